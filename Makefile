@@ -1,0 +1,60 @@
+# `make` alone lists the targets. Every one works from a clean clone, as root or not.
+
+# Queries are checked against the committed .sqlx/: a build needs no database. scripts/sqlx-prepare keeps it fresh.
+export SQLX_OFFLINE = true
+
+# With DATABASE_URL the service and the tests use that server and need no programs of their own.
+POSTGRES = $(if $(DATABASE_URL),,postgres)
+SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
+BUF = node_modules/.bin/buf
+
+.PHONY: help run test lint bench sqlx postgres
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+run: $(POSTGRES) ## build and serve on 127.0.0.1:50051 with a private PostgreSQL, the sandbox line and a demo organization
+	cargo run --release --locked -- serve --demo
+
+test: $(POSTGRES) ## run all tests, against a private PostgreSQL (DATABASE_URL overrides)
+	cargo test --locked --all-targets
+
+# COMMENTS on top of proto/buf.yaml: every item of the contract says what it means.
+lint: postgres $(BUF) ## formatting, clippy, the contract (buf) and freshness of .sqlx/
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cd proto && ../$(BUF) lint --config '{"version":"v2","lint":{"use":["STANDARD","COMMENTS"]}}'
+	cd proto && ../$(BUF) format --diff --exit-code
+	scripts/sqlx-prepare --check
+
+bench: $(POSTGRES) ## run the benchmarks
+	cargo bench --locked --benches
+
+sqlx: postgres ## write .sqlx/ anew after a change of a query or of migrations/
+	scripts/sqlx-prepare
+
+# Without install scripts: the program is in the package of the platform, the script would only look for it.
+$(BUF): package.json package-lock.json
+	npm ci --ignore-scripts
+	@touch $@
+
+# The same places as in scripts/sqlx-prepare. On Debian the package would also start a server of the system, which
+# nobody asked for: create_main_cluster says no, where this is the first PostgreSQL of the machine.
+postgres: ## install PostgreSQL server programs with the system's package manager, where they are missing
+	@for dir in "$$(pg_config --bindir 2>/dev/null)" "$$(dirname "$$(command -v initdb || echo /-/-)")" \
+	    /usr/lib/postgresql/*/bin /opt/homebrew/opt/postgresql@*/bin; do \
+	  if [ -x "$$dir/initdb" ] && [ -x "$$dir/postgres" ] && [ -x "$$dir/psql" ]; then exit 0; fi; \
+	done; \
+	echo "PostgreSQL is missing: installing it" >&2; set -e; \
+	if command -v apt-get >/dev/null; then \
+	  conf=/etc/postgresql-common/createcluster.conf; had=$$(test -e $$conf && echo yes || true); \
+	  apt="$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get"; \
+	  $$apt update -q; \
+	  $$apt install -qy --no-install-recommends postgresql-common; \
+	  if [ -z "$$had" ]; then $(SUDO) sed -i 's/^#*create_main_cluster.*/create_main_cluster = false/' $$conf || true; fi; \
+	  $$apt install -qy --no-install-recommends postgresql; \
+	elif command -v dnf >/dev/null; then $(SUDO) dnf install -y postgresql-server; \
+	elif command -v apk >/dev/null; then $(SUDO) apk add postgresql setpriv; \
+	elif command -v brew >/dev/null; then brew install postgresql@17; \
+	else echo "no apt-get, dnf, apk or brew here: please install the PostgreSQL server (15 or newer)" >&2; exit 1; fi

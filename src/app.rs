@@ -1,0 +1,41 @@
+//! What every handler works with.
+
+use std::sync::Arc;
+
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
+
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::line::Sandbox;
+use crate::store::Database;
+
+/// The service's parts. Cheap to clone; every handler shares the same ones.
+#[derive(Clone)]
+pub struct App {
+    /// State.
+    pub db: Database,
+    /// Times and ids.
+    pub clock: Arc<dyn Clock>,
+    /// The line that stands for every carrier.
+    pub line: Arc<Sandbox>,
+    /// Work that goes on when its caller has gone; a drain waits for it.
+    pub tasks: TaskTracker,
+}
+
+impl App {
+    /// Runs work to its end even if the caller hangs up meanwhile. For what must not stop half way: what reached a
+    /// line is written down.
+    ///
+    /// # Errors
+    /// Those of the work.
+    pub async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        self.tasks.spawn(work.in_current_span()).await.unwrap_or_else(|error| {
+            tracing::error!(error = %error, "task ended early");
+            Err(Error::Internal)
+        })
+    }
+}

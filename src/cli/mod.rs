@@ -1,0 +1,234 @@
+//! The command line. Secrets go to standard output alone; everything else goes to standard error. Exit codes: 0 done,
+//! 1 failed, 2 wrong usage or configuration.
+
+mod health;
+mod operator;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand, ValueEnum};
+use uuid::Uuid;
+
+use crate::config::{DatabaseArgs, LogArgs, ServeArgs};
+use crate::domain::{ApiKeyScope, LineRole};
+use crate::telemetry;
+
+/// Keeps iMessage conversations between humans and AI agents, and serves them over gRPC.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve (the default).
+    Serve(ServeArgs),
+    /// Apply the migrations that are missing.
+    Migrate(OperatorArgs),
+    /// Organizations.
+    #[command(subcommand)]
+    Org(OrgCommand),
+    /// API keys.
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Phone numbers to send from.
+    #[command(subcommand)]
+    Line(LineCommand),
+    /// Ask a running service for its health: exit 0 when SERVING.
+    Health(HealthArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct OperatorArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum OrgCommand {
+    /// Make an organization and its first admin key; prints the key's secret.
+    Create {
+        /// Its id, such as `org_acme`.
+        id: String,
+        #[command(flatten)]
+        operator: OperatorArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    /// Make a key; prints its secret.
+    Create {
+        /// What the key may do.
+        #[arg(long)]
+        scope: Scope,
+        /// Organization of an admin or identity key.
+        #[arg(long, value_name = "ID", required_if_eq_any([("scope", "admin"), ("scope", "identity")]))]
+        org: Option<String>,
+        /// Identity of an identity key.
+        #[arg(long, value_name = "ID", required_if_eq("scope", "identity"))]
+        identity: Option<Uuid>,
+        /// Free text for people.
+        #[arg(long, default_value = "")]
+        label: String,
+        #[command(flatten)]
+        operator: OperatorArgs,
+    },
+    /// Revoke a key, for good.
+    Revoke {
+        /// Its id.
+        id: Uuid,
+        #[command(flatten)]
+        operator: OperatorArgs,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Scope {
+    Admin,
+    Identity,
+    Router,
+}
+
+impl From<Scope> for ApiKeyScope {
+    fn from(scope: Scope) -> Self {
+        match scope {
+            Scope::Admin => Self::Admin,
+            Scope::Identity => Self::Identity,
+            Scope::Router => Self::Router,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum LineCommand {
+    /// Add a phone number that we send from.
+    Add {
+        /// In E.164.
+        number: String,
+        /// What it is for.
+        #[arg(long)]
+        role: Role,
+        #[command(flatten)]
+        operator: OperatorArgs,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Role {
+    Router,
+    Pool,
+}
+
+impl From<Role> for LineRole {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Router => Self::Router,
+            Role::Pool => Self::Pool,
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+struct HealthArgs {
+    /// A service of the contract, or nothing for the whole server.
+    #[arg(long, default_value = "", value_name = "NAME")]
+    service: String,
+    /// Address of the service.
+    #[arg(long, env = "INKBOX_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS")]
+    listen: std::net::SocketAddr,
+}
+
+/// Why a command ended.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// What was asked for cannot be read.
+    #[error("{0}")]
+    Usage(String),
+    /// It could not be done.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<crate::error::Error> for Failure {
+    fn from(error: crate::error::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// Runs the command that the process was started with.
+pub async fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            error.exit()
+        }
+        Err(error) => {
+            // One line: what clap adds to it is in --help.
+            let text = error.to_string();
+            let mut lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
+            say(&lines.by_ref().collect::<Vec<_>>().join(" "));
+            return ExitCode::from(2);
+        }
+    };
+    match obey(cli).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            say(&format!("error: {failure}"));
+            ExitCode::from(if matches!(failure, Failure::Usage(_)) { 2 } else { 1 })
+        }
+    }
+}
+
+async fn obey(cli: Cli) -> Result<(), Failure> {
+    let command = cli.command.unwrap_or(Command::Serve(cli.serve));
+    let log = match &command {
+        Command::Serve(ServeArgs { log, .. }) => Some(log),
+        Command::Migrate(operator)
+        | Command::Org(OrgCommand::Create { operator, .. })
+        | Command::Key(KeyCommand::Create { operator, .. } | KeyCommand::Revoke { operator, .. })
+        | Command::Line(LineCommand::Add { operator, .. }) => Some(&operator.log),
+        Command::Health(_) => None,
+    };
+    if let Some(log) = log {
+        telemetry::start(log.log_format, &log.log).map_err(Failure::Usage)?;
+    }
+    match command {
+        Command::Serve(args) => serve::serve(args).await,
+        Command::Migrate(operator) => operator::migrate(&operator.database).await,
+        Command::Org(OrgCommand::Create { id, operator }) => {
+            operator::create_org(&operator.database, id).await
+        }
+        Command::Key(KeyCommand::Create { scope, org, identity, label, operator }) => {
+            let key = operator::WantedKey { scope: scope.into(), org, identity, label };
+            operator::create_key(&operator.database, key).await
+        }
+        Command::Key(KeyCommand::Revoke { id, operator }) => {
+            operator::revoke_key(&operator.database, id.into()).await
+        }
+        Command::Line(LineCommand::Add { number, role, operator }) => {
+            operator::add_line(&operator.database, &number, role.into()).await
+        }
+        Command::Health(args) => health::check(args.listen, args.service).await,
+    }
+}
+
+/// Tells people something.
+#[expect(clippy::print_stderr, reason = "the command line's own voice")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+/// Hands a secret over, alone on standard output, so that it can be piped.
+#[expect(clippy::print_stdout, reason = "the one thing that goes to standard output")]
+fn hand_over(secret: &str) {
+    println!("{secret}");
+}

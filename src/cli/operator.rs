@@ -1,0 +1,220 @@
+//! What operators do beside the API: migrations, organizations, keys, lines.
+
+use sqlx::postgres::PgConnectOptions;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use super::{Failure, hand_over, say};
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::DatabaseArgs;
+use crate::domain::{ApiKeyId, ApiKeyScope, IdentityId, LineRole, OrganizationId, PhoneNumber};
+use crate::embedded;
+use crate::error::Error;
+use crate::minting::{self, NewKey};
+use crate::store::api_keys::KeyOwner;
+use crate::store::lines::NotAdded;
+use crate::store::{self, Database, SchemaError};
+
+/// Name of the database inside the embedded PostgreSQL.
+pub(super) const EMBEDDED_DATABASE: &str = "inkbox";
+
+/// The database while a command runs. The embedded one is the running service's, or is started for the moment.
+struct Access {
+    options: PgConnectOptions,
+    started: Option<embedded::Server>,
+}
+
+impl Access {
+    async fn to(args: &DatabaseArgs) -> Result<Self, Failure> {
+        if let Some(options) = args.external().map_err(Failure::Usage)? {
+            return Ok(Self { options, started: None });
+        }
+        let embedded = args.embedded();
+        if let Some(options) = embedded::running(&embedded.data_dir, EMBEDDED_DATABASE).await {
+            return Ok(Self { options, started: None });
+        }
+        let server =
+            embedded::Server::start(embedded).await.map_err(|error| Failure::Failed(error.to_string()))?;
+        let options = server.connect_options(EMBEDDED_DATABASE);
+        store::migrate(&options).await.map_err(|error| schema_failure(&error))?;
+        Ok(Self { options, started: Some(server) })
+    }
+
+    async fn open(&self) -> Result<Database, Failure> {
+        store::schema_is_current(&self.options).await.map_err(|error| schema_failure(&error))?;
+        let db = Database::new(&self.options, 1, TaskTracker::new())?;
+        db.open();
+        Ok(db)
+    }
+
+    async fn end(self) -> Result<(), Failure> {
+        match self.started {
+            Some(server) => server.stop().await.map_err(|error| Failure::Failed(error.to_string())),
+            None => Ok(()),
+        }
+    }
+}
+
+fn schema_failure(error: &SchemaError) -> Failure {
+    Failure::Failed(error.to_string())
+}
+
+fn storage_failure(failure: store::Failure) -> Failure {
+    match failure {
+        store::Failure::Refused(error) => error.into(),
+        other => Failure::Failed(format!("database: {other}")),
+    }
+}
+
+pub(super) async fn migrate(args: &DatabaseArgs) -> Result<(), Failure> {
+    let access = Access::to(args).await?;
+    let done = store::migrate(&access.options).await.map_err(|error| schema_failure(&error));
+    access.end().await?;
+    done?;
+    say("the schema is up to date");
+    Ok(())
+}
+
+pub(super) async fn create_org(args: &DatabaseArgs, id: String) -> Result<(), Failure> {
+    let length = id.chars().count();
+    if length == 0 || length > OrganizationId::MAX_CHARACTERS || id.chars().any(char::is_control) {
+        let most = OrganizationId::MAX_CHARACTERS;
+        return Err(Failure::Usage(format!(
+            "an organization id is 1 to {most} characters, none of them control"
+        )));
+    }
+    let id = OrganizationId::from(id);
+    let access = Access::to(args).await?;
+    let made = async {
+        let db = access.open().await?;
+        if !store::organizations::create(&db, &id, SystemClock.now()).await.map_err(storage_failure)? {
+            return Err(Failure::Failed(format!("organization {id} exists already")));
+        }
+        mint(&db, admin_key(id.clone(), "first admin key")).await
+    }
+    .await;
+    access.end().await?;
+    made?.hand_over(&format!("organization {id} made, with its first admin key"));
+    Ok(())
+}
+
+/// A key as the command line asks for it.
+pub(super) struct WantedKey {
+    pub(super) scope: ApiKeyScope,
+    pub(super) org: Option<String>,
+    pub(super) identity: Option<Uuid>,
+    pub(super) label: String,
+}
+
+pub(super) async fn create_key(args: &DatabaseArgs, wanted: WantedKey) -> Result<(), Failure> {
+    if wanted.label.chars().count() > minting::LABEL_LIMIT {
+        return Err(Failure::Usage(format!("a label is at most {} characters", minting::LABEL_LIMIT)));
+    }
+    let new = match (wanted.scope, wanted.org, wanted.identity) {
+        (ApiKeyScope::Admin, Some(org), None) => admin_key(org.into(), &wanted.label),
+        (ApiKeyScope::Identity, Some(org), Some(identity)) => NewKey {
+            scope: ApiKeyScope::Identity,
+            organization_id: Some(org.into()),
+            agent_identity_id: Some(identity.into()),
+            label: wanted.label,
+            expires_at: None,
+        },
+        (ApiKeyScope::Router, None, None) => NewKey {
+            scope: ApiKeyScope::Router,
+            organization_id: None,
+            agent_identity_id: None,
+            label: wanted.label,
+            expires_at: None,
+        },
+        _ => {
+            let usage =
+                "an admin key takes --org, an identity key --org and --identity, a router key neither";
+            return Err(Failure::Usage(usage.to_owned()));
+        }
+    };
+    let access = Access::to(args).await?;
+    let made = async {
+        let db = access.open().await?;
+        owner_exists(&db, &new).await?;
+        mint(&db, new).await
+    }
+    .await;
+    access.end().await?;
+    made?.hand_over("key made");
+    Ok(())
+}
+
+async fn owner_exists(db: &Database, new: &NewKey) -> Result<(), Failure> {
+    let Some(organization_id) = &new.organization_id else { return Ok(()) };
+    if !store::organizations::exists(db, organization_id).await.map_err(storage_failure)? {
+        return Err(Failure::Failed(format!("there is no organization {organization_id}")));
+    }
+    let Some(identity_id) = new.agent_identity_id else { return Ok(()) };
+    match store::identities::get(db, organization_id, identity_id).await.map_err(storage_failure)? {
+        Some(_) => Ok(()),
+        None => Err(Failure::Failed(format!("{organization_id} has no identity {identity_id}"))),
+    }
+}
+
+pub(super) async fn revoke_key(args: &DatabaseArgs, id: ApiKeyId) -> Result<(), Failure> {
+    let access = Access::to(args).await?;
+    let revoked = async {
+        let db = access.open().await?;
+        let revoked = store::api_keys::revoke(&db, KeyOwner::Anyone, id, SystemClock.now()).await;
+        revoked
+            .map_err(storage_failure)?
+            .ok_or_else(|| Failure::Failed(format!("there is no working key {id}")))
+    }
+    .await;
+    access.end().await?;
+    revoked?;
+    say(&format!("key {id} revoked"));
+    Ok(())
+}
+
+pub(super) async fn add_line(args: &DatabaseArgs, number: &str, role: LineRole) -> Result<(), Failure> {
+    let number = PhoneNumber::parse(number).map_err(|error| Failure::Usage(format!("{number:?} {error}")))?;
+    let access = Access::to(args).await?;
+    let added = async {
+        let db = access.open().await?;
+        match store::lines::add(&db, &number, role, SystemClock.now()).await.map_err(storage_failure)? {
+            Ok(()) => Ok(()),
+            Err(NotAdded::Exists) => Err(Failure::Failed("that number is a line already".to_owned())),
+            Err(NotAdded::RouterExists) => Err(Failure::Failed("there is a router line already".to_owned())),
+        }
+    }
+    .await;
+    access.end().await?;
+    added?;
+    say("line added");
+    Ok(())
+}
+
+fn admin_key(organization_id: OrganizationId, label: &str) -> NewKey {
+    NewKey {
+        scope: ApiKeyScope::Admin,
+        organization_id: Some(organization_id),
+        agent_identity_id: None::<IdentityId>,
+        label: label.to_owned(),
+        expires_at: None,
+    }
+}
+
+/// A key that was made, to be handed over when everything else is done.
+struct Made {
+    id: ApiKeyId,
+    secret: crate::domain::Secret,
+}
+
+async fn mint(db: &Database, new: NewKey) -> Result<Made, Failure> {
+    let (key, secret) =
+        minting::mint(db, &SystemClock, new).await.map_err(|error: Error| Failure::from(error))?;
+    Ok(Made { id: key.id, secret })
+}
+
+impl Made {
+    fn hand_over(self, what: &str) {
+        say(&format!("{what}: key {}, secret (shown once):", self.id));
+        hand_over(self.secret.reveal());
+    }
+}

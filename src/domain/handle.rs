@@ -1,0 +1,68 @@
+//! Agent handles.
+
+/// The name by which a human connects to an agent: 1 to 255 characters, no blanks inside, compared without case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handle {
+    as_given: String,
+    key: String,
+}
+
+/// What was given is not a handle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must be 1 to {} characters without blanks or control characters; a leading @ is dropped",
+    Handle::MAX_CHARACTERS
+)]
+pub struct InvalidHandle;
+
+impl Handle {
+    /// The longest handle, in characters, without the `@`.
+    pub const MAX_CHARACTERS: usize = 255;
+
+    /// Drops one leading `@` and keeps the rest as it was given.
+    ///
+    /// # Errors
+    /// Empty or too long, or blanks or control characters inside.
+    pub fn parse(text: &str) -> Result<Self, InvalidHandle> {
+        let name = text.strip_prefix('@').unwrap_or(text);
+        let length = name.chars().count();
+        if length == 0
+            || length > Self::MAX_CHARACTERS
+            || name.chars().any(|c| c.is_whitespace() || c.is_control())
+        {
+            return Err(InvalidHandle);
+        }
+        Ok(Self { as_given: name.to_owned(), key: name.to_lowercase() })
+    }
+
+    /// The handle as it is shown: as it was given, without `@`.
+    #[must_use]
+    pub fn as_given(&self) -> &str {
+        &self.as_given
+    }
+
+    /// What two handles are compared by: lower case.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Handle;
+
+    #[test]
+    fn drops_one_at_sign_and_compares_without_case() {
+        let handle = Handle::parse("@SalesBot").expect("a handle");
+        assert_eq!((handle.as_given(), handle.key()), ("SalesBot", "salesbot"));
+    }
+
+    #[test]
+    fn refuses_empty_blank_and_long() {
+        for bad in ["", "@", "a b", " a", "a\t", "a\u{a0}b", "a\0", &"x".repeat(256)] {
+            assert!(Handle::parse(bad).is_err(), "{bad:?}");
+        }
+        assert!(Handle::parse(&"é".repeat(255)).is_ok(), "characters are counted, not bytes");
+    }
+}

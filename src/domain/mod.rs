@@ -1,0 +1,32 @@
+//! Types and pure rules of the service. Knows neither gRPC nor SQL, so each rule can be read and tested alone.
+
+mod api_key;
+mod connection;
+mod contact_rule;
+mod conversation;
+mod handle;
+mod identity;
+mod ids;
+mod line;
+mod message;
+mod numbered;
+mod page;
+mod phone_number;
+mod principal;
+mod router_command;
+mod view;
+
+pub use api_key::{ApiKey, ApiKeyScope, KeyDigest, Secret};
+pub use connection::{AssignmentStatus, Connection};
+pub use contact_rule::{RuleAction, RuleOnNumber, RuleStatus, Verdict, verdict};
+pub use conversation::{Conversation, ConversationSummary, Latest, PREVIEW_CHARACTERS, preview};
+pub use handle::{Handle, InvalidHandle};
+pub use identity::{FilterMode, Identity};
+pub use ids::{ApiKeyId, ConnectionId, ConversationId, IdentityId, MessageId, OrganizationId, RuleId};
+pub use line::LineRole;
+pub use message::{DeliveryStatus, Direction, Media, SendStyle, TEXT_LIMIT, Transport};
+pub use page::{Page, PageRequest, Position, Start};
+pub use phone_number::{InvalidPhoneNumber, PhoneNumber};
+pub use principal::{Principal, Tenant};
+pub use router_command::RouterCommand;
+pub use view::View;

@@ -1,0 +1,86 @@
+//! Phone numbers.
+
+use std::fmt;
+
+/// A phone number in E.164: `+`, then 2 to 15 digits, the first of them not zero.
+///
+/// `Debug` shows nothing of it, so that a number never reaches a log by way of a derived `Debug`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct PhoneNumber(String);
+
+/// What was given is not a number in E.164.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a phone number in E.164: + and 2 to 15 digits, such as +15551234567")]
+pub struct InvalidPhoneNumber;
+
+impl PhoneNumber {
+    /// Takes exactly E.164; nothing is trimmed or guessed, since a number that is almost right reaches a stranger.
+    ///
+    /// # Errors
+    /// Anything else.
+    pub fn parse(text: &str) -> Result<Self, InvalidPhoneNumber> {
+        let digits = text.strip_prefix('+').ok_or(InvalidPhoneNumber)?.as_bytes();
+        let well_formed =
+            (2..=15).contains(&digits.len()) && digits[0] != b'0' && digits.iter().all(u8::is_ascii_digit);
+        if well_formed { Ok(Self(text.to_owned())) } else { Err(InvalidPhoneNumber) }
+    }
+
+    /// The number as text, in E.164.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Gives up the text without a copy.
+    #[must_use]
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
+/// For numbers that the database holds: they were parsed before they were stored.
+impl From<String> for PhoneNumber {
+    fn from(stored: String) -> Self {
+        Self(stored)
+    }
+}
+
+impl fmt::Debug for PhoneNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PhoneNumber(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PhoneNumber;
+
+    #[test]
+    fn takes_e164_and_nothing_else() {
+        for good in ["+15551234567", "+442071838750", "+12", "+123456789012345"] {
+            assert_eq!(PhoneNumber::parse(good).map(PhoneNumber::into_string), Ok(good.to_owned()));
+        }
+        for bad in [
+            "",
+            "+",
+            "+1",
+            "15551234567",
+            "+05551234567",
+            "+1234567890123456",
+            "+1 555 123 4567",
+            "+1555123456a",
+            " +15551234567",
+            "+15551234567\n",
+            "++15551234567",
+            "+١٢٣٤٥٦٧",
+        ] {
+            assert!(PhoneNumber::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_digit() {
+        let number = PhoneNumber::from("+15551234567".to_owned());
+        assert_eq!(format!("{number:?}"), "PhoneNumber(..)");
+    }
+}

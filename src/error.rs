@@ -1,0 +1,113 @@
+//! What can go wrong, by meaning. One type for the whole service; `grpc::status` turns it into a gRPC status.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::domain::RuleId;
+
+/// The result of anything that a caller may learn the failure of.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A reason from `proto/inkbox/imessage/v1/errors.proto`, with what its details need.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The request itself is wrong; every wrong field is named.
+    #[error("invalid argument")]
+    InvalidArgument(Vec<FieldViolation>),
+    /// No key, or one that does not work. Why is nobody's business.
+    #[error("API key invalid")]
+    ApiKeyInvalid,
+    /// An identity key names another identity.
+    #[error("identity mismatch")]
+    IdentityMismatch,
+    /// This kind of key may not call this.
+    #[error("scope insufficient: needs {0}")]
+    ScopeInsufficient(&'static str),
+    /// Absent or invisible, which read alike.
+    #[error("{0} not found")]
+    NotFound(Resource),
+    /// The identity's iMessage is off.
+    #[error("identity not enabled")]
+    IdentityNotEnabled,
+    /// A contact rule, or a whitelist's default, keeps the human out.
+    #[error("recipient blocked")]
+    RecipientBlocked {
+        /// The rule; `None` by default.
+        matched_rule_id: Option<RuleId>,
+    },
+    /// The conversation's newest connection has ended.
+    #[error("connection released")]
+    ConnectionReleased,
+    /// Something else has what must be unique.
+    #[error("{resource} already exists")]
+    AlreadyExists {
+        /// What exists.
+        resource: Resource,
+        /// Which one, where the caller may see it.
+        existing_id: Option<Uuid>,
+    },
+    /// The line did not do what was asked.
+    #[error("line failed")]
+    UpstreamFailed {
+        /// After how long trying again can help; `None` when it cannot.
+        retry_after: Option<Duration>,
+    },
+    /// The database does not answer. Nothing is known to have changed.
+    #[error("storage unavailable")]
+    StorageUnavailable,
+    /// A defect of ours. The cause has been logged; the caller gets the request id.
+    #[error("internal error")]
+    Internal,
+}
+
+/// One wrong field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldViolation {
+    /// Its name in the proto, with a path where it is nested (`media[0].url`).
+    pub field: String,
+    /// What it must be.
+    pub description: String,
+}
+
+/// Kinds of thing that can be missing or taken, as `ResourceInfo.resource_type` names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource {
+    /// A conversation.
+    Conversation,
+    /// A connection.
+    Connection,
+    /// An identity.
+    Identity,
+    /// An API key.
+    ApiKey,
+    /// A line, or the router line.
+    Line,
+}
+
+impl Resource {
+    /// The proto's name for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Conversation => "conversation",
+            Self::Connection => "connection",
+            Self::Identity => "identity",
+            Self::ApiKey => "api_key",
+            Self::Line => "line",
+        }
+    }
+}
+
+impl std::fmt::Display for Resource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Error {
+    /// One wrong field.
+    pub fn invalid(field: impl Into<String>, description: impl Into<String>) -> Self {
+        Self::InvalidArgument(vec![FieldViolation { field: field.into(), description: description.into() }])
+    }
+}

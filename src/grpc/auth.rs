@@ -1,0 +1,251 @@
+//! Authentication: every call but health and reflection needs an API key.
+//!
+//! A layer and not a line in each handler, so that no RPC can forget it. The look-up is cached; what bounds the cache's
+//! staleness is not a time to live but the key epoch, a counter in the database that every revocation moves and every
+//! replica polls (see `health`): an entry holds for the epoch in which it was read, and only while that epoch is
+//! freshly known. So a revoked key stops working within one poll while the database is up, and within
+//! [`EPOCH_FRESH`] of losing the database at the latest.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, Request, Response};
+use quick_cache::sync::Cache;
+use tokio::time::Instant;
+use tonic::body::Body;
+use tower::{Layer, Service};
+
+use super::access_log::RequestId;
+use super::status;
+use crate::clock::Clock;
+use crate::domain::{KeyDigest, Principal};
+use crate::error::{Error, Result};
+use crate::store::Database;
+use crate::store::key_digests::{self, KnownKey};
+
+/// Where a key is looked for, besides `authorization: Bearer`.
+const API_KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
+/// How many keys are remembered; the least used are forgotten first. About 200 bytes each.
+const REMEMBERED_KEYS: usize = 10_000;
+/// How long the epoch is good for after it was last read: less than the 30 s in which a revoked key may still work.
+const EPOCH_FRESH: Duration = Duration::from_secs(20);
+/// What needs no key: probes and tools know none.
+const OPEN_SERVICES: [&str; 3] = [
+    "/grpc.health.v1.Health/",
+    "/grpc.reflection.v1.ServerReflection/",
+    "/grpc.reflection.v1alpha.ServerReflection/",
+];
+
+/// Knows which keys work. Cheap to clone.
+#[derive(Clone)]
+pub struct KeyRing {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    db: Database,
+    clock: Arc<dyn Clock>,
+    cache: Cache<KeyDigest, Entry>,
+    epoch: AtomicI64,
+    epoch_read_at: Mutex<Option<Instant>>,
+    uses: super::key_uses::KeyUses,
+}
+
+#[derive(Clone)]
+struct Entry {
+    key: Arc<KnownKey>,
+    /// The epoch that was known before the key was read.
+    epoch: i64,
+}
+
+impl KeyRing {
+    /// A key ring that remembers nothing yet.
+    #[must_use]
+    pub fn new(db: Database, clock: Arc<dyn Clock>) -> Self {
+        let inner = Inner {
+            db,
+            clock,
+            cache: Cache::new(REMEMBERED_KEYS),
+            epoch: AtomicI64::new(i64::MIN),
+            epoch_read_at: Mutex::default(),
+            uses: super::key_uses::KeyUses::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Takes note of the epoch as it was just read from the database.
+    pub fn epoch_is(&self, epoch: i64) {
+        *self.inner.epoch_read_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        if self.inner.epoch.swap(epoch, Ordering::AcqRel) != epoch {
+            self.inner.cache.clear();
+        }
+    }
+
+    /// Forgets every key: one was revoked through this process.
+    pub fn forget_all(&self) {
+        // Another epoch than any in the database, so that a look-up under way does not put the key back; the next
+        // poll brings the true one.
+        self.inner.epoch.store(i64::MIN, Ordering::Release);
+        self.inner.cache.clear();
+    }
+
+    /// Writes down when keys were last used.
+    pub async fn write_down_uses(&self) {
+        self.inner.uses.write_down(&self.inner.db).await;
+    }
+
+    async fn authenticate(&self, headers: &HeaderMap) -> Result<Principal> {
+        let digest = presented_key(headers).ok_or(Error::ApiKeyInvalid)?;
+        let key = self.find(digest).await?.ok_or(Error::ApiKeyInvalid)?;
+        let now = self.inner.clock.now();
+        if key.expires_at.is_some_and(|expires_at| expires_at <= now) {
+            return Err(Error::ApiKeyInvalid);
+        }
+        self.inner.uses.note(&key.principal, now);
+        Ok(key.principal.clone())
+    }
+
+    async fn find(&self, digest: KeyDigest) -> Result<Option<Arc<KnownKey>>> {
+        let epoch = self.inner.epoch.load(Ordering::Acquire);
+        if let Some(entry) = self.inner.cache.get(&digest)
+            && entry.epoch == epoch
+            && self.epoch_is_fresh()
+        {
+            return Ok(Some(entry.key));
+        }
+        let Some(key) = key_digests::find(&self.inner.db, digest).await? else { return Ok(None) };
+        let key = Arc::new(key);
+        // Only what works is remembered: a key that was just made must not be refused for a while.
+        self.inner.cache.insert(digest, Entry { key: key.clone(), epoch });
+        Ok(Some(key))
+    }
+
+    fn epoch_is_fresh(&self) -> bool {
+        let read_at = *self.inner.epoch_read_at.lock().unwrap_or_else(PoisonError::into_inner);
+        read_at.is_some_and(|read_at| read_at.elapsed() < EPOCH_FRESH)
+    }
+}
+
+/// The digest of the one key that the metadata presents; `None` when there is none, or two that differ.
+fn presented_key(headers: &HeaderMap) -> Option<KeyDigest> {
+    let plain = headers.get_all(API_KEY_HEADER).iter().map(|value| Some(value.as_bytes()));
+    let bearer = headers.get_all(AUTHORIZATION).iter().map(|value| bearer_token(value.as_bytes()));
+    let mut presented = plain.chain(bearer);
+    let first = presented.next()??;
+    presented.all(|other| other == Some(first)).then(|| KeyDigest::of(first))
+}
+
+fn bearer_token(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked("Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
+}
+
+/// Puts the caller's [`Principal`] into the request's extensions, or answers in the handler's place.
+#[derive(Clone)]
+pub struct AuthLayer {
+    keys: KeyRing,
+}
+
+impl AuthLayer {
+    /// A layer that asks this key ring.
+    #[must_use]
+    pub const fn new(keys: KeyRing) -> Self {
+        Self { keys }
+    }
+}
+
+impl<S> Layer<S> for AuthLayer {
+    type Service = Auth<S>;
+
+    fn layer(&self, inner: S) -> Auth<S> {
+        Auth { keys: self.keys.clone(), inner }
+    }
+}
+
+/// The service that [`AuthLayer`] makes.
+#[derive(Clone)]
+pub struct Auth<S> {
+    keys: KeyRing,
+    inner: S,
+}
+
+impl<S> Service<Request<Body>> for Auth<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        // The instance that was polled ready is the one that is called; its clone waits for the next call.
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let keys = self.keys.clone();
+        Box::pin(async move {
+            if OPEN_SERVICES.iter().any(|service| request.uri().path().starts_with(service)) {
+                return inner.call(request).await;
+            }
+            match keys.authenticate(request.headers()).await {
+                Ok(principal) => {
+                    super::access_log::record_caller(&principal);
+                    request.extensions_mut().insert(principal);
+                    inner.call(request).await
+                }
+                Err(error) => {
+                    let request_id = request.extensions().get::<RequestId>();
+                    let request_id = request_id.map(RequestId::as_str).unwrap_or_default();
+                    Ok(status::of(&error, request_id).into_http())
+                }
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderName, HeaderValue};
+
+    use super::presented_key;
+    use crate::domain::KeyDigest;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect()
+    }
+
+    #[test]
+    fn a_key_is_taken_from_either_header_and_two_that_differ_are_none() {
+        let key = Some(KeyDigest::of(b"k"));
+        for good in [
+            &[("x-api-key", "k")][..],
+            &[("authorization", "Bearer k")],
+            &[("authorization", "bearer k")],
+            &[("x-api-key", "k"), ("authorization", "Bearer k")],
+        ] {
+            assert_eq!(presented_key(&headers(good)), key, "{good:?}");
+        }
+        for bad in [
+            &[][..],
+            &[("authorization", "k")],
+            &[("authorization", "Basic k")],
+            &[("authorization", "Bearer")],
+            &[("x-api-key", "k"), ("authorization", "Bearer other")],
+            &[("x-api-key", "k"), ("authorization", "Basic k")],
+        ] {
+            assert_eq!(presented_key(&headers(bad)), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! `ListConversations`.
+
+use crate::app::App;
+use crate::domain::{IdentityId, Principal, View};
+use crate::error::{Error, Resource, Result};
+use crate::grpc::caller::{Caller as _, listed_identity};
+use crate::grpc::page_token::Binding;
+use crate::grpc::request::{Fields, RequestedPage};
+use crate::proto::{ListConversationsRequest, ListConversationsResponse};
+use crate::store;
+
+struct Parsed {
+    identity_id: Option<IdentityId>,
+    is_blocked: Option<bool>,
+    page: RequestedPage,
+}
+
+fn parse(message: &ListConversationsRequest) -> Result<Parsed> {
+    let mut fields = Fields::default();
+    let identity_id = fields.optional_id("agent_identity_id", message.agent_identity_id.as_deref());
+    let page = fields.page(message.limit, message.offset, &message.page_token);
+    fields.finish(|| Some(Parsed { identity_id: identity_id?, is_blocked: message.is_blocked, page: page? }))
+}
+
+pub(super) async fn list(
+    app: &App,
+    caller: &Principal,
+    message: ListConversationsRequest,
+) -> Result<ListConversationsResponse> {
+    let request = parse(&message)?;
+    let tenant = caller.tenant()?;
+    let identity_id = listed_identity(tenant, request.identity_id)?;
+    let view = if tenant.identity_id.is_some() {
+        View::of_identity(request.is_blocked)
+    } else {
+        View::of_admin(request.is_blocked)
+    };
+    let binding = Binding::new("ListConversations", &tenant.organization_id, identity_id, view.name());
+    let page = binding.open(&request.page)?;
+    if let (None, Some(named)) = (tenant.identity_id, identity_id) {
+        let identity = store::identities::get(&app.db, &tenant.organization_id, named).await?;
+        let identity = identity.ok_or(Error::NotFound(Resource::Identity))?;
+        if !identity.imessage_enabled {
+            return Err(Error::IdentityNotEnabled);
+        }
+    }
+    let page = store::conversations::list(&app.db, &tenant.organization_id, identity_id, view, &page).await?;
+    Ok(ListConversationsResponse {
+        next_page_token: binding.next(&page),
+        conversations: page.rows.into_iter().map(Into::into).collect(),
+    })
+}

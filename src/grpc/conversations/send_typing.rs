@@ -1,0 +1,30 @@
+//! `SendTypingIndicator`.
+
+use crate::app::App;
+use crate::domain::{ConversationId, Principal};
+use crate::error::Result;
+use crate::grpc::caller::Caller as _;
+use crate::grpc::request::Fields;
+use crate::line::{Action, Line as _};
+use crate::proto::{SendTypingIndicatorRequest, SendTypingIndicatorResponse};
+use crate::store;
+
+fn parse(message: &SendTypingIndicatorRequest) -> Result<ConversationId> {
+    let mut fields = Fields::default();
+    let id = fields.id("conversation_id", &message.conversation_id);
+    fields.finish(|| id)
+}
+
+pub(super) async fn send_typing(
+    app: &App,
+    caller: &Principal,
+    message: SendTypingIndicatorRequest,
+) -> Result<SendTypingIndicatorResponse> {
+    let id = parse(&message)?;
+    let tenant = caller.tenant()?;
+    let target =
+        store::conversations::target(&app.db, &tenant.organization_id, tenant.identity_id, id).await?;
+    target.check()?;
+    app.line.perform(&target.thread(&tenant.organization_id), Action::Typing).await?;
+    Ok(SendTypingIndicatorResponse {})
+}

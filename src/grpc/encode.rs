@@ -1,0 +1,111 @@
+//! From domain types to the messages of the contract.
+
+use chrono::{DateTime, Utc};
+use prost_types::Timestamp;
+
+use crate::domain::{
+    ApiKey, AssignmentStatus, Connection, Conversation, ConversationSummary, Identity, OrganizationId,
+    PhoneNumber,
+};
+use crate::line::Delivery;
+use crate::proto;
+
+pub(super) fn timestamp(time: DateTime<Utc>) -> Timestamp {
+    Timestamp { seconds: time.timestamp(), nanos: i32::try_from(time.timestamp_subsec_nanos()).unwrap_or(0) }
+}
+
+impl From<Conversation> for proto::Conversation {
+    fn from(conversation: Conversation) -> Self {
+        Self {
+            id: conversation.id.to_string(),
+            assignment_id: conversation.assignment_id.to_string(),
+            assignment_status: conversation.assignment_status.into(),
+            remote_number: conversation.remote_number.into_string(),
+            created_at: Some(timestamp(conversation.created_at)),
+            updated_at: Some(timestamp(conversation.updated_at)),
+            agent_identity_id: conversation.agent_identity_id.to_string(),
+        }
+    }
+}
+
+impl From<ConversationSummary> for proto::ConversationSummary {
+    fn from(summary: ConversationSummary) -> Self {
+        let conversation = proto::Conversation::from(summary.conversation);
+        Self {
+            id: conversation.id,
+            assignment_id: conversation.assignment_id,
+            assignment_status: conversation.assignment_status,
+            remote_number: conversation.remote_number,
+            created_at: conversation.created_at,
+            updated_at: conversation.updated_at,
+            agent_identity_id: conversation.agent_identity_id,
+            latest_text: summary.latest.text,
+            latest_message_at: Some(timestamp(summary.latest.at)),
+            latest_direction: summary.latest.direction.into(),
+            latest_has_media: summary.latest.has_media,
+            unread_count: summary.unread_count,
+            total_count: summary.total_count,
+        }
+    }
+}
+
+impl From<Connection> for proto::Connection {
+    fn from(connection: Connection) -> Self {
+        let status: AssignmentStatus = connection.status();
+        Self {
+            id: connection.id.to_string(),
+            remote_number: connection.remote_number.into_string(),
+            agent_identity_id: connection.agent_identity_id.to_string(),
+            organization_id: connection.organization_id.to_string(),
+            status: status.into(),
+            released_at: connection.released_at.map(timestamp),
+            created_at: Some(timestamp(connection.created_at)),
+            updated_at: Some(timestamp(connection.updated_at)),
+        }
+    }
+}
+
+impl From<Identity> for proto::Identity {
+    fn from(identity: Identity) -> Self {
+        Self {
+            id: identity.id.to_string(),
+            organization_id: identity.organization_id.to_string(),
+            agent_handle: identity.agent_handle,
+            display_name: identity.display_name,
+            imessage_enabled: identity.imessage_enabled,
+            filter_mode: identity.filter_mode.into(),
+            created_at: Some(timestamp(identity.created_at)),
+            updated_at: Some(timestamp(identity.updated_at)),
+        }
+    }
+}
+
+impl From<ApiKey> for proto::ApiKey {
+    fn from(key: ApiKey) -> Self {
+        Self {
+            id: key.id.to_string(),
+            organization_id: key.organization_id.as_ref().map(OrganizationId::to_string),
+            scope: key.scope.into(),
+            agent_identity_id: key.agent_identity_id.map(|id| id.to_string()),
+            label: key.label,
+            display_prefix: key.display_prefix,
+            created_at: Some(timestamp(key.created_at)),
+            expires_at: key.expires_at.map(timestamp),
+            revoked_at: key.revoked_at.map(timestamp),
+            last_used_at: key.last_used_at.map(timestamp),
+        }
+    }
+}
+
+impl From<Delivery> for proto::Delivery {
+    fn from(delivery: Delivery) -> Self {
+        Self {
+            kind: delivery.kind as i32,
+            conversation_id: delivery.conversation_id.to_string(),
+            remote_number: PhoneNumber::into_string(delivery.remote_number),
+            text: delivery.text,
+            failed: delivery.failed,
+            at: Some(timestamp(delivery.at)),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The gRPC face: parse the request, make one call inward, encode the answer.
+//!
+//! One folder a service, one file an RPC. To add an RPC: write its file (its `parse` names every wrong field at
+//! once), name it in the service's `mod.rs`, register the service in [`routes`], and write the test of the same
+//! name under `tests/api`.
+
+pub mod access_log;
+mod api_keys;
+pub mod auth;
+mod caller;
+pub mod codec;
+mod connections;
+mod conversations;
+mod encode;
+mod identities;
+mod key_uses;
+mod page_token;
+mod request;
+mod router;
+mod sandbox;
+pub mod status;
+mod unary;
+
+use tonic::service::Routes;
+
+use crate::app::App;
+use crate::grpc::auth::KeyRing;
+use crate::proto::api_key_service_server::ApiKeyServiceServer;
+use crate::proto::connection_service_server::ConnectionServiceServer;
+use crate::proto::conversation_service_server::ConversationServiceServer;
+use crate::proto::identity_service_server::IdentityServiceServer;
+use crate::proto::router_service_server::RouterServiceServer;
+use crate::proto::sandbox_service_server::SandboxServiceServer;
+
+/// The longest request, in bytes. The longest text is 18,996 characters of at most 4 bytes.
+const REQUEST_LIMIT: usize = 1 << 20;
+/// The longest answer, in bytes: what a client takes by default. A page that is too long fails here, by name.
+const RESPONSE_LIMIT: usize = 4 << 20;
+
+macro_rules! services {
+    ($(($server:ident, $service:expr),)+) => {{
+        let mut routes = Routes::builder();
+        $(routes.add_service(
+            $server::new($service)
+                .max_decoding_message_size(REQUEST_LIMIT)
+                .max_encoding_message_size(RESPONSE_LIMIT),
+        );)+
+        routes
+    }};
+}
+
+/// All services of the contract that this program implements.
+#[must_use]
+pub fn routes(app: &App, keys: &KeyRing) -> tonic::service::RoutesBuilder {
+    services![
+        (ConversationServiceServer, conversations::Service { app: app.clone() }),
+        (ConnectionServiceServer, connections::Service { app: app.clone() }),
+        (RouterServiceServer, router::Service { app: app.clone() }),
+        (IdentityServiceServer, identities::Service { app: app.clone() }),
+        (ApiKeyServiceServer, api_keys::Service { app: app.clone(), keys: keys.clone() }),
+        (SandboxServiceServer, sandbox::Service { app: app.clone() }),
+    ]
+}

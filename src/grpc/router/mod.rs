@@ -1,0 +1,60 @@
+//! `RouterService`: what lines deliver.
+
+mod get_router_number;
+mod receive_message;
+
+use tonic::{Request, Response, Status};
+
+use super::status;
+use super::unary::unary;
+use crate::app::App;
+use crate::proto::router_service_server::RouterService;
+use crate::proto::{
+    GetRouterNumberRequest, GetRouterNumberResponse, ReceiveMessageRequest, ReceiveMessageResponse,
+    ReceiveReactionRequest, ReceiveReactionResponse, UpdateDeliveryStatusRequest,
+    UpdateDeliveryStatusResponse,
+};
+
+/// The service.
+pub(super) struct Service {
+    pub(super) app: App,
+}
+
+#[tonic::async_trait]
+impl RouterService for Service {
+    async fn receive_message(
+        &self,
+        request: Request<ReceiveMessageRequest>,
+    ) -> Result<Response<ReceiveMessageResponse>, Status> {
+        unary(request, async |caller, message| {
+            receive_message::receive_message(&self.app, &caller, message).await
+        })
+        .await
+    }
+
+    async fn receive_reaction(
+        &self,
+        request: Request<ReceiveReactionRequest>,
+    ) -> Result<Response<ReceiveReactionResponse>, Status> {
+        drop(request);
+        Err(status::not_served())
+    }
+
+    async fn update_delivery_status(
+        &self,
+        request: Request<UpdateDeliveryStatusRequest>,
+    ) -> Result<Response<UpdateDeliveryStatusResponse>, Status> {
+        drop(request);
+        Err(status::not_served())
+    }
+
+    async fn get_router_number(
+        &self,
+        request: Request<GetRouterNumberRequest>,
+    ) -> Result<Response<GetRouterNumberResponse>, Status> {
+        unary(request, async |caller, message| {
+            get_router_number::get_router_number(&self.app, &caller, message).await
+        })
+        .await
+    }
+}

@@ -1,0 +1,136 @@
+//! The only place that builds a `tonic::Status`. Code, reason and HTTP status of each error are those of the table in
+//! `proto/inkbox/imessage/v1/errors.proto`; every status carries `ErrorInfo` and what else its reason promises.
+#![allow(clippy::disallowed_methods, reason = "this is where statuses are built")]
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+
+use crate::error::Error;
+
+/// `ErrorInfo.domain` of every error.
+pub const ERROR_DOMAIN: &str = "imessage.inkbox";
+/// How soon to try again when the database did not answer. It is asked twice a second whether it does again.
+const STORAGE_RETRY: Duration = Duration::from_secs(1);
+/// Most wrong fields named in one answer: details travel as a header, and clients cap their headers at 8 KiB.
+const MOST_VIOLATIONS: usize = 20;
+
+struct Kind {
+    code: Code,
+    reason: &'static str,
+    http_status: &'static str,
+}
+
+const fn kind(error: &Error) -> Kind {
+    let (code, reason, http_status) = match error {
+        Error::InvalidArgument(_) => (Code::InvalidArgument, "INVALID_ARGUMENT", "422"),
+        Error::ApiKeyInvalid => (Code::Unauthenticated, "API_KEY_INVALID", "401"),
+        Error::IdentityMismatch => (Code::PermissionDenied, "IDENTITY_MISMATCH", "403"),
+        Error::ScopeInsufficient(_) => (Code::PermissionDenied, "SCOPE_INSUFFICIENT", "403"),
+        Error::RecipientBlocked { .. } => (Code::PermissionDenied, "RECIPIENT_BLOCKED", "403"),
+        Error::NotFound(_) => (Code::NotFound, "NOT_FOUND", "404"),
+        Error::IdentityNotEnabled => (Code::FailedPrecondition, "IDENTITY_NOT_ENABLED", "400"),
+        Error::ConnectionReleased => (Code::FailedPrecondition, "CONNECTION_RELEASED", "409"),
+        Error::AlreadyExists { .. } => (Code::AlreadyExists, "ALREADY_EXISTS", "409"),
+        Error::UpstreamFailed { .. } => (Code::Unavailable, "UPSTREAM_FAILED", "502"),
+        Error::StorageUnavailable => (Code::Unavailable, "STORAGE_UNAVAILABLE", "503"),
+        Error::Internal => (Code::Internal, "INTERNAL", "500"),
+    };
+    Kind { code, reason, http_status }
+}
+
+fn message(error: &Error) -> String {
+    match error {
+        Error::InvalidArgument(violations) => {
+            let fields: Vec<_> = violations
+                .iter()
+                .take(MOST_VIOLATIONS)
+                .map(|violation| format!("{}: {}", violation.field, violation.description))
+                .collect();
+            format!("invalid argument: {}", fields.join("; "))
+        }
+        Error::ApiKeyInvalid => "the API key is missing or not valid".to_owned(),
+        Error::IdentityMismatch => "this key belongs to another identity than the one named".to_owned(),
+        Error::ScopeInsufficient(needed) => format!("this call needs {needed}"),
+        Error::RecipientBlocked { .. } => "the identity's contact rules block this number".to_owned(),
+        Error::NotFound(resource) => format!("no such {resource}, or not visible to this key"),
+        Error::IdentityNotEnabled => "iMessage is not enabled for this identity".to_owned(),
+        Error::ConnectionReleased => "the connection was released; the human has to connect again".to_owned(),
+        Error::AlreadyExists { resource, .. } => format!("this {resource} already exists"),
+        Error::UpstreamFailed { retry_after: Some(_) } => "the line failed; trying again can help".to_owned(),
+        Error::UpstreamFailed { retry_after: None } => {
+            "the line refused; trying again will not help".to_owned()
+        }
+        Error::StorageUnavailable => "the database is not available; try again".to_owned(),
+        Error::Internal => "internal error; the request id tells our log which".to_owned(),
+    }
+}
+
+/// The status of an error. `request_id` is repeated in the details of those that we have to look into.
+#[must_use]
+pub fn of(error: &Error, request_id: &str) -> Status {
+    let Kind { code, reason, http_status } = kind(error);
+    let mut metadata = HashMap::from([("http_status".to_owned(), http_status.to_owned())]);
+    let mut details = ErrorDetails::new();
+    match error {
+        Error::InvalidArgument(violations) => {
+            let named = violations.iter().take(MOST_VIOLATIONS);
+            let named: Vec<_> = named.map(|v| FieldViolation::new(&*v.field, &*v.description)).collect();
+            details.set_bad_request(named);
+        }
+        Error::RecipientBlocked { matched_rule_id: Some(rule) } => {
+            metadata.insert("matched_rule_id".to_owned(), rule.to_string());
+        }
+        // The id that was asked for is not repeated: an answer about a stranger's row and one about no row are equal.
+        Error::NotFound(resource) => {
+            details.set_resource_info(resource.name(), "", "", "absent, or not visible to this key");
+        }
+        Error::IdentityNotEnabled => {
+            let todo = "an admin has to enable iMessage for the identity";
+            details.add_precondition_failure_violation(reason, "agent_identity", todo);
+        }
+        Error::ConnectionReleased => {
+            let todo = "the human has to connect again through the router line";
+            details.add_precondition_failure_violation(reason, "connection", todo);
+        }
+        Error::AlreadyExists { resource, existing_id } => {
+            let existing = existing_id.map(|id| id.to_string()).unwrap_or_default();
+            details.set_resource_info(resource.name(), existing.as_str(), "", "already exists");
+            if !existing.is_empty() {
+                metadata.insert("existing_id".to_owned(), existing);
+            }
+        }
+        Error::UpstreamFailed { retry_after: Some(delay) } => {
+            details.set_retry_info(Some(*delay));
+        }
+        Error::StorageUnavailable => {
+            details.set_retry_info(Some(STORAGE_RETRY));
+        }
+        Error::Internal => {
+            details.set_request_info(request_id, "");
+        }
+        Error::ApiKeyInvalid
+        | Error::IdentityMismatch
+        | Error::ScopeInsufficient(_)
+        | Error::RecipientBlocked { matched_rule_id: None }
+        | Error::UpstreamFailed { retry_after: None } => {}
+    }
+    details.set_error_info(reason, ERROR_DOMAIN, metadata);
+    Status::with_error_details(code, message(error), details)
+}
+
+/// An RPC of the contract that this version does not serve.
+pub(super) fn not_served() -> Status {
+    Status::unimplemented("not served by this version")
+}
+
+/// A request that is not a message of the contract. prost says where: `Message.field: what`.
+pub(super) fn undecodable(error: &prost::DecodeError) -> Status {
+    let text = error.to_string();
+    let detail = text.strip_prefix("failed to decode Protobuf message: ").unwrap_or(&text);
+    let (path, what) = detail.split_once(": ").unwrap_or(("", detail));
+    let field = path.rsplit_once('.').map_or("", |(_, field)| field);
+    of(&Error::invalid(field, what), "")
+}

@@ -1,0 +1,142 @@
+//! What orchestrators see. The overall entry and one per service follow the database: `NOT_SERVING` until it answers
+//! with the schema that this program needs, when it stops answering, and from the moment a drain starts.
+
+use std::time::Duration;
+
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use crate::grpc::auth::KeyRing;
+use crate::store::{self, Database, SchemaError, key_digests};
+
+/// How often the database is asked. Twice within the second in which a revoked key stops working everywhere.
+const POLL: Duration = Duration::from_millis(400);
+/// How long one poll may take.
+const POLL_LIMIT: Duration = Duration::from_secs(1);
+/// How many polls in a row must fail before we say so: a single lost one is no outage.
+const FAILED_POLLS: u32 = 3;
+
+/// Sets the health entries.
+#[derive(Clone)]
+pub struct Health {
+    reporter: HealthReporter,
+    names: &'static [&'static str],
+}
+
+impl Health {
+    /// Entries for the whole server (`""`) and for each of `names`, all `NOT_SERVING`. tonic-health starts the overall
+    /// entry as `SERVING`.
+    pub async fn new(reporter: HealthReporter, names: &'static [&'static str]) -> Self {
+        let health = Self { reporter, names };
+        health.set(ServingStatus::NotServing).await;
+        health
+    }
+
+    /// Sets every entry.
+    pub async fn set(&self, status: ServingStatus) {
+        for name in self.names.iter().chain(&[""]) {
+            self.reporter.set_service_status(*name, status).await;
+        }
+    }
+}
+
+/// What [`DatabaseWatch`] needs to know.
+pub struct DatabaseWatch {
+    /// How to connect. The watch has a connection of its own, so that a busy pool is not taken for a dead database.
+    pub options: PgConnectOptions,
+    /// Whether to apply migrations first.
+    pub migrate: bool,
+    /// Opened when the schema is right.
+    pub db: Database,
+    /// Told the key epoch at each poll.
+    pub keys: KeyRing,
+    /// Told whether the database answers.
+    pub health: Health,
+    /// Turns true when the database is open.
+    pub ready: watch::Sender<bool>,
+}
+
+impl DatabaseWatch {
+    /// Waits for the database, brings the schema up to date where that is asked for, opens it, and watches it until
+    /// the service stops.
+    ///
+    /// # Errors
+    /// A schema that this program cannot work with. A database that does not answer is waited for.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), SchemaError> {
+        let watching = async {
+            self.prepare().await?;
+            self.db.open();
+            self.ready.send_replace(true);
+            self.poll().await;
+            Ok(())
+        };
+        tokio::select! {
+            ended = watching => ended,
+            () = stop.cancelled() => Ok(()),
+        }
+    }
+
+    async fn prepare(&self) -> Result<(), SchemaError> {
+        let mut told = false;
+        loop {
+            let prepared = if self.migrate {
+                store::migrate(&self.options).await
+            } else {
+                store::schema_is_current(&self.options).await
+            };
+            match prepared {
+                Err(SchemaError::Database(error)) => {
+                    if !told {
+                        tracing::warn!(error = %error, "waiting for the database");
+                        told = true;
+                    }
+                    sleep(POLL).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn poll(&self) {
+        let mut connection = None;
+        let mut failed = FAILED_POLLS;
+        loop {
+            match timeout(POLL_LIMIT, self.read_epoch(&mut connection)).await {
+                Ok(Ok(epoch)) => {
+                    self.keys.epoch_is(epoch);
+                    if failed >= FAILED_POLLS {
+                        tracing::info!("the database answers: serving");
+                        self.health.set(ServingStatus::Serving).await;
+                    }
+                    failed = 0;
+                }
+                problem => {
+                    connection = None;
+                    failed = failed.saturating_add(1);
+                    if failed == FAILED_POLLS {
+                        let cause = problem.map_or_else(
+                            |_| "no answer".to_owned(),
+                            |answer| answer.map_or_else(|error| error.to_string(), |_| String::new()),
+                        );
+                        tracing::error!(error = cause, "the database does not answer: not serving");
+                        self.health.set(ServingStatus::NotServing).await;
+                    }
+                }
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    async fn read_epoch(&self, connection: &mut Option<PgConnection>) -> Result<i64, store::Failure> {
+        let open = match connection {
+            Some(open) => open,
+            None => connection.insert(self.options.connect().await?),
+        };
+        key_digests::epoch(open).await
+    }
+}

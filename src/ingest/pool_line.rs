@@ -1,0 +1,45 @@
+//! Texts to a pool line: messages to an agent.
+
+use super::Outcome;
+use crate::app::App;
+use crate::error::Result;
+use crate::store::inbound::{self, InboundText, NewInbound, Route, Storing};
+
+/// Delivers a text along its route; `None` when the route changed meanwhile and must be looked up again.
+pub(super) async fn deliver(app: &App, text: &InboundText, route: Route) -> Result<Option<Outcome>> {
+    let Route { to, organizations, .. } = route;
+    // A carrier may redeliver a text after its connection ended and the human reached someone else on the same line:
+    // it belongs to the organization that had it first, and to no other.
+    for organization_id in &organizations {
+        if to.as_ref().is_some_and(|to| to.organization_id == *organization_id) {
+            continue;
+        }
+        let delivered =
+            inbound::find_delivered(&app.db, organization_id, &text.line_number, &text.provider_message_id);
+        if let Some(stored) = delivered.await? {
+            return Ok(Some(Outcome::Duplicate(stored)));
+        }
+    }
+    let Some(to) = to else { return Ok(Some(Outcome::NotConnected)) };
+    let situation = inbound::situation(&app.db, &to, text).await?;
+    if let Some(stored) = situation.delivered {
+        return Ok(Some(Outcome::Duplicate(stored)));
+    }
+    if !situation.imessage_enabled {
+        return Ok(Some(Outcome::IdentityDisabled));
+    }
+    let is_blocked = situation.verdict.is_blocked();
+    let new = NewInbound {
+        text: text.clone(),
+        to,
+        message_id: app.clock.new_id().into(),
+        new_conversation_id: app.clock.new_id().into(),
+        is_blocked,
+        now: app.clock.now(),
+    };
+    Ok(match inbound::store(&app.db, new, situation.conversation_id).await? {
+        Storing::Stored(stored) if is_blocked => Some(Outcome::StoredBlocked(stored)),
+        Storing::Stored(stored) => Some(Outcome::Stored(stored)),
+        Storing::Delivered | Storing::NotConnected => None,
+    })
+}

@@ -1,0 +1,20 @@
+//! Keeps iMessage conversations between humans and AI agents, and serves them over gRPC.
+
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod demo;
+pub mod domain;
+pub mod embedded;
+pub mod error;
+pub mod grpc;
+pub mod health;
+pub mod ingest;
+pub mod line;
+pub mod minting;
+pub mod proto;
+pub mod server;
+pub mod shutdown;
+pub mod store;
+pub mod telemetry;

@@ -1,0 +1,79 @@
+//! Lines: what really reaches a human's phone.
+//!
+//! To add a carrier: implement [`Line`] in a file of its own, sort every answer of its API into an [`Outcome`]
+//! there, and choose it where `App` is put together.
+
+mod sandbox;
+
+pub use sandbox::{Delivery, DeliveryKind, Sandbox};
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use crate::domain::{ConversationId, OrganizationId, PhoneNumber};
+use crate::error::Error;
+
+/// The two ends of a thread, and whose it is.
+#[derive(Debug, Clone)]
+pub struct Thread {
+    /// Owner of the conversation.
+    pub organization_id: OrganizationId,
+    /// The conversation.
+    pub conversation_id: ConversationId,
+    /// The line we speak from.
+    pub line_number: PhoneNumber,
+    /// The human.
+    pub remote_number: PhoneNumber,
+}
+
+/// What a line is asked to do on the human's phone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Show "Read" under the human's messages.
+    ReadReceipt,
+    /// Show the typing bubble.
+    Typing,
+}
+
+/// Why a line did not do it, by what the caller can make of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// Refused for good: the same call will fail again.
+    #[error("refused for good")]
+    Refused,
+    /// A passing fault: the same call can succeed later.
+    #[error("passing fault")]
+    Passing {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// No answer within the line time-out: it may or may not have been done.
+    #[error("outcome unknown")]
+    Unknown,
+}
+
+impl Failure {
+    /// Advice to callers where the carrier gives none.
+    pub const RETRY_AFTER: Duration = Duration::from_secs(1);
+}
+
+/// For calls that may be repeated without harm, such as receipts and typing: an unknown outcome is one to try again.
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Self::UpstreamFailed {
+            retry_after: match failure {
+                Failure::Refused => None,
+                Failure::Passing { retry_after } => Some(retry_after),
+                Failure::Unknown => Some(Failure::RETRY_AFTER),
+            },
+        }
+    }
+}
+
+/// A carrier. Called only after every check of the caller has passed.
+pub trait Line: Send + Sync {
+    /// Does one thing on one thread. Bounded: gives up after the line time-out with [`Failure::Unknown`]. Makes no
+    /// retries of its own, since only the caller knows whether it still wants it done.
+    fn perform<'a>(&'a self, thread: &'a Thread, action: Action) -> BoxFuture<'a, Result<(), Failure>>;
+}

@@ -1,0 +1,45 @@
+//! Conversations, with the summaries of their messages.
+
+mod get;
+mod list;
+mod mark_read;
+mod target;
+
+pub use get::{exists, get};
+pub use list::list;
+pub use mark_read::mark_read;
+pub use target::{CallTarget, target};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::domain::{AssignmentStatus, Conversation};
+
+/// The columns that every reading of a conversation starts with.
+struct Base {
+    id: Uuid,
+    agent_identity_id: Uuid,
+    remote_number: String,
+    assignment_id: Uuid,
+    assignment_released: bool,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl From<Base> for Conversation {
+    fn from(row: Base) -> Self {
+        Self {
+            id: row.id.into(),
+            agent_identity_id: row.agent_identity_id.into(),
+            remote_number: row.remote_number.into(),
+            assignment_id: row.assignment_id.into(),
+            assignment_status: if row.assignment_released {
+                AssignmentStatus::Released
+            } else {
+                AssignmentStatus::Active
+            },
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What the database can answer instead of rows, and what a caller is told of it.
+
+use uuid::Uuid;
+
+use crate::error::Error;
+
+/// Why a piece of work on the database did not finish.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The driver's error.
+    #[error("{0}")]
+    Sql(#[from] sqlx::Error),
+    /// No connection could be opened.
+    #[error("no connection: {0}")]
+    NoConnection(sqlx::Error),
+    /// The database did not answer in time, or is not to be asked yet.
+    #[error("{0}")]
+    Unavailable(&'static str),
+    /// A row holds what no version of this program writes.
+    #[error("{table}.{column} of {id} holds an impossible value")]
+    Corrupt {
+        /// Its table.
+        table: &'static str,
+        /// Its column.
+        column: &'static str,
+        /// Its row.
+        id: Uuid,
+    },
+    /// Not the database: a rule refused the work from inside a transaction, which was rolled back.
+    #[error(transparent)]
+    Refused(#[from] Error),
+}
+
+/// SQLSTATE classes and codes that the service tells apart (PostgreSQL manual, appendix A).
+mod sqlstate {
+    pub(super) const SERIALIZATION_FAILURE: &str = "40001";
+    pub(super) const DEADLOCK_DETECTED: &str = "40P01";
+    pub(super) const READ_ONLY_TRANSACTION: &str = "25006";
+    pub(super) const TOO_MANY_CONNECTIONS: &str = "53300";
+    pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
+    pub(super) const QUERY_CANCELED: &str = "57014";
+    /// Shutdown, crash, not yet accepting connections; and idle sessions that the server ended.
+    pub(super) const OPERATOR_INTERVENTION: &str = "57P";
+    pub(super) const IDLE_IN_TRANSACTION: &str = "25P03";
+    pub(super) const CONNECTION_EXCEPTION: &str = "08";
+}
+
+impl Failure {
+    fn sqlstate(&self) -> Option<String> {
+        match self {
+            Self::Sql(error) | Self::NoConnection(error) => {
+                error.as_database_error().and_then(sqlx::error::DatabaseError::code).map(Into::into)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a row was refused by this constraint or unique index.
+    #[must_use]
+    pub fn violates(&self, constraint: &str) -> bool {
+        match self {
+            Self::Sql(error) => {
+                error.as_database_error().and_then(|error| error.constraint()) == Some(constraint)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the transaction lost to another and can be run again.
+    #[must_use]
+    pub fn lost_to_another(&self) -> bool {
+        self.sqlstate().is_some_and(|code| {
+            [sqlstate::SERIALIZATION_FAILURE, sqlstate::DEADLOCK_DETECTED].contains(&code.as_str())
+        })
+    }
+
+    /// Whether the connection cannot be used any more.
+    #[must_use]
+    pub fn broke_connection(&self) -> bool {
+        match self {
+            Self::Sql(sqlx::Error::Database(_)) => self.sqlstate().is_some_and(|code| {
+                code.starts_with(sqlstate::OPERATOR_INTERVENTION)
+                    || code.starts_with(sqlstate::CONNECTION_EXCEPTION)
+                    || [sqlstate::IDLE_IN_TRANSACTION, sqlstate::READ_ONLY_TRANSACTION]
+                        .contains(&code.as_str())
+            }),
+            Self::Sql(
+                sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::Protocol(_)
+                | sqlx::Error::WorkerCrashed,
+            ) => true,
+            _ => false,
+        }
+    }
+
+    fn is_passing(&self) -> bool {
+        self.broke_connection()
+            || self.lost_to_another()
+            || matches!(self, Self::NoConnection(_) | Self::Unavailable(_))
+            || self.sqlstate().is_some_and(|code| {
+                [sqlstate::TOO_MANY_CONNECTIONS, sqlstate::LOCK_NOT_AVAILABLE, sqlstate::QUERY_CANCELED]
+                    .contains(&code.as_str())
+            })
+    }
+}
+
+/// The edge: the cause is logged here, once, and the caller gets a neutral reason. PostgreSQL's message names
+/// tables and constraints but no values; its detail, which may quote a row, is left out.
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        if let Failure::Refused(error) = failure {
+            return error;
+        }
+        let code = failure.sqlstate();
+        if failure.is_passing() {
+            tracing::warn!(error = %failure, db.sqlstate = code, "database unavailable");
+            Self::StorageUnavailable
+        } else {
+            tracing::error!(error = %failure, db.sqlstate = code, "database error");
+            Self::Internal
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What a presented secret means, and when replicas must forget what they knew of it.
+
+use chrono::{DateTime, Utc};
+use sqlx::postgres::PgConnection;
+use sqlx::query;
+use uuid::Uuid;
+
+use super::{Database, Failure};
+use crate::domain::{ApiKeyId, ApiKeyScope, KeyDigest, OrganizationId, Principal, Tenant};
+
+/// A key that works, as authentication needs it.
+#[derive(Debug, Clone)]
+pub struct KnownKey {
+    /// Whom it stands for.
+    pub principal: Principal,
+    /// From this moment it is refused.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// Finds the key of a secret; `None` when there is none or it was revoked.
+pub async fn find(db: &Database, digest: KeyDigest) -> Result<Option<KnownKey>, Failure> {
+    let mut session = db.session().await?;
+    session
+        .run(|connection| async move {
+            let row = query!(
+                "SELECT api_key_id, scope, organization_id, agent_identity_id, expires_at
+             FROM key_digests
+             WHERE digest = $1",
+                &digest.0[..],
+            )
+            .fetch_optional(connection)
+            .await?;
+            let Some(row) = row else { return Ok(None) };
+            let corrupt = |column| Failure::Corrupt { table: "key_digests", column, id: row.api_key_id };
+            let key_id = ApiKeyId::from(row.api_key_id);
+            let principal = match ApiKeyScope::from_number(row.scope).ok_or_else(|| corrupt("scope"))? {
+                ApiKeyScope::Router => Principal::Router { key_id },
+                ApiKeyScope::Admin | ApiKeyScope::Identity => Principal::Tenant(Tenant {
+                    key_id,
+                    organization_id: row.organization_id.ok_or_else(|| corrupt("organization_id"))?.into(),
+                    identity_id: row.agent_identity_id.map(Into::into),
+                }),
+            };
+            Ok(Some(KnownKey { principal, expires_at: row.expires_at }))
+        })
+        .await
+}
+
+/// How many revocations there have been. Run on a connection of the caller's own, every half second: it tells as
+/// well whether the database answers.
+pub async fn epoch(connection: &mut PgConnection) -> Result<i64, Failure> {
+    let row = query!("SELECT epoch FROM key_epoch WHERE singleton").fetch_one(connection).await?;
+    Ok(row.epoch)
+}
+
+/// When a key was last used.
+#[derive(Debug, Clone)]
+pub struct KeyUse {
+    /// The key.
+    pub key_id: ApiKeyId,
+    /// When, to the minute.
+    pub at: DateTime<Utc>,
+}
+
+/// Writes down uses of keys of one organization, or of router keys. Never moves a time backwards.
+pub async fn record_uses(
+    db: &Database,
+    organization_id: Option<&OrganizationId>,
+    uses: &[KeyUse],
+) -> Result<(), Failure> {
+    let (ids, times): (Vec<Uuid>, Vec<DateTime<Utc>>) =
+        uses.iter().map(|used| (used.key_id.uuid(), used.at)).unzip();
+    let mut session = db.session().await?;
+    session
+        .run(|connection| async move {
+            match organization_id {
+                Some(organization_id) => {
+                    query!(
+                        "UPDATE api_keys k SET last_used_at = used.at
+                     FROM unnest($2::uuid[], $3::timestamptz[]) AS used (id, at)
+                     WHERE k.organization_id = $1 AND k.id = used.id
+                       AND (k.last_used_at IS NULL OR k.last_used_at < used.at)",
+                        organization_id.as_str(),
+                        &ids,
+                        &times,
+                    )
+                    .execute(connection)
+                    .await?
+                }
+                None => {
+                    query!(
+                        "UPDATE router_keys k SET last_used_at = used.at
+                     FROM unnest($1::uuid[], $2::timestamptz[]) AS used (id, at)
+                     WHERE k.id = used.id AND (k.last_used_at IS NULL OR k.last_used_at < used.at)",
+                        &ids,
+                        &times,
+                    )
+                    .execute(connection)
+                    .await?
+                }
+            };
+            Ok(())
+        })
+        .await
+}

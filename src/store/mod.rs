@@ -1,0 +1,25 @@
+//! State in PostgreSQL. One file a table family; each query stands as text beside the one function that runs it,
+//! checked against the migrations at compile time.
+//!
+//! To add a query: write it with `query!` in the file of its table, run it through [`Database::read`] (reads),
+//! [`Database::write`] (one statement) or [`Database::transaction`] (statements that must agree); name
+//! `organization_id` in every condition on a tenant table; give it an index, and name the query in that index's
+//! comment; `make sqlx` refreshes `.sqlx/`. Lock order: connection, then conversation, then messages.
+
+pub mod api_keys;
+pub mod connections;
+mod contact_rules;
+pub mod conversations;
+mod database;
+mod failure;
+pub mod identities;
+pub mod inbound;
+pub mod key_digests;
+pub mod lines;
+mod migrations;
+pub mod organizations;
+pub mod router_commands;
+
+pub use database::Database;
+pub use failure::Failure;
+pub use migrations::{SchemaError, migrate, schema_is_current};

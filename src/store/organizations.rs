@@ -1,0 +1,40 @@
+//! Organizations. Made by operators on the command line.
+
+use chrono::{DateTime, Utc};
+use sqlx::query;
+
+use super::{Database, Failure};
+use crate::domain::OrganizationId;
+
+/// Makes an organization; false when it was there already.
+pub async fn create(db: &Database, id: &OrganizationId, now: DateTime<Utc>) -> Result<bool, Failure> {
+    let mut session = db.session().await?;
+    session
+        .run(|connection| async move {
+            let done = query!(
+                "INSERT INTO organizations (id, created_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING",
+                id.as_str(),
+                now,
+            )
+            .execute(connection)
+            .await?;
+            Ok(done.rows_affected() == 1)
+        })
+        .await
+}
+
+/// Whether there is such an organization.
+pub async fn exists(db: &Database, id: &OrganizationId) -> Result<bool, Failure> {
+    let mut session = db.session().await?;
+    session
+        .run(|connection| async move {
+            let row = query!(
+                r#"SELECT EXISTS (SELECT 1 FROM organizations WHERE id = $1) AS "exists!""#,
+                id.as_str()
+            )
+            .fetch_one(connection)
+            .await?;
+            Ok(row.exists)
+        })
+        .await
+}
