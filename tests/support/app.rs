@@ -1,0 +1,195 @@
+//! The assembled server, on a port and a database of its own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use inkbox_imessage::domain::{ApiKeyScope, LineRole, PhoneNumber};
+use inkbox_imessage::minting::{self, NewKey};
+use inkbox_imessage::proto::{CreateIdentityRequest, FilterMode, Identity};
+use inkbox_imessage::server::{ServeError, Server, Settings};
+use inkbox_imessage::shutdown::DrainLimits;
+use inkbox_imessage::store::{self, Database};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::transport::{Channel, Endpoint};
+
+use super::callers::Caller;
+use super::clock::TestClock;
+use super::{PATIENCE, database};
+
+/// The router line of every test.
+pub const ROUTER_LINE: &str = "+12025550100";
+/// The pool lines of every test.
+pub const POOL_LINES: [&str; 3] = ["+12025550101", "+12025550102", "+12025550103"];
+
+/// A running service.
+pub struct TestApp {
+    pub address: SocketAddr,
+    pub options: PgConnectOptions,
+    /// For looking at rows and making them.
+    pub pool: PgPool,
+    pub clock: Arc<TestClock>,
+    pub stop: CancellationToken,
+    pub running: JoinHandle<Result<(), ServeError>>,
+    db: Database,
+    next_handle: AtomicU32,
+}
+
+impl TestApp {
+    /// The service with a router line and three pool lines.
+    pub async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// The same, with other settings.
+    pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let options = database::fresh().await;
+        let app = Self::on(options, change).await;
+        app.add_line(ROUTER_LINE, LineRole::Router).await;
+        for line in POOL_LINES {
+            app.add_line(line, LineRole::Pool).await;
+        }
+        app
+    }
+
+    /// The service on a database that is there, such as one that another replica serves.
+    pub async fn on(options: PgConnectOptions, change: impl FnOnce(&mut Settings)) -> Self {
+        let app = Self::launch(options, change).await;
+        app.until_ready().await;
+        app
+    }
+
+    /// The service, not yet waited for.
+    pub async fn launch(options: PgConnectOptions, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings {
+            database: options.clone(),
+            sessions: 8,
+            migrate: false,
+            line_time_out: Duration::from_millis(300),
+            drain: DrainLimits { grace: Duration::ZERO, finish: Duration::from_secs(5) },
+        };
+        change(&mut settings);
+        let clock = Arc::new(TestClock::default());
+        let server = Server::new(settings, clock.clone()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let db = Database::new(&options, 2, TaskTracker::new()).unwrap();
+        db.open();
+        Self {
+            address,
+            pool: PgPoolOptions::new().max_connections(2).connect_lazy_with(options.clone()),
+            options,
+            clock,
+            running: tokio::spawn(server.run(listener, stop.clone())),
+            stop,
+            db,
+            next_handle: AtomicU32::new(0),
+        }
+    }
+
+    /// Waits until health says SERVING.
+    pub async fn until_ready(&self) {
+        super::eventually("the service is SERVING", async || {
+            (self.health("").await == Some("SERVING")).then_some(())
+        })
+        .await;
+    }
+
+    /// What health says of a service: the status's name, or `None` where the service does not answer.
+    pub async fn health(&self, service: &str) -> Option<&'static str> {
+        let request = tonic_health::pb::HealthCheckRequest { service: service.to_owned() };
+        let mut client = tonic_health::pb::health_client::HealthClient::new(self.channel());
+        client.check(request).await.ok().map(|answer| answer.into_inner().status().as_str_name())
+    }
+
+    /// A connection, opened at its first call.
+    pub fn channel(&self) -> Channel {
+        Endpoint::from_shared(format!("http://{}", self.address)).unwrap().timeout(PATIENCE).connect_lazy()
+    }
+
+    /// Another replica of the service on the same database.
+    pub async fn replica(&self) -> Self {
+        Self::on(self.options.clone(), |_| {}).await
+    }
+
+    /// Adds a line.
+    pub async fn add_line(&self, number: &str, role: LineRole) {
+        let number = PhoneNumber::parse(number).unwrap();
+        let now = inkbox_imessage::clock::Clock::now(&*self.clock);
+        store::lines::add(&self.db, &number, role, now).await.unwrap().unwrap();
+    }
+
+    /// A caller with an admin key of an organization, which is made where it is not there.
+    pub async fn admin(&self, organization: &str) -> Caller {
+        let now = inkbox_imessage::clock::Clock::now(&*self.clock);
+        store::organizations::create(&self.db, &organization.into(), now).await.unwrap();
+        self.caller(ApiKeyScope::Admin, Some(organization), None).await
+    }
+
+    /// A caller with an identity key.
+    pub async fn agent(&self, identity: &Identity) -> Caller {
+        self.caller(ApiKeyScope::Identity, Some(&identity.organization_id), Some(&identity.id)).await
+    }
+
+    /// A caller with a router key.
+    pub async fn router(&self) -> Caller {
+        self.caller(ApiKeyScope::Router, None, None).await
+    }
+
+    /// A caller without any key.
+    pub fn stranger(&self) -> Caller {
+        Caller::new(self.channel(), None)
+    }
+
+    /// A caller with this secret.
+    pub fn with_secret(&self, secret: &str) -> Caller {
+        Caller::new(self.channel(), Some(secret.to_owned()))
+    }
+
+    async fn caller(&self, scope: ApiKeyScope, organization: Option<&str>, identity: Option<&str>) -> Caller {
+        let new = NewKey {
+            scope,
+            organization_id: organization.map(Into::into),
+            agent_identity_id: identity.map(|id| uuid::Uuid::try_parse(id).unwrap().into()),
+            label: "test".to_owned(),
+            expires_at: None,
+        };
+        let (_, secret) = minting::mint(&self.db, &*self.clock, new).await.unwrap();
+        self.with_secret(secret.reveal())
+    }
+
+    /// An identity of an organization that has iMessage enabled, under a handle of its own.
+    pub async fn identity(&self, organization: &str) -> Identity {
+        self.identity_with(organization, |_| {}).await
+    }
+
+    /// The same, otherwise.
+    pub async fn identity_with(
+        &self,
+        organization: &str,
+        change: impl FnOnce(&mut CreateIdentityRequest),
+    ) -> Identity {
+        let number = self.next_handle.fetch_add(1, Ordering::Relaxed);
+        let mut request = CreateIdentityRequest {
+            agent_handle: format!("agent-{number}-of-{organization}"),
+            display_name: None,
+            imessage_enabled: true,
+            filter_mode: FilterMode::Blacklist.into(),
+        };
+        change(&mut request);
+        let admin = self.admin(organization).await;
+        admin.create_identity(request).await.unwrap().identity.unwrap()
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}

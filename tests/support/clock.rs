@@ -1,0 +1,46 @@
+//! A clock that a test can move.
+
+use std::sync::Mutex;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use inkbox_imessage::clock::{Clock, SystemClock};
+use uuid::Uuid;
+
+/// Runs as the machine's clock does, ahead of it by as much as the test says; or stands still.
+#[derive(Debug, Default)]
+pub struct TestClock {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    ahead: TimeDelta,
+    frozen: Option<DateTime<Utc>>,
+}
+
+impl TestClock {
+    /// Moves time on.
+    pub fn advance(&self, by: TimeDelta) {
+        let mut state = self.state.lock().unwrap();
+        state.ahead += by;
+        if let Some(frozen) = &mut state.frozen {
+            *frozen += by;
+        }
+    }
+
+    /// Stops time at a moment.
+    pub fn freeze(&self, at: DateTime<Utc>) {
+        self.state.lock().unwrap().frozen = Some(at);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> DateTime<Utc> {
+        let state = self.state.lock().unwrap();
+        state.frozen.unwrap_or_else(|| SystemClock.now() + state.ahead)
+    }
+
+    fn new_id(&self) -> Uuid {
+        SystemClock.new_id()
+    }
+}

@@ -1,0 +1,92 @@
+//! A fresh database for each test, on a PostgreSQL that the test binary starts (or the one of `DATABASE_URL`).
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::str::FromStr as _;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use inkbox_imessage::embedded::{Options, Server};
+use inkbox_imessage::store;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
+use tokio::sync::OnceCell;
+
+/// Every test has up to 8 sessions, and a handful of tests run at once.
+const MAX_CONNECTIONS: u16 = 300;
+
+struct Postgres {
+    /// Stops when the process ends, however it ends. Absent with `DATABASE_URL`.
+    _server: Option<Server>,
+    options: PgConnectOptions,
+    template: String,
+}
+
+static POSTGRES: OnceCell<Postgres> = OnceCell::const_new();
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// A migrated database of the test's own.
+pub async fn fresh() -> PgConnectOptions {
+    let postgres = POSTGRES.get_or_init(start).await;
+    let name = format!("{}_{}", postgres.template, NEXT.fetch_add(1, Ordering::Relaxed));
+    let mut connection = postgres.options.connect().await.unwrap();
+    execute(&mut connection, &format!("CREATE DATABASE {name} TEMPLATE {}", postgres.template)).await;
+    connection.close().await.unwrap();
+    postgres.options.clone().database(&name)
+}
+
+/// An empty database of the test's own, without the schema.
+pub async fn empty() -> PgConnectOptions {
+    let postgres = POSTGRES.get_or_init(start).await;
+    let name = format!("{}_{}", postgres.template, NEXT.fetch_add(1, Ordering::Relaxed));
+    let mut connection = postgres.options.connect().await.unwrap();
+    execute(&mut connection, &format!("CREATE DATABASE {name}")).await;
+    connection.close().await.unwrap();
+    postgres.options.clone().database(&name)
+}
+
+async fn start() -> Postgres {
+    let (server, options) = match std::env::var("DATABASE_URL") {
+        Ok(url) if !url.is_empty() => (None, PgConnectOptions::from_str(&url).unwrap()),
+        _ => {
+            let server = Server::start(Options {
+                data_dir: data_dir(),
+                durable: false,
+                max_connections: MAX_CONNECTIONS,
+            })
+            .await
+            .expect("a private PostgreSQL for the tests (`make postgres` installs what it needs)");
+            let options = server.connect_options("postgres");
+            (Some(server), options)
+        }
+    };
+    let mut connection = options.connect().await.unwrap();
+    // Only on our own server: on another one, someone else's run may be under way.
+    if server.is_some() {
+        drop_leftovers(&mut connection).await;
+    }
+    let template = format!("inkbox_test_{}", std::process::id());
+    execute(&mut connection, &format!("CREATE DATABASE {template}")).await;
+    connection.close().await.unwrap();
+    store::migrate(&options.clone().database(&template)).await.unwrap();
+    Postgres { _server: server, options, template }
+}
+
+/// One folder a checkout and test binary: it is used again by the next run, so that nothing piles up.
+fn data_dir() -> std::path::PathBuf {
+    let mut hash = DefaultHasher::new();
+    std::env::current_exe().unwrap().parent().hash(&mut hash);
+    let binary = env!("CARGO_CRATE_NAME");
+    std::env::temp_dir().join(format!("inkbox-test-{binary}-{:016x}", hash.finish()))
+}
+
+/// Drops the databases of earlier runs, which had no one to drop them at their end.
+async fn drop_leftovers(connection: &mut PgConnection) {
+    let leftovers = "SELECT datname FROM pg_database WHERE datname LIKE 'inkbox\\_test\\_%'";
+    let names: Vec<String> = sqlx::query_scalar(leftovers).fetch_all(&mut *connection).await.unwrap();
+    for name in names {
+        execute(connection, &format!("DROP DATABASE {name}")).await;
+    }
+}
+
+async fn execute(connection: &mut PgConnection, statement: &str) {
+    connection.execute(AssertSqlSafe(statement.to_owned())).await.unwrap();
+}

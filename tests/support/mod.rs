@@ -1,0 +1,44 @@
+//! What every test stands on: the assembled server on a real PostgreSQL, typed callers, a human with a phone,
+//! builders of rows, and assertions on code and reason.
+//!
+//! Nothing here sleeps: tests wait for a condition, with a bound ([`eventually`]).
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test binary uses its own part of this")]
+
+pub mod app;
+pub mod assertions;
+pub mod callers;
+pub mod clock;
+pub mod database;
+pub mod human;
+pub mod rows;
+
+pub use app::TestApp;
+pub use assertions::{assert_fields, assert_reason};
+pub use human::Human;
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+/// The longest that a test waits for something that must happen.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until `condition` gives a value, looking again and again; fails the test when it does not within [`PATIENCE`].
+#[track_caller]
+pub fn eventually<T, F>(what: &str, mut condition: impl FnMut() -> F) -> impl Future<Output = T>
+where
+    F: Future<Output = Option<T>>,
+{
+    let what = what.to_owned();
+    let caller = std::panic::Location::caller();
+    async move {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            if let Some(value) = condition().await {
+                return value;
+            }
+            assert!(Instant::now() < give_up, "{caller}: waited {PATIENCE:?} in vain until {what}");
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
