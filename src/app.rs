@@ -1,14 +1,24 @@
 //! What every handler works with.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::line::Sandbox;
+use crate::line::{Lanes, Sandbox};
 use crate::store::Database;
+
+/// What bounds a send.
+#[derive(Debug, Clone, Copy)]
+pub struct SendLimits {
+    /// Messages that an identity may send in any 24 hours; `None` = as many as it likes.
+    pub per_day: Option<u32>,
+    /// How long a line may take before it is given up on.
+    pub line_time_out: Duration,
+}
 
 /// The service's parts. Cheap to clone; every handler shares the same ones.
 #[derive(Clone)]
@@ -19,6 +29,10 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// The line that stands for every carrier.
     pub line: Arc<Sandbox>,
+    /// The order of calls on each conversation.
+    pub lanes: Arc<Lanes>,
+    /// How much an identity may send, and how long a line may take.
+    pub limits: SendLimits,
     /// Work that goes on when its caller has gone; a drain waits for it.
     pub tasks: TaskTracker,
 }

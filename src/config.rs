@@ -80,6 +80,9 @@ pub struct ServeArgs {
     /// How long a line may take before it is given up on.
     #[arg(long, env = "INKBOX_LINE_TIMEOUT", default_value = "10s", value_name = "TIME", value_parser = duration)]
     pub line_timeout: Duration,
+    /// Messages that one identity may send in any 24 hours; 0 = as many as it likes.
+    #[arg(long, env = "INKBOX_SENDS_PER_DAY", default_value = "1000", value_name = "NUMBER")]
+    pub sends_per_day: u32,
     /// How long calls are still taken after health says `NOT_SERVING` [default: 0s with the private PostgreSQL, else 3s].
     #[arg(long, env = "INKBOX_DRAIN_GRACE", value_name = "TIME", value_parser = duration)]
     pub drain_grace: Option<Duration>,

@@ -150,6 +150,9 @@ impl Demo {
     pub fn page(&self, address: SocketAddr) -> String {
         let Self { admin, agent, router, conversation_id, pool_line } = self;
         let id = format!(r#"{{"conversation_id": "{conversation_id}"}}"#);
+        let reply = format!(
+            r#"{{"conversation_id": "{conversation_id}", "text": "A table for two at eight: done!"}}"#
+        );
         let hello = format!(
             r#"{{"line_number": "{}", "remote_number": "{HUMAN}", "text": "Hello again", "provider_message_id": "'$RANDOM$RANDOM'"}}"#,
             pool_line.as_str()
@@ -164,6 +167,8 @@ impl Demo {
                 &id,
             ),
             ("Show the typing bubble", agent, "ConversationService/SendTypingIndicator", &id),
+            ("Read its messages", agent, "MessageService/ListMessages", &id),
+            ("Answer", agent, "MessageService/SendMessage", &reply),
             ("List who is connected", admin, "ConnectionService/ListConnections", "{}"),
             ("See what the sandbox line did", admin, "SandboxService/ListDeliveries", "{}"),
             ("Be the human: text the agent", router, "RouterService/ReceiveMessage", &hello),

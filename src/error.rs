@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::domain::RuleId;
+use crate::domain::{PhoneNumber, RuleId};
 
 /// The result of anything that a caller may learn the failure of.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -35,6 +35,32 @@ pub enum Error {
     RecipientBlocked {
         /// The rule; `None` by default.
         matched_rule_id: Option<RuleId>,
+    },
+    /// A send by number to a human who is not connected, with what the human can do about it.
+    #[error("recipient not connected")]
+    RecipientNotConnected {
+        /// The router line, if there is one.
+        router_number: Option<PhoneNumber>,
+        /// What to text to it.
+        connect_command: String,
+    },
+    /// The human has not texted on this connection yet.
+    #[error("recipient has not messaged")]
+    RecipientHasNotMessaged,
+    /// The idempotency key was used for another request.
+    #[error("idempotency key reused")]
+    IdempotencyKeyReused,
+    /// The first request with this idempotency key has no answer yet.
+    #[error("idempotency in progress")]
+    IdempotencyInProgress {
+        /// After how long it has one for sure.
+        retry_after: Duration,
+    },
+    /// The identity has sent as much as it may in a day.
+    #[error("rate limited")]
+    RateLimited {
+        /// When the next send is free.
+        retry_after: Duration,
     },
     /// The conversation's newest connection has ended.
     #[error("connection released")]
@@ -81,6 +107,12 @@ pub enum Resource {
     Identity,
     /// An API key.
     ApiKey,
+    /// A contact rule.
+    ContactRule,
+    /// A message.
+    Message,
+    /// A reaction.
+    Reaction,
     /// A line, or the router line.
     Line,
 }
@@ -94,6 +126,9 @@ impl Resource {
             Self::Connection => "connection",
             Self::Identity => "identity",
             Self::ApiKey => "api_key",
+            Self::ContactRule => "contact_rule",
+            Self::Message => "message",
+            Self::Reaction => "reaction",
             Self::Line => "line",
         }
     }

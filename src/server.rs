@@ -14,7 +14,7 @@ use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tower::ServiceBuilder;
 
-use crate::app::App;
+use crate::app::{App, SendLimits};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::grpc;
@@ -25,6 +25,7 @@ use crate::line::Sandbox;
 use crate::proto;
 use crate::shutdown::DrainLimits;
 use crate::store::{Database, SchemaError};
+use crate::sweeper;
 
 /// Bounds of one HTTP/2 connection. tonic leaves the first two without any.
 const STREAMS_PER_CONNECTION: u32 = 256;
@@ -52,6 +53,8 @@ pub struct Settings {
     pub migrate: bool,
     /// How long a line may take.
     pub line_time_out: Duration,
+    /// Messages that an identity may send in any 24 hours; `None` = as many as it likes.
+    pub sends_per_day: Option<u32>,
     /// Steps of a drain.
     pub drain: DrainLimits,
 }
@@ -74,9 +77,11 @@ pub enum ServeError {
 }
 
 /// Services of the contract that are served, as health and reflection name them.
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 8] = [
     proto::conversation_service_server::SERVICE_NAME,
+    proto::message_service_server::SERVICE_NAME,
     proto::connection_service_server::SERVICE_NAME,
+    proto::contact_rule_service_server::SERVICE_NAME,
     proto::router_service_server::SERVICE_NAME,
     proto::identity_service_server::SERVICE_NAME,
     proto::api_key_service_server::SERVICE_NAME,
@@ -101,7 +106,8 @@ impl Server {
         let db = Database::new(&settings.database, settings.sessions, tasks.clone())?;
         let line = Arc::new(Sandbox::new(clock.clone(), settings.line_time_out));
         let keys = KeyRing::new(db.clone(), clock.clone());
-        let app = App { db, clock, line, tasks };
+        let limits = SendLimits { per_day: settings.sends_per_day, line_time_out: settings.line_time_out };
+        let app = App { db, clock, line, lanes: Arc::default(), limits, tasks };
         Ok(Self { settings, app, keys, ready: watch::Sender::new(false) })
     }
 
@@ -148,6 +154,7 @@ impl Server {
             .add_routes(routes.routes())
             .serve_with_incoming_shutdown(incoming, finish.clone().cancelled_owned());
 
+        let mut opened = ready.subscribe();
         let watch = DatabaseWatch {
             options: settings.database,
             migrate: settings.migrate,
@@ -159,6 +166,15 @@ impl Server {
         let background = CancellationToken::new();
         let watching = tokio::spawn(watch.run(background.clone()));
         let writing = tokio::spawn(write_down_uses(keys.clone(), background.clone()));
+        let sweep_app = app.clone();
+        let sweep_stop = background.clone();
+        let sweeping = tokio::spawn(async move {
+            tokio::select! {
+                _ = opened.wait_for(|open| *open) => {}
+                () = sweep_stop.cancelled() => {}
+            }
+            sweeper::run(sweep_app, sweep_stop).await;
+        });
         let (failed, mut failure) = watch::channel(false);
         let watching = tokio::spawn(async move {
             let ended = watching.await.unwrap_or(Ok(()));
@@ -190,7 +206,7 @@ impl Server {
             tracing::warn!(tasks = app.tasks.len(), "work without a caller was cut at the end of the drain");
         }
         background.cancel();
-        let _ = writing.await;
+        let _ = tokio::join!(writing, sweeping);
         if timeout(LAST_WRITE_LIMIT, keys.write_down_uses()).await.is_err() {
             tracing::warn!("the last uses of keys were not written down");
         }

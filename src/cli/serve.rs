@@ -38,6 +38,7 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
         sessions: usize::from(args.database_sessions),
         migrate: args.migrate.unwrap_or(is_embedded),
         line_time_out: args.line_timeout,
+        sends_per_day: (args.sends_per_day > 0).then_some(args.sends_per_day),
         drain: DrainLimits {
             grace: args.drain_grace.unwrap_or(if is_embedded { std::time::Duration::ZERO } else { GRACE }),
             finish: args.drain_limit,

@@ -1,7 +1,9 @@
 //! Who may reach an identity.
 
+use chrono::{DateTime, Utc};
+
 use super::numbered::numbered_enum;
-use super::{FilterMode, RuleId};
+use super::{FilterMode, IdentityId, PhoneNumber, RuleId};
 
 numbered_enum! {
     /// What a contact rule does with its number.
@@ -21,6 +23,25 @@ numbered_enum! {
         /// No effect, but the number's slot stays taken.
         Paused = 2,
     }
+}
+
+/// A contact rule, as a caller sees it.
+#[derive(Debug, Clone)]
+pub struct ContactRule {
+    /// Its id.
+    pub id: RuleId,
+    /// The identity it protects.
+    pub agent_identity_id: IdentityId,
+    /// What it does.
+    pub action: RuleAction,
+    /// The number it is for.
+    pub match_target: PhoneNumber,
+    /// Whether it does it.
+    pub status: RuleStatus,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When action or status last changed.
+    pub updated_at: DateTime<Utc>,
 }
 
 /// The one rule that an identity has for a number.

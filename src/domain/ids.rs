@@ -69,6 +69,8 @@ uuid_id! {
     ConversationId;
     /// One message.
     MessageId;
+    /// One tapback.
+    ReactionId;
     /// One contact rule.
     RuleId;
     /// One API key (never its secret).

@@ -1,8 +1,10 @@
 //! Messages.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::numbered::numbered_enum;
+use super::{ConnectionId, ConversationId, MessageId, PhoneNumber, Reaction};
 
 /// The longest text of a message, in characters (Unicode scalar values). The limit of the carriers' APIs.
 pub const TEXT_LIMIT: usize = 18_996;
@@ -96,4 +98,99 @@ pub struct Media {
     /// Size in bytes, where the carrier told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<i64>,
+}
+
+/// Why a delivery failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryError {
+    /// The carrier's code, or ours where the line itself failed.
+    pub code: String,
+    /// Words for people.
+    pub message: String,
+}
+
+/// A message, as a caller sees it.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// Its id.
+    pub id: MessageId,
+    /// Its conversation.
+    pub conversation_id: ConversationId,
+    /// The connection it came or went on.
+    pub assignment_id: ConnectionId,
+    /// Who said it.
+    pub direction: Direction,
+    /// The human.
+    pub remote_number: PhoneNumber,
+    /// The text, unchanged; `None` when there is only media.
+    pub text: Option<String>,
+    /// Files.
+    pub media: Vec<Media>,
+    /// Effect of an outbound message.
+    pub send_style: Option<SendStyle>,
+    /// What carries it.
+    pub transport: Transport,
+    /// How far it has come.
+    pub status: DeliveryStatus,
+    /// Why it failed.
+    pub error: Option<DeliveryError>,
+    /// Sent as iMessage, delivered as SMS.
+    pub was_downgraded: bool,
+    /// Inbound and clear: within the read horizon. Blocked: never. Outbound: always.
+    pub is_read: bool,
+    /// Decided when it arrived, never rewritten.
+    pub is_blocked: bool,
+    /// Live reactions, oldest first.
+    pub reactions: Vec<Reaction>,
+    /// Its place in time.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl DeliveryStatus {
+    /// Whether news of `next` moves a message on from here. Delivered, declined and failed are the end; before it, a
+    /// message only moves forward.
+    #[must_use]
+    pub const fn moves_on_to(self, next: Self) -> bool {
+        !self.is_final() && (next.is_final() || next.number() > self.number())
+    }
+
+    /// Whether nothing comes after it.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Delivered | Self::Declined | Self::Error | Self::Received)
+    }
+
+    /// Whether it is the end of a delivery that failed.
+    #[must_use]
+    pub const fn is_failure(self) -> bool {
+        matches!(self, Self::Declined | Self::Error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DeliveryStatus::{
+        self, Accepted, Declined, Delivered, Error, Pending, Queued, Received, Registered, Sent,
+    };
+
+    #[test]
+    fn a_status_never_moves_backwards() {
+        let order = [Registered, Pending, Queued, Accepted, Sent];
+        for (i, from) in order.into_iter().enumerate() {
+            for (j, to) in order.into_iter().enumerate() {
+                assert_eq!(from.moves_on_to(to), j > i, "{from:?} -> {to:?}");
+            }
+            for end in [Delivered, Declined, Error] {
+                assert!(from.moves_on_to(end), "{from:?} -> {end:?}");
+                assert!(!end.moves_on_to(from), "{end:?} -> {from:?}");
+            }
+        }
+        for end in [Delivered, Declined, Error, Received] {
+            for to in (1..=9).filter_map(DeliveryStatus::from_number) {
+                assert!(!end.moves_on_to(to), "{end:?} -> {to:?}");
+            }
+        }
+    }
 }

@@ -13,20 +13,26 @@ mod numbered;
 mod page;
 mod phone_number;
 mod principal;
+mod reaction;
 mod router_command;
 mod view;
 
 pub use api_key::{ApiKey, ApiKeyScope, KeyDigest, Secret};
 pub use connection::{AssignmentStatus, Connection};
-pub use contact_rule::{RuleAction, RuleOnNumber, RuleStatus, Verdict, verdict};
+pub use contact_rule::{ContactRule, RuleAction, RuleOnNumber, RuleStatus, Verdict, verdict};
 pub use conversation::{Conversation, ConversationSummary, Latest, PREVIEW_CHARACTERS, preview};
 pub use handle::{Handle, InvalidHandle};
 pub use identity::{FilterMode, Identity};
-pub use ids::{ApiKeyId, ConnectionId, ConversationId, IdentityId, MessageId, OrganizationId, RuleId};
+pub use ids::{
+    ApiKeyId, ConnectionId, ConversationId, IdentityId, MessageId, OrganizationId, ReactionId, RuleId,
+};
 pub use line::LineRole;
-pub use message::{DeliveryStatus, Direction, Media, SendStyle, TEXT_LIMIT, Transport};
+pub use message::{
+    DeliveryError, DeliveryStatus, Direction, Media, Message, SendStyle, TEXT_LIMIT, Transport,
+};
 pub use page::{Page, PageRequest, Position, Start};
 pub use phone_number::{InvalidPhoneNumber, PhoneNumber};
 pub use principal::{Principal, Tenant};
+pub use reaction::{Reaction, ReactionType};
 pub use router_command::RouterCommand;
 pub use view::View;

@@ -1,5 +1,7 @@
 //! Views: which messages a caller sees.
 
+use super::Tenant;
+
 /// The messages that count for one call. Preview, order, unread, total and membership are all computed inside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum View {
@@ -14,9 +16,14 @@ pub enum View {
 }
 
 impl View {
-    /// What an admin key sees: absent = all, true = blocked only, false = non-blocked only.
+    /// What a caller sees.
     #[must_use]
-    pub const fn of_admin(is_blocked: Option<bool>) -> Self {
+    pub const fn of(tenant: &Tenant, is_blocked: Option<bool>) -> Self {
+        if tenant.identity_id.is_some() { Self::of_identity(is_blocked) } else { Self::of_admin(is_blocked) }
+    }
+
+    /// An admin key: absent = all, true = blocked only, false = non-blocked only.
+    const fn of_admin(is_blocked: Option<bool>) -> Self {
         match is_blocked {
             None => Self::All,
             Some(true) => Self::Blocked,
@@ -24,9 +31,8 @@ impl View {
         }
     }
 
-    /// What an identity key sees: non-blocked messages, whatever it asks for.
-    #[must_use]
-    pub const fn of_identity(is_blocked: Option<bool>) -> Self {
+    /// An identity key: non-blocked messages, whatever it asks for.
+    const fn of_identity(is_blocked: Option<bool>) -> Self {
         match is_blocked {
             Some(true) => Self::Nothing,
             None | Some(false) => Self::Clear,
@@ -41,6 +47,17 @@ impl View {
             Self::Clear => "clear",
             Self::Blocked => "blocked",
             Self::Nothing => "nothing",
+        }
+    }
+
+    /// Whether a message that is blocked, or one that is not, is in the view.
+    #[must_use]
+    pub const fn shows(self, is_blocked: bool) -> bool {
+        match self {
+            Self::All => true,
+            Self::Clear => !is_blocked,
+            Self::Blocked => is_blocked,
+            Self::Nothing => false,
         }
     }
 }

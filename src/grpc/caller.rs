@@ -36,6 +36,11 @@ impl Caller for Principal {
     }
 }
 
+/// Whether the caller has an admin key: some fields are required of it alone.
+pub(super) fn is_admin(caller: &Principal) -> bool {
+    matches!(caller, Principal::Tenant(tenant) if tenant.identity_id.is_none())
+}
+
 /// The identity whose rows a list shows: an identity key's own, or the one that an admin key names, or all (`None`).
 ///
 /// # Errors

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
 
 use crate::domain::{
-    ApiKey, AssignmentStatus, Connection, Conversation, ConversationSummary, Identity, OrganizationId,
-    PhoneNumber,
+    ApiKey, AssignmentStatus, Connection, ContactRule, Conversation, ConversationSummary, Identity, Media,
+    Message, OrganizationId, PhoneNumber, Reaction,
 };
 use crate::line::Delivery;
 use crate::proto;
@@ -61,6 +61,67 @@ impl From<Connection> for proto::Connection {
             released_at: connection.released_at.map(timestamp),
             created_at: Some(timestamp(connection.created_at)),
             updated_at: Some(timestamp(connection.updated_at)),
+        }
+    }
+}
+
+impl From<Message> for proto::Message {
+    fn from(message: Message) -> Self {
+        Self {
+            id: message.id.to_string(),
+            conversation_id: message.conversation_id.to_string(),
+            assignment_id: message.assignment_id.to_string(),
+            direction: message.direction.into(),
+            remote_number: message.remote_number.into_string(),
+            text: message.text,
+            media: message.media.into_iter().map(Into::into).collect(),
+            send_style: message.send_style.map_or(0, Into::into),
+            transport: message.transport.into(),
+            status: message.status.into(),
+            error: message
+                .error
+                .map(|error| proto::DeliveryError { code: error.code, message: error.message }),
+            is_read: message.is_read,
+            is_blocked: message.is_blocked,
+            reactions: message.reactions.into_iter().map(Into::into).collect(),
+            created_at: Some(timestamp(message.created_at)),
+            updated_at: Some(timestamp(message.updated_at)),
+            was_downgraded: message.was_downgraded,
+        }
+    }
+}
+
+impl From<Media> for proto::Media {
+    fn from(media: Media) -> Self {
+        Self { url: media.url, content_type: media.content_type, size_bytes: media.size_bytes }
+    }
+}
+
+impl From<Reaction> for proto::Reaction {
+    fn from(reaction: Reaction) -> Self {
+        Self {
+            id: reaction.id.to_string(),
+            conversation_id: reaction.conversation_id.to_string(),
+            message_id: reaction.message_id.to_string(),
+            direction: reaction.direction.into(),
+            reaction: reaction.reaction.into(),
+            custom_emoji: reaction.custom_emoji,
+            part_index: reaction.part_index,
+            created_at: Some(timestamp(reaction.created_at)),
+        }
+    }
+}
+
+impl From<ContactRule> for proto::ContactRule {
+    fn from(rule: ContactRule) -> Self {
+        Self {
+            id: rule.id.to_string(),
+            agent_identity_id: rule.agent_identity_id.to_string(),
+            action: rule.action.into(),
+            match_target: rule.match_target.into_string(),
+            status: rule.status.into(),
+            created_at: Some(timestamp(rule.created_at)),
+            updated_at: Some(timestamp(rule.updated_at)),
         }
     }
 }

@@ -10,10 +10,12 @@ pub mod auth;
 mod caller;
 pub mod codec;
 mod connections;
+mod contact_rules;
 mod conversations;
 mod encode;
 mod identities;
 mod key_uses;
+mod messages;
 mod page_token;
 mod request;
 mod router;
@@ -27,8 +29,10 @@ use crate::app::App;
 use crate::grpc::auth::KeyRing;
 use crate::proto::api_key_service_server::ApiKeyServiceServer;
 use crate::proto::connection_service_server::ConnectionServiceServer;
+use crate::proto::contact_rule_service_server::ContactRuleServiceServer;
 use crate::proto::conversation_service_server::ConversationServiceServer;
 use crate::proto::identity_service_server::IdentityServiceServer;
+use crate::proto::message_service_server::MessageServiceServer;
 use crate::proto::router_service_server::RouterServiceServer;
 use crate::proto::sandbox_service_server::SandboxServiceServer;
 
@@ -54,6 +58,8 @@ macro_rules! services {
 pub fn routes(app: &App, keys: &KeyRing) -> tonic::service::RoutesBuilder {
     services![
         (ConversationServiceServer, conversations::Service { app: app.clone() }),
+        (MessageServiceServer, messages::Service { app: app.clone() }),
+        (ContactRuleServiceServer, contact_rules::Service { app: app.clone() }),
         (ConnectionServiceServer, connections::Service { app: app.clone() }),
         (RouterServiceServer, router::Service { app: app.clone() }),
         (IdentityServiceServer, identities::Service { app: app.clone() }),

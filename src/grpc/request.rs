@@ -117,6 +117,33 @@ impl Fields {
         value
     }
 
+    /// An enum field that must have a value.
+    pub(super) fn required_enum<T>(
+        &mut self,
+        field: &str,
+        number: i32,
+        from_wire: impl FnOnce(i32) -> Option<T>,
+    ) -> Option<T> {
+        if number == 0 {
+            self.refuse(field, "is required");
+            return None;
+        }
+        let value = from_wire(number);
+        if value.is_none() {
+            self.refuse(field, format!("has no value {number}"));
+        }
+        value
+    }
+
+    /// Which part of a message, from 0.
+    pub(super) fn part_index(&mut self, part_index: i32, parts: i32) -> Option<i32> {
+        if !(0..parts).contains(&part_index) {
+            self.refuse("part_index", format!("must be 0 to {}", parts - 1));
+            return None;
+        }
+        Some(part_index)
+    }
+
     /// A point in time that PostgreSQL can store.
     #[expect(clippy::option_option, reason = "wrong, absent and present are three things")]
     pub(super) fn timestamp(

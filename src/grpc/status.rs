@@ -31,8 +31,13 @@ const fn kind(error: &Error) -> Kind {
         Error::ScopeInsufficient(_) => (Code::PermissionDenied, "SCOPE_INSUFFICIENT", "403"),
         Error::RecipientBlocked { .. } => (Code::PermissionDenied, "RECIPIENT_BLOCKED", "403"),
         Error::NotFound(_) => (Code::NotFound, "NOT_FOUND", "404"),
+        Error::RecipientNotConnected { .. } => (Code::NotFound, "RECIPIENT_NOT_CONNECTED", "404"),
         Error::IdentityNotEnabled => (Code::FailedPrecondition, "IDENTITY_NOT_ENABLED", "400"),
         Error::ConnectionReleased => (Code::FailedPrecondition, "CONNECTION_RELEASED", "409"),
+        Error::RecipientHasNotMessaged => (Code::FailedPrecondition, "RECIPIENT_HAS_NOT_MESSAGED", "409"),
+        Error::IdempotencyKeyReused => (Code::FailedPrecondition, "IDEMPOTENCY_KEY_REUSED", "409"),
+        Error::IdempotencyInProgress { .. } => (Code::Aborted, "IDEMPOTENCY_IN_PROGRESS", "409"),
+        Error::RateLimited { .. } => (Code::ResourceExhausted, "RATE_LIMITED", "429"),
         Error::AlreadyExists { .. } => (Code::AlreadyExists, "ALREADY_EXISTS", "409"),
         Error::UpstreamFailed { .. } => (Code::Unavailable, "UPSTREAM_FAILED", "502"),
         Error::StorageUnavailable => (Code::Unavailable, "STORAGE_UNAVAILABLE", "503"),
@@ -56,6 +61,19 @@ fn message(error: &Error) -> String {
         Error::ScopeInsufficient(needed) => format!("this call needs {needed}"),
         Error::RecipientBlocked { .. } => "the identity's contact rules block this number".to_owned(),
         Error::NotFound(resource) => format!("no such {resource}, or not visible to this key"),
+        Error::RecipientNotConnected { .. } => {
+            "this number is not connected to the identity; the human has to text the connect command to the router \
+             number"
+                .to_owned()
+        }
+        Error::RecipientHasNotMessaged => {
+            "the human has to text first, on the connection that is active now".to_owned()
+        }
+        Error::IdempotencyKeyReused => "this idempotency key was used for another request".to_owned(),
+        Error::IdempotencyInProgress { .. } => {
+            "the first request with this idempotency key has no answer yet".to_owned()
+        }
+        Error::RateLimited { .. } => "the identity has sent as much as it may in 24 hours".to_owned(),
         Error::IdentityNotEnabled => "iMessage is not enabled for this identity".to_owned(),
         Error::ConnectionReleased => "the connection was released; the human has to connect again".to_owned(),
         Error::AlreadyExists { resource, .. } => format!("this {resource} already exists"),
@@ -87,6 +105,20 @@ pub fn of(error: &Error, request_id: &str) -> Status {
         Error::NotFound(resource) => {
             details.set_resource_info(resource.name(), "", "", "absent, or not visible to this key");
         }
+        Error::RecipientNotConnected { router_number, connect_command } => {
+            if let Some(number) = router_number {
+                metadata.insert("router_number".to_owned(), number.as_str().to_owned());
+            }
+            metadata.insert("connect_command".to_owned(), connect_command.clone());
+        }
+        Error::RecipientHasNotMessaged => {
+            let todo = "the human has to text the agent on this connection";
+            details.add_precondition_failure_violation(reason, "connection", todo);
+        }
+        Error::IdempotencyKeyReused => {
+            let todo = "another request needs another key";
+            details.add_precondition_failure_violation(reason, "idempotency_key", todo);
+        }
         Error::IdentityNotEnabled => {
             let todo = "an admin has to enable iMessage for the identity";
             details.add_precondition_failure_violation(reason, "agent_identity", todo);
@@ -102,7 +134,9 @@ pub fn of(error: &Error, request_id: &str) -> Status {
                 metadata.insert("existing_id".to_owned(), existing);
             }
         }
-        Error::UpstreamFailed { retry_after: Some(delay) } => {
+        Error::IdempotencyInProgress { retry_after: delay }
+        | Error::RateLimited { retry_after: delay }
+        | Error::UpstreamFailed { retry_after: Some(delay) } => {
             details.set_retry_info(Some(*delay));
         }
         Error::StorageUnavailable => {
@@ -119,11 +153,6 @@ pub fn of(error: &Error, request_id: &str) -> Status {
     }
     details.set_error_info(reason, ERROR_DOMAIN, metadata);
     Status::with_error_details(code, message(error), details)
-}
-
-/// An RPC of the contract that this version does not serve.
-pub(super) fn not_served() -> Status {
-    Status::unimplemented("not served by this version")
 }
 
 /// A request that is not a message of the contract. prost says where: `Message.field: what`.

@@ -1,7 +1,10 @@
 //! What becomes of a text that a human sent, whatever brought it here.
 
 mod pool_line;
+mod reaction;
 mod router_line;
+
+pub use reaction::{InboundReaction, ReactionOutcome, receive_reaction};
 
 use crate::app::App;
 use crate::domain::{ConnectionId, LineRole, PhoneNumber};

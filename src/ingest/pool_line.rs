@@ -21,7 +21,9 @@ pub(super) async fn deliver(app: &App, text: &InboundText, route: Route) -> Resu
         }
     }
     let Some(to) = to else { return Ok(Some(Outcome::NotConnected)) };
-    let situation = inbound::situation(&app.db, &to, text).await?;
+    let situation =
+        inbound::situation(&app.db, &to, &text.remote_number, &text.line_number, &text.provider_message_id)
+            .await?;
     if let Some(stored) = situation.delivered {
         return Ok(Some(Outcome::Duplicate(stored)));
     }

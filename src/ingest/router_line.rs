@@ -25,6 +25,19 @@ pub(super) async fn obey(app: &App, text: &InboundText) -> Result<Outcome> {
         new_connection_id: app.clock.new_id().into(),
         now: app.clock.now(),
     };
+    // A disconnect takes its turn like a release: no send that began before it is still on its way afterwards.
+    let ending = match &order.command {
+        RouterCommand::Disconnect(handle) => {
+            router_commands::conversation_with(&app.db, &order.remote_number, handle).await?
+        }
+        _ => None,
+    };
+    let _lane = match ending {
+        Some((organization_id, conversation_id)) => {
+            Some(app.lanes.enter(&organization_id, conversation_id).await)
+        }
+        None => None,
+    };
     Ok(match router_commands::obey(&app.db, order).await? {
         Done::Connected { connection_id, line_number, handle } => Outcome::Connected {
             connection_id,

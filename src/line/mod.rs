@@ -3,15 +3,17 @@
 //! To add a carrier: implement [`Line`] in a file of its own, sort every answer of its API into an [`Outcome`]
 //! there, and choose it where `App` is put together.
 
+mod lanes;
 mod sandbox;
 
+pub use lanes::{InLane, Lanes};
 pub use sandbox::{Delivery, DeliveryKind, Sandbox};
 
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use crate::domain::{ConversationId, OrganizationId, PhoneNumber};
+use crate::domain::{ConversationId, MessageId, OrganizationId, PhoneNumber, ReactionType, SendStyle};
 use crate::error::Error;
 
 /// The two ends of a thread, and whose it is.
@@ -28,12 +30,49 @@ pub struct Thread {
 }
 
 /// What a line is asked to do on the human's phone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+#[derive(Debug, Clone, Copy)]
+pub enum Action<'a> {
     /// Show "Read" under the human's messages.
     ReadReceipt,
     /// Show the typing bubble.
     Typing,
+    /// Show a message.
+    Message(OutboundMessage<'a>),
+    /// Put a tapback on a message.
+    Reaction(Tapback<'a>),
+    /// Take a tapback of ours back.
+    ReactionRemoval(Tapback<'a>),
+}
+
+/// A message on its way out.
+#[derive(Debug, Clone, Copy)]
+pub struct OutboundMessage<'a> {
+    /// Our id of it.
+    pub id: MessageId,
+    /// Its text.
+    pub text: Option<&'a str>,
+    /// Address of its file.
+    pub media_url: Option<&'a str>,
+    /// Its effect.
+    pub style: Option<SendStyle>,
+}
+
+/// A tapback and what it is on.
+#[derive(Debug, Clone, Copy)]
+pub struct Tapback<'a> {
+    /// The carrier's id of the message; `None` when the carrier never told.
+    pub provider_message_id: Option<&'a str>,
+    /// What it says.
+    pub reaction: ReactionType,
+    /// Which part of the message.
+    pub part_index: i32,
+}
+
+/// What a carrier says of what it accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The carrier's id of a message.
+    pub provider_message_id: Option<String>,
 }
 
 /// Why a line did not do it, by what the caller can make of it.
@@ -56,6 +95,31 @@ pub enum Failure {
 impl Failure {
     /// Advice to callers where the carrier gives none.
     pub const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+    /// The code that a message which failed this way is stored with.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Refused => "LINE_REFUSED",
+            Self::Passing { .. } | Self::Unknown => "LINE_FAILED",
+        }
+    }
+
+    /// Whether a stored code is one of ours, and not the carrier's.
+    #[must_use]
+    pub fn is_code(code: &str) -> bool {
+        [Self::Refused.code(), Self::Unknown.code()].contains(&code)
+    }
+
+    /// The failure of a message that was stored with this code.
+    #[must_use]
+    pub fn of_code(code: &str) -> Self {
+        if code == Self::Refused.code() {
+            Self::Refused
+        } else {
+            Self::Passing { retry_after: Self::RETRY_AFTER }
+        }
+    }
 }
 
 /// For calls that may be repeated without harm, such as receipts and typing: an unknown outcome is one to try again.
@@ -75,5 +139,9 @@ impl From<Failure> for Error {
 pub trait Line: Send + Sync {
     /// Does one thing on one thread. Bounded: gives up after the line time-out with [`Failure::Unknown`]. Makes no
     /// retries of its own, since only the caller knows whether it still wants it done.
-    fn perform<'a>(&'a self, thread: &'a Thread, action: Action) -> BoxFuture<'a, Result<(), Failure>>;
+    fn perform<'a>(
+        &'a self,
+        thread: &'a Thread,
+        action: Action<'a>,
+    ) -> BoxFuture<'a, Result<Accepted, Failure>>;
 }

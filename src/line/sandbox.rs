@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use tokio::time::sleep;
 
-use super::{Action, Failure, Line, Thread};
+use super::{Accepted, Action, Failure, Line, OutboundMessage, Thread};
 use crate::clock::Clock;
 use crate::domain::{ConversationId, OrganizationId, PhoneNumber};
 
@@ -54,10 +54,16 @@ pub struct Delivery {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
 pub enum DeliveryKind {
+    /// A message.
+    Message = 1,
     /// A read receipt.
     ReadReceipt = 2,
     /// The typing bubble.
     Typing = 3,
+    /// A tapback.
+    Reaction = 4,
+    /// A tapback taken back.
+    ReactionRemoval = 5,
 }
 
 /// The sandbox line.
@@ -113,7 +119,7 @@ impl Sandbox {
     }
 
     /// Decides the fate of a call and remembers it, as one step: deliveries stand in the order of arrival.
-    fn arrive(&self, thread: &Thread, action: Action) -> Fate {
+    fn arrive(&self, thread: &Thread, action: Action<'_>) -> Fate {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let passing = Failure::Passing { retry_after: Failure::RETRY_AFTER };
         let fate = match thread.remote_number.as_str() {
@@ -132,11 +138,17 @@ impl Sandbox {
             kind: match action {
                 Action::ReadReceipt => DeliveryKind::ReadReceipt,
                 Action::Typing => DeliveryKind::Typing,
+                Action::Message(_) => DeliveryKind::Message,
+                Action::Reaction(_) => DeliveryKind::Reaction,
+                Action::ReactionRemoval(_) => DeliveryKind::ReactionRemoval,
             },
             organization_id: thread.organization_id.clone(),
             conversation_id: thread.conversation_id,
             remote_number: thread.remote_number.clone(),
-            text: None,
+            text: match action {
+                Action::Message(message) => message.text.map(str::to_owned),
+                _ => None,
+            },
             failed: matches!(fate, Fate::Fails(_) | Fate::NeverAnswers),
             at: self.clock.now(),
         });
@@ -157,20 +169,26 @@ impl Memory {
 }
 
 impl Line for Sandbox {
-    fn perform<'a>(&'a self, thread: &'a Thread, action: Action) -> BoxFuture<'a, Result<(), Failure>> {
+    fn perform<'a>(
+        &'a self,
+        thread: &'a Thread,
+        action: Action<'a>,
+    ) -> BoxFuture<'a, Result<Accepted, Failure>> {
         Box::pin(async move {
             match self.arrive(thread, action) {
-                Fate::Done => Ok(()),
-                Fate::Slow => {
-                    sleep(SLOW).await;
-                    Ok(())
-                }
-                Fate::Fails(failure) => Err(failure),
+                Fate::Done => {}
+                Fate::Slow => sleep(SLOW).await,
+                Fate::Fails(failure) => return Err(failure),
                 Fate::NeverAnswers => {
                     sleep(self.time_out).await;
-                    Err(Failure::Unknown)
+                    return Err(Failure::Unknown);
                 }
             }
+            let provider_message_id = match action {
+                Action::Message(OutboundMessage { id, .. }) => Some(id.to_string()),
+                _ => None,
+            };
+            Ok(Accepted { provider_message_id })
         })
     }
 }

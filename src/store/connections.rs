@@ -6,7 +6,9 @@ use sqlx::{query, query_as};
 use uuid::Uuid;
 
 use super::{Database, Failure};
-use crate::domain::{Connection, ConnectionId, IdentityId, OrganizationId, Page, PageRequest, Position};
+use crate::domain::{
+    Connection, ConnectionId, ConversationId, IdentityId, OrganizationId, Page, PageRequest, Position,
+};
 
 struct Row {
     id: Uuid,
@@ -85,6 +87,31 @@ pub async fn list(
         .await?;
     let rows = rows.into_iter().map(|row| row.connection(organization_id)).collect();
     Ok(Page::cut(rows, page.limit, |row: &Connection| Position { at: row.created_at, id: row.id.uuid() }))
+}
+
+/// The conversation that an active connection carries; `None` before its first message, or when there is no such
+/// connection.
+pub async fn conversation_of(
+    db: &Database,
+    organization_id: &OrganizationId,
+    id: ConnectionId,
+) -> Result<Option<ConversationId>, Failure> {
+    let mut session = db.session().await?;
+    session
+        .run(|connection| async move {
+            let row = query!(
+                "SELECT c.id FROM connections k
+                 JOIN conversations c ON c.organization_id = $1 AND c.agent_identity_id = k.agent_identity_id
+                                     AND c.remote_number = k.remote_number
+                 WHERE k.organization_id = $1 AND k.id = $2 AND k.released_at IS NULL",
+                organization_id.as_str(),
+                id.uuid(),
+            )
+            .fetch_optional(connection)
+            .await?;
+            Ok(row.map(|row| row.id.into()))
+        })
+        .await
 }
 
 /// Ends a connection and returns it as it is then; `None` when the organization has no such active connection.

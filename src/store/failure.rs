@@ -66,12 +66,13 @@ impl Failure {
         }
     }
 
-    /// Whether the transaction lost to another and can be run again.
+    /// Whether the transaction lost to another and can be run again: the next attempt sees what the other one did.
     #[must_use]
     pub fn lost_to_another(&self) -> bool {
-        self.sqlstate().is_some_and(|code| {
-            [sqlstate::SERIALIZATION_FAILURE, sqlstate::DEADLOCK_DETECTED].contains(&code.as_str())
-        })
+        self.violates("reactions_one_live")
+            || self.sqlstate().is_some_and(|code| {
+                [sqlstate::SERIALIZATION_FAILURE, sqlstate::DEADLOCK_DETECTED].contains(&code.as_str())
+            })
     }
 
     /// Whether the connection cannot be used any more.

@@ -133,7 +133,7 @@ pub async fn find_delivered(
         .await
 }
 
-/// All that decides what becomes of a text, inside its organization.
+/// All that decides what becomes of a text or tapback, inside its organization.
 #[derive(Debug, Clone)]
 pub struct Situation {
     /// Whether the identity takes texts at all.
@@ -142,12 +142,18 @@ pub struct Situation {
     pub verdict: Verdict,
     /// The conversation of the two; `None` before the first message.
     pub conversation_id: Option<ConversationId>,
-    /// The message, if this text was delivered before.
+    /// The message with this provider id on this line, if the organization has it.
     pub delivered: Option<Stored>,
 }
 
-/// Reads the situation of a text at its destination.
-pub async fn situation(db: &Database, to: &Destination, text: &InboundText) -> Result<Situation, Failure> {
+/// Reads the situation at a destination.
+pub async fn situation(
+    db: &Database,
+    to: &Destination,
+    remote_number: &PhoneNumber,
+    line_number: &PhoneNumber,
+    provider_message_id: &str,
+) -> Result<Situation, Failure> {
     let mut session = db.session().await?;
     session
         .run(|connection| async move {
@@ -167,9 +173,9 @@ pub async fn situation(db: &Database, to: &Destination, text: &InboundText) -> R
                WHERE i.organization_id = $1 AND i.id = $2"#,
                 to.organization_id.as_str(),
                 to.identity_id.uuid(),
-                text.remote_number.as_str(),
-                text.line_number.as_str(),
-                text.provider_message_id,
+                remote_number.as_str(),
+                line_number.as_str(),
+                provider_message_id,
             )
             .fetch_one(connection)
             .await?;

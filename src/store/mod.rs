@@ -8,7 +8,7 @@
 
 pub mod api_keys;
 pub mod connections;
-mod contact_rules;
+pub mod contact_rules;
 pub mod conversations;
 mod database;
 mod failure;
@@ -16,9 +16,12 @@ pub mod identities;
 pub mod inbound;
 pub mod key_digests;
 pub mod lines;
+pub mod messages;
 mod migrations;
 pub mod organizations;
+pub mod reactions;
 pub mod router_commands;
+pub mod sweeps;
 
 pub use database::Database;
 pub use failure::Failure;

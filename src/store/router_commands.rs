@@ -8,7 +8,9 @@ use uuid::Uuid;
 use super::contact_rules::rule_on_number;
 use super::identities::filter_mode;
 use super::{Database, Failure, connections};
-use crate::domain::{ConnectionId, Handle, IdentityId, OrganizationId, PhoneNumber, RouterCommand, verdict};
+use crate::domain::{
+    ConnectionId, ConversationId, Handle, IdentityId, OrganizationId, PhoneNumber, RouterCommand, verdict,
+};
 
 /// How often connect looks for another line when a connect of the same human takes the one it chose.
 const LINE_ATTEMPTS: u32 = 16;
@@ -309,6 +311,33 @@ async fn begin_connection(
         .await?;
     }
     Ok(made)
+}
+
+/// The conversation of a human with the agent of this handle, while the two are connected.
+pub async fn conversation_with(
+    db: &Database,
+    remote_number: &PhoneNumber,
+    handle: &Handle,
+) -> Result<Option<(OrganizationId, ConversationId)>, Failure> {
+    let mut session = db.session().await?;
+    session
+        .run(|connection| async move {
+            let Some(agent) = find_agent(connection, handle).await? else { return Ok(None) };
+            if active_route(connection, remote_number, &agent).await?.is_none() {
+                return Ok(None);
+            }
+            let row = query!(
+                "SELECT id FROM conversations
+                 WHERE organization_id = $1 AND agent_identity_id = $2 AND remote_number = $3",
+                agent.organization_id.as_str(),
+                agent.identity_id.uuid(),
+                remote_number.as_str(),
+            )
+            .fetch_optional(connection)
+            .await?;
+            Ok(row.map(|row| (agent.organization_id, row.id.into())))
+        })
+        .await
 }
 
 async fn disconnect(connection: &mut PgConnection, order: &Order, handle: &Handle) -> Result<Done, Failure> {

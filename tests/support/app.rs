@@ -71,6 +71,7 @@ impl TestApp {
             sessions: 8,
             migrate: false,
             line_time_out: Duration::from_millis(300),
+            sends_per_day: None,
             drain: DrainLimits { grace: Duration::ZERO, finish: Duration::from_secs(5) },
         };
         change(&mut settings);

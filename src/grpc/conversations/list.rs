@@ -30,11 +30,7 @@ pub(super) async fn list(
     let request = parse(&message)?;
     let tenant = caller.tenant()?;
     let identity_id = listed_identity(tenant, request.identity_id)?;
-    let view = if tenant.identity_id.is_some() {
-        View::of_identity(request.is_blocked)
-    } else {
-        View::of_admin(request.is_blocked)
-    };
+    let view = View::of(tenant, request.is_blocked);
     let binding = Binding::new("ListConversations", &tenant.organization_id, identity_id, view.name());
     let page = binding.open(&request.page)?;
     if let (None, Some(named)) = (tenant.identity_id, identity_id) {

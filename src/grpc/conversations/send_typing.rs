@@ -22,6 +22,8 @@ pub(super) async fn send_typing(
 ) -> Result<SendTypingIndicatorResponse> {
     let id = parse(&message)?;
     let tenant = caller.tenant()?;
+    // Entered before anything is looked up: what counts is when the call began.
+    let _place = app.lanes.enter(&tenant.organization_id, id).await;
     let target =
         store::conversations::target(&app.db, &tenant.organization_id, tenant.identity_id, id).await?;
     target.check()?;

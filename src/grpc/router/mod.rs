@@ -2,10 +2,11 @@
 
 mod get_router_number;
 mod receive_message;
+mod receive_reaction;
+mod update_delivery_status;
 
 use tonic::{Request, Response, Status};
 
-use super::status;
 use super::unary::unary;
 use crate::app::App;
 use crate::proto::router_service_server::RouterService;
@@ -14,6 +15,15 @@ use crate::proto::{
     ReceiveReactionRequest, ReceiveReactionResponse, UpdateDeliveryStatusRequest,
     UpdateDeliveryStatusResponse,
 };
+
+/// The longest provider id, in characters. Carriers' ids are uuids, or twice that at most.
+const PROVIDER_ID_LIMIT: usize = 255;
+/// The longest emoji, in characters: a family with skin tones takes a dozen.
+const EMOJI_LIMIT: usize = 64;
+/// The longest code or text of a carrier's error, in characters.
+const ERROR_TEXT_LIMIT: usize = 1_000;
+/// Parts that a message can have, for a tapback on one of them.
+const MOST_PARTS: i32 = 32;
 
 /// The service.
 pub(super) struct Service {
@@ -36,16 +46,20 @@ impl RouterService for Service {
         &self,
         request: Request<ReceiveReactionRequest>,
     ) -> Result<Response<ReceiveReactionResponse>, Status> {
-        drop(request);
-        Err(status::not_served())
+        unary(request, async |caller, message| {
+            receive_reaction::receive_reaction(&self.app, &caller, message).await
+        })
+        .await
     }
 
     async fn update_delivery_status(
         &self,
         request: Request<UpdateDeliveryStatusRequest>,
     ) -> Result<Response<UpdateDeliveryStatusResponse>, Status> {
-        drop(request);
-        Err(status::not_served())
+        unary(request, async |caller, message| {
+            update_delivery_status::update_delivery_status(&self.app, &caller, message).await
+        })
+        .await
     }
 
     async fn get_router_number(

@@ -1,5 +1,6 @@
 //! `ReceiveMessage`.
 
+use super::PROVIDER_ID_LIMIT;
 use crate::app::App;
 use crate::domain::{Media, Principal, TEXT_LIMIT, Transport};
 use crate::error::Result;
@@ -9,8 +10,6 @@ use crate::ingest::{self, Outcome};
 use crate::proto::{self, ReceiveMessageRequest, ReceiveMessageResponse, ReceiveOutcome};
 use crate::store::inbound::{InboundText, Stored};
 
-/// The longest provider id, in characters. Carriers' ids are uuids, or twice that at most.
-const PROVIDER_ID_LIMIT: usize = 255;
 /// Most files on one message. Carriers deliver one; the phone allows twenty.
 const MOST_MEDIA: usize = 20;
 /// The longest address of a file, in characters.

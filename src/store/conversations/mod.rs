@@ -3,11 +3,13 @@
 mod get;
 mod list;
 mod mark_read;
+mod recipient;
 mod target;
 
 pub use get::{exists, get};
 pub use list::list;
 pub use mark_read::mark_read;
+pub use recipient::{Recipient, recipient};
 pub use target::{CallTarget, target};
 
 use chrono::{DateTime, Utc};

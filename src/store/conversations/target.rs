@@ -14,6 +14,8 @@ use crate::store::{Database, Failure};
 /// A conversation, with all that decides whether its human may be reached, as one snapshot.
 #[derive(Debug, Clone)]
 pub struct CallTarget {
+    /// Its identity.
+    pub identity_id: IdentityId,
     /// The conversation.
     pub conversation_id: ConversationId,
     /// Its newest connection.
@@ -24,9 +26,10 @@ pub struct CallTarget {
     pub remote_number: PhoneNumber,
     /// How many non-blocked inbound messages there were: how far a mark-read that begins now may go.
     pub received: i32,
-    imessage_enabled: bool,
-    verdict: Verdict,
-    released: bool,
+    pub(super) imessage_enabled: bool,
+    pub(super) verdict: Verdict,
+    pub(super) released: bool,
+    pub(super) messaged: bool,
 }
 
 impl CallTarget {
@@ -59,6 +62,17 @@ impl CallTarget {
     }
 }
 
+impl CallTarget {
+    /// The rules of a send: those of every call, and that the human has to text first on each connection.
+    ///
+    /// # Errors
+    /// Those of [`Self::check`], then `RecipientHasNotMessaged`.
+    pub fn check_send(&self) -> Result<(), Error> {
+        self.check()?;
+        if self.messaged { Ok(()) } else { Err(Error::RecipientHasNotMessaged) }
+    }
+}
+
 /// Reads the target of a call on a conversation.
 ///
 /// # Errors
@@ -73,7 +87,8 @@ pub async fn target(
     let mut session = db.session().await?;
     session.run(|connection| async move {
         let row = query!(
-            r#"SELECT c.agent_identity_id, c.remote_number, c.assignment_id, c.assignment_released, c.clear_received,
+            r#"SELECT c.agent_identity_id, c.remote_number, c.assignment_id, c.assignment_released,
+                          c.assignment_messaged, c.clear_received,
                       k.line_number, i.imessage_enabled, i.filter_mode,
                       r.id AS "rule_id?", r.action AS "rule_action?", r.status AS "rule_status?"
                FROM conversations c
@@ -91,6 +106,7 @@ pub async fn target(
         .ok_or(Error::NotFound(Resource::Conversation))?;
         let rule = rule_on_number(row.rule_id, row.rule_action, row.rule_status)?;
         Ok(CallTarget {
+            identity_id: row.agent_identity_id.into(),
             conversation_id: id,
             assignment_id: row.assignment_id.into(),
             line_number: row.line_number.into(),
@@ -99,6 +115,7 @@ pub async fn target(
             imessage_enabled: row.imessage_enabled,
             verdict: verdict(filter_mode(row.filter_mode, row.agent_identity_id)?, rule),
             released: row.assignment_released,
+            messaged: row.assignment_messaged,
         })
     })
     .await

@@ -1,0 +1,43 @@
+//! `ListContactRules`.
+
+use crate::app::App;
+use crate::domain::{IdentityId, Principal};
+use crate::error::{Error, Resource, Result};
+use crate::grpc::caller::{Caller as _, listed_identity};
+use crate::grpc::page_token::Binding;
+use crate::grpc::request::{Fields, RequestedPage};
+use crate::proto::{ListContactRulesRequest, ListContactRulesResponse};
+use crate::store;
+
+struct Parsed {
+    identity_id: Option<IdentityId>,
+    page: RequestedPage,
+}
+
+fn parse(message: &ListContactRulesRequest) -> Result<Parsed> {
+    let mut fields = Fields::default();
+    let identity_id = fields.optional_id("agent_identity_id", message.agent_identity_id.as_deref());
+    let page = fields.page(message.limit, message.offset, &message.page_token);
+    fields.finish(|| Some(Parsed { identity_id: identity_id?, page: page? }))
+}
+
+pub(super) async fn list(
+    app: &App,
+    caller: &Principal,
+    message: ListContactRulesRequest,
+) -> Result<ListContactRulesResponse> {
+    let request = parse(&message)?;
+    let tenant = caller.tenant()?;
+    let identity_id = listed_identity(tenant, request.identity_id)?;
+    let binding = Binding::new("ListContactRules", &tenant.organization_id, identity_id, "");
+    let page = binding.open(&request.page)?;
+    if let (None, Some(named)) = (tenant.identity_id, identity_id) {
+        let identity = store::identities::get(&app.db, &tenant.organization_id, named).await?;
+        identity.ok_or(Error::NotFound(Resource::Identity))?;
+    }
+    let page = store::contact_rules::list(&app.db, &tenant.organization_id, identity_id, &page).await?;
+    Ok(ListContactRulesResponse {
+        next_page_token: binding.next(&page),
+        contact_rules: page.rows.into_iter().map(Into::into).collect(),
+    })
+}

@@ -1,0 +1,185 @@
+//! The list of messages, newest first.
+
+use sqlx::query_as;
+
+use super::{Row, add_reactions};
+use crate::domain::{ConversationId, IdentityId, Message, OrganizationId, Page, PageRequest, Position, View};
+use crate::store::{Database, Failure};
+
+/// Whose messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageScope {
+    /// The whole organization's.
+    Organization,
+    /// One identity's.
+    Identity(IdentityId),
+    /// One conversation's.
+    Conversation(ConversationId),
+}
+
+/// Which of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageFilter {
+    /// Blocked ones, others, or both.
+    pub view: View,
+    /// Read ones, unread ones, or (`None`) both.
+    pub is_read: Option<bool>,
+}
+
+/// Reads a page for one scope. `$messages` and `$conversations` are the scope's conditions on either table.
+///
+/// Clear and blocked messages are two ranges of an index, each read in its order and no further than the page needs;
+/// the page is cut from at most twice its rows. Unread clear messages are found by way of the conversations that have
+/// any, and each of these is read no further than its last unread one: however many read messages there are, none of
+/// them is looked at on the first page.
+macro_rules! rows_of_scope {
+    ($connection:ident, $organization_id:ident, $filter:ident, $page:ident, $messages:literal, $conversations:literal,
+     $scope_id:expr) => {
+        if $filter.is_read == Some(false) {
+            query_as!(
+                Row,
+                r#"SELECT id AS "id!", conversation_id AS "conversation_id!", assignment_id AS "assignment_id!",
+                          direction AS "direction!", received_number, is_blocked AS "is_blocked!", text, media,
+                          send_style AS "send_style!", transport AS "transport!", status AS "status!", error_code,
+                          error_message, was_downgraded AS "was_downgraded!", created_at AS "created_at!",
+                          updated_at AS "updated_at!", remote_number AS "remote_number!", clear_read AS "clear_read!"
+                   FROM (
+                       (SELECT m.*, c.remote_number, c.clear_read
+                        FROM conversations c
+                        CROSS JOIN LATERAL (
+                            SELECT m.id, m.conversation_id, m.assignment_id, m.direction, m.received_number,
+                                   m.is_blocked, m.text, m.media, m.send_style, m.transport, m.status, m.error_code,
+                                   m.error_message, m.was_downgraded, m.created_at, m.updated_at
+                            FROM messages m
+                            WHERE m.organization_id = $1 AND m.conversation_id = c.id AND NOT m.is_blocked
+                              AND m.received_number > c.clear_read AND (m.created_at, m.id) < ($2, $3)
+                            ORDER BY m.created_at DESC, m.id DESC
+                            LIMIT least($4::bigint + $5::bigint, c.clear_received - c.clear_read)
+                        ) m
+                        WHERE c.organization_id = $1 AND c.clear_received > c.clear_read AND $6
+                          AND "# + $conversations + r#"
+                        ORDER BY m.created_at DESC, m.id DESC
+                        LIMIT $4::bigint + $5::bigint)
+                       UNION ALL
+                       (SELECT m.id, m.conversation_id, m.assignment_id, m.direction, m.received_number,
+                               m.is_blocked, m.text, m.media, m.send_style, m.transport, m.status, m.error_code,
+                               m.error_message, m.was_downgraded, m.created_at, m.updated_at, c.remote_number,
+                               c.clear_read
+                        FROM messages m
+                        JOIN conversations c ON c.organization_id = $1 AND c.id = m.conversation_id
+                        WHERE m.organization_id = $1 AND m.is_blocked AND $7 AND "# + $messages + r#"
+                          AND (m.created_at, m.id) < ($2, $3)
+                        ORDER BY m.created_at DESC, m.id DESC
+                        LIMIT $4::bigint + $5::bigint)
+                   ) page
+                   ORDER BY created_at DESC, id DESC
+                   LIMIT $4::bigint OFFSET $5::bigint"#,
+                $organization_id.as_str(),
+                $page.after().at,
+                $page.after().id,
+                $page.rows_to_read(),
+                $page.offset(),
+                $filter.view.shows(false),
+                $filter.view.shows(true),
+                $scope_id,
+            )
+            .fetch_all(&mut *$connection)
+            .await?
+        } else {
+            query_as!(
+                Row,
+                r#"SELECT id AS "id!", conversation_id AS "conversation_id!", assignment_id AS "assignment_id!",
+                          direction AS "direction!", received_number, is_blocked AS "is_blocked!", text, media,
+                          send_style AS "send_style!", transport AS "transport!", status AS "status!", error_code,
+                          error_message, was_downgraded AS "was_downgraded!", created_at AS "created_at!",
+                          updated_at AS "updated_at!", remote_number AS "remote_number!", clear_read AS "clear_read!"
+                   FROM (
+                       (SELECT m.id, m.conversation_id, m.assignment_id, m.direction, m.received_number,
+                               m.is_blocked, m.text, m.media, m.send_style, m.transport, m.status, m.error_code,
+                               m.error_message, m.was_downgraded, m.created_at, m.updated_at, c.remote_number,
+                               c.clear_read
+                        FROM messages m
+                        JOIN conversations c ON c.organization_id = $1 AND c.id = m.conversation_id
+                        WHERE m.organization_id = $1 AND NOT m.is_blocked AND $6 AND "# + $messages + r#"
+                          AND (m.created_at, m.id) < ($2, $3)
+                          AND (NOT $9 OR m.direction = 2 OR m.received_number <= c.clear_read)
+                        ORDER BY m.created_at DESC, m.id DESC
+                        LIMIT $4::bigint + $5::bigint)
+                       UNION ALL
+                       (SELECT m.id, m.conversation_id, m.assignment_id, m.direction, m.received_number,
+                               m.is_blocked, m.text, m.media, m.send_style, m.transport, m.status, m.error_code,
+                               m.error_message, m.was_downgraded, m.created_at, m.updated_at, c.remote_number,
+                               c.clear_read
+                        FROM messages m
+                        JOIN conversations c ON c.organization_id = $1 AND c.id = m.conversation_id
+                        WHERE m.organization_id = $1 AND m.is_blocked AND $7 AND NOT $9 AND "# + $messages + r#"
+                          AND (m.created_at, m.id) < ($2, $3)
+                        ORDER BY m.created_at DESC, m.id DESC
+                        LIMIT $4::bigint + $5::bigint)
+                   ) page
+                   ORDER BY created_at DESC, id DESC
+                   LIMIT $4::bigint OFFSET $5::bigint"#,
+                $organization_id.as_str(),
+                $page.after().at,
+                $page.after().id,
+                $page.rows_to_read(),
+                $page.offset(),
+                $filter.view.shows(false),
+                $filter.view.shows(true),
+                $scope_id,
+                $filter.is_read == Some(true),
+            )
+            .fetch_all(&mut *$connection)
+            .await?
+        }
+    };
+}
+
+/// The messages of a scope that the filter shows.
+pub async fn list(
+    db: &Database,
+    organization_id: &OrganizationId,
+    scope: MessageScope,
+    filter: MessageFilter,
+    page: &PageRequest,
+) -> Result<Page<Message>, Failure> {
+    let mut session = db.session().await?;
+    session
+        .run(|connection| async move {
+            let rows = match scope {
+                MessageScope::Organization => rows_of_scope!(
+                    connection,
+                    organization_id,
+                    filter,
+                    page,
+                    "$8::uuid IS NULL",
+                    "$8::uuid IS NULL",
+                    None::<uuid::Uuid>
+                ),
+                MessageScope::Identity(id) => rows_of_scope!(
+                    connection,
+                    organization_id,
+                    filter,
+                    page,
+                    "m.agent_identity_id = $8",
+                    "c.agent_identity_id = $8",
+                    id.uuid()
+                ),
+                MessageScope::Conversation(id) => rows_of_scope!(
+                    connection,
+                    organization_id,
+                    filter,
+                    page,
+                    "m.conversation_id = $8",
+                    "c.id = $8",
+                    id.uuid()
+                ),
+            };
+            let messages = rows.into_iter().map(Message::try_from).collect::<Result<Vec<_>, _>>()?;
+            let mut page =
+                Page::cut(messages, page.limit, |row| Position { at: row.created_at, id: row.id.uuid() });
+            add_reactions(connection, organization_id, &mut page.rows).await?;
+            Ok(page)
+        })
+        .await
+}

@@ -1,0 +1,271 @@
+//! Outbound messages: written before the line is called, and again when its answer is known.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::postgres::PgConnection;
+use sqlx::query;
+
+use crate::domain::{
+    ConnectionId, ConversationId, DeliveryStatus, Direction, IdentityId, Media, MessageId, OrganizationId,
+    PhoneNumber, SendStyle, Transport, preview,
+};
+use crate::error::Error;
+use crate::store::{Database, Failure};
+
+/// The window of the cap on sends.
+const DAY: TimeDelta = TimeDelta::hours(24);
+
+/// A message that is about to be sent.
+#[derive(Debug, Clone)]
+pub struct NewOutbound {
+    /// Its owner.
+    pub organization_id: OrganizationId,
+    /// Its sender.
+    pub identity_id: IdentityId,
+    /// Its conversation.
+    pub conversation_id: ConversationId,
+    /// The connection it goes on, which must still be active.
+    pub assignment_id: ConnectionId,
+    /// The line of that connection.
+    pub line_number: PhoneNumber,
+    /// Its id.
+    pub message_id: MessageId,
+    /// Its text.
+    pub text: Option<String>,
+    /// Its file.
+    pub media: Option<Media>,
+    /// Its effect.
+    pub send_style: Option<SendStyle>,
+    /// Idempotency key, and SHA-256 of what was asked for under it.
+    pub idempotency: Option<(String, [u8; 32])>,
+    /// How many messages the sender may send in 24 hours.
+    pub per_day: Option<u32>,
+    /// When the send began.
+    pub now: DateTime<Utc>,
+}
+
+/// What became of the intention to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// The message is stored as pending, and is ours to send.
+    Ours,
+    /// Another request with the same idempotency key was faster. Nothing was stored.
+    KeyTaken,
+}
+
+/// Stores the message as pending, with its idempotency key.
+///
+/// # Errors
+/// `ConnectionReleased` when the connection ended meanwhile, `RateLimited`; nothing is stored then.
+pub async fn claim(db: &Database, new: NewOutbound) -> Result<Claim, Failure> {
+    // The cap, the key and the message must agree: a refusal leaves all three as they were.
+    db.transaction(move |connection| {
+        let new = new.clone();
+        Box::pin(async move {
+            if let Some(per_day) = new.per_day {
+                check_cap(connection, &new, per_day).await?;
+            }
+            if let Some((key, digest)) = &new.idempotency
+                && !take_key(connection, &new, key, digest).await?
+            {
+                return Ok(Claim::KeyTaken);
+            }
+            append(connection, &new).await?;
+            Ok(Claim::Ours)
+        })
+    })
+    .await
+}
+
+/// Counts what the line took or may have taken. Sends of one identity queue for its row, so that the cap is exact; at
+/// a cap of so many a day that costs nothing.
+async fn check_cap(connection: &mut PgConnection, new: &NewOutbound, per_day: u32) -> Result<(), Failure> {
+    query!(
+        "SELECT id FROM identities WHERE organization_id = $1 AND id = $2 FOR NO KEY UPDATE",
+        new.organization_id.as_str(),
+        new.identity_id.uuid(),
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    let oldest_that_counts = query!(
+        "SELECT created_at FROM messages
+         WHERE organization_id = $1 AND agent_identity_id = $2 AND direction = 2 AND status <> 8 AND created_at > $3
+         ORDER BY created_at DESC
+         LIMIT 1 OFFSET $4",
+        new.organization_id.as_str(),
+        new.identity_id.uuid(),
+        new.now - DAY,
+        i64::from(per_day) - 1,
+    )
+    .fetch_optional(connection)
+    .await?;
+    match oldest_that_counts {
+        None => Ok(()),
+        Some(row) => {
+            let retry_after = (row.created_at + DAY - new.now).to_std().unwrap_or_default();
+            Err(Error::RateLimited { retry_after }.into())
+        }
+    }
+}
+
+async fn take_key(
+    connection: &mut PgConnection,
+    new: &NewOutbound,
+    key: &str,
+    digest: &[u8; 32],
+) -> Result<bool, Failure> {
+    let taken = query!(
+        "INSERT INTO idempotency_keys (organization_id, agent_identity_id, key, request_digest, message_id, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (organization_id, agent_identity_id, key) DO NOTHING",
+        new.organization_id.as_str(),
+        new.identity_id.uuid(),
+        key,
+        &digest[..],
+        new.message_id.uuid(),
+        new.now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(taken.rows_affected() == 1)
+}
+
+/// Adds the message and moves the summary, while the connection is active and the human has texted on it.
+async fn append(connection: &mut PgConnection, new: &NewOutbound) -> Result<(), Failure> {
+    let media = new.media.as_ref().map(|file| serde_json::json!([file]));
+    let text = new.text.as_deref();
+    let stored = query!(
+        "WITH summary AS (
+             UPDATE conversations SET
+                 updated_at = greatest(updated_at, $12),
+                 latest_at = greatest(latest_at, $12),
+                 blocked_is_latest = blocked_is_latest AND (blocked_latest_at, blocked_latest_id) > ($12, $4),
+                 clear_total = clear_total + 1,
+                 clear_latest_id = CASE WHEN clear_latest_at IS NULL
+                     OR ($12, $4) > (clear_latest_at, clear_latest_id) THEN $4 ELSE clear_latest_id END,
+                 clear_latest_direction = CASE WHEN clear_latest_at IS NULL
+                     OR ($12, $4) > (clear_latest_at, clear_latest_id) THEN $6 ELSE clear_latest_direction END,
+                 clear_latest_text = CASE WHEN clear_latest_at IS NULL
+                     OR ($12, $4) > (clear_latest_at, clear_latest_id) THEN $13 ELSE clear_latest_text END,
+                 clear_latest_has_media = CASE WHEN clear_latest_at IS NULL
+                     OR ($12, $4) > (clear_latest_at, clear_latest_id) THEN $8::jsonb IS NOT NULL
+                     ELSE clear_latest_has_media END,
+                 clear_latest_at = greatest(clear_latest_at, $12)
+             WHERE organization_id = $1 AND id = $2 AND assignment_id = $3 AND NOT assignment_released
+               AND assignment_messaged
+             RETURNING agent_identity_id)
+         INSERT INTO messages (organization_id, id, conversation_id, agent_identity_id, assignment_id, line_number,
+                               direction, is_blocked, text, media, send_style, transport, status, created_at,
+                               updated_at)
+         SELECT $1, $4, $2, agent_identity_id, $3, $5, $6, false, $7, $8, $9, $10, $11, $12, $12
+         FROM summary",
+        new.organization_id.as_str(),
+        new.conversation_id.uuid(),
+        new.assignment_id.uuid(),
+        new.message_id.uuid(),
+        new.line_number.as_str(),
+        Direction::Outbound.number(),
+        text,
+        media,
+        new.send_style.map_or(0, SendStyle::number),
+        Transport::IMessage.number(),
+        DeliveryStatus::Pending.number(),
+        new.now,
+        text.map(preview),
+    )
+    .execute(connection)
+    .await?;
+    if stored.rows_affected() == 1 { Ok(()) } else { Err(Error::ConnectionReleased.into()) }
+}
+
+/// What the line said.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// It took the message.
+    Accepted {
+        /// Its id of it.
+        provider_message_id: Option<String>,
+    },
+    /// It did not.
+    Failed {
+        /// Our code for why.
+        code: &'static str,
+        /// Words for people.
+        message: String,
+    },
+    /// Nothing: the message may or may not be on its way.
+    Unknown,
+}
+
+/// Writes down what the line said of a message.
+pub async fn finish(
+    db: &Database,
+    new: &NewOutbound,
+    outcome: Outcome,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
+    let new = new.clone();
+    // The message, what finds it for delivery news, and the key must agree.
+    db.transaction(move |connection| {
+        let (new, outcome) = (new.clone(), outcome.clone());
+        Box::pin(async move {
+            match &outcome {
+                Outcome::Accepted { provider_message_id } => {
+                    query!(
+                        "UPDATE messages SET status = $3, provider_message_id = $4, updated_at = $5
+                         WHERE organization_id = $1 AND id = $2 AND status = 2",
+                        new.organization_id.as_str(),
+                        new.message_id.uuid(),
+                        DeliveryStatus::Queued.number(),
+                        provider_message_id.as_deref(),
+                        now,
+                    )
+                    .execute(&mut *connection)
+                    .await?;
+                    if let Some(provider_message_id) = provider_message_id {
+                        query!(
+                            "INSERT INTO sent_messages (line_number, provider_message_id, organization_id, message_id,
+                                                        created_at)
+                             VALUES ($1, $2, $3, $4, $5)
+                             ON CONFLICT DO NOTHING",
+                            new.line_number.as_str(),
+                            provider_message_id,
+                            new.organization_id.as_str(),
+                            new.message_id.uuid(),
+                            now,
+                        )
+                        .execute(&mut *connection)
+                        .await?;
+                    }
+                }
+                Outcome::Failed { code, message } => {
+                    query!(
+                        "UPDATE messages SET status = $3, error_code = $4, error_message = $5, updated_at = $6
+                         WHERE organization_id = $1 AND id = $2 AND status = 2",
+                        new.organization_id.as_str(),
+                        new.message_id.uuid(),
+                        DeliveryStatus::Error.number(),
+                        code,
+                        message,
+                        now,
+                    )
+                    .execute(&mut *connection)
+                    .await?;
+                }
+                Outcome::Unknown => {}
+            }
+            if let Some((key, _)) = &new.idempotency {
+                query!(
+                    "UPDATE idempotency_keys SET finished = true
+                     WHERE organization_id = $1 AND agent_identity_id = $2 AND key = $3",
+                    new.organization_id.as_str(),
+                    new.identity_id.uuid(),
+                    key,
+                )
+                .execute(connection)
+                .await?;
+            }
+            Ok(())
+        })
+    })
+    .await
+}

@@ -1,0 +1,253 @@
+//! Tapbacks.
+
+use chrono::{DateTime, Utc};
+use sqlx::postgres::PgConnection;
+use sqlx::query;
+
+use super::{Database, Failure};
+use crate::domain::{
+    ConversationId, Direction, IdentityId, MessageId, OrganizationId, PhoneNumber, Reaction, ReactionId,
+    ReactionType, View,
+};
+
+/// A message that a tapback is for.
+#[derive(Debug, Clone)]
+pub struct ReactionTarget {
+    /// The message.
+    pub message_id: MessageId,
+    /// Its conversation.
+    pub conversation_id: ConversationId,
+    /// The carrier's id of it; `None` when the carrier never told.
+    pub provider_message_id: Option<String>,
+}
+
+/// The message of an organization, of one identity where one is named, inside a view.
+pub async fn target(
+    db: &Database,
+    organization_id: &OrganizationId,
+    identity_id: Option<IdentityId>,
+    view: View,
+    message_id: MessageId,
+) -> Result<Option<ReactionTarget>, Failure> {
+    let identity_id = identity_id.map(IdentityId::uuid);
+    let mut session = db.session().await?;
+    session
+        .run(|connection| async move {
+            let row = query!(
+                "SELECT conversation_id, provider_message_id, is_blocked FROM messages
+                 WHERE organization_id = $1 AND id = $2 AND ($3::uuid IS NULL OR agent_identity_id = $3)",
+                organization_id.as_str(),
+                message_id.uuid(),
+                identity_id,
+            )
+            .fetch_optional(connection)
+            .await?;
+            Ok(row.filter(|row| view.shows(row.is_blocked)).map(|row| ReactionTarget {
+                message_id,
+                conversation_id: row.conversation_id.into(),
+                provider_message_id: row.provider_message_id,
+            }))
+        })
+        .await
+}
+
+/// The message of a conversation that a carrier speaks of.
+pub async fn target_of_carrier(
+    db: &Database,
+    organization_id: &OrganizationId,
+    conversation_id: ConversationId,
+    line_number: &PhoneNumber,
+    provider_message_id: &str,
+) -> Result<Option<ReactionTarget>, Failure> {
+    let mut session = db.session().await?;
+    session
+        .run(|connection| async move {
+            let row = query!(
+                "SELECT id FROM messages
+                 WHERE organization_id = $1 AND line_number = $2 AND provider_message_id = $3
+                   AND conversation_id = $4",
+                organization_id.as_str(),
+                line_number.as_str(),
+                provider_message_id,
+                conversation_id.uuid(),
+            )
+            .fetch_optional(connection)
+            .await?;
+            Ok(row.map(|row| ReactionTarget {
+                message_id: row.id.into(),
+                conversation_id,
+                provider_message_id: Some(provider_message_id.to_owned()),
+            }))
+        })
+        .await
+}
+
+/// What became of a tapback that was put.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// The tapback that is live now.
+    pub live: Reaction,
+    /// False when it was before.
+    pub changed: bool,
+}
+
+/// Puts a tapback, in the place of the one that the same side has live on the same part. Putting the same one again
+/// changes nothing.
+pub async fn put(db: &Database, organization_id: &OrganizationId, new: Reaction) -> Result<Change, Failure> {
+    let organization_id = organization_id.clone();
+    // One leaves and one comes: in between, the side would have none or two.
+    db.transaction(move |connection| {
+        let (organization_id, new) = (organization_id.clone(), new.clone());
+        Box::pin(async move {
+            let live = query!(
+                "SELECT id, reaction, custom_emoji, created_at FROM reactions
+                 WHERE organization_id = $1 AND message_id = $2 AND direction = $3 AND part_index = $4
+                   AND removed_at IS NULL
+                 FOR UPDATE",
+                organization_id.as_str(),
+                new.message_id.uuid(),
+                new.direction.number(),
+                new.part_index,
+            )
+            .fetch_optional(&mut *connection)
+            .await?;
+            if let Some(live) = live {
+                if live.reaction == new.reaction.number() && live.custom_emoji == new.custom_emoji {
+                    let live = Reaction { id: live.id.into(), created_at: live.created_at, ..new };
+                    return Ok(Change { live, changed: false });
+                }
+                end(connection, &organization_id, live.id.into(), new.created_at).await?;
+            }
+            query!(
+                "INSERT INTO reactions (organization_id, id, message_id, conversation_id, direction, reaction,
+                                        custom_emoji, part_index, created_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                organization_id.as_str(),
+                new.id.uuid(),
+                new.message_id.uuid(),
+                new.conversation_id.uuid(),
+                new.direction.number(),
+                new.reaction.number(),
+                new.custom_emoji,
+                new.part_index,
+                new.created_at,
+            )
+            .execute(connection)
+            .await?;
+            Ok(Change { live: new, changed: true })
+        })
+    })
+    .await
+}
+
+/// Takes back the tapback that the human has live on a part of a message; `None` when there is none.
+pub async fn take_back(
+    db: &Database,
+    organization_id: &OrganizationId,
+    message_id: MessageId,
+    part_index: i32,
+    now: DateTime<Utc>,
+) -> Result<Option<ReactionId>, Failure> {
+    let mut session = db.session().await?;
+    session
+        .run(|connection| async move {
+            let row = query!(
+                "UPDATE reactions SET removed_at = $5
+                 WHERE organization_id = $1 AND message_id = $2 AND direction = $3 AND part_index = $4
+                   AND removed_at IS NULL
+                 RETURNING id",
+                organization_id.as_str(),
+                message_id.uuid(),
+                Direction::Inbound.number(),
+                part_index,
+                now,
+            )
+            .fetch_optional(connection)
+            .await?;
+            Ok(row.map(|row| row.id.into()))
+        })
+        .await
+}
+
+/// A tapback with what its removal needs.
+#[derive(Debug, Clone)]
+pub struct Removal {
+    /// The tapback.
+    pub reaction: Reaction,
+    /// Whether it was removed or replaced before.
+    pub removed: bool,
+    /// The carrier's id of the message it is on.
+    pub provider_message_id: Option<String>,
+}
+
+/// A tapback of an organization, of one identity where one is named, on a message inside a view.
+pub async fn find(
+    db: &Database,
+    organization_id: &OrganizationId,
+    identity_id: Option<IdentityId>,
+    view: View,
+    id: ReactionId,
+) -> Result<Option<Removal>, Failure> {
+    let identity_id = identity_id.map(IdentityId::uuid);
+    let mut session = db.session().await?;
+    session
+        .run(|connection| async move {
+            let row = query!(
+                "SELECT r.message_id, r.conversation_id, r.direction, r.reaction, r.custom_emoji, r.part_index,
+                        r.created_at, r.removed_at, m.provider_message_id, m.is_blocked
+                 FROM reactions r
+                 JOIN messages m ON m.organization_id = $1 AND m.id = r.message_id
+                 WHERE r.organization_id = $1 AND r.id = $2 AND ($3::uuid IS NULL OR m.agent_identity_id = $3)",
+                organization_id.as_str(),
+                id.uuid(),
+                identity_id,
+            )
+            .fetch_optional(connection)
+            .await?;
+            let Some(row) = row.filter(|row| view.shows(row.is_blocked)) else { return Ok(None) };
+            let corrupt = |column| Failure::Corrupt { table: "reactions", column, id: id.uuid() };
+            Ok(Some(Removal {
+                reaction: Reaction {
+                    id,
+                    conversation_id: row.conversation_id.into(),
+                    message_id: row.message_id.into(),
+                    direction: Direction::from_number(row.direction).ok_or_else(|| corrupt("direction"))?,
+                    reaction: ReactionType::from_number(row.reaction).ok_or_else(|| corrupt("reaction"))?,
+                    custom_emoji: row.custom_emoji,
+                    part_index: row.part_index,
+                    created_at: row.created_at,
+                },
+                removed: row.removed_at.is_some(),
+                provider_message_id: row.provider_message_id,
+            }))
+        })
+        .await
+}
+
+/// Ends a tapback of ours that the carrier took back.
+pub async fn remove(
+    db: &Database,
+    organization_id: &OrganizationId,
+    id: ReactionId,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
+    let mut session = db.session().await?;
+    session.run(|connection| end(connection, organization_id, id, now)).await
+}
+
+async fn end(
+    connection: &mut PgConnection,
+    organization_id: &OrganizationId,
+    id: ReactionId,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
+    query!(
+        "UPDATE reactions SET removed_at = $3 WHERE organization_id = $1 AND id = $2 AND removed_at IS NULL",
+        organization_id.as_str(),
+        id.uuid(),
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
