@@ -4,6 +4,8 @@ use inkbox_imessage::grpc::status::ERROR_DOMAIN;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+use super::app::{POOL_LINES, ROUTER_LINE};
+
 /// Code and HTTP status of each reason: the table in `errors.proto`.
 const REASONS: [(&str, Code, &str); 17] = [
     ("INVALID_ARGUMENT", Code::InvalidArgument, "422"),
@@ -71,4 +73,13 @@ pub fn assert_fields<T: std::fmt::Debug>(answer: Result<T, Status>, fields: &[&s
 pub fn assert_alike<A: std::fmt::Debug, B: std::fmt::Debug>(a: Result<A, Status>, b: Result<B, Status>) {
     let (a, b) = (a.expect_err("a failure"), b.expect_err("a failure"));
     assert_eq!((a.code(), a.message(), a.details()), (b.code(), b.message(), b.details()));
+}
+
+/// Asserts that an answer shows no line's number anywhere.
+#[track_caller]
+pub fn assert_names_no_line(answer: &impl std::fmt::Debug) {
+    let text = format!("{answer:?}");
+    for line in POOL_LINES.into_iter().chain([ROUTER_LINE]) {
+        assert!(!text.contains(line.trim_start_matches('+')), "{line} in {text}");
+    }
 }

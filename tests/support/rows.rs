@@ -45,3 +45,36 @@ pub async fn remove_rules(pool: &PgPool, identity: &Identity) {
         .await
         .unwrap();
 }
+
+/// Conversations of one clear message each, all of the same time, and their active connections.
+pub async fn many_conversations(pool: &PgPool, identity: &Identity, count: i32) {
+    sqlx::query(
+        "WITH connected AS (
+             INSERT INTO connections (organization_id, id, agent_identity_id, line_number, remote_number, created_at,
+                                      updated_at)
+             SELECT $1, gen_random_uuid(), $2, '+12025550101', '+1555' || 7000000 + n, now(), now()
+             FROM generate_series(1, $3) n
+             RETURNING organization_id, id, agent_identity_id, remote_number)
+         INSERT INTO conversations (organization_id, id, agent_identity_id, remote_number, assignment_id, created_at,
+                                    updated_at, latest_at, clear_total, clear_received, clear_latest_id,
+                                    clear_latest_at, clear_latest_direction, clear_latest_text, clear_latest_has_media)
+         SELECT organization_id, gen_random_uuid(), agent_identity_id, remote_number, id, now(), now(), now(), 1, 1,
+                gen_random_uuid(), now(), 1, 'hello', false
+         FROM connected",
+    )
+    .bind(&identity.organization_id)
+    .bind(Uuid::try_parse(&identity.id).unwrap())
+    .bind(count)
+    .execute(pool)
+    .await
+    .unwrap();
+}
+
+/// Makes the newest clear message of a conversation one that the agent sent.
+pub async fn agent_spoke_last(pool: &PgPool, conversation_id: &str) {
+    sqlx::query("UPDATE conversations SET clear_latest_direction = 2 WHERE id = $1")
+        .bind(Uuid::try_parse(conversation_id).unwrap())
+        .execute(pool)
+        .await
+        .unwrap();
+}
