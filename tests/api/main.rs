@@ -13,3 +13,4 @@ mod support;
 
 mod connections;
 mod conversations;
+mod sandbox;
