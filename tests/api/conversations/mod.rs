@@ -1,1 +1,62 @@
+//! `ConversationService`, and what its tests look at again and again.
+
 mod get;
+mod list;
+mod list_page_tokens;
+mod list_pages;
+mod list_previews;
+mod list_scope;
+mod list_views;
+
+use chrono::{DateTime, Utc};
+use inkbox_imessage::proto::{
+    ConversationSummary, Identity, ListConversationsRequest, ReceiveMessageRequest, ReceiveMessageResponse,
+    ReceiveOutcome,
+};
+use prost_types::Timestamp;
+
+use crate::support::callers::Caller;
+use crate::support::human::Thread;
+use crate::support::{Human, TestApp, rows};
+
+/// The conversations that a caller sees in a view, in their order.
+async fn listed(caller: &Caller, is_blocked: Option<bool>) -> Vec<ConversationSummary> {
+    let request = ListConversationsRequest { is_blocked, ..Default::default() };
+    caller.list_conversations(request).await.unwrap().conversations
+}
+
+/// The one conversation that a caller sees in a view.
+async fn only(caller: &Caller, is_blocked: Option<bool>) -> ConversationSummary {
+    let mut rows = listed(caller, is_blocked).await;
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    rows.remove(0)
+}
+
+/// The humans of some conversations, in their order.
+fn numbers(rows: &[ConversationSummary]) -> Vec<&str> {
+    rows.iter().map(|row| row.remote_number.as_str()).collect()
+}
+
+fn timestamp(time: DateTime<Utc>) -> Timestamp {
+    let nanos = i32::try_from(time.timestamp_subsec_nanos()).unwrap();
+    Timestamp { seconds: time.timestamp(), nanos }
+}
+
+/// A text that the identity's rules block; they let the human through again afterwards.
+async fn receive_blocked(
+    app: &TestApp,
+    identity: &Identity,
+    human: &Human,
+    text: ReceiveMessageRequest,
+) -> ReceiveMessageResponse {
+    rows::block(&app.pool, identity, &human.number).await;
+    let answer = human.router.receive_message(text).await.unwrap();
+    assert_eq!(answer.outcome(), ReceiveOutcome::StoredBlocked, "{answer:?}");
+    rows::remove_rules(&app.pool, identity).await;
+    answer
+}
+
+/// [`receive_blocked`] of plain words.
+async fn says_blocked(app: &TestApp, identity: &Identity, human: &Human, thread: &Thread, words: &str) {
+    receive_blocked(app, identity, human, human.text(&thread.line, words)).await;
+}
