@@ -7,13 +7,19 @@ mod list_pages;
 mod list_previews;
 mod list_scope;
 mod list_views;
+mod mark_read;
+mod mark_read_meanwhile;
+mod phone_calls;
+mod send_typing;
 
 use chrono::{DateTime, Utc};
 use inkbox_imessage::proto::{
-    ConversationSummary, Identity, ListConversationsRequest, ReceiveMessageRequest, ReceiveMessageResponse,
+    ConversationSummary, Delivery, Identity, ListConversationsRequest, ListDeliveriesRequest,
+    MarkConversationReadRequest, MarkConversationReadResponse, ReceiveMessageRequest, ReceiveMessageResponse,
     ReceiveOutcome,
 };
 use prost_types::Timestamp;
+use tonic::Status;
 
 use crate::support::callers::Caller;
 use crate::support::human::Thread;
@@ -35,6 +41,21 @@ async fn only(caller: &Caller, is_blocked: Option<bool>) -> ConversationSummary 
 /// The humans of some conversations, in their order.
 fn numbers(rows: &[ConversationSummary]) -> Vec<&str> {
     rows.iter().map(|row| row.remote_number.as_str()).collect()
+}
+
+/// What reached the line of a conversation, as its admin sees it.
+async fn deliveries(admin: &Caller, id: &str) -> Vec<Delivery> {
+    let request = ListDeliveriesRequest { conversation_id: Some(id.to_owned()) };
+    admin.list_deliveries(request).await.unwrap().deliveries
+}
+
+/// A call of `MarkConversationRead` that a task can make.
+fn mark_read(
+    caller: &Caller,
+    id: &str,
+) -> impl Future<Output = Result<MarkConversationReadResponse, Status>> + Send + 'static {
+    let (caller, conversation_id) = (caller.clone(), id.to_owned());
+    async move { caller.mark_conversation_read(MarkConversationReadRequest { conversation_id }).await }
 }
 
 fn timestamp(time: DateTime<Utc>) -> Timestamp {
