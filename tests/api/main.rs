@@ -13,4 +13,5 @@ mod support;
 
 mod connections;
 mod conversations;
+mod router;
 mod sandbox;

@@ -10,7 +10,9 @@ pub mod callers;
 pub mod clock;
 pub mod database;
 pub mod human;
+pub mod raw;
 pub mod rows;
+pub mod snapshot;
 
 pub use app::TestApp;
 pub use assertions::{assert_fields, assert_reason};

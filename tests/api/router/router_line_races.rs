@@ -1,0 +1,100 @@
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
+use inkbox_imessage::proto::{Identity, ReceiveMessageResponse, ReceiveOutcome};
+
+use crate::support::app::{POOL_LINES, ROUTER_LINE};
+use crate::support::snapshot::numbers;
+use crate::support::{Human, TestApp};
+
+/// Races are run for so many humans, each of whom starts with no connection.
+const ROUNDS: usize = 5;
+
+/// Texts all of these at once, each with a provider id of its own.
+async fn at_once(human: &Human, commands: Vec<String>) -> Vec<ReceiveMessageResponse> {
+    let texts = commands.iter().map(|words| human.router.receive_message(human.text(ROUTER_LINE, words)));
+    join_all(texts).await.into_iter().map(Result::unwrap).collect()
+}
+
+fn connect(identity: &Identity) -> String {
+    format!("connect @{}", identity.agent_handle)
+}
+
+/// Asserts that the active connections, their routes and the lines' loads are as many.
+async fn assert_counts(app: &TestApp, active: usize) {
+    let counted = numbers(
+        &app.pool,
+        "SELECT count(*) FROM connections WHERE released_at IS NULL
+         UNION ALL SELECT count(*) FROM routes
+         UNION ALL SELECT sum(active_connections) FROM lines",
+    )
+    .await;
+    assert_eq!(counted, [i64::try_from(active).unwrap(); 3]);
+}
+
+#[tokio::test]
+async fn connects_of_one_human_to_one_agent_make_one_connection() {
+    let app = TestApp::start().await;
+    let identity = app.identity("org_a").await;
+    for round in 0..ROUNDS {
+        let human = Human::new(&app, &format!("+1555123000{round}")).await;
+        let answers = at_once(&human, vec![connect(&identity); 8]).await;
+        assert_eq!(answers[0].outcome(), ReceiveOutcome::Connected);
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+        assert_counts(&app, round + 1).await;
+    }
+}
+
+#[tokio::test]
+async fn connects_of_one_human_to_different_agents_get_different_lines() {
+    let app = TestApp::start().await;
+    let mut commands = Vec::new();
+    for organization in ["org_a", "org_b", "org_a"] {
+        commands.push(connect(&app.identity(organization).await));
+    }
+    for round in 0..ROUNDS {
+        let human = Human::new(&app, &format!("+1555123000{round}")).await;
+        let answers = at_once(&human, commands.clone()).await;
+        let lines: BTreeSet<_> = answers.iter().map(ReceiveMessageResponse::line_number).collect();
+        assert_eq!(lines, BTreeSet::from(POOL_LINES), "{answers:?}");
+        assert_counts(&app, 3 * (round + 1)).await;
+    }
+}
+
+#[tokio::test]
+async fn connects_to_more_agents_than_there_are_lines_fill_the_lines_and_refuse_the_rest() {
+    let app = TestApp::start().await;
+    let mut commands = Vec::new();
+    for _ in 0..6 {
+        commands.push(connect(&app.identity("org_a").await));
+    }
+    for round in 0..ROUNDS {
+        let human = Human::new(&app, &format!("+1555123000{round}")).await;
+        let answers = at_once(&human, commands.clone()).await;
+        let of = |outcome| answers.iter().filter(move |answer| answer.outcome() == outcome);
+        assert_eq!(of(ReceiveOutcome::Refused).count(), 3, "{answers:?}");
+        let lines: BTreeSet<_> =
+            of(ReceiveOutcome::Connected).map(ReceiveMessageResponse::line_number).collect();
+        assert_eq!(lines, BTreeSet::from(POOL_LINES), "{answers:?}");
+        assert_counts(&app, 3 * (round + 1)).await;
+    }
+}
+
+#[tokio::test]
+async fn connects_and_disconnects_leave_connections_routes_and_loads_agreeing() {
+    let app = TestApp::start().await;
+    let identity = app.identity("org_a").await;
+    let disconnect = format!("disconnect @{}", identity.agent_handle);
+    let human = Human::new(&app, "+15551230001").await;
+    for _ in 0..ROUNDS {
+        let commands = (0..8).map(|i| if i % 2 == 0 { connect(&identity) } else { disconnect.clone() });
+        let answers = at_once(&human, commands.collect()).await;
+        let disconnected = answers.iter().any(|answer| answer.outcome() == ReceiveOutcome::Disconnected);
+        let connected = answers.iter().filter(|answer| answer.outcome() == ReceiveOutcome::Connected);
+        assert_eq!(connected.count(), 4, "{answers:?}");
+        // Whoever came last decides, so ask for a known end.
+        let last = human.commands(&disconnect).await.outcome();
+        assert!(disconnected || last == ReceiveOutcome::Disconnected, "{answers:?}");
+        assert_counts(&app, 0).await;
+    }
+}

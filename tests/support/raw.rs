@@ -1,0 +1,61 @@
+//! Calls by path with bytes for a message: every RPC alike, and what no generated client can send.
+
+use bytes::{Buf as _, BufMut as _, Bytes};
+use http::uri::PathAndQuery;
+use tonic::client::Grpc;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::{Request, Response, Status};
+
+use super::callers::Caller;
+
+/// Takes bytes for a message as they are.
+#[derive(Debug, Clone, Copy, Default)]
+struct BytesCodec;
+
+impl Codec for BytesCodec {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for BytesCodec {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, message: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(message);
+        Ok(())
+    }
+}
+
+impl Decoder for BytesCodec {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
+    }
+}
+
+impl Caller {
+    /// Calls `/package.Service/Rpc` with this caller's key.
+    pub async fn raw(&self, path: &str, message: impl Into<Bytes>) -> Result<Response<Bytes>, Status> {
+        self.send(path, self.request(message.into())).await
+    }
+
+    /// The same with metadata of the test's own, and no key but one that is there.
+    pub async fn send(&self, path: &str, request: Request<Bytes>) -> Result<Response<Bytes>, Status> {
+        let mut client = Grpc::new(self.channel.clone());
+        client.ready().await.unwrap();
+        client.unary(request, PathAndQuery::try_from(path).unwrap(), BytesCodec).await
+    }
+}

@@ -1,0 +1,34 @@
+//! What the database holds, so that a test can say that nothing changed.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgPool;
+
+/// Every row of every table, but for keys: when they were last used is written in the background.
+pub async fn everything(pool: &PgPool) -> BTreeMap<String, Value> {
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT tablename::text FROM pg_tables
+         WHERE schemaname = 'public'
+           AND tablename NOT IN ('_sqlx_migrations', 'api_keys', 'router_keys', 'key_digests')",
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap();
+    assert!(tables.iter().any(|table| table == "messages"), "{tables:?}");
+    let mut rows = BTreeMap::new();
+    for table in tables {
+        let statement = format!(
+            "SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY to_jsonb(t)::text), '[]'::jsonb) FROM {table} t"
+        );
+        let of_table = sqlx::query_scalar(AssertSqlSafe(statement)).fetch_one(pool).await.unwrap();
+        rows.insert(table, of_table);
+    }
+    rows
+}
+
+/// The numbers that one statement gives.
+pub async fn numbers(pool: &PgPool, statement: &'static str) -> Vec<i64> {
+    sqlx::query_scalar(statement).fetch_all(pool).await.unwrap()
+}
