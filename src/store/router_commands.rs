@@ -196,7 +196,15 @@ async fn connect(connection: &mut PgConnection, order: &Order, handle: &Handle) 
     {
         return Ok(Done::Connected { connection_id, line_number, handle });
     }
-    let Some(line_number) = take_line(connection, order, &agent).await? else { return Ok(Done::NoFreeLine) };
+    let Some(line_number) = take_line(connection, order, &agent).await? else {
+        // A connect of the same two may have taken the last line since we looked.
+        let route = active_route(connection, &order.remote_number, &agent).await?;
+        return Ok(route.map_or(Done::NoFreeLine, |(connection_id, line_number)| Done::Connected {
+            connection_id,
+            line_number,
+            handle,
+        }));
+    };
     if !begin_connection(connection, order, &agent, &line_number).await? {
         // Another connect of the same two was faster: give the line back and answer with that connection.
         query!(

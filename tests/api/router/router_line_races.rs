@@ -1,11 +1,12 @@
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
+use inkbox_imessage::domain::LineRole;
 use inkbox_imessage::proto::{Identity, ReceiveMessageResponse, ReceiveOutcome};
 
 use crate::support::app::{POOL_LINES, ROUTER_LINE};
 use crate::support::snapshot::numbers;
-use crate::support::{Human, TestApp};
+use crate::support::{Human, TestApp, database};
 
 /// Races are run for so many humans, each of whom starts with no connection.
 const ROUNDS: usize = 5;
@@ -35,6 +36,21 @@ async fn assert_counts(app: &TestApp, active: usize) {
 #[tokio::test]
 async fn connects_of_one_human_to_one_agent_make_one_connection() {
     let app = TestApp::start().await;
+    let identity = app.identity("org_a").await;
+    for round in 0..ROUNDS {
+        let human = Human::new(&app, &format!("+1555123000{round}")).await;
+        let answers = at_once(&human, vec![connect(&identity); 8]).await;
+        assert_eq!(answers[0].outcome(), ReceiveOutcome::Connected);
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+        assert_counts(&app, round + 1).await;
+    }
+}
+
+#[tokio::test]
+async fn connects_to_one_agent_are_all_connected_when_one_pool_line_is_free() {
+    let app = TestApp::on(database::fresh().await, |_| {}).await;
+    app.add_line(ROUTER_LINE, LineRole::Router).await;
+    app.add_line(POOL_LINES[0], LineRole::Pool).await;
     let identity = app.identity("org_a").await;
     for round in 0..ROUNDS {
         let human = Human::new(&app, &format!("+1555123000{round}")).await;
