@@ -19,18 +19,17 @@ impl RouterCommand {
     /// Case, blanks and the `@` do not matter; anything that is not a whole command is a call for help.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        // `connect@sales` and `connect @ sales`: the first @ parts the words like a blank.
-        let spaced = text.replacen('@', " @ ", 1);
-        let mut words = spaced.split_whitespace();
-        let verb = words.next().unwrap_or_default().to_lowercase();
-        let argument = match words.next() {
-            Some("@") => words.next().map(|name| (name, words.next())),
-            other => other.map(|name| (name, words.next())),
-        };
-        match (verb.as_str(), argument) {
-            ("list", None) => Self::List,
-            ("connect", Some((name, None))) => Handle::parse(name).map_or(Self::Help, Self::Connect),
-            ("disconnect", Some((name, None))) => Handle::parse(name).map_or(Self::Help, Self::Disconnect),
+        let text = text.trim();
+        let verb_end = text.find(|c: char| c.is_whitespace() || c == '@').unwrap_or(text.len());
+        let (verb, argument) = text.split_at(verb_end);
+        let argument = argument.trim_start();
+        // `connect@sales` and `connect @ sales`: the first @ after the verb is ours, any other is the handle's own.
+        let name = argument.strip_prefix('@').map_or(argument, str::trim_start);
+        let handle = Handle::parse(&format!("@{name}"));
+        match (verb.to_lowercase().as_str(), handle) {
+            ("list", _) if argument.is_empty() => Self::List,
+            ("connect", Ok(handle)) => Self::Connect(handle),
+            ("disconnect", Ok(handle)) => Self::Disconnect(handle),
             _ => Self::Help,
         }
     }
@@ -57,6 +56,14 @@ mod tests {
     }
 
     #[test]
+    fn an_at_sign_inside_belongs_to_the_handle() {
+        let mail = Handle::parse("sales@acme.com").expect("a handle");
+        for text in ["connect sales@acme.com", "connect @sales@acme.com", "connect@sales@acme.com"] {
+            assert_eq!(RouterCommand::parse(text), RouterCommand::Connect(mail.clone()), "{text:?}");
+        }
+    }
+
+    #[test]
     fn anything_else_is_help() {
         for text in [
             "",
@@ -65,6 +72,7 @@ mod tests {
             "connect",
             "connect @",
             "connect @a b",
+            "connect @ @ a",
             "list all",
             "connectsales",
             "help",

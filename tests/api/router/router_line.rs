@@ -25,6 +25,18 @@ async fn connect_ignores_case_blanks_and_the_at_sign() {
 }
 
 #[tokio::test]
+async fn an_at_sign_inside_a_handle_is_part_of_it() {
+    let app = TestApp::start().await;
+    app.identity_with("org_a", |new| new.agent_handle = "sales@acme.com".to_owned()).await;
+    let human = Human::new(&app, "+15551230001").await;
+    for words in ["connect sales@acme.com", "connect @Sales@acme.com", "connect@sales@acme.com"] {
+        assert_eq!(human.commands(words).await.outcome(), ReceiveOutcome::Connected, "{words:?}");
+    }
+    let ended = human.commands("disconnect sales@acme.com").await;
+    assert_eq!(ended.outcome(), ReceiveOutcome::Disconnected);
+}
+
+#[tokio::test]
 async fn connected_tells_the_connection_the_pool_line_and_what_to_reply() {
     let app = TestApp::start().await;
     let identity = app.identity_with("org_a", |new| new.agent_handle = "SalesBot".to_owned()).await;
