@@ -155,11 +155,18 @@ pub fn of(error: &Error, request_id: &str) -> Status {
     Status::with_error_details(code, message(error), details)
 }
 
-/// A request that is not a message of the contract. prost says where: `Message.field: what`.
+/// A request that is not a message of the contract. prost says where, from the inside out:
+/// `Media.url: ReceiveMessageRequest.media: what`.
 pub(super) fn undecodable(error: &prost::DecodeError) -> Status {
     let text = error.to_string();
-    let detail = text.strip_prefix("failed to decode Protobuf message: ").unwrap_or(&text);
-    let (path, what) = detail.split_once(": ").unwrap_or(("", detail));
-    let field = path.rsplit_once('.').map_or("", |(_, field)| field);
-    of(&Error::invalid(field, what), "")
+    let mut what = text.strip_prefix("failed to decode Protobuf message: ").unwrap_or(&text);
+    let mut path = Vec::new();
+    while let Some((place, rest)) = what.split_once(": ")
+        && let Some((_, field)) = place.split_once('.')
+        && !place.contains(' ')
+    {
+        path.insert(0, field);
+        what = rest;
+    }
+    of(&Error::invalid(path.join("."), what), "")
 }

@@ -163,6 +163,7 @@ async fn text_that_is_not_utf8_is_an_invalid_argument_that_names_its_field() {
         ("remote_number", ReceiveMessageRequest { remote_number: mark(), ..good.clone() }),
         ("text", ReceiveMessageRequest { text: Some(mark()), ..good.clone() }),
         ("provider_message_id", ReceiveMessageRequest { provider_message_id: mark(), ..good.clone() }),
+        ("media.url", ReceiveMessageRequest { media: vec![file(MARK)], ..good.clone() }),
     ];
     for (field, text) in marked {
         let mut bytes = text.encode_to_vec();
