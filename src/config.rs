@@ -77,6 +77,13 @@ pub struct ServeArgs {
     #[arg(long, env = "INKBOX_DATABASE_SESSIONS", default_value = "16", value_name = "NUMBER",
           value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub database_sessions: u16,
+    /// Most calls at once; more are refused with `RESOURCE_EXHAUSTED`. Health and reflection are not counted.
+    #[arg(long, env = "INKBOX_CALLS_IN_FLIGHT", default_value = "512", value_name = "NUMBER",
+          value_parser = clap::value_parser!(u16).range(1..))]
+    pub calls_in_flight: u16,
+    /// The longest that a call may take, whatever its client says.
+    #[arg(long, env = "INKBOX_CALL_LIMIT", default_value = "60s", value_name = "TIME", value_parser = duration)]
+    pub call_limit: Duration,
     /// How long a line may take before it is given up on.
     #[arg(long, env = "INKBOX_LINE_TIMEOUT", default_value = "10s", value_name = "TIME", value_parser = duration)]
     pub line_timeout: Duration,

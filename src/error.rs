@@ -82,6 +82,15 @@ pub enum Error {
     /// The database does not answer. Nothing is known to have changed.
     #[error("storage unavailable")]
     StorageUnavailable,
+    /// This process has as many calls as it takes. Nothing was looked at.
+    #[error("overloaded")]
+    Overloaded {
+        /// When it may have room.
+        retry_after: Duration,
+    },
+    /// The call's time is over. What it began may still be done.
+    #[error("deadline exceeded")]
+    DeadlineExceeded,
     /// A defect of ours. The cause has been logged; the caller gets the request id.
     #[error("internal error")]
     Internal,

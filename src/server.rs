@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::grpc;
 use crate::grpc::access_log::AccessLogLayer;
 use crate::grpc::auth::{AuthLayer, KeyRing};
+use crate::grpc::limits::{CallLimits, LimitsLayer};
 use crate::health::{DatabaseWatch, Health};
 use crate::line::Sandbox;
 use crate::proto;
@@ -55,6 +56,8 @@ pub struct Settings {
     pub line_time_out: Duration,
     /// Messages that an identity may send in any 24 hours; `None` = as many as it likes.
     pub sends_per_day: Option<u32>,
+    /// What one process takes on.
+    pub calls: CallLimits,
     /// Steps of a drain.
     pub drain: DrainLimits,
 }
@@ -139,6 +142,7 @@ impl Server {
             .add_service(reflection().build_v1alpha()?);
         let layers = ServiceBuilder::new()
             .layer(AccessLogLayer::new(app.clock.clone()))
+            .layer(LimitsLayer::new(settings.calls))
             .layer(AuthLayer::new(keys.clone()))
             .into_inner();
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));

@@ -9,6 +9,7 @@ use super::operator::EMBEDDED_DATABASE;
 use super::{Failure, say};
 use crate::clock::SystemClock;
 use crate::config::ServeArgs;
+use crate::grpc::limits::CallLimits;
 use crate::server::{Server, Settings};
 use crate::shutdown::{DrainLimits, StopSignals};
 use crate::{demo, embedded};
@@ -39,6 +40,7 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
         migrate: args.migrate.unwrap_or(is_embedded),
         line_time_out: args.line_timeout,
         sends_per_day: (args.sends_per_day > 0).then_some(args.sends_per_day),
+        calls: CallLimits { in_flight: usize::from(args.calls_in_flight), longest: args.call_limit },
         drain: DrainLimits {
             grace: args.drain_grace.unwrap_or(if is_embedded { std::time::Duration::ZERO } else { GRACE }),
             finish: args.drain_limit,

@@ -131,6 +131,11 @@ impl KeyRing {
     }
 }
 
+/// Whether a path belongs to a service that needs no key.
+pub(super) fn is_open_service(path: &str) -> bool {
+    OPEN_SERVICES.iter().any(|service| path.starts_with(service))
+}
+
 /// The digest of the one key that the metadata presents; `None` when there is none, or two that differ.
 fn presented_key(headers: &HeaderMap) -> Option<KeyDigest> {
     let plain = headers.get_all(API_KEY_HEADER).iter().map(|value| Some(value.as_bytes()));
@@ -193,7 +198,7 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let keys = self.keys.clone();
         Box::pin(async move {
-            if OPEN_SERVICES.iter().any(|service| request.uri().path().starts_with(service)) {
+            if is_open_service(request.uri().path()) {
                 return inner.call(request).await;
             }
             match keys.authenticate(request.headers()).await {

@@ -15,6 +15,7 @@ mod conversations;
 mod encode;
 mod identities;
 mod key_uses;
+pub mod limits;
 mod messages;
 mod page_token;
 mod request;

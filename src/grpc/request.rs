@@ -196,9 +196,12 @@ impl Fields {
             return Some(RequestedPage { limit: limit?, start: RequestedStart::Offset(rows?) });
         }
         if offset.is_some() {
-            for field in ["offset", "page_token"] {
-                self.refuse(field, "offset and page_token cannot be given together");
+            let together = "offset and page_token cannot be given together";
+            // An offset that is wrong by itself has been named.
+            if rows.is_some() {
+                self.refuse("offset", together);
             }
+            self.refuse("page_token", together);
             return None;
         }
         let token = PageToken::decode(page_token);

@@ -41,6 +41,8 @@ const fn kind(error: &Error) -> Kind {
         Error::AlreadyExists { .. } => (Code::AlreadyExists, "ALREADY_EXISTS", "409"),
         Error::UpstreamFailed { .. } => (Code::Unavailable, "UPSTREAM_FAILED", "502"),
         Error::StorageUnavailable => (Code::Unavailable, "STORAGE_UNAVAILABLE", "503"),
+        Error::Overloaded { .. } => (Code::ResourceExhausted, "OVERLOADED", "503"),
+        Error::DeadlineExceeded => (Code::DeadlineExceeded, "DEADLINE_EXCEEDED", "504"),
         Error::Internal => (Code::Internal, "INTERNAL", "500"),
     };
     Kind { code, reason, http_status }
@@ -80,6 +82,10 @@ fn message(error: &Error) -> String {
         Error::UpstreamFailed { retry_after: Some(_) } => "the line failed; trying again can help".to_owned(),
         Error::UpstreamFailed { retry_after: None } => {
             "the line refused; trying again will not help".to_owned()
+        }
+        Error::Overloaded { .. } => "the service has as many calls as it takes; try again".to_owned(),
+        Error::DeadlineExceeded => {
+            "the call's time is over; what it began may still be done".to_owned()
         }
         Error::StorageUnavailable => "the database is not available; try again".to_owned(),
         Error::Internal => "internal error; the request id tells our log which".to_owned(),
@@ -136,6 +142,7 @@ pub fn of(error: &Error, request_id: &str) -> Status {
         }
         Error::IdempotencyInProgress { retry_after: delay }
         | Error::RateLimited { retry_after: delay }
+        | Error::Overloaded { retry_after: delay }
         | Error::UpstreamFailed { retry_after: Some(delay) } => {
             details.set_retry_info(Some(*delay));
         }
@@ -146,6 +153,7 @@ pub fn of(error: &Error, request_id: &str) -> Status {
             details.set_request_info(request_id, "");
         }
         Error::ApiKeyInvalid
+        | Error::DeadlineExceeded
         | Error::IdentityMismatch
         | Error::ScopeInsufficient(_)
         | Error::RecipientBlocked { matched_rule_id: None }

@@ -13,5 +13,6 @@ mod support;
 
 mod connections;
 mod conversations;
+mod limits;
 mod router;
 mod sandbox;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use inkbox_imessage::domain::{ApiKeyScope, LineRole, PhoneNumber};
+use inkbox_imessage::grpc::limits::CallLimits;
 use inkbox_imessage::minting::{self, NewKey};
 use inkbox_imessage::proto::{CreateIdentityRequest, FilterMode, Identity};
 use inkbox_imessage::server::{ServeError, Server, Settings};
@@ -72,6 +73,7 @@ impl TestApp {
             migrate: false,
             line_time_out: Duration::from_millis(300),
             sends_per_day: None,
+            calls: CallLimits { in_flight: 512, longest: Duration::from_secs(60) },
             drain: DrainLimits { grace: Duration::ZERO, finish: Duration::from_secs(5) },
         };
         change(&mut settings);

@@ -7,7 +7,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use super::app::{POOL_LINES, ROUTER_LINE};
 
 /// Code and HTTP status of each reason: the table in `errors.proto`.
-const REASONS: [(&str, Code, &str); 17] = [
+const REASONS: [(&str, Code, &str); 19] = [
     ("INVALID_ARGUMENT", Code::InvalidArgument, "422"),
     ("API_KEY_INVALID", Code::Unauthenticated, "401"),
     ("IDENTITY_MISMATCH", Code::PermissionDenied, "403"),
@@ -24,6 +24,8 @@ const REASONS: [(&str, Code, &str); 17] = [
     ("RATE_LIMITED", Code::ResourceExhausted, "429"),
     ("UPSTREAM_FAILED", Code::Unavailable, "502"),
     ("STORAGE_UNAVAILABLE", Code::Unavailable, "503"),
+    ("DEADLINE_EXCEEDED", Code::DeadlineExceeded, "504"),
+    ("OVERLOADED", Code::ResourceExhausted, "503"),
     ("INTERNAL", Code::Internal, "500"),
 ];
 
@@ -46,7 +48,7 @@ pub fn assert_reason<T: std::fmt::Debug>(answer: Result<T, Status>, reason: &str
         "IDENTITY_NOT_ENABLED" | "CONNECTION_RELEASED" => {
             assert!(details.precondition_failure().is_some(), "{status:?}");
         }
-        "STORAGE_UNAVAILABLE" | "RATE_LIMITED" | "IDEMPOTENCY_IN_PROGRESS" => {
+        "STORAGE_UNAVAILABLE" | "RATE_LIMITED" | "OVERLOADED" | "IDEMPOTENCY_IN_PROGRESS" => {
             assert!(details.retry_info().is_some(), "{status:?}");
         }
         "INTERNAL" => assert!(details.request_info().is_some(), "{status:?}"),

@@ -1,5 +1,5 @@
 use inkbox_imessage::clock::Clock as _;
-use inkbox_imessage::proto::{Connection, Identity, ListConnectionsRequest};
+use inkbox_imessage::proto::{Connection, Identity, ListConnectionsRequest, ListIdentitiesRequest};
 
 use crate::support::callers::Caller;
 use crate::support::{Human, TestApp, assert_fields, rows};
@@ -149,4 +149,22 @@ async fn a_token_is_bound_to_the_rows_that_it_was_given_for() {
     );
     assert_eq!(admin.list_connections(named(&identity, &of_one)).await.unwrap().connections, rest);
     assert_eq!(there.list_connections(page(200, &of_one)).await.unwrap().connections, rest);
+}
+
+#[tokio::test]
+async fn a_token_is_refused_by_another_method_even_with_the_same_scope_and_filters() {
+    let app = TestApp::start().await;
+    let identity = app.identity("org_a").await;
+    app.identity("org_a").await;
+    connect(&app, &identity, 2).await;
+    let admin = app.admin("org_a").await;
+
+    let of_connections = admin.list_connections(page(1, "")).await.unwrap().next_page_token;
+    let identities = ListIdentitiesRequest { limit: Some(1), page_token: String::new() };
+    let of_identities = admin.list_identities(identities.clone()).await.unwrap().next_page_token;
+    assert!(!of_connections.is_empty() && !of_identities.is_empty());
+
+    assert_fields(admin.list_connections(page(1, &of_identities)).await, &["page_token"]);
+    let identities = ListIdentitiesRequest { page_token: of_connections, ..identities };
+    assert_fields(admin.list_identities(identities).await, &["page_token"]);
 }

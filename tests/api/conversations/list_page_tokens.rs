@@ -103,6 +103,22 @@ async fn a_token_is_refused_by_another_method() {
 }
 
 #[tokio::test]
+async fn a_token_of_another_list_is_told_before_the_identity_is_looked_up() {
+    let app = TestApp::start().await;
+    let identity = app.identity("org_a").await;
+    rows::many_conversations(&app.pool, &identity, 2).await;
+    let disabled = app.identity_with("org_a", |identity| identity.imessage_enabled = false).await;
+    let foreign = app.identity("org_b").await;
+    let admin = app.admin("org_a").await;
+
+    let whole = token(&admin, first(None, None)).await;
+    for named in [&disabled, &foreign] {
+        let answer = admin.list_conversations(next(&whole, None, Some(named))).await;
+        assert_fields(answer, &["page_token"]);
+    }
+}
+
+#[tokio::test]
 async fn what_this_service_never_gave_is_refused() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
