@@ -73,7 +73,7 @@ impl TestApp {
             migrate: false,
             line_time_out: Duration::from_millis(300),
             sends_per_day: None,
-            calls: CallLimits { in_flight: 512, longest: Duration::from_secs(60) },
+            calls: CallLimits { in_flight: 512, longest: Duration::from_mins(1) },
             drain: DrainLimits { grace: Duration::ZERO, finish: Duration::from_secs(5) },
         };
         change(&mut settings);
