@@ -11,8 +11,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod api_keys;
 mod connections;
 mod conversations;
+mod identities;
 mod limits;
 mod router;
 mod sandbox;
