@@ -12,6 +12,7 @@
 mod support;
 
 mod api_keys;
+mod auth;
 mod connections;
 mod conversations;
 mod identities;
