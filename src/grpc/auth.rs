@@ -2,13 +2,13 @@
 //!
 //! A layer and not a line in each handler, so that no RPC can forget it. The look-up is cached; what bounds the cache's
 //! staleness is not a time to live but the key epoch, a counter in the database that every revocation moves and every
-//! replica polls (see `health`): an entry holds for the epoch in which it was read, and only while that epoch is
-//! freshly known. So a revoked key stops working within one poll while the database is up, and within
-//! [`EPOCH_FRESH`] of losing the database at the latest.
+//! replica polls (see `health`): an entry holds until the epoch moves or a key is revoked through this process, and
+//! only while the epoch is freshly known. So a revoked key stops working at once in the process that revoked it,
+//! within one poll in the others while the database is up, and within [`EPOCH_FRESH`] of losing it at the latest.
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -52,6 +52,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     cache: Cache<KeyDigest, Entry>,
     epoch: AtomicI64,
+    /// How often everything was forgotten.
+    generation: AtomicU64,
     epoch_read_at: Mutex<Option<Instant>>,
     uses: super::key_uses::KeyUses,
 }
@@ -59,8 +61,8 @@ struct Inner {
 #[derive(Clone)]
 struct Entry {
     key: Arc<KnownKey>,
-    /// The epoch that was known before the key was read.
-    epoch: i64,
+    /// The generation before the key was read.
+    generation: u64,
 }
 
 impl KeyRing {
@@ -72,6 +74,7 @@ impl KeyRing {
             clock,
             cache: Cache::new(REMEMBERED_KEYS),
             epoch: AtomicI64::new(i64::MIN),
+            generation: AtomicU64::new(0),
             epoch_read_at: Mutex::default(),
             uses: super::key_uses::KeyUses::default(),
         };
@@ -80,17 +83,17 @@ impl KeyRing {
 
     /// Takes note of the epoch as it was just read from the database.
     pub fn epoch_is(&self, epoch: i64) {
-        *self.inner.epoch_read_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         if self.inner.epoch.swap(epoch, Ordering::AcqRel) != epoch {
-            self.inner.cache.clear();
+            self.forget_all();
         }
+        // Last: until then nothing from before an outage is taken for fresh.
+        *self.inner.epoch_read_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// Forgets every key: one was revoked through this process.
+    /// Forgets every key: one was revoked through this process, or the epoch moved.
     pub fn forget_all(&self) {
-        // Another epoch than any in the database, so that a look-up under way does not put the key back; the next
-        // poll brings the true one.
-        self.inner.epoch.store(i64::MIN, Ordering::Release);
+        // A look-up under way does not put a key back: it began in another generation.
+        self.inner.generation.fetch_add(1, Ordering::AcqRel);
         self.inner.cache.clear();
     }
 
@@ -111,18 +114,29 @@ impl KeyRing {
     }
 
     async fn find(&self, digest: KeyDigest) -> Result<Option<Arc<KnownKey>>> {
-        let epoch = self.inner.epoch.load(Ordering::Acquire);
-        if let Some(entry) = self.inner.cache.get(&digest)
-            && entry.epoch == epoch
-            && self.epoch_is_fresh()
-        {
-            return Ok(Some(entry.key));
+        let generation = self.generation();
+        if let Some(key) = self.remembered(digest, generation) {
+            return Ok(Some(key));
         }
         let Some(key) = key_digests::find(&self.inner.db, digest).await? else { return Ok(None) };
         let key = Arc::new(key);
         // Only what works is remembered: a key that was just made must not be refused for a while.
-        self.inner.cache.insert(digest, Entry { key: key.clone(), epoch });
+        self.remember(digest, key.clone(), generation);
         Ok(Some(key))
+    }
+
+    fn generation(&self) -> u64 {
+        self.inner.generation.load(Ordering::Acquire)
+    }
+
+    fn remembered(&self, digest: KeyDigest, generation: u64) -> Option<Arc<KnownKey>> {
+        let entry = self.inner.cache.get(&digest)?;
+        (entry.generation == generation && self.epoch_is_fresh()).then_some(entry.key)
+    }
+
+    /// `generation` is that of before the key was read.
+    fn remember(&self, digest: KeyDigest, key: Arc<KnownKey>, generation: u64) {
+        self.inner.cache.insert(digest, Entry { key, generation });
     }
 
     fn epoch_is_fresh(&self) -> bool {
@@ -219,16 +233,52 @@ where
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, HeaderName, HeaderValue};
+    use std::sync::Arc;
 
-    use super::presented_key;
-    use crate::domain::KeyDigest;
+    use http::{HeaderMap, HeaderName, HeaderValue};
+    use sqlx::postgres::PgConnectOptions;
+    use tokio_util::task::TaskTracker;
+    use uuid::Uuid;
+
+    use super::{KeyRing, KnownKey, presented_key};
+    use crate::clock::SystemClock;
+    use crate::domain::{KeyDigest, Principal};
+    use crate::store::Database;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         pairs
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect()
+    }
+
+    #[tokio::test]
+    async fn a_look_up_under_way_puts_no_key_back_that_was_forgotten_meanwhile() {
+        let db = Database::new(&PgConnectOptions::new(), 1, TaskTracker::new()).expect("a pool");
+        let keys = KeyRing::new(db, Arc::new(SystemClock));
+        keys.epoch_is(7);
+        let digest = KeyDigest::of(b"k");
+        let principal = Principal::Router { key_id: Uuid::from_u128(1).into() };
+        let known = Arc::new(KnownKey { principal, expires_at: None });
+        let remembers = || keys.remembered(digest, keys.generation()).is_some();
+
+        let meanwhile: [(&str, &dyn Fn()); 4] = [
+            ("a revoke", &|| keys.forget_all()),
+            ("a second revoke before the next poll", &|| keys.forget_all()),
+            ("a poll that read the epoch before the revoke", &|| {
+                keys.forget_all();
+                keys.epoch_is(7);
+            }),
+            ("a poll that saw a revoke", &|| keys.epoch_is(8)),
+        ];
+        for (what, happens) in meanwhile {
+            let generation = keys.generation();
+            happens();
+            keys.remember(digest, known.clone(), generation);
+            assert!(!remembers(), "{what}");
+            keys.remember(digest, known.clone(), keys.generation());
+            assert!(remembers(), "{what}");
+        }
     }
 
     #[test]
