@@ -1,0 +1,16 @@
+//! What the state promises: the shape of the schema, the plans of the queries, and what an outage or a caller who goes
+//! away may do to it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "tests fail by panicking"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod catalog;
+mod checked_queries;
