@@ -3,6 +3,13 @@
 -- Two kinds of table. A tenant table belongs to organizations: its primary key, unique keys and foreign keys
 -- begin with organization_id, and every query on one names it, so that the same schema can be distributed by
 -- organization. A global table is what must be found before the organization is known; each is small.
+--
+-- The planner takes organization and identity for independent of each other, so it expects one row where a large
+-- identity has thousands, and any index that begins with the two looks to it as good as any other. Two things keep it
+-- from looking up one human by walking the list of an identity, and from sorting where it could walk a list: the unique
+-- keys of a pair have the human before the identity, and the list of an identity ends in "> '-infinity'", which
+-- every row fulfils, but which an index is only used for when the query says the same.
+--
 -- No triggers, no sequences, no logic: the service writes, the database keeps.
 --
 -- Small numbers stand for the enum values of proto/inkbox/imessage/v1 (the number here is the number there).
@@ -216,7 +223,7 @@ CREATE TABLE contact_rules (
     updated_at        timestamptz NOT NULL,
     CONSTRAINT contact_rules_pkey PRIMARY KEY (organization_id, id),
     CONSTRAINT contact_rules_identity FOREIGN KEY (organization_id, agent_identity_id) REFERENCES identities (organization_id, id),
-    CONSTRAINT contact_rules_one_per_number UNIQUE (organization_id, agent_identity_id, match_target)
+    CONSTRAINT contact_rules_one_per_number UNIQUE (organization_id, match_target, agent_identity_id)
 );
 COMMENT ON TABLE contact_rules IS 'Tenant. Who may reach an identity. One rule a number, whatever its action and status.';
 COMMENT ON COLUMN contact_rules.organization_id IS 'Owner.';
@@ -231,8 +238,8 @@ COMMENT ON INDEX contact_rules_pkey IS 'Serves GetContactRule, UpdateContactRule
 COMMENT ON INDEX contact_rules_one_per_number IS 'Serves every verdict; keeps one rule a number.';
 CREATE INDEX contact_rules_newest ON contact_rules (organization_id, created_at DESC, id DESC);
 COMMENT ON INDEX contact_rules_newest IS 'Serves ListContactRules over an organization.';
-CREATE INDEX contact_rules_newest_of_identity ON contact_rules (organization_id, agent_identity_id, created_at DESC, id DESC);
-COMMENT ON INDEX contact_rules_newest_of_identity IS 'Serves ListContactRules of one identity.';
+CREATE INDEX contact_rules_newest_of_identity ON contact_rules (organization_id, agent_identity_id, created_at DESC, id DESC) WHERE created_at > '-infinity';
+COMMENT ON INDEX contact_rules_newest_of_identity IS 'Serves ListContactRules of one identity, and nothing else: see above.';
 
 CREATE TABLE connections (
     organization_id   text        NOT NULL,
@@ -256,12 +263,12 @@ COMMENT ON COLUMN connections.released_at IS 'When it ended; absent while active
 COMMENT ON COLUMN connections.created_at IS 'When the human connected.';
 COMMENT ON COLUMN connections.updated_at IS 'When its status last changed.';
 COMMENT ON INDEX connections_pkey IS 'Serves release, and the lock that the first message of a conversation takes.';
-CREATE UNIQUE INDEX connections_one_active ON connections (organization_id, agent_identity_id, remote_number) WHERE released_at IS NULL;
+CREATE UNIQUE INDEX connections_one_active ON connections (organization_id, remote_number, agent_identity_id) WHERE released_at IS NULL;
 COMMENT ON INDEX connections_one_active IS 'At most one active connection per identity and human; serves connect and sends by number.';
 CREATE INDEX connections_newest ON connections (organization_id, created_at DESC, id DESC) WHERE released_at IS NULL;
 COMMENT ON INDEX connections_newest IS 'Serves ListConnections over an organization.';
-CREATE INDEX connections_newest_of_identity ON connections (organization_id, agent_identity_id, created_at DESC, id DESC) WHERE released_at IS NULL;
-COMMENT ON INDEX connections_newest_of_identity IS 'Serves ListConnections of one identity.';
+CREATE INDEX connections_newest_of_identity ON connections (organization_id, agent_identity_id, created_at DESC, id DESC) WHERE released_at IS NULL AND created_at > '-infinity';
+COMMENT ON INDEX connections_newest_of_identity IS 'Serves ListConnections of one identity, and nothing else: see above.';
 
 CREATE TABLE conversations (
     organization_id          text        NOT NULL,
@@ -290,7 +297,7 @@ CREATE TABLE conversations (
     blocked_latest_text      text,
     blocked_latest_has_media boolean,
     CONSTRAINT conversations_pkey PRIMARY KEY (organization_id, id),
-    CONSTRAINT conversations_one_per_pair UNIQUE (organization_id, agent_identity_id, remote_number),
+    CONSTRAINT conversations_one_per_pair UNIQUE (organization_id, remote_number, agent_identity_id),
     CONSTRAINT conversations_identity FOREIGN KEY (organization_id, agent_identity_id) REFERENCES identities (organization_id, id),
     CONSTRAINT conversations_horizon CHECK (clear_read_before <= clear_read AND clear_read <= clear_received)
 ) WITH (fillfactor = 70);
@@ -324,8 +331,8 @@ COMMENT ON INDEX conversations_pkey IS 'Serves GetConversation, MarkConversation
 COMMENT ON INDEX conversations_one_per_pair IS 'One conversation per identity and human; serves the routing of an inbound text and reconnects.';
 CREATE INDEX conversations_list_all ON conversations (organization_id, latest_at DESC, id DESC);
 COMMENT ON INDEX conversations_list_all IS 'Serves ListConversations over an organization, all messages.';
-CREATE INDEX conversations_list_all_of_identity ON conversations (organization_id, agent_identity_id, latest_at DESC, id DESC);
-COMMENT ON INDEX conversations_list_all_of_identity IS 'Serves ListConversations of one identity, all messages.';
+CREATE INDEX conversations_list_all_of_identity ON conversations (organization_id, agent_identity_id, latest_at DESC, id DESC) WHERE latest_at > '-infinity';
+COMMENT ON INDEX conversations_list_all_of_identity IS 'Serves ListConversations of one identity, all messages, and nothing else: see above.';
 CREATE INDEX conversations_list_clear ON conversations (organization_id, clear_latest_at DESC, id DESC) WHERE clear_latest_at IS NOT NULL;
 COMMENT ON INDEX conversations_list_clear IS 'Serves ListConversations over an organization, non-blocked messages.';
 CREATE INDEX conversations_list_clear_of_identity ON conversations (organization_id, agent_identity_id, clear_latest_at DESC, id DESC) WHERE clear_latest_at IS NOT NULL;

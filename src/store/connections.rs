@@ -62,13 +62,14 @@ pub async fn list(
                     .fetch_all(connection)
                     .await?
                 }
+                // `-infinity` stands in the condition of the index as well: see migrations/0001_initial.sql.
                 Some(identity_id) => {
                     query_as!(
                         Row,
                         "SELECT id, agent_identity_id, remote_number, released_at, created_at, updated_at
                          FROM connections
                          WHERE organization_id = $1 AND agent_identity_id = $6 AND released_at IS NULL
-                           AND (created_at, id) < ($2, $3)
+                           AND created_at > '-infinity' AND (created_at, id) < ($2, $3)
                          ORDER BY created_at DESC, id DESC
                          LIMIT $4 OFFSET $5",
                         organization_id.as_str(),

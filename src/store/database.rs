@@ -206,11 +206,13 @@ async fn in_transaction<T>(
 }
 
 /// The server's own limits, for what ours cannot reach: a statement whose caller is gone, a transaction whose
-/// process is.
+/// process is. And one plan a statement for all parameters, the one that tests/store/plans looks at: planned for given
+/// ones, a list that is expected to be shorter than its page is read to its end and sorted.
 fn with_limits(options: &PgConnectOptions) -> PgConnectOptions {
     options.clone().application_name("inkbox-imessage").options([
         ("statement_timeout", "5s"),
         ("lock_timeout", "2s"),
         ("idle_in_transaction_session_timeout", "10s"),
+        ("plan_cache_mode", "force_generic_plan"),
     ])
 }

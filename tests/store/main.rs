@@ -14,3 +14,4 @@ mod support;
 
 mod catalog;
 mod checked_queries;
+mod plans;

@@ -26,19 +26,24 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 /// A migrated database of the test's own.
 pub async fn fresh() -> PgConnectOptions {
     let postgres = POSTGRES.get_or_init(start).await;
-    let name = format!("{}_{}", postgres.template, NEXT.fetch_add(1, Ordering::Relaxed));
-    let mut connection = postgres.options.connect().await.unwrap();
-    execute(&mut connection, &format!("CREATE DATABASE {name} TEMPLATE {}", postgres.template)).await;
-    connection.close().await.unwrap();
-    postgres.options.clone().database(&name)
+    create(&format!("TEMPLATE {}", postgres.template)).await
 }
 
 /// An empty database of the test's own, without the schema.
 pub async fn empty() -> PgConnectOptions {
+    create("").await
+}
+
+/// A copy of a database that nobody is connected to.
+pub async fn copy(of: &PgConnectOptions) -> PgConnectOptions {
+    create(&format!("TEMPLATE {}", of.get_database().unwrap())).await
+}
+
+async fn create(like: &str) -> PgConnectOptions {
     let postgres = POSTGRES.get_or_init(start).await;
     let name = format!("{}_{}", postgres.template, NEXT.fetch_add(1, Ordering::Relaxed));
     let mut connection = postgres.options.connect().await.unwrap();
-    execute(&mut connection, &format!("CREATE DATABASE {name}")).await;
+    execute(&mut connection, &format!("CREATE DATABASE {name} {like}")).await;
     connection.close().await.unwrap();
     postgres.options.clone().database(&name)
 }

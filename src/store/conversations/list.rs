@@ -60,7 +60,9 @@ impl TryFrom<Row> for ConversationSummary {
 
 /// Reads the page of one view: `$at` is the time by which the view is ordered, `$summary` the columns that sum it up.
 /// Two statements a view, and not one with options: each is a range of one index, read in its order, and a condition
-/// that may or may not apply would turn that into a sort.
+/// that may or may not apply would turn that into a sort. Each says that the time is later than
+/// `-infinity`, as the conditions of the indexes do: PostgreSQL does not see that the comparison of two columns implies
+/// it, and would leave those indexes alone.
 macro_rules! rows_of_view {
     ($connection:ident, $organization_id:ident, $identity_id:ident, $page:ident, $at:literal, $summary:literal) => {
         match $identity_id {
@@ -70,7 +72,7 @@ macro_rules! rows_of_view {
                     "SELECT id, agent_identity_id, remote_number, assignment_id, assignment_released, created_at,
                             updated_at, " + $summary + "
                      FROM conversations
-                     WHERE organization_id = $1 AND (" + $at + ", id) < ($2, $3)
+                     WHERE organization_id = $1 AND " + $at + " > '-infinity' AND (" + $at + ", id) < ($2, $3)
                      ORDER BY " + $at + " DESC, id DESC
                      LIMIT $4 OFFSET $5",
                     $organization_id.as_str(),
@@ -88,7 +90,8 @@ macro_rules! rows_of_view {
                     "SELECT id, agent_identity_id, remote_number, assignment_id, assignment_released, created_at,
                             updated_at, " + $summary + "
                      FROM conversations
-                     WHERE organization_id = $1 AND agent_identity_id = $6 AND (" + $at + ", id) < ($2, $3)
+                     WHERE organization_id = $1 AND agent_identity_id = $6 AND " + $at + " > '-infinity'
+                       AND (" + $at + ", id) < ($2, $3)
                      ORDER BY " + $at + " DESC, id DESC
                      LIMIT $4 OFFSET $5",
                     $organization_id.as_str(),

@@ -1,0 +1,196 @@
+//! The other hot queries: every table is reached through the index that serves the query, as its comment says.
+
+use super::filled::{literal, session};
+use super::{explain, nodes};
+use crate::checked_queries::the_one;
+
+/// How a query is found and tried.
+struct Hot {
+    /// Its text begins so, contains these parts, and lacks the third.
+    text: (&'static str, &'static [&'static str], &'static str),
+    /// Its parameters: columns of `sample`, or literals.
+    parameters: &'static [&'static str],
+    /// The indexes that it must use, in alphabetical order, and no others.
+    indexes: &'static [&'static str],
+}
+
+const NOTHING: &str = "$99";
+
+const HOT: [Hot; 23] = [
+    // ListConnections.
+    Hot {
+        text: ("SELECT", &["FROM connections", "< ($2, $3)"], "$6"),
+        parameters: &["org", "at", "connection", "201", "0"],
+        indexes: &["connections_newest"],
+    },
+    Hot {
+        text: ("SELECT", &["FROM connections", "< ($2, $3)", "$6"], NOTHING),
+        parameters: &["org", "at", "connection", "201", "0", "identity"],
+        indexes: &["connections_newest_of_identity"],
+    },
+    // ListIdentities, ListApiKeys.
+    Hot {
+        text: ("SELECT", &["FROM identities", "< ($2, $3)"], NOTHING),
+        parameters: &["org", "now()", "identity", "201"],
+        indexes: &["identities_newest"],
+    },
+    Hot {
+        text: ("SELECT", &["FROM api_keys", "< ($2, $3)"], NOTHING),
+        parameters: &["org", "now()", "key", "201"],
+        indexes: &["api_keys_newest"],
+    },
+    // GetConversation, GetIdentity, WhoAmI, and the authentication of every call.
+    Hot {
+        text: ("SELECT", &["FROM conversations WHERE organization_id = $1 AND id = $2 AND ($3"], NOTHING),
+        parameters: &["org", "conversation", "identity"],
+        indexes: &["conversations_pkey"],
+    },
+    Hot {
+        text: ("SELECT id", &["FROM identities WHERE organization_id = $1 AND id = $2"], NOTHING),
+        parameters: &["org", "identity"],
+        indexes: &["identities_pkey"],
+    },
+    Hot {
+        text: ("SELECT", &["FROM api_keys WHERE organization_id = $1 AND id = $2"], NOTHING),
+        parameters: &["org", "key"],
+        indexes: &["api_keys_pkey"],
+    },
+    Hot {
+        text: ("SELECT", &["FROM key_digests WHERE digest = $1"], NOTHING),
+        parameters: &["digest"],
+        indexes: &["key_digests_pkey"],
+    },
+    // The target of MarkConversationRead and SendTypingIndicator, and the mark itself.
+    Hot {
+        text: ("SELECT c.agent_identity_id", &["c.clear_received", "FROM conversations c"], NOTHING),
+        parameters: &["org", "conversation", "identity"],
+        indexes: &[
+            "connections_pkey",
+            "contact_rules_one_per_number",
+            "conversations_pkey",
+            "identities_pkey",
+        ],
+    },
+    Hot {
+        text: ("UPDATE conversations SET clear_read_before", &[], NOTHING),
+        parameters: &["org", "conversation", "connection", "1"],
+        indexes: &["conversations_pkey"],
+    },
+    // An inbound text: its route, whether it was delivered before, its situation, and storing it in either view.
+    Hot {
+        text: ("SELECT l.role", &["FROM lines l LEFT JOIN routes r"], NOTHING),
+        parameters: &["line", "human"],
+        indexes: &["lines_pkey", "routed_organizations_pkey", "routes_pkey"],
+    },
+    Hot {
+        text: ("SELECT id, conversation_id", &["FROM messages", "provider_message_id = $3"], NOTHING),
+        parameters: &["org", "line", "provider_id"],
+        indexes: &["messages_one_per_provider_id"],
+    },
+    Hot {
+        text: ("SELECT i.imessage_enabled", &["LEFT JOIN messages m"], NOTHING),
+        parameters: &["org", "identity", "human", "line", "provider_id"],
+        indexes: &[
+            "contact_rules_one_per_number",
+            "conversations_one_per_pair",
+            "identities_pkey",
+            "messages_one_per_provider_id",
+        ],
+    },
+    Hot {
+        text: ("WITH summary AS ( UPDATE conversations", &["clear_total = clear_total + 1"], NOTHING),
+        parameters: &STORED,
+        indexes: &["conversations_pkey"],
+    },
+    Hot {
+        text: ("WITH summary AS ( UPDATE conversations", &["blocked_total = blocked_total + 1"], NOTHING),
+        parameters: &STORED,
+        indexes: &["conversations_pkey"],
+    },
+    Hot {
+        text: ("SELECT id FROM connections", &["FOR UPDATE"], NOTHING),
+        parameters: &["org", "connection"],
+        indexes: &["connections_pkey"],
+    },
+    Hot {
+        text: ("SELECT id FROM conversations", &["remote_number = $3"], NOTHING),
+        parameters: &["org", "identity", "human"],
+        indexes: &["conversations_one_per_pair"],
+    },
+    // The router commands.
+    Hot {
+        text: ("SELECT organization_id, agent_identity_id FROM handles", &[], NOTHING),
+        parameters: &["handle"],
+        indexes: &["handles_pkey"],
+    },
+    Hot {
+        text: ("SELECT connection_id, line_number FROM routes", &[], NOTHING),
+        parameters: &["human", "org", "identity"],
+        indexes: &["routes_pkey"],
+    },
+    Hot {
+        text: ("SELECT l.number FROM lines l", &["NOT EXISTS"], NOTHING),
+        parameters: &["human"],
+        indexes: &["lines_least_loaded", "routes_pkey"],
+    },
+    Hot {
+        text: ("UPDATE conversations SET assignment_released = true", &[], NOTHING),
+        parameters: &["org", "identity", "human", "connection", "at"],
+        indexes: &["conversations_one_per_pair"],
+    },
+    Hot {
+        text: ("UPDATE connections SET released_at", &[], NOTHING),
+        parameters: &["org", "connection", "at"],
+        indexes: &["connections_pkey"],
+    },
+    Hot {
+        text: ("DELETE FROM routes", &[], NOTHING),
+        parameters: &["line", "human", "connection"],
+        indexes: &["routes_pkey"],
+    },
+];
+
+/// Parameters of the statements that store a text.
+const STORED: [&str; 14] = [
+    "org",
+    "conversation",
+    "connection",
+    "fresh",
+    "line",
+    "'new'",
+    "1",
+    "'text'",
+    "NULL",
+    "1",
+    "9",
+    "at",
+    "at",
+    "'text'",
+];
+
+/// Either index of `routes` will do where the human is known, who has a handful of them at most.
+const OF_A_HUMAN: [&str; 2] = ["routes_by_human", "routes_pkey"];
+
+#[tokio::test]
+async fn every_other_hot_query_goes_through_its_indexes() {
+    let session = &mut session().await;
+    for Hot { text: (beginning, containing, without), parameters, indexes } in HOT {
+        let query = the_one(beginning, containing, &[without]);
+        let mut literals = Vec::new();
+        for expression in parameters {
+            literals.push(literal(session, &format!("SELECT {expression} FROM sample")).await);
+        }
+        let literals: Vec<_> = literals.iter().map(String::as_str).collect();
+        let nodes = nodes(&explain(session, &query, &literals, "").await);
+        assert!(!nodes.iter().any(|node| node.starts_with("Seq Scan")), "{} {nodes:?}", query.sql);
+        let used =
+            nodes.iter().filter(|node| node.contains("Index")).filter_map(|node| node.split(' ').next_back());
+        let mut used: Vec<_> =
+            used.map(|index| if OF_A_HUMAN.contains(&index) { OF_A_HUMAN[1] } else { index }).collect();
+        used.sort_unstable();
+        assert_eq!(used, indexes, "{} {nodes:?}", query.sql);
+        if containing.contains(&"< ($2, $3)") {
+            assert_eq!(nodes, ["Limit".to_owned(), format!("Index Scan {}", indexes[0])]);
+        }
+    }
+}
