@@ -118,6 +118,11 @@ impl DatabaseWatch {
                 problem => {
                     connection = None;
                     failed = failed.saturating_add(1);
+                    // Where this connection broke, or nothing answers for long, the idle ones are no better. A slow answer
+                    // alone is no reason to open them all anew.
+                    if problem.is_ok() || failed == FAILED_POLLS {
+                        self.db.distrust_idle();
+                    }
                     if failed == FAILED_POLLS {
                         let cause = problem.map_or_else(
                             |_| "no answer".to_owned(),

@@ -54,6 +54,12 @@ struct Connector {
     generation: AtomicU64,
 }
 
+impl Connector {
+    fn distrust_idle(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
 impl Manager for Connector {
     type Type = Connection;
     type Error = sqlx::Error;
@@ -106,7 +112,7 @@ impl Session {
         };
         *at_rest = !result.as_ref().is_err_and(Failure::broke_connection);
         if !*at_rest && let Some(pool) = pool {
-            pool.manager().generation.fetch_add(1, Ordering::AcqRel);
+            pool.manager().distrust_idle();
         }
         result
     }
@@ -177,6 +183,12 @@ impl Database {
             tracing::error!(error = %error, "transaction task ended early");
             Err(Error::Internal.into())
         })
+    }
+
+    /// Replaces each idle connection before its next use: another connection to the same server broke, so that the next
+    /// callers are spared from finding out.
+    pub fn distrust_idle(&self) {
+        self.pool.manager().distrust_idle();
     }
 
     /// Opens no more connections and lets the idle ones go.

@@ -15,3 +15,4 @@ mod support;
 mod catalog;
 mod checked_queries;
 mod plans;
+mod unavailable;
