@@ -12,7 +12,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cancellation;
 mod catalog;
 mod checked_queries;
+mod hot;
+mod migrations;
 mod plans;
+mod slow_proxy;
 mod unavailable;
