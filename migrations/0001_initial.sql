@@ -395,5 +395,5 @@ CREATE INDEX messages_list_of_conversation ON messages (organization_id, convers
 COMMENT ON INDEX messages_list_of_conversation IS 'Serves ListMessages of one conversation, each view.';
 CREATE INDEX messages_list_of_identity ON messages (organization_id, agent_identity_id, is_blocked, created_at DESC, id DESC);
 COMMENT ON INDEX messages_list_of_identity IS 'Serves ListMessages of one identity, each view.';
-CREATE INDEX messages_list_all ON messages (organization_id, is_blocked, created_at DESC, id DESC);
-COMMENT ON INDEX messages_list_all IS 'Serves ListMessages over an organization, each view.';
+CREATE INDEX messages_list_all ON messages (organization_id, is_blocked, created_at DESC, id DESC) WHERE created_at > '-infinity';
+COMMENT ON INDEX messages_list_all IS 'Serves ListMessages over an organization, each view, and nothing else: see above.';

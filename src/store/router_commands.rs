@@ -6,6 +6,7 @@ use sqlx::query;
 use uuid::Uuid;
 
 use super::contact_rules::rule_on_number;
+use super::conversations::id_of_pair;
 use super::identities::filter_mode;
 use super::{Database, Failure, connections};
 use crate::domain::{
@@ -334,16 +335,9 @@ pub async fn conversation_with(
             if active_route(connection, remote_number, &agent).await?.is_none() {
                 return Ok(None);
             }
-            let row = query!(
-                "SELECT id FROM conversations
-                 WHERE organization_id = $1 AND agent_identity_id = $2 AND remote_number = $3",
-                agent.organization_id.as_str(),
-                agent.identity_id.uuid(),
-                remote_number.as_str(),
-            )
-            .fetch_optional(connection)
-            .await?;
-            Ok(row.map(|row| (agent.organization_id, row.id.into())))
+            let found =
+                id_of_pair(connection, &agent.organization_id, agent.identity_id, remote_number).await?;
+            Ok(found.map(|id| (agent.organization_id, id)))
         })
         .await
 }

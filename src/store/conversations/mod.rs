@@ -13,9 +13,14 @@ pub use recipient::{Recipient, recipient};
 pub use target::{CallTarget, target};
 
 use chrono::{DateTime, Utc};
+use sqlx::postgres::PgConnection;
+use sqlx::query;
 use uuid::Uuid;
 
-use crate::domain::{AssignmentStatus, Conversation};
+use super::Failure;
+use crate::domain::{
+    AssignmentStatus, Conversation, ConversationId, IdentityId, OrganizationId, PhoneNumber,
+};
 
 /// The columns that every reading of a conversation starts with.
 struct Base {
@@ -44,4 +49,23 @@ impl From<Base> for Conversation {
             updated_at: row.updated_at,
         }
     }
+}
+
+/// The conversation of an identity and a human, inside a transaction of the caller's.
+pub(super) async fn id_of_pair(
+    connection: &mut PgConnection,
+    organization_id: &OrganizationId,
+    identity_id: IdentityId,
+    remote_number: &PhoneNumber,
+) -> Result<Option<ConversationId>, Failure> {
+    let row = query!(
+        "SELECT id FROM conversations
+         WHERE organization_id = $1 AND agent_identity_id = $2 AND remote_number = $3",
+        organization_id.as_str(),
+        identity_id.uuid(),
+        remote_number.as_str(),
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| row.id.into()))
 }

@@ -6,6 +6,7 @@ use sqlx::query;
 
 use super::{Destination, InboundText, Stored};
 use crate::domain::{ConversationId, DeliveryStatus, Direction, MessageId, preview};
+use crate::store::conversations::id_of_pair;
 use crate::store::{Database, Failure};
 
 /// A text with all that was decided of it.
@@ -101,16 +102,7 @@ async fn begin_conversation(
     )
     .execute(&mut *connection)
     .await?;
-    let row = query!(
-        "SELECT id FROM conversations
-         WHERE organization_id = $1 AND agent_identity_id = $2 AND remote_number = $3",
-        new.to.organization_id.as_str(),
-        new.to.identity_id.uuid(),
-        new.text.remote_number.as_str(),
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(Some(row.id.into()))
+    id_of_pair(connection, &new.to.organization_id, new.to.identity_id, &new.text.remote_number).await
 }
 
 /// Adds the message and moves the summary, while the connection is the conversation's active one.

@@ -44,7 +44,10 @@ macro_rules! rows_of_scope {
                           error_message, was_downgraded AS "was_downgraded!", created_at AS "created_at!",
                           updated_at AS "updated_at!", remote_number AS "remote_number!", clear_read AS "clear_read!"
                    FROM (
-                       (SELECT m.*, c.remote_number, c.clear_read
+                       (SELECT m.id, m.conversation_id, m.assignment_id, m.direction, m.received_number,
+                               m.is_blocked, m.text, m.media, m.send_style, m.transport, m.status, m.error_code,
+                               m.error_message, m.was_downgraded, m.created_at, m.updated_at, c.remote_number,
+                               c.clear_read
                         FROM conversations c
                         CROSS JOIN LATERAL (
                             SELECT m.id, m.conversation_id, m.assignment_id, m.direction, m.received_number,
@@ -152,7 +155,8 @@ pub async fn list(
                     organization_id,
                     filter,
                     page,
-                    "$8::uuid IS NULL",
+                    // As in the condition of the index: see migrations/0001_initial.sql.
+                    "m.created_at > '-infinity' AND $8::uuid IS NULL",
                     "$8::uuid IS NULL",
                     None::<uuid::Uuid>
                 ),

@@ -46,7 +46,7 @@ const HOT: [Hot; 23] = [
         indexes: &["conversations_pkey"],
     },
     Hot {
-        text: ("SELECT id", &["FROM identities WHERE organization_id = $1 AND id = $2"], NOTHING),
+        text: ("SELECT id", &["FROM identities WHERE organization_id = $1 AND id = $2"], "FOR"),
         parameters: &["org", "identity"],
         indexes: &["identities_pkey"],
     },
@@ -98,7 +98,11 @@ const HOT: [Hot; 23] = [
         ],
     },
     Hot {
-        text: ("WITH summary AS ( UPDATE conversations", &["clear_total = clear_total + 1"], NOTHING),
+        text: (
+            "WITH summary AS ( UPDATE conversations",
+            &["clear_total = clear_total + 1", "assignment_messaged = true"],
+            NOTHING,
+        ),
         parameters: &STORED,
         indexes: &["conversations_pkey"],
     },

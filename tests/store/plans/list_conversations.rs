@@ -67,7 +67,7 @@ async fn a_page_of_conversations_costs_its_rows_whatever_the_number_of_messages(
     let session = &mut session().await;
     let lists = lists(session).await;
     // No list goes near them, and without them the messages are there at once.
-    let drop_indexes = "ALTER TABLE messages DROP CONSTRAINT messages_pkey, DROP CONSTRAINT messages_one_per_provider_id;
+    let drop_indexes = "ALTER TABLE messages DROP CONSTRAINT messages_pkey CASCADE, DROP CONSTRAINT messages_one_per_provider_id;
                         DROP INDEX messages_list_of_conversation, messages_list_of_identity, messages_list_all";
     raw_sql(drop_indexes).execute(&mut *session).await.unwrap();
     let mut costs = Vec::new();

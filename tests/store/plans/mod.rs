@@ -4,6 +4,7 @@
 mod filled;
 mod hot_queries;
 mod list_conversations;
+mod list_messages;
 
 use inkbox_imessage::store::Database;
 use serde_json::Value;
