@@ -17,5 +17,6 @@ mod connections;
 mod conversations;
 mod identities;
 mod limits;
+mod messages;
 mod router;
 mod sandbox;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use inkbox_imessage::app::App;
 use inkbox_imessage::domain::{ApiKeyScope, LineRole, PhoneNumber};
 use inkbox_imessage::grpc::limits::CallLimits;
 use inkbox_imessage::minting::{self, NewKey};
@@ -35,6 +36,8 @@ pub struct TestApp {
     /// For looking at rows and making them.
     pub pool: PgPool,
     pub clock: Arc<TestClock>,
+    /// The parts of the running service.
+    pub parts: App,
     pub stop: CancellationToken,
     pub running: JoinHandle<Result<(), ServeError>>,
     db: Database,
@@ -79,6 +82,7 @@ impl TestApp {
         change(&mut settings);
         let clock = Arc::new(TestClock::default());
         let server = Server::new(settings, clock.clone()).unwrap();
+        let parts = server.app().clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
@@ -89,6 +93,7 @@ impl TestApp {
             pool: PgPoolOptions::new().max_connections(2).connect_lazy_with(options.clone()),
             options,
             clock,
+            parts,
             running: tokio::spawn(server.run(listener, stop.clone())),
             stop,
             db,
