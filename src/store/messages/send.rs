@@ -61,13 +61,14 @@ pub async fn claim(db: &Database, new: NewOutbound) -> Result<Claim, Failure> {
     db.transaction(move |connection| {
         let new = new.clone();
         Box::pin(async move {
-            if let Some(per_day) = new.per_day {
-                check_cap(connection, &new, per_day).await?;
-            }
+            // The key first: a message that was sent already is replayed, also where it was the last of the day.
             if let Some((key, digest)) = &new.idempotency
                 && !take_key(connection, &new, key, digest).await?
             {
                 return Ok(Claim::KeyTaken);
+            }
+            if let Some(per_day) = new.per_day {
+                check_cap(connection, &new, per_day).await?;
             }
             append(connection, &new).await?;
             Ok(Claim::Ours)

@@ -110,6 +110,32 @@ async fn the_cap_is_exact_under_sends_at_the_same_time() {
 }
 
 #[tokio::test]
+async fn the_last_message_of_the_day_replays_although_the_cap_is_reached() {
+    let app = TestApp::with(|settings| settings.sends_per_day = Some(1)).await;
+    let identity = app.identity("org_a").await;
+    let human = Human::new(&app, "+15551230001").await;
+    let (_, id) = human.converses(&identity, "hello").await;
+    let agent = app.agent(&identity).await;
+    let request = keyed(to_conversation(&id, "hi"), "key");
+    let calls: Vec<_> = (0..12)
+        .map(|_| {
+            let (agent, request) = (agent.clone(), request.clone());
+            tokio::spawn(async move { agent.send_message(request).await })
+        })
+        .collect();
+    let mut ids = Vec::new();
+    for call in calls {
+        match call.await.unwrap() {
+            Ok(answer) => ids.push(answer.message.unwrap().id),
+            refused => drop(assert_reason(refused, "IDEMPOTENCY_IN_PROGRESS")),
+        }
+    }
+    ids.dedup();
+    assert_eq!(ids.len(), 1);
+    assert_eq!(agent.send_message(request).await.unwrap().message.unwrap().id, ids[0]);
+}
+
+#[tokio::test]
 async fn without_a_cap_there_is_none() {
     let app = TestApp::with(|settings| settings.sends_per_day = None).await;
     let identity = app.identity("org_a").await;
