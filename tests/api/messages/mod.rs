@@ -3,6 +3,8 @@ mod idempotency;
 mod list;
 mod list_filters;
 mod list_pages;
+mod ordering;
+mod reactions;
 mod scene;
 mod send;
 mod send_cap;
