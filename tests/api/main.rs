@@ -15,6 +15,7 @@ mod api_keys;
 mod auth;
 mod connections;
 mod conversations;
+mod deliveries;
 mod identities;
 mod limits;
 mod messages;
