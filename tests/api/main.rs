@@ -14,6 +14,7 @@ mod support;
 mod api_keys;
 mod auth;
 mod connections;
+mod contact_rules;
 mod conversations;
 mod deliveries;
 mod identities;
