@@ -20,5 +20,6 @@ mod deliveries;
 mod identities;
 mod limits;
 mod messages;
+mod releases;
 mod router;
 mod sandbox;
