@@ -6,7 +6,7 @@ use sqlx::query;
 
 use super::{Database, Failure};
 use crate::domain::{
-    ConversationId, Direction, IdentityId, MessageId, OrganizationId, PhoneNumber, Reaction, ReactionId,
+    ConnectionId, ConversationId, Direction, IdentityId, MessageId, OrganizationId, Reaction, ReactionId,
     ReactionType, View,
 };
 
@@ -17,6 +17,8 @@ pub struct ReactionTarget {
     pub message_id: MessageId,
     /// Its conversation.
     pub conversation_id: ConversationId,
+    /// The connection it came or went on.
+    pub assignment_id: ConnectionId,
     /// The carrier's id of it; `None` when the carrier never told.
     pub provider_message_id: Option<String>,
 }
@@ -34,7 +36,7 @@ pub async fn target(
     session
         .run(|connection| async move {
             let row = query!(
-                "SELECT conversation_id, provider_message_id, is_blocked FROM messages
+                "SELECT conversation_id, assignment_id, provider_message_id, is_blocked FROM messages
                  WHERE organization_id = $1 AND id = $2 AND ($3::uuid IS NULL OR agent_identity_id = $3)",
                 organization_id.as_str(),
                 message_id.uuid(),
@@ -45,38 +47,8 @@ pub async fn target(
             Ok(row.filter(|row| view.shows(row.is_blocked)).map(|row| ReactionTarget {
                 message_id,
                 conversation_id: row.conversation_id.into(),
+                assignment_id: row.assignment_id.into(),
                 provider_message_id: row.provider_message_id,
-            }))
-        })
-        .await
-}
-
-/// The message of a conversation that a carrier speaks of.
-pub async fn target_of_carrier(
-    db: &Database,
-    organization_id: &OrganizationId,
-    conversation_id: ConversationId,
-    line_number: &PhoneNumber,
-    provider_message_id: &str,
-) -> Result<Option<ReactionTarget>, Failure> {
-    let mut session = db.session().await?;
-    session
-        .run(|connection| async move {
-            let row = query!(
-                "SELECT id FROM messages
-                 WHERE organization_id = $1 AND line_number = $2 AND provider_message_id = $3
-                   AND conversation_id = $4",
-                organization_id.as_str(),
-                line_number.as_str(),
-                provider_message_id,
-                conversation_id.uuid(),
-            )
-            .fetch_optional(connection)
-            .await?;
-            Ok(row.map(|row| ReactionTarget {
-                message_id: row.id.into(),
-                conversation_id,
-                provider_message_id: Some(provider_message_id.to_owned()),
             }))
         })
         .await
@@ -176,6 +148,8 @@ pub struct Removal {
     pub reaction: Reaction,
     /// Whether it was removed or replaced before.
     pub removed: bool,
+    /// The connection of the message it is on.
+    pub assignment_id: ConnectionId,
     /// The carrier's id of the message it is on.
     pub provider_message_id: Option<String>,
 }
@@ -194,7 +168,7 @@ pub async fn find(
         .run(|connection| async move {
             let row = query!(
                 "SELECT r.message_id, r.conversation_id, r.direction, r.reaction, r.custom_emoji, r.part_index,
-                        r.created_at, r.removed_at, m.provider_message_id, m.is_blocked
+                        r.created_at, r.removed_at, m.assignment_id, m.provider_message_id, m.is_blocked
                  FROM reactions r
                  JOIN messages m ON m.organization_id = $1 AND m.id = r.message_id
                  WHERE r.organization_id = $1 AND r.id = $2 AND ($3::uuid IS NULL OR m.agent_identity_id = $3)",
@@ -218,6 +192,7 @@ pub async fn find(
                     created_at: row.created_at,
                 },
                 removed: row.removed_at.is_some(),
+                assignment_id: row.assignment_id.into(),
                 provider_message_id: row.provider_message_id,
             }))
         })

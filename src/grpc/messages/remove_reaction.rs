@@ -39,7 +39,7 @@ pub(super) async fn remove_reaction(
         return Ok(RemoveReactionResponse {});
     }
     let target = store::conversations::target(&app.db, organization_id, identity_id, conversation_id).await?;
-    target.check()?;
+    target.check_on(found.assignment_id)?;
     let (app_, organization_id) = (app.clone(), organization_id.clone());
     app.to_the_end(async move {
         let _lane = lane;

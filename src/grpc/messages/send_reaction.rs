@@ -43,6 +43,7 @@ pub(super) async fn send_reaction(
     let target =
         store::conversations::target(&app.db, organization_id, tenant.identity_id, on.conversation_id)
             .await?;
+    target.check_on(on.assignment_id)?;
     target.check_send()?;
     let (app_, organization_id) = (app.clone(), organization_id.clone());
     let reaction = app

@@ -63,6 +63,16 @@ impl CallTarget {
 }
 
 impl CallTarget {
+    /// The rules of a call about a message: those of every call, and that the connection which carried it is the active
+    /// one. The carrier's id of a message means nothing on another line.
+    ///
+    /// # Errors
+    /// Those of [`Self::check`].
+    pub fn check_on(&self, carried_by: ConnectionId) -> Result<(), Error> {
+        self.check()?;
+        if self.assignment_id == carried_by { Ok(()) } else { Err(Error::ConnectionReleased) }
+    }
+
     /// The rules of a send: those of every call, and that the human has to text first on each connection.
     ///
     /// # Errors

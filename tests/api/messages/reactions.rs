@@ -205,6 +205,24 @@ async fn refusals_are_told_in_their_order_and_leave_nothing_behind() {
 }
 
 #[tokio::test]
+async fn a_message_of_an_earlier_connection_takes_no_reaction_and_gives_none_back() {
+    let app = TestApp::start().await;
+    let identity = app.identity("org_a").await;
+    let human = Human::new(&app, "+15551230001").await;
+    let (_, id) = human.converses(&identity, "hello").await;
+    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
+    let message_id = messages_of(&agent, &id).await[0].id.clone();
+    let reaction_id = react(&agent, &message_id, ReactionType::Love).await.id;
+    human.disconnects(&identity).await;
+    human.converses(&identity, "back").await;
+    let request = put(&message_id, ReactionType::Like, 0);
+    assert_reason(agent.send_reaction(request).await, "CONNECTION_RELEASED");
+    assert_reason(remove(&agent, &reaction_id).await, "CONNECTION_RELEASED");
+    assert_eq!(live(&messages_of(&agent, &id).await), [ReactionType::Love]);
+    assert_eq!(deliveries(&admin).await.len(), 1, "the first reaction alone");
+}
+
+#[tokio::test]
 async fn a_human_who_reconnected_has_to_text_before_a_reaction() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
