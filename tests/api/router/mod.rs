@@ -3,6 +3,7 @@ mod pool_line;
 mod pool_line_duplicates;
 mod pool_line_fields;
 mod pool_line_races;
+mod release_order;
 mod router_line;
 mod router_line_commands;
 mod router_line_duplicates;

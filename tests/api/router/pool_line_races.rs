@@ -2,10 +2,11 @@ use std::collections::BTreeSet;
 
 use futures_util::future::{join, join_all};
 use inkbox_imessage::proto::{
-    ConversationSummary, Identity, ListConversationsRequest, ReceiveMessageRequest, ReceiveMessageResponse,
-    ReceiveOutcome, ReleaseConnectionRequest,
+    AssignmentStatus, ConversationSummary, Identity, ListConversationsRequest, ReceiveMessageRequest,
+    ReceiveMessageResponse, ReceiveOutcome, ReleaseConnectionRequest,
 };
 
+use crate::support::snapshot::numbers;
 use crate::support::{Human, TestApp};
 
 /// Races are run for so many humans, each with a thread of its own.
@@ -95,13 +96,14 @@ async fn release_among_texts(said_before: bool) {
         released.unwrap();
         let answers = [earlier, later].concat();
         let stored = stored(&answers, ReceiveOutcome::NotConnected) + i32::from(said_before);
-        let total = conversation(&app, &identity, &human).await.map_or(0, |listed| listed.total_count);
-        assert_eq!(total, stored);
+        let listed = conversation(&app, &identity, &human).await;
+        assert_eq!(listed.as_ref().map_or(0, |listed| listed.total_count), stored);
+        assert!(listed.is_none_or(|listed| listed.assignment_status() == AssignmentStatus::Released));
         assert_eq!(human.says(&thread, "too late").await.outcome(), ReceiveOutcome::NotConnected);
     }
-    let rows = crate::support::snapshot::numbers(&app.pool, "SELECT count(*) FROM messages").await;
-    let summed = "SELECT coalesce(sum(clear_total), 0)::bigint FROM conversations";
-    assert_eq!(rows, crate::support::snapshot::numbers(&app.pool, summed).await);
+    let rows = numbers(&app.pool, "SELECT count(*) FROM messages").await;
+    let summed = numbers(&app.pool, "SELECT coalesce(sum(clear_total), 0)::bigint FROM conversations").await;
+    assert_eq!(rows, summed);
 }
 
 #[tokio::test]
