@@ -1,0 +1,115 @@
+//! Random sequences of everything that humans, agents, admins and carriers do, driven through the generated client
+//! against the assembled server and against a plain in-memory model ([`model`]). After every step every list and get is
+//! compared ([`compare`]).
+//!
+//! A run that fails prints its seed; `PROPTEST_RNG_SEED=<seed> cargo test --test model` repeats it, and
+//! `PROPTEST_CASES=<n>` drives more than the usual number of sequences.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::similar_names,
+    clippy::struct_excessive_bools,
+    unreachable_pub,
+    reason = "tests fail by panicking, this one tells how much it has driven, and a model is plain"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod agent_steps;
+mod compare;
+mod expect;
+mod human_steps;
+mod model;
+mod step;
+mod world;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use proptest::test_runner::{Config, RngSeed, TestError, TestRunner};
+use tokio::runtime::Builder;
+
+use crate::support::TestApp;
+use crate::world::World;
+
+/// The number of a human on whose phone nothing ever works.
+const FAILING_HUMAN: &str = "+15005550001";
+/// Sequences, and steps in each.
+const CASES: u32 = 100;
+const STEPS: std::ops::RangeInclusive<usize> = 100..=110;
+/// The least that a run has to drive.
+const LEAST_STEPS: usize = 10_000;
+/// Sequences on one database. The failing human's number is in all of them, and leaves traces of each organization that
+/// it reached.
+const CASES_ON_ONE_APP: u32 = 10;
+/// Bounds of the search for a shorter sequence that fails as well.
+const MAX_SHRINK_ITERS: u32 = 300;
+const MAX_SHRINK_MILLISECONDS: u32 = 120_000;
+
+#[test]
+fn lists_and_gets_equal_those_of_a_plain_model_after_every_step() {
+    let config = config();
+    let RngSeed::Fixed(seed) = config.rng_seed else { panic!("a seed") };
+    println!("model: PROPTEST_RNG_SEED={seed}");
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let _guard = runtime.enter();
+    let (begun, driven, cases) = (Instant::now(), AtomicUsize::new(0), AtomicUsize::new(0));
+    // Gone while a sequence runs, so that the one after a failure starts on a fresh database.
+    let resting: Mutex<Option<(TestApp, u32)>> = Mutex::new(None);
+
+    let sequences = proptest::collection::vec(step::step(), STEPS);
+    let outcome = TestRunner::new(config).run(&sequences, |steps| {
+        let case = cases.fetch_add(1, Ordering::Relaxed);
+        let rested = resting.lock().unwrap().take().filter(|(_, age)| *age < CASES_ON_ONE_APP);
+        let (app, age) = rested.unwrap_or_else(|| (runtime.block_on(TestApp::start()), 0));
+        runtime.block_on(async {
+            let mut world = World::new(&app, case).await;
+            for (number, step) in steps.iter().enumerate() {
+                world.clock.advance(chrono::TimeDelta::microseconds(step.after));
+                world.model.now += step.after;
+                let touched = world.perform(&step.action).await;
+                compare::everything(&world, touched, number, &step.action).await;
+                driven.fetch_add(1, Ordering::Relaxed);
+            }
+            world.leave().await;
+        });
+        *resting.lock().unwrap() = Some((app, age + 1));
+        Ok(())
+    });
+
+    let driven = driven.into_inner();
+    println!("model: {driven} steps in {} sequences, {:.1?}", cases.into_inner(), begun.elapsed());
+    match outcome {
+        Ok(()) => assert!(driven >= LEAST_STEPS, "{driven} steps are fewer than {LEAST_STEPS}"),
+        Err(TestError::Fail(reason, steps)) => {
+            panic!("PROPTEST_RNG_SEED={seed}: {reason}\nwith these {} steps: {steps:#?}", steps.len())
+        }
+        Err(TestError::Abort(reason)) => panic!("PROPTEST_RNG_SEED={seed}: {reason}"),
+    }
+}
+
+/// The usual number of sequences or more, from a seed that is known beforehand.
+fn config() -> Config {
+    let environment = Config::default();
+    let seed = match environment.rng_seed {
+        RngSeed::Fixed(seed) => seed,
+        RngSeed::Random => rand::random(),
+    };
+    Config {
+        cases: if std::env::var_os("PROPTEST_CASES").is_some() {
+            environment.cases.max(CASES)
+        } else {
+            CASES
+        },
+        rng_seed: RngSeed::Fixed(seed),
+        failure_persistence: None,
+        max_shrink_iters: MAX_SHRINK_ITERS,
+        max_shrink_time: MAX_SHRINK_MILLISECONDS,
+        ..environment
+    }
+}
