@@ -13,7 +13,7 @@ use crate::domain::{
     ConnectionId, ConversationId, Handle, IdentityId, OrganizationId, PhoneNumber, RouterCommand, verdict,
 };
 
-/// How often connect looks for another line when a connect of the same human takes the one it chose.
+/// How often connect looks again when another text of the same human takes the line it chose, or connects the same two.
 const LINE_ATTEMPTS: u32 = 16;
 
 /// A command that a human texted.
@@ -193,21 +193,32 @@ async fn connect(connection: &mut PgConnection, order: &Order, handle: &Handle) 
         return Ok(Done::Refused);
     }
     let handle = identity.agent_handle;
-    if let Some((connection_id, line_number)) = active_route(connection, &order.remote_number, &agent).await?
-    {
-        return Ok(Done::Connected { connection_id, line_number, handle });
-    }
-    let Some(line_number) = take_line(connection, order, &agent).await? else {
-        // A connect of the same two may have taken the last line since we looked.
-        let route = active_route(connection, &order.remote_number, &agent).await?;
-        return Ok(route.map_or(Done::NoFreeLine, |(connection_id, line_number)| Done::Connected {
-            connection_id,
-            line_number,
-            handle,
-        }));
-    };
-    if !begin_connection(connection, order, &agent, &line_number).await? {
-        // Another connect of the same two was faster: give the line back and answer with that connection.
+    for _ in 0..LINE_ATTEMPTS {
+        let connected = active_route(connection, &order.remote_number, &agent).await?;
+        if let Some((connection_id, line_number)) = connected {
+            return Ok(Done::Connected { connection_id, line_number, handle });
+        }
+        let Some(line_number) = take_line(connection, order, &agent).await? else {
+            // A connect of the same two may have taken the last line since we looked.
+            let route = active_route(connection, &order.remote_number, &agent).await?;
+            return Ok(route.map_or(Done::NoFreeLine, |(connection_id, line_number)| Done::Connected {
+                connection_id,
+                line_number,
+                handle,
+            }));
+        };
+        if begin_connection(connection, order, &agent, &line_number).await? {
+            // Last, since every connect and release on this line queues for this row.
+            query!(
+                "UPDATE lines SET active_connections = active_connections + 1 WHERE number = $1",
+                line_number.as_str()
+            )
+            .execute(connection)
+            .await?;
+            return Ok(Done::Connected { connection_id: order.new_connection_id, line_number, handle });
+        }
+        // Another connect of the same two was faster: give the line back and look again, since that connection may
+        // have ended by now.
         query!(
             "DELETE FROM routes WHERE line_number = $1 AND remote_number = $2 AND connection_id = $3",
             line_number.as_str(),
@@ -216,19 +227,8 @@ async fn connect(connection: &mut PgConnection, order: &Order, handle: &Handle) 
         )
         .execute(&mut *connection)
         .await?;
-        let route = active_route(connection, &order.remote_number, &agent).await?;
-        return route.map_or(Err(Failure::Unavailable("connected and released meanwhile")), |(id, line)| {
-            Ok(Done::Connected { connection_id: id, line_number: line, handle })
-        });
     }
-    // Last, since every connect and release on this line queues for this row.
-    query!(
-        "UPDATE lines SET active_connections = active_connections + 1 WHERE number = $1",
-        line_number.as_str()
-    )
-    .execute(connection)
-    .await?;
-    Ok(Done::Connected { connection_id: order.new_connection_id, line_number, handle })
+    Err(Failure::Unavailable("the same two were connected and released again and again"))
 }
 
 /// Routes this human's texts on the least loaded line that does not connect it to anyone yet; `None` when there is
