@@ -1,8 +1,8 @@
 //! State in PostgreSQL. One file a table family; each query stands as text beside the one function that runs it,
 //! checked against the migrations at compile time.
 //!
-//! To add a query: write it with `query!` in the file of its table, run it through [`Database::read`] (reads),
-//! [`Database::write`] (one statement) or [`Database::transaction`] (statements that must agree); name
+//! To add a query: write it with `query!` in the file of its table, run it on a [`Database::session`], or in a
+//! [`Database::transaction`] where statements must agree; name
 //! `organization_id` in every condition on a tenant table; give it an index, and name the query in that index's
 //! comment; `make sqlx` refreshes `.sqlx/`. Lock order: connection, then conversation, then messages.
 

@@ -40,13 +40,13 @@ use crate::world::World;
 /// The number of a human on whose phone nothing ever works.
 const FAILING_HUMAN: &str = "+15005550001";
 /// Sequences, and steps in each.
-const CASES: u32 = 100;
-const STEPS: std::ops::RangeInclusive<usize> = 100..=110;
+const CASES: u32 = 200;
+const STEPS: std::ops::RangeInclusive<usize> = 50..=55;
 /// The least that a run has to drive.
 const LEAST_STEPS: usize = 10_000;
 /// Sequences on one database. The failing human's number is in all of them, and leaves traces of each organization that
 /// it reached.
-const CASES_ON_ONE_APP: u32 = 10;
+const CASES_ON_ONE_APP: u32 = 20;
 /// Bounds of the search for a shorter sequence that fails as well.
 const MAX_SHRINK_ITERS: u32 = 300;
 const MAX_SHRINK_MILLISECONDS: u32 = 120_000;

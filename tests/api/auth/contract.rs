@@ -1,5 +1,5 @@
 //! One table over every RPC of the contract. To add an RPC: give it a line with the keys that may call it and a request
-//! that every check of form lets through; until it is served, name it in [`NOT_SERVED`].
+//! that every check of form lets through.
 
 use std::collections::BTreeSet;
 
@@ -11,22 +11,6 @@ use uuid::Uuid;
 
 /// The contract's package.
 const PACKAGE: &str = "inkbox.imessage.v1";
-/// RPCs of the contract that this version does not serve: UNIMPLEMENTED.
-const NOT_SERVED: [&str; 12] = [
-    "MessageService/ListMessages",
-    "MessageService/GetMessage",
-    "MessageService/SendMessage",
-    "MessageService/SendReaction",
-    "MessageService/RemoveReaction",
-    "ContactRuleService/ListContactRules",
-    "ContactRuleService/GetContactRule",
-    "ContactRuleService/CreateContactRule",
-    "ContactRuleService/UpdateContactRule",
-    "ContactRuleService/DeleteContactRule",
-    "RouterService/ReceiveReaction",
-    "RouterService/UpdateDeliveryStatus",
-];
-
 /// Which keys may make a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Keys {
@@ -42,7 +26,6 @@ pub(super) struct Rpc {
     /// `/package.Service/Rpc`.
     pub(super) path: String,
     pub(super) keys: Keys,
-    pub(super) is_served: bool,
     /// A request without a wrong field. What it names does not exist.
     pub(super) request: Vec<u8>,
 }
@@ -55,8 +38,7 @@ impl Rpc {
 }
 
 fn rpc(name: &str, keys: Keys, request: &impl prost::Message) -> Rpc {
-    let is_served = !NOT_SERVED.contains(&name);
-    Rpc { path: format!("/{PACKAGE}.{name}"), keys, is_served, request: request.encode_to_vec() }
+    Rpc { path: format!("/{PACKAGE}.{name}"), keys, request: request.encode_to_vec() }
 }
 
 /// Every RPC.
@@ -178,6 +160,4 @@ fn the_table_has_every_rpc_of_the_contract_and_no_other() {
         .collect();
     let told: BTreeSet<String> = table().into_iter().map(|rpc| rpc.path).collect();
     assert_eq!(told, contract);
-    let not_served: BTreeSet<String> = NOT_SERVED.iter().map(|name| format!("/{PACKAGE}.{name}")).collect();
-    assert!(not_served.is_subset(&contract), "{not_served:?}");
 }
