@@ -191,7 +191,7 @@ async fn what_the_line_does_not_know_between_the_two_is_not_found() {
 }
 
 #[tokio::test]
-async fn the_same_text_id_on_another_line_is_another_text() {
+async fn a_line_on_which_the_human_is_not_connected_takes_no_reaction() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     let human = Human::new(&app, "+15551230001").await;
@@ -210,26 +210,6 @@ async fn wrong_fields_are_named_all_at_once_and_before_scope() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     let bad = ReceiveReactionRequest { part_index: -1, ..Default::default() };
-    for caller in [app.router().await, app.admin("org_a").await, app.agent(&identity).await] {
-        let fields = ["line_number", "remote_number", "target_provider_message_id", "reaction", "part_index"];
-        assert_fields(caller.receive_reaction(bad.clone()).await, &fields);
-        let good = ReceiveReactionRequest {
-            line_number: POOL_LINES[0].to_owned(),
-            remote_number: "+15551230001".to_owned(),
-            target_provider_message_id: "text".to_owned(),
-            reaction: ReactionType::Love.into(),
-            ..Default::default()
-        };
-        let emoji_of_love =
-            ReceiveReactionRequest { custom_emoji: Some("\u{1F98A}".to_owned()), ..good.clone() };
-        let no_emoji = ReceiveReactionRequest { reaction: ReactionType::Custom.into(), ..good.clone() };
-        let empty = ReceiveReactionRequest { custom_emoji: Some(String::new()), ..no_emoji.clone() };
-        for request in [emoji_of_love, no_emoji, empty] {
-            assert_fields(caller.receive_reaction(request).await, &["custom_emoji"]);
-        }
-        let unknown = ReceiveReactionRequest { reaction: 9, ..good };
-        assert_fields(caller.receive_reaction(unknown.clone()).await, &["reaction"]);
-    }
     let good = ReceiveReactionRequest {
         line_number: POOL_LINES[0].to_owned(),
         remote_number: "+15551230001".to_owned(),
@@ -237,6 +217,19 @@ async fn wrong_fields_are_named_all_at_once_and_before_scope() {
         reaction: ReactionType::Love.into(),
         ..Default::default()
     };
+    for caller in [app.router().await, app.admin("org_a").await, app.agent(&identity).await] {
+        let fields = ["line_number", "remote_number", "target_provider_message_id", "reaction", "part_index"];
+        assert_fields(caller.receive_reaction(bad.clone()).await, &fields);
+        let emoji_of_love =
+            ReceiveReactionRequest { custom_emoji: Some("\u{1F98A}".to_owned()), ..good.clone() };
+        let no_emoji = ReceiveReactionRequest { reaction: ReactionType::Custom.into(), ..good.clone() };
+        let empty = ReceiveReactionRequest { custom_emoji: Some(String::new()), ..no_emoji.clone() };
+        for request in [emoji_of_love, no_emoji, empty] {
+            assert_fields(caller.receive_reaction(request).await, &["custom_emoji"]);
+        }
+        let unknown = ReceiveReactionRequest { reaction: 9, ..good.clone() };
+        assert_fields(caller.receive_reaction(unknown).await, &["reaction"]);
+    }
     for caller in [app.admin("org_a").await, app.agent(&identity).await] {
         assert_reason(caller.receive_reaction(good.clone()).await, "SCOPE_INSUFFICIENT");
     }

@@ -1,8 +1,11 @@
+use std::time::Duration;
+
 use chrono::TimeDelta;
+use inkbox_imessage::clock::Clock as _;
 use inkbox_imessage::proto::{DeliveryStatus, ReleaseConnectionRequest, SendMessageRequest};
 use inkbox_imessage::sweeper;
 
-use super::{all_messages, delivered, deliveries, keyed, messages_of, to_conversation, to_number};
+use super::{delivered, deliveries, keyed, messages_of, to_conversation, to_number};
 use crate::support::{Human, TestApp, assert_reason, eventually};
 
 #[tokio::test]
@@ -164,6 +167,7 @@ async fn a_send_whose_process_died_is_in_progress_at_first_and_then_pending_for_
     let human = Human::new(&app, "+15551230001").await;
     let (_, id) = human.converses(&identity, "hello").await;
     let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
+    app.clock.freeze(app.clock.now());
     let request = keyed(to_conversation(&id, "hi"), "key");
     let first = agent.send_message(request.clone()).await.unwrap().message.unwrap();
     // As a crash between the line's answer and writing it down leaves the rows.
@@ -177,9 +181,8 @@ async fn a_send_whose_process_died_is_in_progress_at_first_and_then_pending_for_
     app.clock.advance(TimeDelta::seconds(5));
     let details = assert_reason(agent.send_message(request.clone()).await, "IDEMPOTENCY_IN_PROGRESS");
     // The line time-out of the tests and ten seconds, of which five are over.
-    let wait = details.retry_info().unwrap().retry_delay.unwrap().as_secs_f64();
-    assert!((3.0..=5.3).contains(&wait), "{wait}");
-    app.clock.advance(TimeDelta::milliseconds(5_400));
+    assert_eq!(details.retry_info().unwrap().retry_delay, Some(Duration::from_millis(5_300)));
+    app.clock.advance(TimeDelta::milliseconds(5_301));
     for _ in 0..2 {
         let replayed = agent.send_message(request.clone()).await.unwrap().message.unwrap();
         assert_eq!((&replayed.id, replayed.status()), (&first.id, DeliveryStatus::Pending));
@@ -209,10 +212,6 @@ async fn keys_are_swept_after_a_week_and_not_before() {
     sweeper::sweep(&app.parts).await.unwrap();
     for (admin, request) in admins.iter().zip(&requests) {
         admin.send_message(request.clone()).await.unwrap();
-        assert_eq!(
-            all_messages(admin).await.iter().filter(|m| m.text.as_deref() == Some("hi")).count(),
-            deliveries(admin).await.len()
-        );
     }
     assert_eq!((deliveries(&admins[0]).await.len(), deliveries(&admins[1]).await.len()), (2, 1), "replayed");
 

@@ -10,7 +10,7 @@ fn typing(conversation_id: &str) -> SendTypingIndicatorRequest {
     SendTypingIndicatorRequest { conversation_id: conversation_id.to_owned() }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[tokio::test]
 async fn a_typing_call_never_reaches_the_line_after_a_send_that_began_later() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
@@ -19,7 +19,7 @@ async fn a_typing_call_never_reaches_the_line_after_a_send_that_began_later() {
     let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
     send(&agent, &id, "so that the key is known").await;
     for round in 0..100 {
-        // Polled in this order, on one connection: the typing call is the first to arrive.
+        // Polled in this order, on one connection and one thread: the typing call is the first to arrive.
         let (shown, sent) = tokio::join!(
             agent.send_typing_indicator(typing(&id)),
             agent.send_message(to_conversation(&id, "now"))
@@ -31,7 +31,7 @@ async fn a_typing_call_never_reaches_the_line_after_a_send_that_began_later() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[tokio::test]
 async fn calls_that_queue_behind_a_slow_one_keep_the_order_in_which_they_began() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
