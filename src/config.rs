@@ -14,6 +14,9 @@ use crate::telemetry::LogFormat;
 /// Most connections to the embedded PostgreSQL, which serves this one process and the command line beside it.
 const EMBEDDED_CONNECTIONS: u16 = 100;
 
+/// How the URL of a PostgreSQL database begins.
+const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
+
 /// Where the database is.
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseArgs {
@@ -34,6 +37,10 @@ impl DatabaseArgs {
     /// A URL that cannot be read, as one line without the URL, which may hold a password.
     pub fn external(&self) -> Result<Option<PgConnectOptions>, String> {
         let Some(url) = self.database_url.as_deref().filter(|url| !url.is_empty()) else { return Ok(None) };
+        // sqlx takes any scheme, and would look for PostgreSQL there for ever.
+        if !SCHEMES.iter().any(|scheme| url.starts_with(scheme)) {
+            return Err(format!("DATABASE_URL does not begin with {}", SCHEMES[0]));
+        }
         let options = PgConnectOptions::from_str(url);
         options.map(Some).map_err(|error| format!("DATABASE_URL: {error}"))
     }

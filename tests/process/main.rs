@@ -16,3 +16,4 @@ mod folder;
 mod log;
 mod program;
 mod serve;
+mod usage;

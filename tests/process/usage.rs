@@ -1,0 +1,73 @@
+//! Wrong usage and bad configuration: one clear line, exit code 2, and nothing is touched.
+
+use crate::folder::Folder;
+use crate::program::{command, finish, run};
+
+#[tokio::test]
+async fn wrong_usage_is_one_line_and_exit_code_2() {
+    let folder = Folder::empty();
+    for (arguments, words) in [
+        (&["--nonsense"][..], "--nonsense"),
+        (&["nonsense"], "nonsense"),
+        (&["serve", "--listen"], "--listen"),
+        (&["org"], "subcommand"),
+        (&["org", "create"], "<ID>"),
+        (&["org", "create", ""], "organization id"),
+        (&["key", "create"], "--scope"),
+        (&["key", "create", "--scope", "nonsense"], "nonsense"),
+        (&["key", "create", "--scope", "admin"], "--org"),
+        (&["key", "create", "--scope", "identity", "--org", "org_a"], "--identity"),
+        (&["key", "create", "--scope", "identity", "--org", "org_a", "--identity", "nonsense"], "nonsense"),
+        (&["key", "create", "--scope", "router", "--org", "org_a"], "router key neither"),
+        (&["key", "revoke", "nonsense"], "nonsense"),
+        (&["line", "add", "+12025550100"], "--role"),
+        (&["line", "add", "nonsense", "--role", "pool"], "nonsense"),
+        (&["health", "--listen", "nonsense"], "nonsense"),
+    ] {
+        run(&folder, arguments).await.failed(2, words);
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was touched");
+}
+
+#[tokio::test]
+async fn bad_configuration_is_one_line_and_exit_code_2() {
+    let folder = Folder::empty();
+    for (name, value) in [
+        ("INKBOX_LISTEN", "nonsense"),
+        ("INKBOX_MIGRATE", "nonsense"),
+        ("INKBOX_DEMO", "nonsense"),
+        ("INKBOX_DATABASE_SESSIONS", "0"),
+        ("INKBOX_LINE_TIMEOUT", "nonsense"),
+        ("INKBOX_DRAIN_GRACE", "-1s"),
+        ("INKBOX_DRAIN_LIMIT", "a while"),
+        ("INKBOX_LOG_FORMAT", "nonsense"),
+        ("INKBOX_LOG", "inkbox=nonsense"),
+        ("DATABASE_URL", "nonsense"),
+        ("DATABASE_URL", "mysql://root@localhost/inkbox"),
+    ] {
+        for arguments in [&[][..], &["serve"]] {
+            let mut serve = command(&folder, arguments);
+            serve.env(name, value);
+            finish(serve).await.failed(2, if name == "DATABASE_URL" { name } else { value });
+        }
+    }
+    let mut migrate = command(&folder, &["migrate"]);
+    migrate.env("DATABASE_URL", "nonsense");
+    finish(migrate).await.failed(2, "DATABASE_URL");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was touched");
+}
+
+#[tokio::test]
+async fn a_password_in_a_database_url_is_never_told() {
+    let folder = Folder::empty();
+    for url in
+        ["postgres://inkbox:hunter22@localhost:nonsense/inkbox", "postgres//inkbox:hunter22@localhost/inkbox"]
+    {
+        for arguments in [&["serve"][..], &["migrate"], &["--help"]] {
+            let mut command = command(&folder, arguments);
+            command.env("DATABASE_URL", url);
+            let ended = finish(command).await;
+            assert!(!(ended.stdout + &ended.stderr).contains("hunter22"), "{url} {arguments:?}");
+        }
+    }
+}
