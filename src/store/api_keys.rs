@@ -202,7 +202,7 @@ pub async fn list_router_keys(db: &Database, page: &PageRequest) -> Result<Vec<A
 pub enum KeyOwner {
     /// A key of this organization.
     Organization(OrganizationId),
-    /// Any key there is; for the operator's command line, which knows no organization.
+    /// Any key that works; for the operator's command line, which knows no organization and cannot find another one.
     Anyone,
 }
 
@@ -220,7 +220,10 @@ pub async fn revoke(
         Box::pin(async move {
             let organization_id = match owner {
                 KeyOwner::Organization(organization_id) => Some(organization_id),
-                KeyOwner::Anyone => organization_of(connection, id).await?,
+                KeyOwner::Anyone => match owner_of_working(connection, id).await? {
+                    Some(owner) => owner,
+                    None => return Ok(None),
+                },
             };
             let Some(key) = mark_revoked(connection, organization_id.as_ref(), id, now).await? else {
                 return Ok(None);
@@ -238,14 +241,15 @@ pub async fn revoke(
     .await
 }
 
-async fn organization_of(
+/// The owner of a key that works: `None` when there is none, and an absent organization for a router key.
+async fn owner_of_working(
     connection: &mut PgConnection,
     id: ApiKeyId,
-) -> Result<Option<OrganizationId>, Failure> {
+) -> Result<Option<Option<OrganizationId>>, Failure> {
     let row = query!("SELECT organization_id FROM key_digests WHERE api_key_id = $1", id.uuid())
         .fetch_optional(connection)
         .await?;
-    Ok(row.and_then(|row| row.organization_id).map(Into::into))
+    Ok(row.map(|row| row.organization_id.map(Into::into)))
 }
 
 /// Marks the key of this organization, or the router key when there is no organization.
