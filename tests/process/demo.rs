@@ -91,6 +91,15 @@ async fn make(service: &Service, call: &Shown) -> Result<(), Status> {
             let request = SendTypingIndicatorRequest { conversation_id: id.unwrap() };
             caller.send_typing_indicator(request).await.map(drop)
         }
+        "MessageService/ListMessages" => {
+            let request = ListMessagesRequest { conversation_id: id, ..Default::default() };
+            caller.list_messages(request).await.map(|page| assert!(!page.messages.is_empty()))
+        }
+        "MessageService/SendMessage" => {
+            let target = Some(send_message_request::Target::ConversationId(id.unwrap()));
+            let request = SendMessageRequest { target, text: text("text"), ..Default::default() };
+            caller.send_message(request).await.map(|sent| assert!(sent.message.is_some()))
+        }
         "ConnectionService/ListConnections" => {
             let page = caller.list_connections(ListConnectionsRequest::default()).await;
             page.map(|page| assert_eq!(page.connections.len(), 1))
