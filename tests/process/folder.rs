@@ -1,16 +1,18 @@
 //! A data folder for the private PostgreSQL, and what can be seen of it from outside.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use inkbox_imessage::embedded::{Options, Server};
 use inkbox_imessage::store;
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 use crate::program;
+use crate::support::database;
 
 /// The longest that the processes of a folder may take to end by themselves.
 const ENDED: Duration = Duration::from_secs(10);
@@ -22,7 +24,7 @@ pub(crate) struct Folder {
     folder: TempDir,
 }
 
-static PREPARED: OnceCell<TempDir> = OnceCell::const_new();
+static PREPARED: OnceCell<PathBuf> = OnceCell::const_new();
 
 impl Folder {
     /// A folder with nothing in it.
@@ -33,17 +35,8 @@ impl Folder {
 
     /// A folder with an empty, migrated database, as `migrate` leaves it: a copy of one, since making it takes long.
     pub(crate) async fn migrated() -> Self {
-        let prepared = PREPARED.get_or_init(|| async {
-            let folder = tempfile::tempdir_in("/tmp").unwrap();
-            let data_dir = folder.path().to_owned();
-            let options = Options { data_dir, durable: false, max_connections: 20 };
-            let server = Server::start(options).await.unwrap();
-            store::migrate(&server.connect_options("inkbox")).await.unwrap();
-            server.stop().await.unwrap();
-            folder
-        });
         let folder = Self::empty();
-        copy(prepared.await.path(), folder.path());
+        copy(PREPARED.get_or_init(prepare).await, folder.path());
         folder
     }
 
@@ -78,6 +71,21 @@ impl Drop for Folder {
             std::thread::sleep(POLL);
         }
     }
+}
+
+/// Makes the folder that others are copies of, in one of the binary's own that the next run uses again.
+async fn prepare() -> PathBuf {
+    let data_dir = database::data_dir();
+    let options = Options { data_dir: data_dir.clone(), durable: false, max_connections: 20 };
+    let server = Server::start(options).await.unwrap();
+    let mut connection = server.connect_options("postgres").connect().await.unwrap();
+    // As it was left by the last run, whose migrations may have been others.
+    connection.execute("DROP DATABASE inkbox").await.unwrap();
+    connection.execute("CREATE DATABASE inkbox").await.unwrap();
+    connection.close().await.unwrap();
+    store::migrate(&server.connect_options("inkbox")).await.unwrap();
+    server.stop().await.unwrap();
+    data_dir
 }
 
 /// With owners and modes, which PostgreSQL looks at.

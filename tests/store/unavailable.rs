@@ -25,7 +25,7 @@ const RECOVERED: Duration = Duration::from_secs(5);
 /// A secret that no one was given.
 const MADE_UP: &str = "ink_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// A PostgreSQL of the test's own, which it may stop.
+/// A PostgreSQL of the test's own, which it stops at the end at the latest: the folder is removed after that.
 struct Postgres {
     folder: TempDir,
     server: Option<Server>,
@@ -177,11 +177,12 @@ async fn a_stopped_database_is_told_in_time_and_forgotten_when_it_is_back() {
     postgres.start_again().await;
     until_health_is(&app, "SERVING", RECOVERED).await;
     callers.are_all_served().await;
+    postgres.stop().await;
 }
 
 #[tokio::test]
 async fn a_database_that_stands_still_is_told_in_time_and_forgotten_when_it_goes_on() {
-    let postgres = Postgres::start().await;
+    let mut postgres = Postgres::start().await;
     let app = with_lines(&postgres.migrated().await).await;
     let callers = Callers::of(&app).await;
 
@@ -194,6 +195,7 @@ async fn a_database_that_stands_still_is_told_in_time_and_forgotten_when_it_goes
     drop(frozen);
     until_health_is(&app, "SERVING", RECOVERED).await;
     callers.are_all_served().await;
+    postgres.stop().await;
 }
 
 #[tokio::test]
@@ -214,6 +216,7 @@ async fn a_server_starts_without_a_database_and_waits_for_it() {
     let identity = app.identity("org_a").await;
     let agent = app.agent(&identity).await;
     agent.list_conversations(ListConversationsRequest::default()).await.unwrap();
+    postgres.stop().await;
 }
 
 #[tokio::test]

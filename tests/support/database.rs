@@ -76,7 +76,7 @@ async fn start() -> Postgres {
 }
 
 /// One folder a checkout and test binary: it is used again by the next run, so that nothing piles up.
-fn data_dir() -> std::path::PathBuf {
+pub fn data_dir() -> std::path::PathBuf {
     let mut hash = DefaultHasher::new();
     std::env::current_exe().unwrap().parent().hash(&mut hash);
     let binary = env!("CARGO_CRATE_NAME");
