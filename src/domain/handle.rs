@@ -22,12 +22,13 @@ impl Handle {
     /// Drops one leading `@` and keeps the rest as it was given.
     ///
     /// # Errors
-    /// Empty or too long, or blanks or control characters inside.
+    /// Empty or too long, another `@` in front, or blanks or control characters inside.
     pub fn parse(text: &str) -> Result<Self, InvalidHandle> {
         let name = text.strip_prefix('@').unwrap_or(text);
         let length = name.chars().count();
         if length == 0
             || length > Self::MAX_CHARACTERS
+            || name.starts_with('@')
             || name.chars().any(|c| c.is_whitespace() || c.is_control())
         {
             return Err(InvalidHandle);
@@ -60,7 +61,7 @@ mod tests {
 
     #[test]
     fn refuses_empty_blank_and_long() {
-        for bad in ["", "@", "a b", " a", "a\t", "a\u{a0}b", "a\0", &"x".repeat(256)] {
+        for bad in ["", "@", "@@a", "a b", " a", "a\t", "a\u{a0}b", "a\0", &"x".repeat(256)] {
             assert!(Handle::parse(bad).is_err(), "{bad:?}");
         }
         assert!(Handle::parse(&"é".repeat(255)).is_ok(), "characters are counted, not bytes");

@@ -131,8 +131,8 @@ pub async fn release(
     .await
 }
 
-/// [`release`] inside a transaction of the caller's. From the commit on the line carries nothing between this human
-/// and this identity.
+/// [`release`] inside a transaction of the caller's. From the commit on no text of this human and no send to it
+/// is taken on this connection.
 pub(super) async fn release_in(
     connection: &mut PgConnection,
     organization_id: &OrganizationId,

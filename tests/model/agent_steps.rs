@@ -292,7 +292,8 @@ impl World {
         let refused = if who == Who::Own && row.blocked {
             Some("NOT_FOUND")
         } else {
-            self.refused(who, human, self.model.check_send(agent, human))
+            let carried = self.model.check_on(agent, human, row.connection);
+            self.refused(who, human, carried.and_then(|()| self.model.check_send(agent, human)))
         };
         if let Some(answer) = as_predicted(answer, refused) {
             let reaction = answer.reaction.unwrap();
@@ -331,7 +332,7 @@ impl World {
         } else if row.inbound {
             Some("SCOPE_INSUFFICIENT")
         } else if row.live {
-            self.refused(who, human, self.model.check_call(agent, human))
+            self.refused(who, human, self.model.check_on(agent, human, message.connection))
         } else {
             None
         };

@@ -39,8 +39,9 @@ use crate::world::World;
 
 /// The number of a human on whose phone nothing ever works.
 const FAILING_HUMAN: &str = "+15005550001";
-/// Sequences, and steps in each.
-const CASES: u32 = 200;
+/// Drivers side by side, sequences of each, and steps in each of those.
+const DRIVERS: u64 = 2;
+const CASES: u32 = 100;
 const STEPS: std::ops::RangeInclusive<usize> = 50..=55;
 /// The least that a run has to drive.
 const LEAST_STEPS: usize = 10_000;
@@ -53,17 +54,31 @@ const MAX_SHRINK_MILLISECONDS: u32 = 120_000;
 
 #[test]
 fn lists_and_gets_equal_those_of_a_plain_model_after_every_step() {
-    let config = config();
-    let RngSeed::Fixed(seed) = config.rng_seed else { panic!("a seed") };
+    let seed = match Config::default().rng_seed {
+        RngSeed::Fixed(seed) => seed,
+        RngSeed::Random => rand::random(),
+    };
     println!("model: PROPTEST_RNG_SEED={seed}");
+    let begun = Instant::now();
+    // Each on a service and database of its own, since one alone keeps no processor busy.
+    let driven = std::thread::scope(|scope| {
+        let drivers: Vec<_> = (0..DRIVERS).map(|n| scope.spawn(move || drive(seed, n))).collect();
+        drivers.into_iter().map(|driver| driver.join().unwrap()).sum::<usize>()
+    });
+    println!("model: {driven} steps, {:.1?}", begun.elapsed());
+    assert!(driven >= LEAST_STEPS, "{driven} steps are fewer than {LEAST_STEPS}");
+}
+
+/// Drives the share of one driver, and gives how many steps that were.
+fn drive(seed: u64, driver: u64) -> usize {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let _guard = runtime.enter();
-    let (begun, driven, cases) = (Instant::now(), AtomicUsize::new(0), AtomicUsize::new(0));
+    let (driven, cases) = (AtomicUsize::new(0), AtomicUsize::new(0));
     // Gone while a sequence runs, so that the one after a failure starts on a fresh database.
     let resting: Mutex<Option<(TestApp, u32)>> = Mutex::new(None);
 
     let sequences = proptest::collection::vec(step::step(), STEPS);
-    let outcome = TestRunner::new(config).run(&sequences, |steps| {
+    let outcome = TestRunner::new(config(seed.wrapping_add(driver))).run(&sequences, |steps| {
         let case = cases.fetch_add(1, Ordering::Relaxed);
         let rested = resting.lock().unwrap().take().filter(|(_, age)| *age < CASES_ON_ONE_APP);
         let (app, age) = rested.unwrap_or_else(|| (runtime.block_on(TestApp::start()), 0));
@@ -81,11 +96,8 @@ fn lists_and_gets_equal_those_of_a_plain_model_after_every_step() {
         *resting.lock().unwrap() = Some((app, age + 1));
         Ok(())
     });
-
-    let driven = driven.into_inner();
-    println!("model: {driven} steps in {} sequences, {:.1?}", cases.into_inner(), begun.elapsed());
     match outcome {
-        Ok(()) => assert!(driven >= LEAST_STEPS, "{driven} steps are fewer than {LEAST_STEPS}"),
+        Ok(()) => driven.into_inner(),
         Err(TestError::Fail(reason, steps)) => {
             panic!("PROPTEST_RNG_SEED={seed}: {reason}\nwith these {} steps: {steps:#?}", steps.len())
         }
@@ -93,19 +105,12 @@ fn lists_and_gets_equal_those_of_a_plain_model_after_every_step() {
     }
 }
 
-/// The usual number of sequences or more, from a seed that is known beforehand.
-fn config() -> Config {
+/// A driver's share of the usual number of sequences, or more.
+fn config(seed: u64) -> Config {
     let environment = Config::default();
-    let seed = match environment.rng_seed {
-        RngSeed::Fixed(seed) => seed,
-        RngSeed::Random => rand::random(),
-    };
+    let is_given = std::env::var_os("PROPTEST_CASES").is_some();
     Config {
-        cases: if std::env::var_os("PROPTEST_CASES").is_some() {
-            environment.cases.max(CASES)
-        } else {
-            CASES
-        },
+        cases: if is_given { environment.cases.max(CASES) } else { CASES },
         rng_seed: RngSeed::Fixed(seed),
         failure_persistence: None,
         max_shrink_iters: MAX_SHRINK_ITERS,

@@ -192,6 +192,16 @@ impl Model {
         Ok(())
     }
 
+    /// The same for a tapback: the connection that carried its message has to be the active one.
+    pub fn check_on(&self, agent: usize, human: usize, carried_by: usize) -> Result<(), Reason> {
+        self.check_call(agent, human)?;
+        if self.active_connection(agent, human) == Some(carried_by) {
+            Ok(())
+        } else {
+            Err("CONNECTION_RELEASED")
+        }
+    }
+
     /// The same for a send: the human has to have texted on this very connection.
     pub fn check_send(&self, agent: usize, human: usize) -> Result<(), Reason> {
         self.check_call(agent, human)?;
