@@ -1,7 +1,9 @@
 //! What a kind of key may call.
 
-use crate::domain::{IdentityId, Principal, Tenant};
-use crate::error::{Error, Result};
+use crate::app::App;
+use crate::domain::{Identity, IdentityId, Principal, Tenant};
+use crate::error::{Error, Resource, Result};
+use crate::store;
 
 /// The scope checks. Each comes after the request was parsed, since what is malformed is told first.
 pub(super) trait Caller {
@@ -51,4 +53,19 @@ pub(super) fn listed_identity(tenant: &Tenant, named: Option<IdentityId>) -> Res
         (Some(own), _) => Ok(Some(own)),
         (None, named) => Ok(named),
     }
+}
+
+/// The identity that an admin key names in a list; `None` where it names none, and for an identity key, whose own
+/// identity needs no look-up.
+///
+/// # Errors
+/// `NotFound` when the organization has no such identity.
+pub(super) async fn identity_named_by_admin(
+    app: &App,
+    tenant: &Tenant,
+    identity_id: Option<IdentityId>,
+) -> Result<Option<Identity>> {
+    let (None, Some(named)) = (tenant.identity_id, identity_id) else { return Ok(None) };
+    let identity = store::identities::get(&app.db, &tenant.organization_id, named).await?;
+    identity.map(Some).ok_or(Error::NotFound(Resource::Identity))
 }

@@ -118,20 +118,20 @@ pub fn of(error: &Error, request_id: &str) -> Status {
             metadata.insert("connect_command".to_owned(), connect_command.clone());
         }
         Error::RecipientHasNotMessaged => {
-            let todo = "the human has to text the agent on this connection";
-            details.add_precondition_failure_violation(reason, "connection", todo);
+            let remedy = "the human has to text the agent on this connection";
+            details.add_precondition_failure_violation(reason, "connection", remedy);
         }
         Error::IdempotencyKeyReused => {
-            let todo = "another request needs another key";
-            details.add_precondition_failure_violation(reason, "idempotency_key", todo);
+            let remedy = "another request needs another key";
+            details.add_precondition_failure_violation(reason, "idempotency_key", remedy);
         }
         Error::IdentityNotEnabled => {
-            let todo = "an admin has to enable iMessage for the identity";
-            details.add_precondition_failure_violation(reason, "agent_identity", todo);
+            let remedy = "an admin has to enable iMessage for the identity";
+            details.add_precondition_failure_violation(reason, "agent_identity", remedy);
         }
         Error::ConnectionReleased => {
-            let todo = "the human has to connect again through the router line";
-            details.add_precondition_failure_violation(reason, "connection", todo);
+            let remedy = "the human has to connect again through the router line";
+            details.add_precondition_failure_violation(reason, "connection", remedy);
         }
         Error::AlreadyExists { resource, existing_id } => {
             let existing = existing_id.map(|id| id.to_string()).unwrap_or_default();

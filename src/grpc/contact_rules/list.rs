@@ -2,8 +2,8 @@
 
 use crate::app::App;
 use crate::domain::{IdentityId, Principal};
-use crate::error::{Error, Resource, Result};
-use crate::grpc::caller::{Caller as _, listed_identity};
+use crate::error::Result;
+use crate::grpc::caller::{Caller as _, identity_named_by_admin, listed_identity};
 use crate::grpc::page_token::Binding;
 use crate::grpc::request::{Fields, RequestedPage};
 use crate::proto::{ListContactRulesRequest, ListContactRulesResponse};
@@ -31,10 +31,7 @@ pub(super) async fn list(
     let identity_id = listed_identity(tenant, request.identity_id)?;
     let binding = Binding::new("ListContactRules", &tenant.organization_id, identity_id, "");
     let page = binding.open(&request.page)?;
-    if let (None, Some(named)) = (tenant.identity_id, identity_id) {
-        let identity = store::identities::get(&app.db, &tenant.organization_id, named).await?;
-        identity.ok_or(Error::NotFound(Resource::Identity))?;
-    }
+    identity_named_by_admin(app, tenant, identity_id).await?;
     let page = store::contact_rules::list(&app.db, &tenant.organization_id, identity_id, &page).await?;
     Ok(ListContactRulesResponse {
         next_page_token: binding.next(&page),

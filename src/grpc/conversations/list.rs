@@ -2,8 +2,8 @@
 
 use crate::app::App;
 use crate::domain::{IdentityId, Principal, View};
-use crate::error::{Error, Resource, Result};
-use crate::grpc::caller::{Caller as _, listed_identity};
+use crate::error::{Error, Result};
+use crate::grpc::caller::{Caller as _, identity_named_by_admin, listed_identity};
 use crate::grpc::page_token::Binding;
 use crate::grpc::request::{Fields, RequestedPage};
 use crate::proto::{ListConversationsRequest, ListConversationsResponse};
@@ -33,12 +33,9 @@ pub(super) async fn list(
     let view = View::of(tenant, request.is_blocked);
     let binding = Binding::new("ListConversations", &tenant.organization_id, identity_id, view.name());
     let page = binding.open(&request.page)?;
-    if let (None, Some(named)) = (tenant.identity_id, identity_id) {
-        let identity = store::identities::get(&app.db, &tenant.organization_id, named).await?;
-        let identity = identity.ok_or(Error::NotFound(Resource::Identity))?;
-        if !identity.imessage_enabled {
-            return Err(Error::IdentityNotEnabled);
-        }
+    let named = identity_named_by_admin(app, tenant, identity_id).await?;
+    if named.is_some_and(|identity| !identity.imessage_enabled) {
+        return Err(Error::IdentityNotEnabled);
     }
     let page = store::conversations::list(&app.db, &tenant.organization_id, identity_id, view, &page).await?;
     Ok(ListConversationsResponse {

@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::domain::{ConversationId, IdentityId, Principal, View};
 use crate::error::{Error, Resource, Result};
-use crate::grpc::caller::{Caller as _, listed_identity};
+use crate::grpc::caller::{Caller as _, identity_named_by_admin, listed_identity};
 use crate::grpc::page_token::Binding;
 use crate::grpc::request::{Fields, RequestedPage};
 use crate::proto::{ListMessagesRequest, ListMessagesResponse};
@@ -45,10 +45,7 @@ pub(super) async fn list(
     let filters = format!("{} {:?} {:?}", filter.view.name(), filter.is_read, request.conversation_id);
     let binding = Binding::new("ListMessages", organization_id, bound_identity, &filters);
     let page = binding.open(&request.page)?;
-    if let (None, Some(named)) = (tenant.identity_id, identity_id) {
-        let identity = store::identities::get(&app.db, organization_id, named).await?;
-        identity.ok_or(Error::NotFound(Resource::Identity))?;
-    }
+    identity_named_by_admin(app, tenant, identity_id).await?;
     if let Some(id) = request.conversation_id {
         let conversation = store::conversations::get(&app.db, organization_id, identity_id, id).await?;
         conversation.ok_or(Error::NotFound(Resource::Conversation))?;

@@ -12,7 +12,7 @@ async fn every_rpc_takes_the_keys_of_its_kind_and_refuses_the_others() {
         (app.agent(&identity).await, &[Keys::Any, Keys::AdminOrIdentity]),
         (app.router().await, &[Keys::Any, Keys::Router]),
     ];
-    for rpc in table().into_iter() {
+    for rpc in table() {
         for (caller, may_call) in &callers {
             let answer = caller.raw(&rpc.path, rpc.request.clone()).await;
             if may_call.contains(&rpc.keys) {
