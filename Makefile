@@ -15,7 +15,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
 
 run: $(POSTGRES) ## build and serve on 127.0.0.1:50051 with a private PostgreSQL, the sandbox line and a demo organization
-	cargo run --release --locked -- serve --demo
+	cargo run --locked -- serve --demo
 
 test: $(POSTGRES) ## run all tests, against a private PostgreSQL (DATABASE_URL overrides)
 	cargo test --locked --all-targets
