@@ -53,7 +53,9 @@ pub enum SchemaError {
 /// See [`SchemaError`].
 pub async fn migrate(options: &PgConnectOptions) -> Result<(), SchemaError> {
     // A connection of its own: the lock belongs to the session, and closing it lets go in every case.
-    let mut connection = options.connect().await?;
+    // Without the notice, at every start, that the list of migrations is there already.
+    let quiet = options.clone().options([("client_min_messages", "warning")]);
+    let mut connection = quiet.connect().await?;
     lock(&mut connection).await?;
     let done = migrations().run_direct(None, &mut connection, false).await;
     connection.close().await?;
