@@ -75,7 +75,7 @@ pub(super) fn table() -> Vec<Rpc> {
     let react =
         SendReactionRequest { message_id: id.clone(), reaction: ReactionType::Love.into(), part_index: 0 };
     let rule = CreateContactRuleRequest {
-        agent_identity_id: None,
+        agent_identity_id: Some(id.clone()),
         action: ContactRuleAction::Block.into(),
         match_target: number.clone(),
     };
