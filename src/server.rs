@@ -16,17 +16,19 @@ use tower::ServiceBuilder;
 
 use crate::app::{App, SendLimits};
 use crate::clock::Clock;
+use crate::domain::Carrier;
 use crate::error::Error;
 use crate::grpc;
 use crate::grpc::access_log::AccessLogLayer;
 use crate::grpc::auth::{AuthLayer, KeyRing};
 use crate::grpc::limits::{CallLimits, LimitsLayer};
 use crate::health::{DatabaseWatch, Health};
-use crate::line::{Carriers, Sandbox};
+use crate::line::{Carriers, Line, Sandbox};
 use crate::proto;
 use crate::shutdown::DrainLimits;
 use crate::store::{Database, SchemaError};
 use crate::sweeper;
+use crate::webhooks::Webhooks;
 
 /// Bounds of one HTTP/2 connection. tonic leaves the first two without any.
 const STREAMS_PER_CONNECTION: u32 = 256;
@@ -97,6 +99,7 @@ pub struct Server {
     app: App,
     keys: KeyRing,
     ready: watch::Sender<bool>,
+    webhooks: Option<Webhooks>,
 }
 
 impl Server {
@@ -105,14 +108,31 @@ impl Server {
     /// # Errors
     /// See [`Database::new`].
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, ServeError> {
+        Self::with_carriers(settings, clock, [])
+    }
+
+    /// The same, with carriers beside the sandbox.
+    ///
+    /// # Errors
+    /// See [`Database::new`].
+    pub fn with_carriers(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        carriers: impl IntoIterator<Item = (Carrier, Arc<dyn Line>)>,
+    ) -> Result<Self, ServeError> {
         let tasks = TaskTracker::new();
         let db = Database::new(&settings.database, settings.sessions, tasks.clone())?;
         let sandbox = Arc::new(Sandbox::new(clock.clone(), settings.line_time_out));
-        let carriers = Arc::new(Carriers::new(db.clone(), sandbox, []));
+        let carriers = Arc::new(Carriers::new(db.clone(), sandbox, carriers));
         let keys = KeyRing::new(db.clone(), clock.clone());
         let limits = SendLimits { per_day: settings.sends_per_day, line_time_out: settings.line_time_out };
         let app = App { db, clock, carriers, lanes: Arc::default(), limits, tasks };
-        Ok(Self { settings, app, keys, ready: watch::Sender::new(false) })
+        Ok(Self { settings, app, keys, ready: watch::Sender::new(false), webhooks: None })
+    }
+
+    /// Has carriers deliver to these webhooks while it runs.
+    pub fn take(&mut self, webhooks: Webhooks) {
+        self.webhooks = Some(webhooks);
     }
 
     /// The parts, for work beside the calls (the demo).
@@ -132,7 +152,7 @@ impl Server {
     /// # Errors
     /// See [`ServeError`].
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> Result<(), ServeError> {
-        let Self { settings, app, keys, ready } = self;
+        let Self { settings, app, keys, ready, webhooks } = self;
         let (reporter, health_service) = tonic_health::server::health_reporter();
         let health = Health::new(reporter, &SERVICES).await;
 
@@ -158,6 +178,8 @@ impl Server {
             .layer(layers)
             .add_routes(routes.routes())
             .serve_with_incoming_shutdown(incoming, finish.clone().cancelled_owned());
+
+        let webhooks = webhooks.map(|webhooks| tokio::spawn(webhooks.run(app.clone(), finish.clone())));
 
         let mut opened = ready.subscribe();
         let watch = DatabaseWatch {
@@ -204,9 +226,16 @@ impl Server {
             () = drain => Ok(()),
         };
 
-        // What goes on without its caller gets the same time again; then nothing may write any more.
-        app.tasks.close();
+        // What goes on without its caller gets the same time again, as do webhooks; then nothing may write any more.
         let give_up = Instant::now() + settings.drain.finish;
+        finish.cancel();
+        if let Some(mut webhooks) = webhooks
+            && timeout_at(give_up, &mut webhooks).await.is_err()
+        {
+            tracing::warn!("webhooks under way were cut at the end of the drain");
+            webhooks.abort();
+        }
+        app.tasks.close();
         if timeout_at(give_up, app.tasks.wait()).await.is_err() {
             tracing::warn!(tasks = app.tasks.len(), "work without a caller was cut at the end of the drain");
         }

@@ -1,5 +1,5 @@
 //! The background job that removes what has had its time: idempotency keys, and the ids by which redelivered router
-//! commands and late delivery news are recognised. Each for a week.
+//! commands and tapbacks, and late delivery news are recognised. Each for a week.
 
 use std::time::Duration;
 
@@ -46,6 +46,9 @@ pub async fn sweep(app: &App) -> Result<()> {
         sleep(PAUSE).await;
     }
     while sweeps::sent_messages(&app.db, before).await? {
+        sleep(PAUSE).await;
+    }
+    while sweeps::tapback_texts(&app.db, before).await? {
         sleep(PAUSE).await;
     }
     let mut after = String::new();

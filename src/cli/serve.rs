@@ -1,5 +1,6 @@
 //! `serve`: the service, with everything around it that a process has.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -12,6 +13,7 @@ use crate::config::ServeArgs;
 use crate::grpc::limits::CallLimits;
 use crate::server::{Server, Settings};
 use crate::shutdown::{DrainLimits, StopSignals};
+use crate::webhooks::Webhooks;
 use crate::{demo, embedded};
 
 /// How long calls are still taken after health says `NOT_SERVING`, where a balancer may stand before us.
@@ -19,11 +21,14 @@ const GRACE: std::time::Duration = std::time::Duration::from_secs(3);
 
 pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let external = args.database.external().map_err(Failure::Usage)?;
+    let webhooks = args.webhooks.checked().map_err(Failure::Usage)?;
     let signals = StopSignals::listen().map_err(|error| Failure::Failed(format!("signals: {error}")))?;
     // First of all, so that an address that is taken is told before anything is started.
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .map_err(|error| Failure::Failed(format!("cannot listen on {}: {error}", args.listen)))?;
+    let listener = listen(args.listen).await?;
+    let webhooks = match webhooks {
+        Some((address, secrets)) => Some(Webhooks::new(listen(address).await?, secrets)),
+        None => None,
+    };
     let is_embedded = external.is_none();
     let (database, embedded) = match external {
         Some(options) => (options, None),
@@ -46,22 +51,32 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
             finish: args.drain_limit,
         },
     };
-    let served = govern(settings, listener, signals, args.demo).await;
+    let served = govern(settings, listener, webhooks, signals, args.demo).await;
     if let Some(server) = embedded {
         server.stop().await.map_err(|error| Failure::Failed(error.to_string()))?;
     }
     served
 }
 
+async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| Failure::Failed(format!("cannot listen on {address}: {error}")))
+}
+
 async fn govern(
     settings: Settings,
     listener: TcpListener,
+    webhooks: Option<Webhooks>,
     signals: StopSignals,
     with_demo: bool,
 ) -> Result<(), Failure> {
     let address = listener.local_addr().map_err(|error| Failure::Failed(error.to_string()))?;
-    let server =
+    let mut server =
         Server::new(settings, Arc::new(SystemClock)).map_err(|error| Failure::Failed(error.to_string()))?;
+    if let Some(webhooks) = webhooks {
+        server.take(webhooks);
+    }
     let stop = CancellationToken::new();
     let app = server.app().clone();
     let mut ready = server.ready();

@@ -69,3 +69,16 @@ pub async fn carrier(db: &Database, number: &PhoneNumber) -> Result<Option<Carri
         })
         .await
 }
+
+/// What a line is for, and who carries what is sent from it; `None` where the number is no line of ours.
+pub async fn find(db: &Database, number: &PhoneNumber) -> Result<Option<(LineRole, Carrier)>, Failure> {
+    let mut session = db.session().await?;
+    session
+        .run(|connection| async move {
+            let row = query!("SELECT role, carrier FROM lines WHERE number = $1", number.as_str())
+                .fetch_optional(connection)
+                .await?;
+            Ok(row.and_then(|row| LineRole::from_number(row.role).zip(Carrier::from_number(row.carrier))))
+        })
+        .await
+}

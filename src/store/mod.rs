@@ -22,6 +22,7 @@ pub mod organizations;
 pub mod reactions;
 pub mod router_commands;
 pub mod sweeps;
+pub mod tapback_texts;
 
 pub use database::Database;
 pub use failure::Failure;
