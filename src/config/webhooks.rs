@@ -48,8 +48,8 @@ impl WebhookArgs {
         let Some(address) = self.webhook_listen else { return Ok(None) };
         let [sendblue, sendblue_status, bluebubbles] = set.map(|(_, secret)| secret);
         if sendblue.is_none() && sendblue_status.is_none() && bluebubbles.is_none() {
-            let names = named.map(|(name, _)| name).join(", ");
-            return Err(format!("INKBOX_WEBHOOK_LISTEN is set, and none of {names} is"));
+            let secrets = named.map(|(name, _)| name).join(", ");
+            return Err(format!("INKBOX_WEBHOOK_LISTEN is set, and none of {secrets} is"));
         }
         Ok(Some((address, Secrets { sendblue, sendblue_status, bluebubbles })))
     }

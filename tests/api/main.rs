@@ -23,3 +23,4 @@ mod messages;
 mod releases;
 mod router;
 mod sandbox;
+mod webhooks;

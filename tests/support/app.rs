@@ -8,6 +8,7 @@ use std::time::Duration;
 use inkbox_imessage::app::App;
 use inkbox_imessage::domain::{ApiKeyScope, Carrier, LineRole, PhoneNumber};
 use inkbox_imessage::grpc::limits::CallLimits;
+use inkbox_imessage::line::Line;
 use inkbox_imessage::minting::{self, NewKey};
 use inkbox_imessage::proto::{CreateIdentityRequest, FilterMode, Identity};
 use inkbox_imessage::server::{ServeError, Server, Settings};
@@ -70,6 +71,16 @@ impl TestApp {
 
     /// The service, not yet waited for.
     pub async fn launch(options: PgConnectOptions, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::assemble(options, change, Vec::new(), |_| {}).await
+    }
+
+    /// The same, with carriers beside the sandbox, and with more done to the server before it runs.
+    pub async fn assemble(
+        options: PgConnectOptions,
+        change: impl FnOnce(&mut Settings),
+        carriers: Vec<(Carrier, Arc<dyn Line>)>,
+        prepare: impl FnOnce(&mut Server),
+    ) -> Self {
         let mut settings = Settings {
             database: options.clone(),
             sessions: 8,
@@ -81,7 +92,8 @@ impl TestApp {
         };
         change(&mut settings);
         let clock = Arc::new(TestClock::default());
-        let server = Server::new(settings, clock.clone()).unwrap();
+        let mut server = Server::with_carriers(settings, clock.clone(), carriers).unwrap();
+        prepare(&mut server);
         let parts = server.app().clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -121,16 +133,26 @@ impl TestApp {
         Endpoint::from_shared(format!("http://{}", self.address)).unwrap().timeout(PATIENCE).connect_lazy()
     }
 
+    /// Waits until the service has drained and ended by itself.
+    pub async fn until_stopped(mut self) {
+        (&mut self.running).await.unwrap().unwrap();
+    }
+
     /// Another replica of the service on the same database.
     pub async fn replica(&self) -> Self {
         Self::on(self.options.clone(), |_| {}).await
     }
 
-    /// Adds a line.
+    /// Adds a line of the sandbox.
     pub async fn add_line(&self, number: &str, role: LineRole) {
+        self.add_line_of(Carrier::Sandbox, number, role).await;
+    }
+
+    /// Adds a line of a carrier.
+    pub async fn add_line_of(&self, carrier: Carrier, number: &str, role: LineRole) {
         let number = PhoneNumber::parse(number).unwrap();
         let now = inkbox_imessage::clock::Clock::now(&*self.clock);
-        store::lines::add(&self.db, &number, role, Carrier::Sandbox, now).await.unwrap().unwrap();
+        store::lines::add(&self.db, &number, role, carrier, now).await.unwrap().unwrap();
     }
 
     /// A caller with an admin key of an organization, which is made where it is not there.
