@@ -1,10 +1,14 @@
 use inkbox_imessage::domain::Carrier;
-use inkbox_imessage::proto::{MessageDirection, Reaction, ReactionType};
+use inkbox_imessage::proto::{
+    ContactRuleAction, ContactRuleStatus, MessageDirection, Reaction, ReactionType,
+};
+use inkbox_imessage::sweeper;
 use serde_json::json;
 
 use super::{HUMAN, Scene, Talk, assert_answer, bluebubbles_event, sendblue_text};
 use crate::messages::{all_messages, send, texts};
 use crate::support::app::ROUTER_LINE;
+use crate::support::human::Thread;
 use crate::support::rows;
 
 impl Scene {
@@ -114,17 +118,12 @@ async fn words_that_quote_nothing_are_an_ordinary_text_and_stay_one() {
 async fn a_message_further_back_than_200_is_not_looked_at() {
     let scene = Scene::of(Carrier::Sendblue).await;
     let talk = scene.talk().await;
+    let thread = Thread { line: talk.line.clone(), connection_id: String::new() };
     for i in 0..199 {
-        scene
-            .human
-            .says(
-                &crate::support::human::Thread { line: talk.line.clone(), connection_id: String::new() },
-                &i.to_string(),
-            )
-            .await;
+        scene.human.says(&thread, &i.to_string()).await;
     }
     scene.says(&talk, "T-1", "Loved “hello”", "tapback").await;
-    scene.says(&talk, "E-1", "one more", "stored").await;
+    scene.human.says(&thread, "one more").await;
     scene.says(&talk, "T-2", "Liked “hello”", "stored").await;
 }
 
@@ -200,8 +199,8 @@ async fn a_blocked_humans_tapback_is_kept_from_the_agent() {
         &scene.app.pool,
         &scene.identity,
         HUMAN,
-        inkbox_imessage::proto::ContactRuleAction::Block,
-        inkbox_imessage::proto::ContactRuleStatus::Active,
+        ContactRuleAction::Block,
+        ContactRuleStatus::Active,
     )
     .await;
     scene.says(&talk, "T-1", "Loved “hello”", "stored_blocked").await;
@@ -232,9 +231,9 @@ async fn notes_of_tapbacks_go_after_a_week() {
     let scene = Scene::of(Carrier::Sendblue).await;
     let talk = scene.talk().await;
     scene.says(&talk, "T-1", "Loved “hello”", "tapback").await;
-    inkbox_imessage::sweeper::sweep(&scene.app.parts).await.unwrap();
+    sweeper::sweep(&scene.app.parts).await.unwrap();
     assert_eq!(scene.rows("tapback_texts").await, 1);
     scene.app.clock.advance(chrono::TimeDelta::days(8));
-    inkbox_imessage::sweeper::sweep(&scene.app.parts).await.unwrap();
+    sweeper::sweep(&scene.app.parts).await.unwrap();
     assert_eq!(scene.rows("tapback_texts").await, 0);
 }
