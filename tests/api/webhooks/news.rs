@@ -105,6 +105,9 @@ async fn the_address_for_news_takes_no_texts() {
     let talk = scene.talk().await;
     let mut text = sendblue_text(&talk.line, "E-1", "one");
     assert_answer(&scene.sendblue_status(&text).await, 200, "ignored");
+    text["status"] = json!("SENT");
+    assert_answer(&scene.sendblue_status(&text).await, 200, "ignored");
+    text["status"] = json!("RECEIVED");
     text["is_outbound"] = json!(null);
     assert_answer(&scene.sendblue_status(&text).await, 200, "ignored");
     assert_eq!(scene.rows("messages").await, 1);
