@@ -2,7 +2,6 @@
 //! serves real calls, and made anew only where it is missing: what visitors did to it stays.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 
 use crate::app::App;
 use crate::domain::{
@@ -147,7 +146,7 @@ fn text(app: &App, line_number: PhoneNumber, words: &str) -> Result<InboundText>
 impl Demo {
     /// The page that `serve --demo` prints: keys, and calls that work when they are pasted.
     #[must_use]
-    pub fn page(&self, address: SocketAddr) -> String {
+    pub fn page(&self, address: &str) -> String {
         let Self { admin, agent, router, conversation_id, pool_line } = self;
         let id = format!(r#"{{"conversation_id": "{conversation_id}"}}"#);
         let reply = format!(

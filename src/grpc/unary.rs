@@ -1,14 +1,16 @@
 //! What every unary RPC has in common: who calls, and how an error becomes a status.
 
+use prost::Message;
 use tonic::{Request, Response, Status};
 
 use super::access_log::RequestId;
+use super::limits::PackFrom;
 use super::status;
 use crate::domain::Principal;
 use crate::error::Error;
 
 /// Answers a request with what the handler makes of it.
-pub(super) async fn unary<Q, A>(
+pub(super) async fn unary<Q, A: Message>(
     request: Request<Q>,
     handler: impl AsyncFnOnce(Principal, Q) -> Result<A, Error>,
 ) -> Result<Response<A>, Status> {
@@ -21,7 +23,16 @@ pub(super) async fn unary<Q, A>(
             Err(Error::Internal)
         }
     };
-    answer.map(Response::new).map_err(|error| {
+    let answer = answer.map(|answer| {
+        // Small answers are not worth packing.
+        let pack = extensions.get::<PackFrom>().is_none_or(|from| answer.encoded_len() >= from.0);
+        let mut response = Response::new(answer);
+        if !pack {
+            response.disable_compression();
+        }
+        response
+    });
+    answer.map_err(|error| {
         let request_id = extensions.get::<RequestId>().map(RequestId::as_str).unwrap_or_default();
         status::of(&error, request_id)
     })
