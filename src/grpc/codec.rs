@@ -1,18 +1,14 @@
-//! Protobuf on the wire. Differs from tonic's own codec in two things: a request that cannot be decoded is the
-//! caller's mistake (`INVALID_ARGUMENT`, naming the field), not an internal error of ours; and an answer that is too long
-//! says so with a reason.
+//! Protobuf on the wire. Differs from tonic's own codec in one thing: a request that cannot be decoded is the
+//! caller's mistake (`INVALID_ARGUMENT`, naming the field), not an internal error of ours.
 
 use std::marker::PhantomData;
 
 use prost::Message;
 use tonic::Status;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codec::{Codec, DecodeBuf, Decoder};
+use tonic_prost::{ProstCodec, ProstEncoder};
 
 use super::status;
-use crate::error::Error;
-
-/// The longest answer, in bytes: what clients take where they are not told otherwise.
-pub(super) const ANSWER_LIMIT: usize = 4 << 20;
 
 /// The codec of every service; `build.rs` names it to the code generator.
 #[derive(Debug, Clone)]
@@ -33,35 +29,15 @@ where
 {
     type Encode = T;
     type Decode = U;
-    type Encoder = ContractEncoder<T>;
+    type Encoder = ProstEncoder<T>;
     type Decoder = ContractDecoder<U>;
 
     fn encoder(&mut self) -> Self::Encoder {
-        ContractEncoder { message: PhantomData }
+        ProstCodec::<T, U>::default().encoder()
     }
 
     fn decoder(&mut self) -> Self::Decoder {
         ContractDecoder { message: PhantomData }
-    }
-}
-
-/// Encodes messages of the contract.
-#[derive(Debug, Clone)]
-pub struct ContractEncoder<T> {
-    message: PhantomData<T>,
-}
-
-impl<T: Message> Encoder for ContractEncoder<T> {
-    type Item = T;
-    type Error = Status;
-
-    fn encode(&mut self, message: T, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        if message.encoded_len() > ANSWER_LIMIT {
-            return Err(status::of(&Error::TooLarge { what: "the answer", limit: ANSWER_LIMIT }, ""));
-        }
-        // Without measuring it again. The buffer grows as it has to.
-        message.encode_raw(buffer);
-        Ok(())
     }
 }
 

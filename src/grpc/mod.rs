@@ -46,7 +46,7 @@ macro_rules! services {
         $(routes.add_service(
             $server::new($service)
                 .max_decoding_message_size($request_limit)
-                .max_encoding_message_size(codec::ANSWER_LIMIT)
+                .max_encoding_message_size(unary::ANSWER_LIMIT)
                 .accept_compressed(CompressionEncoding::Gzip)
                 .accept_compressed(CompressionEncoding::Zstd)
                 .send_compressed(CompressionEncoding::Gzip)

@@ -9,6 +9,10 @@ use super::status;
 use crate::domain::Principal;
 use crate::error::Error;
 
+/// The longest answer, in bytes: what clients take where they are not told otherwise. Measured here, since the encoder's
+/// own words reach the caller without a reason.
+pub(super) const ANSWER_LIMIT: usize = 4 << 20;
+
 /// Answers a request with what the handler makes of it.
 pub(super) async fn unary<Q, A: Message>(
     request: Request<Q>,
@@ -23,14 +27,17 @@ pub(super) async fn unary<Q, A: Message>(
             Err(Error::Internal)
         }
     };
-    let answer = answer.map(|answer| {
-        // Small answers are not worth packing.
-        let pack = extensions.get::<PackFrom>().is_none_or(|from| answer.encoded_len() >= from.0);
+    let answer = answer.and_then(|answer| {
+        let size = answer.encoded_len();
+        if size > ANSWER_LIMIT {
+            return Err(Error::TooLarge { what: "the answer", limit: ANSWER_LIMIT });
+        }
         let mut response = Response::new(answer);
-        if !pack {
+        // Small answers are not worth packing.
+        if extensions.get::<PackFrom>().is_some_and(|from| size < from.0) {
             response.disable_compression();
         }
-        response
+        Ok(response)
     });
     answer.map_err(|error| {
         let request_id = extensions.get::<RequestId>().map(RequestId::as_str).unwrap_or_default();

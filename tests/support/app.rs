@@ -71,8 +71,33 @@ impl TestApp {
 
     /// The service, not yet waited for.
     pub async fn launch(options: PgConnectOptions, change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = Settings {
-            database: options.clone(),
+        let mut settings = Self::settings(options.clone());
+        change(&mut settings);
+        let clock = Arc::new(TestClock::default());
+        let server = Server::new(settings, clock.clone()).unwrap();
+        let parts = server.app().clone();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let db = Database::new(&options, 2, TaskTracker::new()).unwrap();
+        db.open();
+        Self {
+            address,
+            pool: PgPoolOptions::new().max_connections(2).connect_lazy_with(options.clone()),
+            options,
+            clock,
+            parts,
+            running: tokio::spawn(server.run(listener, stop.clone())),
+            stop,
+            db,
+            next_handle: AtomicU32::new(0),
+        }
+    }
+
+    /// What a service of these tests is like.
+    pub fn settings(options: PgConnectOptions) -> Settings {
+        Settings {
+            database: options,
             sessions: 8,
             migrate: false,
             line_time_out: Duration::from_millis(300),
@@ -98,26 +123,6 @@ impl TestApp {
             },
             tls: None,
             drain: DrainLimits { grace: Duration::ZERO, finish: Duration::from_secs(5) },
-        };
-        change(&mut settings);
-        let clock = Arc::new(TestClock::default());
-        let server = Server::new(settings, clock.clone()).unwrap();
-        let parts = server.app().clone();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let stop = CancellationToken::new();
-        let db = Database::new(&options, 2, TaskTracker::new()).unwrap();
-        db.open();
-        Self {
-            address,
-            pool: PgPoolOptions::new().max_connections(2).connect_lazy_with(options.clone()),
-            options,
-            clock,
-            parts,
-            running: tokio::spawn(server.run(listener, stop.clone())),
-            stop,
-            db,
-            next_handle: AtomicU32::new(0),
         }
     }
 
