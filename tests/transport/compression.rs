@@ -1,8 +1,10 @@
 use inkbox_imessage::proto::conversation_service_client::ConversationServiceClient;
 use inkbox_imessage::proto::message_service_client::MessageServiceClient;
 use inkbox_imessage::proto::{ListConversationsRequest, ListMessagesRequest, SendMessageRequest};
+use tokio::net::TcpStream;
 use tonic::codec::CompressionEncoding;
 
+use crate::support::callers::Caller;
 use crate::support::{Human, TestApp, assert_reason};
 
 const ENCODINGS: [(CompressionEncoding, &str); 2] =
@@ -39,10 +41,32 @@ async fn large_answers_are_compressed_for_clients_that_take_it() {
         let large = client.list_messages(list(1)).await.unwrap();
         assert_eq!(large.metadata().get("grpc-encoding").unwrap(), name);
         assert_eq!(large.into_inner().messages[0].text.as_ref().unwrap().len(), 5_000);
-        // With a small answer the packing is left out, message by message.
-        let small = client.list_messages(list(200)).await.unwrap();
-        assert_eq!(small.into_inner().messages.len(), 2);
+        assert_eq!(is_packed(&app, &agent, name, list(1).into_inner()).await, 1);
+        let nothing = ListMessagesRequest { offset: Some(5), ..list(1).into_inner() };
+        assert_eq!(is_packed(&app, &agent, name, nothing).await, 0, "small ones are not worth it");
     }
     let mut client = MessageServiceClient::new(agent.channel.clone());
     assert!(client.list_messages(list(1)).await.unwrap().metadata().get("grpc-encoding").is_none());
+}
+
+/// The flag before an answer's message: 1 where it is compressed.
+async fn is_packed(app: &TestApp, agent: &Caller, encoding: &str, message: ListMessagesRequest) -> u8 {
+    let stream = TcpStream::connect(app.address).await.unwrap();
+    let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+    let driving = tokio::spawn(connection);
+    let request =
+        http::Request::post(format!("http://{}/inkbox.imessage.v1.MessageService/ListMessages", app.address))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .header("grpc-accept-encoding", encoding)
+            .header("x-api-key", agent.secret.as_ref().unwrap())
+            .body(())
+            .unwrap();
+    let (answer, mut body) = sender.ready().await.unwrap().send_request(request, false).unwrap();
+    let message = prost::Message::encode_to_vec(&message);
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    body.send_data([&[0][..], &length, &message].concat().into(), true).unwrap();
+    let first: bytes::Bytes = answer.await.unwrap().into_body().data().await.unwrap().unwrap();
+    driving.abort();
+    first[0]
 }
