@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use super::duration;
 use crate::grpc::limits::CallLimits;
@@ -30,13 +31,13 @@ pub struct TransportArgs {
     )]
     pub listen: Vec<ListenAddress>,
     /// File with the service's certificate chain in PEM; TCP speaks TLS then. It is read again when it changes.
-    #[arg(long, env = "INKBOX_TLS_CERT", value_name = "FILE")]
+    #[arg(long, env = "INKBOX_TLS_CERT", value_name = "FILE", value_parser = file())]
     pub tls_cert: Option<PathBuf>,
     /// File with the certificate's private key in PEM.
-    #[arg(long, env = "INKBOX_TLS_KEY", value_name = "FILE")]
+    #[arg(long, env = "INKBOX_TLS_KEY", value_name = "FILE", value_parser = file())]
     pub tls_key: Option<PathBuf>,
     /// File with the authorities of clients' certificates in PEM; clients must show a certificate then (mTLS).
-    #[arg(long, env = "INKBOX_TLS_CLIENT_CA", value_name = "FILE")]
+    #[arg(long, env = "INKBOX_TLS_CLIENT_CA", value_name = "FILE", value_parser = file())]
     pub tls_client_ca: Option<PathBuf>,
     /// How often the files of TLS are looked at for changes.
     #[arg(long, env = "INKBOX_TLS_RELOAD", default_value = "5s", value_name = "TIME", value_parser = over_zero)]
@@ -165,19 +166,19 @@ pub struct ProbeArgs {
     )]
     pub listen: Vec<ListenAddress>,
     /// The service's own certificate: TLS is spoken, and this very certificate expected.
-    #[arg(long, env = "INKBOX_TLS_CERT", value_name = "FILE")]
+    #[arg(long, env = "INKBOX_TLS_CERT", value_name = "FILE", value_parser = file())]
     pub tls_cert: Option<PathBuf>,
     /// Authority of the service's certificate, for a service elsewhere: TLS is spoken, and the name checked.
-    #[arg(long, env = "INKBOX_HEALTH_CA", value_name = "FILE")]
+    #[arg(long, env = "INKBOX_HEALTH_CA", value_name = "FILE", value_parser = file())]
     pub ca: Option<PathBuf>,
     /// Name in the service's certificate [default: the address].
     #[arg(long, env = "INKBOX_HEALTH_SERVER_NAME", value_name = "NAME")]
     pub server_name: Option<String>,
     /// Certificate to show to a service that asks for one (mTLS).
-    #[arg(long, env = "INKBOX_HEALTH_CERT", value_name = "FILE")]
+    #[arg(long, env = "INKBOX_HEALTH_CERT", value_name = "FILE", value_parser = file())]
     pub cert: Option<PathBuf>,
     /// Its private key.
-    #[arg(long, env = "INKBOX_HEALTH_KEY", value_name = "FILE")]
+    #[arg(long, env = "INKBOX_HEALTH_KEY", value_name = "FILE", value_parser = file())]
     pub key: Option<PathBuf>,
 }
 
@@ -209,6 +210,11 @@ impl ProbeArgs {
         };
         Ok(Some(ProbeTls { trust, identity }))
     }
+}
+
+/// Reads a path, or nothing: a template that leaves a variable empty means that there is no file.
+fn file() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 /// A variable that is set to nothing says nothing.
