@@ -19,7 +19,7 @@ use crate::grpc::access_log::AccessLogLayer;
 use crate::grpc::auth::{AuthLayer, KeyRing};
 use crate::grpc::limits::{CallLimits, LimitsLayer};
 use crate::health::{DatabaseWatch, Health};
-use crate::line::Sandbox;
+use crate::line::{Carriers, Sandbox};
 use crate::proto;
 use crate::shutdown::DrainLimits;
 use crate::store::{Database, SchemaError};
@@ -98,10 +98,11 @@ impl Server {
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, ServeError> {
         let tasks = TaskTracker::new();
         let db = Database::new(&settings.database, settings.sessions, tasks.clone())?;
-        let line = Arc::new(Sandbox::new(clock.clone(), settings.line_time_out));
+        let sandbox = Arc::new(Sandbox::new(clock.clone(), settings.line_time_out));
+        let carriers = Arc::new(Carriers::new(db.clone(), sandbox, []));
         let keys = KeyRing::new(db.clone(), clock.clone());
         let limits = SendLimits { per_day: settings.sends_per_day, line_time_out: settings.line_time_out };
-        let app = App { db, clock, line, lanes: Arc::default(), limits, tasks };
+        let app = App { db, clock, carriers, lanes: Arc::default(), limits, tasks };
         Ok(Self { settings, app, keys, ready: watch::Sender::new(false) })
     }
 
