@@ -76,7 +76,7 @@ async fn govern(
                 return;
             }
             match demo::set_up(&app).await {
-                Ok(demo) => say(&demo.page(&first)),
+                Ok(demo) => say(&demo.page(&first, with_tls)),
                 Err(error) => tracing::error!(error = %error, "the demo could not be set up"),
             }
         };

@@ -21,7 +21,7 @@ use hyper::server::conn::http2;
 use hyper_util::rt::TokioTimer;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tonic::body::Body;
 use tower::Service;
@@ -101,13 +101,13 @@ struct Shared<S> {
     connections: TaskTracker,
 }
 
-/// The service, reachable.
+/// The service, reachable. Dropped without a drain, everything is cut.
 #[derive(Debug)]
 pub struct Transport {
     stage: watch::Sender<Stage>,
     connections: TaskTracker,
     calls: TaskTracker,
-    follow_files: CancellationToken,
+    follow_files: DropGuard,
 }
 
 impl Transport {
@@ -140,12 +140,12 @@ impl Transport {
         for listener in listeners {
             connections.spawn(accept::accept(listener, shared.clone()));
         }
-        Self { stage, connections, calls, follow_files }
+        Self { stage, connections, calls, follow_files: follow_files.drop_guard() }
     }
 
     /// Takes no connection and no call any more, waits at most `limit` for those under way, and cuts what is left then.
     pub async fn drain(self, limit: Duration) {
-        self.follow_files.cancel();
+        drop(self.follow_files);
         self.connections.close();
         self.calls.close();
         self.stage.send_replace(Stage::Finishing);

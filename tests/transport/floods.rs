@@ -14,6 +14,12 @@ async fn a_client_that_gives_up_calls_faster_than_they_are_begun_with_is_sent_aw
     wire.write(&flood).await;
     assert_eq!(wire.last_goaway().await, Some(ENHANCE_YOUR_CALM));
     assert_eq!(app.health("").await, Some("SERVING"));
+
+    // One that may give up that many stays.
+    let app = TestApp::with(|settings| settings.connections.pending_resets = 4_000).await;
+    let mut wire = Wire::open(app.address).await;
+    wire.write(&flood).await;
+    assert!(wire.is_answered().await);
 }
 
 #[tokio::test]

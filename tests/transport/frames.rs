@@ -12,6 +12,10 @@ use crate::support::PATIENCE;
 /// `GOAWAY`'s code for a client that asks too much of us.
 pub(crate) const ENHANCE_YOUR_CALM: u32 = 0xb;
 
+/// Kinds of frame.
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+
 /// A connection on which frames are written.
 pub(crate) struct Wire(TcpStream);
 
@@ -32,21 +36,33 @@ impl Wire {
     /// Reads until the connection ends; gives the code of the last `GOAWAY`, if there was one.
     pub(crate) async fn last_goaway(&mut self) -> Option<u32> {
         let mut code = None;
-        while let Some((kind, payload)) = self.next_frame().await {
-            if kind == 7 {
+        while let Some((kind, _, payload)) = self.next_frame().await {
+            if kind == GOAWAY {
                 code = Some(u32::from_be_bytes(payload[4..8].try_into().unwrap()));
             }
         }
         code
     }
 
-    async fn next_frame(&mut self) -> Option<(u8, Vec<u8>)> {
+    /// Whether the other end still answers a ping.
+    pub(crate) async fn is_answered(&mut self) -> bool {
+        self.write(&frame(PING, 0, 0, &[7; 8])).await;
+        while let Some((kind, flags, payload)) = self.next_frame().await {
+            if kind == PING && flags == 1 && payload == [7; 8] {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Kind, flags and payload.
+    async fn next_frame(&mut self) -> Option<(u8, u8, Vec<u8>)> {
         let reading = async {
             let mut head = [0; 9];
             self.0.read_exact(&mut head).await?;
             let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
             self.0.read_exact(&mut payload).await?;
-            Ok::<_, std::io::Error>((head[3], payload))
+            Ok::<_, std::io::Error>((head[3], head[4], payload))
         };
         match timeout(PATIENCE, reading).await.expect("the connection ends") {
             Ok(frame) => Some(frame),
