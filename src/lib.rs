@@ -21,4 +21,5 @@ pub mod shutdown;
 pub mod store;
 pub mod sweeper;
 pub mod telemetry;
+pub mod transport;
 pub mod webhooks;
