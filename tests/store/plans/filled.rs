@@ -58,6 +58,9 @@ const FILL: &str = "
         SELECT org, gen_random_uuid(), id, identity, connection, '+1202555' || lpad((n % 999 + 1)::text, 4, '0'),
                'text-' || n, 1, 1, false, repeat('clear ', 20), 1, 9, at - interval '1 s', at
         FROM mixed;
+    INSERT INTO reactions (organization_id, id, message_id, conversation_id, direction, reaction, part_index, created_at)
+        SELECT organization_id, gen_random_uuid(), id, conversation_id, 1, 1, 0, created_at FROM messages;
+    INSERT INTO tapback_texts SELECT line_number, 'tapback-' || provider_message_id, created_at FROM messages;
     CREATE TABLE sample AS
         SELECT c.organization_id AS org, c.agent_identity_id AS identity, c.id AS conversation, c.remote_number AS human,
                c.assignment_id AS connection, c.latest_at AS at, m.line_number AS line, m.provider_message_id AS provider_id,
