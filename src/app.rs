@@ -8,7 +8,8 @@ use tracing::Instrument as _;
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::line::{Lanes, Sandbox};
+use crate::line::{Lanes, Observed, Sandbox};
+use crate::metrics::Metrics;
 use crate::store::Database;
 
 /// What bounds a send.
@@ -28,11 +29,13 @@ pub struct App {
     /// Times and ids.
     pub clock: Arc<dyn Clock>,
     /// The line that stands for every carrier.
-    pub line: Arc<Sandbox>,
+    pub line: Arc<Observed<Sandbox>>,
     /// The order of calls on each conversation.
     pub lanes: Arc<Lanes>,
     /// How much an identity may send, and how long a line may take.
     pub limits: SendLimits,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Work that goes on when its caller has gone; a drain waits for it.
     pub tasks: TaskTracker,
 }

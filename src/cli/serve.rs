@@ -24,6 +24,13 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let listener = TcpListener::bind(args.listen)
         .await
         .map_err(|error| Failure::Failed(format!("cannot listen on {}: {error}", args.listen)))?;
+    let metrics =
+        match args.metrics.metrics_listen {
+            Some(address) => Some(TcpListener::bind(address).await.map_err(|error| {
+                Failure::Failed(format!("cannot listen on {address} for metrics: {error}"))
+            })?),
+            None => None,
+        };
     let is_embedded = external.is_none();
     let (database, embedded) = match external {
         Some(options) => (options, None),
@@ -46,22 +53,33 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
             finish: args.drain_limit,
         },
     };
-    let served = govern(settings, listener, signals, args.demo).await;
+    let served = govern(settings, Listeners { calls: listener, metrics }, signals, args.demo).await;
     if let Some(server) = embedded {
         server.stop().await.map_err(|error| Failure::Failed(error.to_string()))?;
     }
     served
 }
 
+/// Where the service is reached.
+struct Listeners {
+    calls: TcpListener,
+    metrics: Option<TcpListener>,
+}
+
 async fn govern(
     settings: Settings,
-    listener: TcpListener,
+    listeners: Listeners,
     signals: StopSignals,
     with_demo: bool,
 ) -> Result<(), Failure> {
-    let address = listener.local_addr().map_err(|error| Failure::Failed(error.to_string()))?;
-    let server =
-        Server::new(settings, Arc::new(SystemClock)).map_err(|error| Failure::Failed(error.to_string()))?;
+    let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
+    let address = listeners.calls.local_addr().map_err(|error| failed(&error))?;
+    let mut server = Server::new(settings, Arc::new(SystemClock)).map_err(|error| failed(&error))?;
+    if let Some(metrics) = listeners.metrics {
+        let address = metrics.local_addr().map_err(|error| failed(&error))?;
+        tracing::info!(metrics.address = %address, "metrics can be scraped");
+        server.expose_metrics(metrics);
+    }
     let stop = CancellationToken::new();
     let app = server.app().clone();
     let mut ready = server.ready();
@@ -86,7 +104,7 @@ async fn govern(
         }
     });
     tracing::info!(listen = %address, "listening");
-    let ended = signals.govern(stop.clone(), server.run(listener, stop.clone())).await;
+    let ended = signals.govern(stop.clone(), server.run(listeners.calls, stop.clone())).await;
     stop.cancel();
     let _ = presenting.await;
     match ended {

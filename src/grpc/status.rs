@@ -163,6 +163,11 @@ pub fn of(error: &Error, request_id: &str) -> Status {
     Status::with_error_details(code, message(error), details)
 }
 
+/// What stands for the status of an answer that has none, and so was cut or is no gRPC.
+pub(super) fn none() -> Status {
+    Status::new(Code::Unknown, "")
+}
+
 /// A request that is not a message of the contract. prost says where, from the inside out:
 /// `Media.url: ReceiveMessageRequest.media: what`.
 pub(super) fn undecodable(error: &prost::DecodeError) -> Status {

@@ -4,9 +4,11 @@
 //! there, and choose it where `App` is put together.
 
 mod lanes;
+mod observed;
 mod sandbox;
 
-pub use lanes::{InLane, Lanes};
+pub use lanes::{InLane, LaneLoad, Lanes};
+pub use observed::Observed;
 pub use sandbox::{Delivery, DeliveryKind, Sandbox};
 
 use std::time::Duration;
@@ -42,6 +44,20 @@ pub enum Action<'a> {
     Reaction(Tapback<'a>),
     /// Take a tapback of ours back.
     ReactionRemoval(Tapback<'a>),
+}
+
+impl Action<'_> {
+    /// What it is called in metrics and traces.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::ReadReceipt => "read_receipt",
+            Self::Typing => "typing",
+            Self::Message(_) => "message",
+            Self::Reaction(_) => "reaction",
+            Self::ReactionRemoval(_) => "reaction_removal",
+        }
+    }
 }
 
 /// A message on its way out.
