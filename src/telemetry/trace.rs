@@ -124,3 +124,81 @@ impl Injector for HeadersMut<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue};
+    use opentelemetry::trace::TracerProvider as _;
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+    use tracing::Span;
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::{TARGET, continued, function_of, outgoing_headers};
+
+    const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
+    const CALLERS: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    fn from_caller(traceparent: &'static str) -> HeaderMap {
+        let state = ("tracestate", HeaderValue::from_static("congo=t61rcWkgMzE"));
+        [("traceparent", HeaderValue::from_static(traceparent)), state]
+            .into_iter()
+            .map(|(name, value)| (name.parse().expect("a header"), value))
+            .collect()
+    }
+
+    /// What goes out from deep within a call with these headers, and the id that its log line has.
+    fn goes_out(headers: &HeaderMap) -> (HeaderMap, Option<String>) {
+        let log = tracing::error_span!("rpc");
+        let exported = tracing::debug_span!(target: TARGET, parent: &log, "rpc");
+        let id = continued(headers, &log, &exported);
+        let out =
+            log.in_scope(|| exported.in_scope(|| tracing::info_span!("deeper").in_scope(outgoing_headers)));
+        (out, id)
+    }
+
+    #[test]
+    fn a_trace_is_handed_on_unchanged_where_nothing_is_exported() {
+        let subscriber = tracing_subscriber::registry().with(tracing_subscriber::filter::LevelFilter::INFO);
+        tracing::subscriber::with_default(subscriber, || {
+            let headers = from_caller(CALLERS);
+            assert_eq!(goes_out(&headers), (headers, Some(TRACE_ID.to_owned())));
+            assert_eq!(goes_out(&HeaderMap::new()), (HeaderMap::new(), None));
+            for bad in ["", "nonsense", "00-00000000000000000000000000000000-b7ad6b7169203331-01"] {
+                assert_eq!(goes_out(&from_caller(bad)), (HeaderMap::new(), None), "{bad}");
+            }
+            assert_eq!(outgoing_headers(), HeaderMap::new());
+        });
+    }
+
+    #[test]
+    fn a_trace_goes_on_from_our_own_span_where_it_is_exported() {
+        let provider = SdkTracerProvider::builder().build();
+        let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            let (out, id) = goes_out(&from_caller(CALLERS));
+            assert_eq!(id.as_deref(), Some(TRACE_ID));
+            let traceparent = out["traceparent"].to_str().expect("text");
+            let parts: Vec<_> = traceparent.split('-').collect();
+            assert_eq!((parts[0], parts[1], parts[3]), ("00", TRACE_ID, "01"));
+            assert_ne!(parts[2], "b7ad6b7169203331", "the span is ours");
+            assert_eq!(out["tracestate"], "congo=t61rcWkgMzE");
+
+            let (out, id) = goes_out(&HeaderMap::new());
+            let id = id.expect("a trace of our own");
+            assert!(out["traceparent"].to_str().expect("text").contains(&id));
+        });
+    }
+
+    #[test]
+    fn a_piece_of_work_is_called_for_its_function() {
+        fn name<W>(_: &W) -> &'static str {
+            function_of::<W>()
+        }
+        let work = || Span::current();
+        assert!(
+            name(&work).ends_with("trace::tests::a_piece_of_work_is_called_for_its_function"),
+            "{}",
+            name(&work)
+        );
+    }
+}

@@ -16,5 +16,7 @@ mod folder;
 mod log;
 mod operator;
 mod program;
+mod scene;
 mod serve;
+mod traces;
 mod usage;
