@@ -8,7 +8,7 @@ use tracing::Instrument as _;
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::line::{Lanes, Observed, Sandbox};
+use crate::line::{Carriers, Lanes};
 use crate::metrics::Metrics;
 use crate::store::Database;
 
@@ -28,8 +28,8 @@ pub struct App {
     pub db: Database,
     /// Times and ids.
     pub clock: Arc<dyn Clock>,
-    /// The line that stands for every carrier.
-    pub line: Arc<Observed<Sandbox>>,
+    /// What reaches the phones.
+    pub carriers: Arc<Carriers>,
     /// The order of calls on each conversation.
     pub lanes: Arc<Lanes>,
     /// How much an identity may send, and how long a line may take.

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 
 use crate::app::App;
 use crate::domain::{
-    ApiKeyScope, ConversationId, FilterMode, Handle, Identity, LineRole, OrganizationId, PageRequest,
-    PhoneNumber, Secret, Start, Transport, View,
+    ApiKeyScope, Carrier, ConversationId, FilterMode, Handle, Identity, LineRole, OrganizationId,
+    PageRequest, PhoneNumber, Secret, Start, Transport, View,
 };
 use crate::error::{Error, Result};
 use crate::ingest;
@@ -64,7 +64,7 @@ pub async fn set_up(app: &App) -> Result<Demo> {
 
 async fn add_line(app: &App, number: &str, role: LineRole) -> Result<()> {
     // Refused means: it is there already, or the operator has another router line, which will do.
-    let _ = store::lines::add(&app.db, &phone(number)?, role, app.clock.now()).await?;
+    let _ = store::lines::add(&app.db, &phone(number)?, role, Carrier::Sandbox, app.clock.now()).await?;
     Ok(())
 }
 

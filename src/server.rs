@@ -22,7 +22,7 @@ use crate::grpc::access_log::AccessLogLayer;
 use crate::grpc::auth::{AuthLayer, KeyRing};
 use crate::grpc::limits::{CallLimits, LimitsLayer};
 use crate::health::{DatabaseWatch, Health};
-use crate::line::{Observed, Sandbox};
+use crate::line::{Carriers, Sandbox};
 use crate::metrics::{self, Exposition, Metrics};
 use crate::proto;
 use crate::shutdown::DrainLimits;
@@ -110,11 +110,11 @@ impl Server {
         let tasks = TaskTracker::new();
         let db = Database::new(&settings.database, settings.sessions, tasks.clone())?;
         let metrics = Metrics::default();
-        let sandbox = Sandbox::new(clock.clone(), settings.line_time_out);
-        let line = Arc::new(Observed::new("sandbox", sandbox, metrics.lines.clone()));
+        let sandbox = Arc::new(Sandbox::new(clock.clone(), settings.line_time_out));
+        let carriers = Arc::new(Carriers::new(db.clone(), sandbox, [], &metrics.lines));
         let keys = KeyRing::new(db.clone(), clock.clone(), metrics.keys.clone());
         let limits = SendLimits { per_day: settings.sends_per_day, line_time_out: settings.line_time_out };
-        let app = App { db, clock, line, lanes: Arc::default(), limits, metrics, tasks };
+        let app = App { db, clock, carriers, lanes: Arc::default(), limits, metrics, tasks };
         Ok(Self { settings, app, keys, ready: watch::Sender::new(false), metrics: None })
     }
 

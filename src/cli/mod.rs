@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
 use crate::config::{DatabaseArgs, LogArgs, ServeArgs};
-use crate::domain::{ApiKeyScope, LineRole};
+use crate::domain::{ApiKeyScope, Carrier, LineRole};
 use crate::telemetry::Telemetry;
 
 /// Keeps iMessage conversations between humans and AI agents, and serves them over gRPC.
@@ -117,6 +117,9 @@ enum LineCommand {
         /// What it is for.
         #[arg(long)]
         role: Role,
+        /// Who takes what is sent from it to the phones. Cannot be changed later.
+        #[arg(long, default_value = "sandbox")]
+        carrier: CarrierName,
         #[command(flatten)]
         operator: OperatorArgs,
     },
@@ -133,6 +136,23 @@ impl From<Role> for LineRole {
         match role {
             Role::Router => Self::Router,
             Role::Pool => Self::Pool,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CarrierName {
+    Sandbox,
+    Sendblue,
+    Bluebubbles,
+}
+
+impl From<CarrierName> for Carrier {
+    fn from(name: CarrierName) -> Self {
+        match name {
+            CarrierName::Sandbox => Self::Sandbox,
+            CarrierName::Sendblue => Self::Sendblue,
+            CarrierName::Bluebubbles => Self::BlueBubbles,
         }
     }
 }
@@ -223,8 +243,8 @@ async fn carry_out(command: Command) -> Result<(), Failure> {
         Command::Key(KeyCommand::Revoke { id, operator }) => {
             operator::revoke_key(&operator.database, id.into()).await
         }
-        Command::Line(LineCommand::Add { number, role, operator }) => {
-            operator::add_line(&operator.database, &number, role.into()).await
+        Command::Line(LineCommand::Add { number, role, carrier, operator }) => {
+            operator::add_line(&operator.database, &number, role.into(), carrier.into()).await
         }
         Command::Health(args) => health::check(args.listen, args.service).await,
     }

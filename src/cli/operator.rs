@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{Failure, hand_over, say};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::DatabaseArgs;
-use crate::domain::{ApiKeyId, ApiKeyScope, IdentityId, LineRole, OrganizationId, PhoneNumber};
+use crate::domain::{ApiKeyId, ApiKeyScope, Carrier, IdentityId, LineRole, OrganizationId, PhoneNumber};
 use crate::embedded;
 use crate::error::Error;
 use crate::minting::{self, NewKey};
@@ -172,12 +172,20 @@ pub(super) async fn revoke_key(args: &DatabaseArgs, id: ApiKeyId) -> Result<(), 
     Ok(())
 }
 
-pub(super) async fn add_line(args: &DatabaseArgs, number: &str, role: LineRole) -> Result<(), Failure> {
+pub(super) async fn add_line(
+    args: &DatabaseArgs,
+    number: &str,
+    role: LineRole,
+    carrier: Carrier,
+) -> Result<(), Failure> {
     let number = PhoneNumber::parse(number).map_err(|error| Failure::Usage(format!("{number:?} {error}")))?;
     let access = Access::to(args).await?;
     let added = async {
         let db = access.open().await?;
-        match store::lines::add(&db, &number, role, SystemClock.now()).await.map_err(storage_failure)? {
+        match store::lines::add(&db, &number, role, carrier, SystemClock.now())
+            .await
+            .map_err(storage_failure)?
+        {
             Ok(()) => Ok(()),
             Err(NotAdded::Exists) => Err(Failure::Failed("that number is a line already".to_owned())),
             Err(NotAdded::RouterExists) => Err(Failure::Failed("there is a router line already".to_owned())),

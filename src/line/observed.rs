@@ -1,6 +1,6 @@
 //! A carrier whose calls are counted and traced.
 
-use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::future::BoxFuture;
@@ -15,29 +15,20 @@ use crate::telemetry::trace;
 const ABANDONED: &str = "abandoned";
 
 /// A carrier, observed.
-#[derive(Debug)]
-pub struct Observed<L> {
+pub(super) struct Observed {
     carrier: &'static str,
-    line: L,
+    line: Arc<dyn Line>,
     metrics: LineMetrics,
 }
 
-impl<L> Observed<L> {
+impl Observed {
     /// A carrier under the name that it has in metrics and traces.
-    pub const fn new(carrier: &'static str, line: L, metrics: LineMetrics) -> Self {
+    pub(super) const fn new(carrier: &'static str, line: Arc<dyn Line>, metrics: LineMetrics) -> Self {
         Self { carrier, line, metrics }
     }
 }
 
-impl<L> Deref for Observed<L> {
-    type Target = L;
-
-    fn deref(&self) -> &L {
-        &self.line
-    }
-}
-
-impl<L: Line> Line for Observed<L> {
+impl Line for Observed {
     fn perform<'a>(
         &'a self,
         thread: &'a Thread,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use inkbox_imessage::proto::{WhoAmIRequest, api_key_service_client};
 use serde_json::Value;
 
 use crate::folder::Folder;
@@ -99,4 +100,23 @@ async fn the_text_log_has_one_line_a_call_and_nothing_private() {
     let made: Vec<_> =
         scene.calls.iter().map(|(method, code)| ((*method).to_owned(), format!("{code:?}"))).collect();
     assert_eq!(logged, made);
+}
+
+#[tokio::test]
+async fn warnings_keep_their_request_id_where_only_warnings_are_logged() {
+    let folder = Folder::migrated().await;
+    // The test learns from the command line's own module where the service listens.
+    let filter = "warn,inkbox_imessage::cli=info";
+    let service = Service::start(&folder, &["--log-format", "json", "--log", filter]).await;
+    folder.signal_postgres("-INT");
+    service.until_health_is(Some("NOT_SERVING")).await;
+    let caller = service.caller("ink_unknownunknownunknownunknownunknownunknown");
+    let mut request = caller.request(WhoAmIRequest {});
+    request.metadata_mut().insert("x-request-id", "my-own-id".parse().unwrap());
+    let mut client = api_key_service_client::ApiKeyServiceClient::new(caller.channel.clone());
+    client.who_am_i(request).await.unwrap_err();
+    let output = service.stop().await;
+    assert!(!output.contains("\"rpc\",\"rpc.method"), "{output}");
+    let warned = output.lines().find(|line| line.contains("database unavailable")).unwrap();
+    assert!(warned.contains("my-own-id"), "{warned}");
 }

@@ -14,6 +14,7 @@ mod support;
 mod demo;
 mod folder;
 mod log;
+mod metrics;
 mod operator;
 mod program;
 mod scene;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use inkbox_imessage::app::App;
-use inkbox_imessage::domain::{ApiKeyScope, LineRole, PhoneNumber};
+use inkbox_imessage::domain::{ApiKeyScope, Carrier, LineRole, PhoneNumber};
 use inkbox_imessage::grpc::limits::CallLimits;
 use inkbox_imessage::minting::{self, NewKey};
 use inkbox_imessage::proto::{CreateIdentityRequest, FilterMode, Identity};
@@ -136,7 +136,7 @@ impl TestApp {
     pub async fn add_line(&self, number: &str, role: LineRole) {
         let number = PhoneNumber::parse(number).unwrap();
         let now = inkbox_imessage::clock::Clock::now(&*self.clock);
-        store::lines::add(&self.db, &number, role, now).await.unwrap().unwrap();
+        store::lines::add(&self.db, &number, role, Carrier::Sandbox, now).await.unwrap().unwrap();
     }
 
     /// A caller with an admin key of an organization, which is made where it is not there.

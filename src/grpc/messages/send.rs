@@ -159,6 +159,7 @@ pub(super) async fn send(
         send_style: request.send_style,
         idempotency: request.idempotency.clone(),
         per_day: app.limits.per_day,
+        longest: outbound::longest(app.limits.line_time_out),
         now: app.clock.now(),
     };
     let sending = app.clone();

@@ -131,3 +131,49 @@ async fn a_call_whose_caller_went_away_is_counted_as_cancelled_and_is_in_flight_
     let abandoned = [("carrier", "sandbox"), ("action", "typing"), ("outcome", "abandoned")];
     assert_eq!(Scrape::of(app.metrics).await.value("inkbox_line_calls_total", &abandoned), Some(1.0));
 }
+
+#[tokio::test]
+async fn a_stream_is_in_flight_until_its_end_and_ends_as_cancelled_where_its_caller_went_away() {
+    let app = TestApp::start().await;
+    let watch = [("service", "grpc.health.v1.Health"), ("method", "Watch")];
+    let cancelled = [watch[0], watch[1], ("code", "Cancelled")];
+    let calls = async || {
+        let scrape = Scrape::of(app.metrics).await;
+        let ended = scrape.value("inkbox_grpc_request_duration_seconds_count", &watch).unwrap();
+        let cancelled = scrape.value("inkbox_grpc_requests_total", &cancelled).unwrap();
+        (scrape.value("inkbox_grpc_requests_in_flight", &watch).unwrap(), ended, cancelled)
+    };
+    let mut client = tonic_health::pb::health_client::HealthClient::new(app.channel());
+    let request = tonic_health::pb::HealthCheckRequest::default();
+    let mut stream = client.watch(request).await.unwrap().into_inner();
+    stream.message().await.unwrap().unwrap();
+    assert_eq!(calls().await, (1.0, 0.0, 0.0), "its head and first message are out, and it goes on");
+    drop(stream);
+    eventually("the stream has ended", async || (calls().await == (0.0, 1.0, 1.0)).then_some(())).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_fails_after_its_head_is_counted_by_its_real_code() {
+    let app = TestApp::start().await;
+    let identity = app.identity("org_a").await;
+    let (thread, id) = Human::new(&app, "+15551230001").await.converses(&identity, "hello").await;
+    // 200 of the longest texts make an answer that is longer than what clients take.
+    let words = "\u{1d11e}".repeat(18_996);
+    let human = Human::new(&app, "+15551230001").await;
+    for _ in 0..60 {
+        human.says(&thread, &words).await;
+    }
+    let request = inkbox_imessage::proto::ListMessagesRequest {
+        conversation_id: Some(id),
+        limit: Some(200),
+        ..Default::default()
+    };
+    let code = app.agent(&identity).await.list_messages(request).await.unwrap_err().code();
+    assert_ne!(code, Code::Ok);
+    let code = format!("{code:?}");
+    let labels = [("method", "ListMessages"), ("code", &*code)];
+    let scrape = Scrape::of(app.metrics).await;
+    assert_eq!(scrape.value("inkbox_grpc_requests_total", &labels), Some(1.0), "{code}");
+    let ok = [("method", "ListMessages"), ("code", "Ok")];
+    assert_eq!(scrape.value("inkbox_grpc_requests_total", &ok), Some(0.0));
+}
