@@ -25,7 +25,9 @@ pub async fn run(app: App, stop: CancellationToken) {
     let sweeping = async {
         loop {
             rounds.tick().await;
-            if let Err(error) = sweep(&app).await {
+            let swept = sweep(&app).await;
+            app.metrics.sweeps.ended(&swept, app.clock.now());
+            if let Err(error) = swept {
                 tracing::warn!(error = %error, "a sweep was given up; the next one goes on");
             }
         }

@@ -20,6 +20,7 @@ mod deliveries;
 mod identities;
 mod limits;
 mod messages;
+mod metrics;
 mod releases;
 mod router;
 mod sandbox;

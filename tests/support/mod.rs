@@ -10,6 +10,7 @@ pub mod callers;
 pub mod clock;
 pub mod database;
 pub mod human;
+pub mod metrics;
 pub mod raw;
 pub mod rows;
 pub mod snapshot;
