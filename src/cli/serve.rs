@@ -40,6 +40,7 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
         migrate: args.migrate.unwrap_or(is_embedded),
         line_time_out: args.line_timeout,
         sends_per_day: (args.sends_per_day > 0).then_some(args.sends_per_day),
+        retention: (&args.retention).into(),
         calls: CallLimits { in_flight: usize::from(args.calls_in_flight), longest: args.call_limit },
         drain: DrainLimits {
             grace: args.drain_grace.unwrap_or(if is_embedded { std::time::Duration::ZERO } else { GRACE }),

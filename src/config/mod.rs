@@ -1,5 +1,9 @@
 //! What can be configured: every setting is a flag and an `INKBOX_…` variable.
 
+mod retention;
+
+pub use retention::{Age, RetentionArgs};
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr as _;
@@ -103,6 +107,9 @@ pub struct ServeArgs {
     /// How long calls under way have to finish at the end.
     #[arg(long, env = "INKBOX_DRAIN_LIMIT", default_value = "20s", value_name = "TIME", value_parser = duration)]
     pub drain_limit: Duration,
+    /// How long what was said is kept.
+    #[command(flatten)]
+    pub retention: RetentionArgs,
     /// Where the state is.
     #[command(flatten)]
     pub database: DatabaseArgs,

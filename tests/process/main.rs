@@ -12,6 +12,7 @@
 mod support;
 
 mod demo;
+mod erase;
 mod folder;
 mod log;
 mod operator;
