@@ -12,6 +12,7 @@
 mod support;
 
 mod demo;
+mod deployment;
 mod erase;
 mod folder;
 mod log;
