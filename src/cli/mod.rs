@@ -12,7 +12,7 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
-use crate::config::{DatabaseArgs, LogArgs, ServeArgs};
+use crate::config::{DatabaseArgs, LogArgs, ProbeArgs, ServeArgs};
 use crate::domain::{ApiKeyScope, Carrier, LineRole};
 use crate::telemetry;
 
@@ -29,7 +29,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve (the default).
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Apply the migrations that are missing.
     Migrate(OperatorArgs),
     /// Organizations.
@@ -167,12 +167,11 @@ impl From<CarrierName> for Carrier {
 
 #[derive(Debug, clap::Args)]
 struct HealthArgs {
-    /// A service of the contract, or nothing for the whole server.
+    /// A service of the contract, `liveness`, `readiness`, or nothing for the whole server.
     #[arg(long, default_value = "", value_name = "NAME")]
     service: String,
-    /// Address of the service.
-    #[arg(long, env = "INKBOX_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS")]
-    listen: std::net::SocketAddr,
+    #[command(flatten)]
+    probe: ProbeArgs,
 }
 
 /// Why a command ended.
@@ -217,9 +216,9 @@ pub async fn run() -> ExitCode {
 }
 
 async fn obey(cli: Cli) -> Result<(), Failure> {
-    let command = cli.command.unwrap_or(Command::Serve(cli.serve));
+    let command = cli.command.unwrap_or(Command::Serve(Box::new(cli.serve)));
     let log = match &command {
-        Command::Serve(ServeArgs { log, .. }) => Some(log),
+        Command::Serve(args) => Some(&args.log),
         Command::Migrate(operator)
         | Command::Erase { operator, .. }
         | Command::Org(OrgCommand::Create { operator, .. })
@@ -231,7 +230,7 @@ async fn obey(cli: Cli) -> Result<(), Failure> {
         telemetry::start(log.log_format, &log.log).map_err(Failure::Usage)?;
     }
     match command {
-        Command::Serve(args) => serve::serve(args).await,
+        Command::Serve(args) => serve::serve(*args).await,
         Command::Migrate(operator) => operator::migrate(&operator.database).await,
         Command::Org(OrgCommand::Create { id, operator }) => {
             operator::create_org(&operator.database, id).await
@@ -247,7 +246,7 @@ async fn obey(cli: Cli) -> Result<(), Failure> {
             operator::add_line(&operator.database, &number, role.into(), carrier.into()).await
         }
         Command::Erase { args, operator } => erase::erase(&operator.database, args).await,
-        Command::Health(args) => health::check(args.listen, args.service).await,
+        Command::Health(args) => health::check(&args.probe, args.service).await,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::folder::Folder;
 use crate::program::{Service, command, finish, run};
 
 /// Settings and health entries that the manifests are ahead of. Empty, but while parts of the program are on their way.
-const COMING: [&str; 2] = ["INKBOX_METRICS_LISTEN", "liveness"];
+const COMING: [&str; 1] = ["INKBOX_METRICS_LISTEN"];
 /// What a drain takes beyond its settings: the last uses of keys are written down.
 const LAST_WRITE: Duration = Duration::from_secs(3);
 
@@ -263,7 +263,11 @@ fn the_image_is_built_with_the_toolchain_and_the_files_of_the_repository() {
             );
         }
     }
-    // What the build reads beside the sources: include_str! and the like of files that are not copied would fail.
+    // Cargo wants every file that the manifest names, whether it is built or not.
+    for path in text("Cargo.toml").lines().filter_map(|line| line.strip_prefix("path = \"")) {
+        let folder = path.split('/').next().unwrap();
+        assert!(dockerfile.contains(&format!("COPY {folder} {folder}\n")), "{path}");
+    }
     let (_, entry) = dockerfile.split_once("ENTRYPOINT [\"").unwrap();
     let entry = entry.split('"').next().unwrap();
     assert!(dockerfile.contains(&format!("CMD [\"{entry}\", \"health\"]")));

@@ -19,4 +19,5 @@ mod log;
 mod operator;
 mod program;
 mod serve;
+mod transport;
 mod usage;

@@ -17,7 +17,7 @@ pub(super) struct Hot {
 /// What no query contains.
 pub(super) const NOTHING: &str = "$99";
 
-const HOT: [Hot; 23] = [
+const HOT: [Hot; 26] = [
     // ListConnections.
     Hot {
         text: ("SELECT", &["FROM connections", "< ($2, $3)"], "$6"),
@@ -76,6 +76,23 @@ const HOT: [Hot; 23] = [
         text: ("UPDATE conversations SET clear_read_before", &[], NOTHING),
         parameters: &["org", "conversation", "connection", "1"],
         indexes: &["conversations_pkey"],
+    },
+    // A release: whether sends are under way, and that no other may begin.
+    Hot {
+        text: ("SELECT id FROM messages", &["in_flight_until"], NOTHING),
+        parameters: &["org", "connection"],
+        indexes: &["messages_in_flight"],
+    },
+    Hot {
+        text: ("UPDATE conversations c SET closing_until", &[], NOTHING),
+        parameters: &["org", "connection", "1"],
+        indexes: &["connections_pkey", "conversations_one_per_pair"],
+    },
+    // Which carrier a line is with.
+    Hot {
+        text: ("SELECT carrier FROM lines", &[], NOTHING),
+        parameters: &["line"],
+        indexes: &["lines_pkey"],
     },
     // An inbound text: its route, whether it was delivered before, its situation, and storing it in either view.
     Hot {

@@ -1,13 +1,15 @@
-use std::time::Duration;
+//! Releases, and what they race with.
+
+mod sends;
 
 use inkbox_imessage::proto::{
-    AssignmentStatus, DeliveryKind, GetConversationRequest, ListConnectionsRequest, ListConversationsRequest,
-    ListDeliveriesRequest, MarkConversationReadRequest, ReceiveOutcome, ReleaseConnectionRequest,
+    AssignmentStatus, GetConversationRequest, ListConnectionsRequest, ListConversationsRequest,
+    MarkConversationReadRequest, ReceiveOutcome, ReleaseConnectionRequest,
 };
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::messages::{all_messages, delivered, messages_of, send, texts, to_conversation};
+use crate::messages::{all_messages, delivered, send, texts};
 use crate::support::assertions::assert_alike;
 use crate::support::callers::Caller;
 use crate::support::human::Thread;
@@ -170,85 +172,4 @@ async fn a_mark_whose_receipt_is_on_its_way_while_the_release_happens_marks_noth
         other => drop(assert_reason(other, "CONNECTION_RELEASED")),
     }
     assert_eq!(unread(&admin).await, was_unread, "nothing is marked once the release is visible");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_send_that_races_a_release_is_sent_before_it_or_refused_and_never_after_it() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
-    for round in 0..60 {
-        let (thread, id) = human.converses(&identity, "hello").await;
-        let stored = messages_of(&admin, &id).await.len();
-        let calls: Vec<_> = (0..3)
-            .map(|_| {
-                let (agent, id) = (agent.clone(), id.clone());
-                tokio::spawn(async move { agent.send_message(to_conversation(&id, "hi")).await })
-            })
-            .collect();
-        if round % 2 == 1 {
-            tokio::task::yield_now().await;
-        }
-        admin.release_connection(release(&thread)).await.unwrap();
-        let released = delivered(&admin, &id).await.len();
-        let mut sent = 0;
-        for call in calls {
-            match call.await.unwrap() {
-                Ok(answer) => {
-                    assert_eq!(answer.message.unwrap().assignment_id, thread.connection_id);
-                    sent += 1;
-                }
-                refused => drop(assert_reason(refused, "CONNECTION_RELEASED")),
-            }
-        }
-        assert_eq!(
-            delivered(&admin, &id).await.len(),
-            released,
-            "nothing reached the line after the release"
-        );
-        // Both lists show 200 rows at most, and 60 rounds make more.
-        if stored < 190 {
-            assert_eq!(messages_of(&admin, &id).await.len(), stored + sent, "what was refused is not stored");
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_release_waits_for_the_send_that_the_line_has_and_refuses_those_that_wait() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15005550003").await;
-    let (thread, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
-    let sending = |text: &'static str| {
-        let (agent, id) = (agent.clone(), id.clone());
-        tokio::spawn(async move { agent.send_message(to_conversation(&id, text)).await })
-    };
-    let first = sending("first");
-    eventually("the line has the message", async || (!delivered(&admin, &id).await.is_empty()).then_some(()))
-        .await;
-    let releasing = tokio::spawn({
-        let (admin, request) = (admin.clone(), release(&thread));
-        async move { admin.release_connection(request).await }
-    });
-    // As many as come while the release waits: each is before it, and sent, or behind it, and refused.
-    let later: Vec<_> = (0..3).map(|_| sending("later")).collect();
-    let connection = releasing.await.unwrap().unwrap().connection.unwrap();
-    assert!(first.await.unwrap().is_ok());
-    for call in later {
-        if let refused @ Err(_) = call.await.unwrap() {
-            assert_reason(refused, "CONNECTION_RELEASED");
-        }
-    }
-    let released = connection.released_at.unwrap();
-    let request = ListDeliveriesRequest { conversation_id: Some(id) };
-    let deliveries = admin.list_deliveries(request).await.unwrap().deliveries;
-    let last = deliveries.last().unwrap();
-    assert_eq!(last.kind(), DeliveryKind::Message);
-    let at = |time: &prost_types::Timestamp| {
-        Duration::new(time.seconds.try_into().unwrap(), time.nanos.try_into().unwrap())
-    };
-    let done = at(last.at.as_ref().unwrap()) + Duration::from_secs(2);
-    assert!(done <= at(&released), "the line was done with the last message when the connection ended");
 }
