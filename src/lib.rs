@@ -7,6 +7,7 @@ pub mod config;
 pub mod demo;
 pub mod domain;
 pub mod embedded;
+pub mod erasure;
 pub mod error;
 pub mod grpc;
 pub mod health;

@@ -25,7 +25,7 @@ use crate::metrics::{self, Exposition, Metrics};
 use crate::proto;
 use crate::shutdown::DrainLimits;
 use crate::store::{Database, SchemaError};
-use crate::sweeper;
+use crate::sweeper::{self, Retention};
 use crate::transport::listeners::Listeners;
 use crate::transport::tls::Tls;
 use crate::transport::{ConnectionLimits, Transport};
@@ -48,6 +48,8 @@ pub struct Settings {
     pub line_time_out: Duration,
     /// Messages that an identity may send in any 24 hours; `None` = as many as it likes.
     pub sends_per_day: Option<u32>,
+    /// How long what was said is kept.
+    pub retention: Retention,
     /// What one process takes on.
     pub calls: CallLimits,
     /// What one process takes on in connections.
@@ -177,7 +179,7 @@ impl Server {
                 _ = opened.wait_for(|open| *open) => {}
                 () = sweep_stop.cancelled() => {}
             }
-            sweeper::run(sweep_app, sweep_stop).await;
+            sweeper::run(sweep_app, settings.retention, sweep_stop).await;
         });
         let (failed, mut failure) = watch::channel(false);
         let watching = tokio::spawn(async move {

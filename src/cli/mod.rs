@@ -1,6 +1,7 @@
 //! The command line. Secrets go to standard output alone; everything else goes to standard error. Exit codes: 0 done,
 //! 1 failed, 2 wrong usage or configuration.
 
+mod erase;
 mod health;
 mod operator;
 mod serve;
@@ -40,6 +41,13 @@ enum Command {
     /// Phone numbers to send from.
     #[command(subcommand)]
     Line(LineCommand),
+    /// Erase one human's data of one organization; the service may go on meanwhile.
+    Erase {
+        #[command(flatten)]
+        args: erase::EraseArgs,
+        #[command(flatten)]
+        operator: OperatorArgs,
+    },
     /// Ask a running service for its health: exit 0 when SERVING.
     Health(HealthArgs),
 }
@@ -212,6 +220,7 @@ async fn obey(cli: Cli) -> Result<(), Failure> {
     let log = match &command {
         Command::Serve(args) => Some(&args.log),
         Command::Migrate(operator)
+        | Command::Erase { operator, .. }
         | Command::Org(OrgCommand::Create { operator, .. })
         | Command::Key(KeyCommand::Create { operator, .. } | KeyCommand::Revoke { operator, .. })
         | Command::Line(LineCommand::Add { operator, .. }) => Some(&operator.log),
@@ -245,6 +254,7 @@ async fn carry_out(command: Command) -> Result<(), Failure> {
         Command::Line(LineCommand::Add { number, role, carrier, operator }) => {
             operator::add_line(&operator.database, &number, role.into(), carrier.into()).await
         }
+        Command::Erase { args, operator } => erase::erase(&operator.database, args).await,
         Command::Health(args) => health::check(&args.probe, args.service).await,
     }
 }

@@ -47,6 +47,7 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
         migrate: args.migrate.unwrap_or(is_embedded),
         line_time_out: args.line_timeout,
         sends_per_day: (args.sends_per_day > 0).then_some(args.sends_per_day),
+        retention: (&args.retention).into(),
         calls: args.transport.calls(),
         connections: args.transport.connection_limits(),
         tls,

@@ -1,8 +1,10 @@
 //! What can be configured: every setting is a flag and an `INKBOX_…` variable.
 
+mod retention;
 mod telemetry;
 mod transport;
 
+pub use retention::{Age, RetentionArgs};
 pub use telemetry::{LogArgs, MetricsArgs};
 pub use transport::{ProbeArgs, TransportArgs};
 
@@ -80,6 +82,9 @@ pub struct ServeArgs {
     /// Messages that one identity may send in any 24 hours; 0 = as many as it likes.
     #[arg(long, env = "INKBOX_SENDS_PER_DAY", default_value = "1000", value_name = "NUMBER")]
     pub sends_per_day: u32,
+    /// How long what was said is kept.
+    #[command(flatten)]
+    pub retention: RetentionArgs,
     /// Listening, TLS, bounds and the drain.
     #[command(flatten)]
     pub transport: TransportArgs,

@@ -12,6 +12,8 @@
 mod support;
 
 mod demo;
+mod deployment;
+mod erase;
 mod folder;
 mod log;
 mod metrics;

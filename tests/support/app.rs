@@ -13,6 +13,7 @@ use inkbox_imessage::proto::{CreateIdentityRequest, FilterMode, Identity};
 use inkbox_imessage::server::{ServeError, Server, Settings};
 use inkbox_imessage::shutdown::DrainLimits;
 use inkbox_imessage::store::{self, Database};
+use inkbox_imessage::sweeper::Retention;
 use inkbox_imessage::transport::ConnectionLimits;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tokio::net::TcpListener;
@@ -108,6 +109,7 @@ impl TestApp {
             migrate: false,
             line_time_out: Duration::from_millis(300),
             sends_per_day: None,
+            retention: Retention::default(),
             calls: CallLimits {
                 in_flight: 512,
                 longest: Duration::from_mins(1),
