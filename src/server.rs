@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -21,10 +22,11 @@ use crate::grpc::auth::{AuthLayer, KeyRing};
 use crate::grpc::limits::{CallLimits, LimitsLayer};
 use crate::health::{DatabaseWatch, Health};
 use crate::line::{Carriers, Line, Sandbox};
+use crate::metrics::{self, Exposition, Metrics};
 use crate::proto;
 use crate::shutdown::DrainLimits;
 use crate::store::{Database, SchemaError};
-use crate::sweeper;
+use crate::sweeper::{self, Retention};
 use crate::transport::listeners::Listeners;
 use crate::transport::tls::Tls;
 use crate::transport::{ConnectionLimits, Transport};
@@ -48,6 +50,8 @@ pub struct Settings {
     pub line_time_out: Duration,
     /// Messages that an identity may send in any 24 hours; `None` = as many as it likes.
     pub sends_per_day: Option<u32>,
+    /// How long what was said is kept.
+    pub retention: Retention,
     /// What one process takes on.
     pub calls: CallLimits,
     /// What one process takes on in connections.
@@ -90,6 +94,7 @@ pub struct Server {
     app: App,
     keys: KeyRing,
     ready: watch::Sender<bool>,
+    metrics: Option<TcpListener>,
     webhooks: Option<Webhooks>,
 }
 
@@ -113,12 +118,18 @@ impl Server {
     ) -> Result<Self, ServeError> {
         let tasks = TaskTracker::new();
         let db = Database::new(&settings.database, settings.sessions, tasks.clone())?;
+        let metrics = Metrics::default();
         let sandbox = Arc::new(Sandbox::new(clock.clone(), settings.line_time_out));
-        let carriers = Arc::new(Carriers::new(db.clone(), sandbox, carriers));
-        let keys = KeyRing::new(db.clone(), clock.clone());
+        let carriers = Arc::new(Carriers::new(db.clone(), sandbox, carriers, &metrics.lines));
+        let keys = KeyRing::new(db.clone(), clock.clone(), metrics.keys.clone());
         let limits = SendLimits { per_day: settings.sends_per_day, line_time_out: settings.line_time_out };
-        let app = App { db, clock, carriers, lanes: Arc::default(), limits, tasks };
-        Ok(Self { settings, app, keys, ready: watch::Sender::new(false), webhooks: None })
+        let app = App { db, clock, carriers, lanes: Arc::default(), limits, metrics, tasks };
+        Ok(Self { settings, app, keys, ready: watch::Sender::new(false), metrics: None, webhooks: None })
+    }
+
+    /// Has metrics scraped from this listener while it runs.
+    pub fn expose_metrics(&mut self, listener: TcpListener) {
+        self.metrics = Some(listener);
     }
 
     /// Has carriers deliver to these webhooks while it runs.
@@ -147,7 +158,7 @@ impl Server {
         listeners: impl Into<Listeners>,
         stop: CancellationToken,
     ) -> Result<(), ServeError> {
-        let Self { settings, app, keys, ready, webhooks } = self;
+        let Self { settings, app, keys, ready, metrics, webhooks } = self;
         let (reporter, health_service) = tonic_health::server::health_reporter();
         let health = Health::new(reporter, &SERVICES).await;
 
@@ -158,7 +169,7 @@ impl Server {
             .add_service(reflection().build_v1alpha()?);
         let finish = CancellationToken::new();
         let service = ServiceBuilder::new()
-            .layer(AccessLogLayer::new(app.clock.clone()))
+            .layer(AccessLogLayer::new(app.clock.clone(), app.metrics.calls.clone()))
             .layer(LimitsLayer::new(settings.calls, finish.clone()))
             .layer(AuthLayer::new(keys.clone()))
             .service(routes.routes().prepare());
@@ -173,9 +184,14 @@ impl Server {
             db: app.db.clone(),
             keys: keys.clone(),
             health: health.clone(),
+            metrics: app.metrics.clone(),
             ready,
         };
         let background = CancellationToken::new();
+        let exposed = metrics.map(|listener| {
+            let exposition = Exposition::new(&app, &keys, settings.calls.in_flight);
+            tokio::spawn(metrics::serve(listener, exposition, background.clone()))
+        });
         let watching = tokio::spawn(watch.run(background.clone()));
         let writing = tokio::spawn(write_down_uses(keys.clone(), background.clone()));
         let sweep_app = app.clone();
@@ -185,7 +201,7 @@ impl Server {
                 _ = opened.wait_for(|open| *open) => {}
                 () = sweep_stop.cancelled() => {}
             }
-            sweeper::run(sweep_app, sweep_stop).await;
+            sweeper::run(sweep_app, settings.retention, sweep_stop).await;
         });
         let (failed, mut failure) = watch::channel(false);
         let watching = tokio::spawn(async move {
@@ -216,7 +232,7 @@ impl Server {
             tracing::warn!(tasks = app.tasks.len(), "work without a caller was cut at the end of the drain");
         }
         background.cancel();
-        let _ = tokio::join!(writing, sweeping);
+        let _ = tokio::join!(writing, sweeping, futures_util::future::OptionFuture::from(exposed));
         if timeout(LAST_WRITE_LIMIT, keys.write_down_uses()).await.is_err() {
             tracing::warn!("the last uses of keys were not written down");
         }

@@ -27,6 +27,13 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let listeners = Listeners::bind(&args.transport.listen)
         .await
         .map_err(|(address, error)| Failure::Failed(format!("cannot listen on {address}: {error}")))?;
+    let metrics =
+        match args.metrics.metrics_listen {
+            Some(address) => Some(TcpListener::bind(address).await.map_err(|error| {
+                Failure::Failed(format!("cannot listen on {address} for metrics: {error}"))
+            })?),
+            None => None,
+        };
     let webhooks = match webhooks {
         Some((address, secrets)) => Some(Webhooks::new(listen(address).await?, secrets)),
         None => None,
@@ -47,12 +54,13 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
         migrate: args.migrate.unwrap_or(is_embedded),
         line_time_out: args.line_timeout,
         sends_per_day: (args.sends_per_day > 0).then_some(args.sends_per_day),
+        retention: (&args.retention).into(),
         calls: args.transport.calls(),
         connections: args.transport.connection_limits(),
         tls,
         drain: args.transport.drain(is_embedded),
     };
-    let served = govern(settings, listeners, webhooks, signals, args.demo).await;
+    let served = govern(settings, listeners, webhooks, metrics, signals, args.demo).await;
     if let Some(server) = embedded {
         server.stop().await.map_err(|error| Failure::Failed(error.to_string()))?;
     }
@@ -69,13 +77,19 @@ async fn govern(
     settings: Settings,
     listeners: Listeners,
     webhooks: Option<Webhooks>,
+    metrics: Option<TcpListener>,
     signals: StopSignals,
     with_demo: bool,
 ) -> Result<(), Failure> {
-    let addresses = listeners.addresses().map_err(|error| Failure::Failed(error.to_string()))?;
+    let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
+    let addresses = listeners.addresses().map_err(|error| failed(&error))?;
     let with_tls = settings.tls.is_some();
-    let mut server =
-        Server::new(settings, Arc::new(SystemClock)).map_err(|error| Failure::Failed(error.to_string()))?;
+    let mut server = Server::new(settings, Arc::new(SystemClock)).map_err(|error| failed(&error))?;
+    if let Some(metrics) = metrics {
+        let address = metrics.local_addr().map_err(|error| failed(&error))?;
+        tracing::info!(metrics.address = %address, "metrics can be scraped");
+        server.expose_metrics(metrics);
+    }
     if let Some(webhooks) = webhooks {
         server.take(webhooks);
     }

@@ -28,6 +28,9 @@ pub(super) async fn delivered_elsewhere(
 
 /// Delivers a text along its route; `None` when the route changed meanwhile and must be looked up again.
 pub(super) async fn deliver(app: &App, text: &InboundText, route: Route) -> Result<Option<Outcome>> {
+    if route.forgotten {
+        return Ok(Some(Outcome::Forgotten));
+    }
     if let Some(stored) = delivered_elsewhere(app, text, &route).await? {
         return Ok(Some(Outcome::Duplicate(stored)));
     }

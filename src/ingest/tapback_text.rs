@@ -34,14 +34,14 @@ pub async fn receive_tapback_text(
     if tapback_texts::was_delivered(&app.db, &text.line_number, &text.provider_message_id).await? {
         return Ok(Some(ReactionOutcome::Duplicate(None)));
     }
-    let route = inbound::route(&app.db, &text.line_number, &text.remote_number)
+    let route = inbound::route(&app.db, &text.line_number, &text.remote_number, &text.provider_message_id)
         .await?
         .ok_or(Error::NotFound(Resource::Line))?;
     // On an answer of the router line, which is in no conversation. It asks for nothing, so it gets no help either.
     if route.role == LineRole::Router {
         return Ok(Some(ReactionOutcome::NotConnected));
     }
-    if pool_line::delivered_elsewhere(app, text, &route).await?.is_some() {
+    if route.forgotten || pool_line::delivered_elsewhere(app, text, &route).await?.is_some() {
         return Ok(None);
     }
     let Some(to) = route.to else { return Ok(None) };

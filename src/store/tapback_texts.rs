@@ -89,7 +89,7 @@ pub async fn was_delivered(
 /// Finds the message that is quoted, and puts the tapback on it or takes it back.
 pub async fn act(db: &Database, new: NewTapbackText) -> Result<Acted, Failure> {
     // The tapback and the note that it was acted on must agree, or a redelivery would act again.
-    db.transaction(move |connection| {
+    let acted = db.transaction(move |connection| {
         let new = new.clone();
         Box::pin(async move {
             let Some(message_id) = find(connection, &new).await? else { return Ok(Acted::Unmatched) };
@@ -113,8 +113,12 @@ pub async fn act(db: &Database, new: NewTapbackText) -> Result<Acted, Failure> {
             let put = reactions::put_within(connection, &new.organization_id, reaction).await?;
             Ok(if put.changed { Acted::Done(put.live.id) } else { Acted::AlreadySo(Some(put.live.id)) })
         })
-    })
-    .await
+    });
+    match acted.await {
+        // The message was deleted since it was found.
+        Err(failure) if failure.violates("reactions_message") => Ok(Acted::Unmatched),
+        other => other,
+    }
 }
 
 /// The newest message that reads so; for a tapback that is taken back, the newest one that has it.

@@ -74,7 +74,7 @@ async fn receive_text(app: &App, carrier: Carrier, given: GivenText) -> Result<A
         Outcome::Disconnected { reply, .. } => ("disconnected", Some(reply)),
         Outcome::Refused { reply } => ("refused", Some(reply)),
         Outcome::Help { reply } => ("help", Some(reply)),
-        Outcome::DuplicateCommand { .. } | Outcome::Duplicate(_) => ("duplicate", None),
+        Outcome::DuplicateCommand { .. } | Outcome::Duplicate(_) | Outcome::Forgotten => ("duplicate", None),
         Outcome::Stored(_) => ("stored", None),
         Outcome::StoredBlocked(_) => ("stored_blocked", None),
         Outcome::NotConnected => ("not_connected", None),
