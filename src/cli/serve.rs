@@ -10,7 +10,7 @@ use super::{Failure, say};
 use crate::clock::SystemClock;
 use crate::config::ServeArgs;
 use crate::grpc::limits::CallLimits;
-use crate::server::{Server, Settings};
+use crate::server::{ServeError, Server, Settings};
 use crate::shutdown::{DrainLimits, StopSignals};
 use crate::{demo, embedded};
 
@@ -19,6 +19,7 @@ const GRACE: std::time::Duration = std::time::Duration::from_secs(3);
 
 pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let external = args.database.external().map_err(Failure::Usage)?;
+    let lines = args.lines.settings().map_err(Failure::Usage)?;
     let signals = StopSignals::listen().map_err(|error| Failure::Failed(format!("signals: {error}")))?;
     // First of all, so that an address that is taken is told before anything is started.
     let listener = TcpListener::bind(args.listen)
@@ -39,6 +40,7 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
         sessions: usize::from(args.database_sessions),
         migrate: args.migrate.unwrap_or(is_embedded),
         line_time_out: args.line_timeout,
+        lines,
         sends_per_day: (args.sends_per_day > 0).then_some(args.sends_per_day),
         calls: CallLimits { in_flight: usize::from(args.calls_in_flight), longest: args.call_limit },
         drain: DrainLimits {
@@ -94,6 +96,7 @@ async fn govern(
             tracing::info!("stopped");
             Ok(())
         }
+        Some(Err(error @ ServeError::NotConfigured(_))) => Err(Failure::Usage(error.to_string())),
         Some(Err(error)) => Err(Failure::Failed(error.to_string())),
         None => Err(Failure::Failed("stopped without a drain".to_owned())),
     }

@@ -1,5 +1,7 @@
 //! What can be configured: every setting is a flag and an `INKBOX_…` variable.
 
+mod lines;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr as _;
@@ -7,6 +9,8 @@ use std::time::Duration;
 
 use clap::Args;
 use sqlx::postgres::PgConnectOptions;
+
+pub use lines::LineArgs;
 
 use crate::embedded;
 use crate::telemetry::LogFormat;
@@ -109,6 +113,9 @@ pub struct ServeArgs {
     /// Logging.
     #[command(flatten)]
     pub log: LogArgs,
+    /// The carriers.
+    #[command(flatten)]
+    pub lines: LineArgs,
 }
 
 /// The longest time that can be configured: longer is a typing error.

@@ -19,6 +19,7 @@ mod conversations;
 mod deliveries;
 mod identities;
 mod limits;
+mod lines;
 mod messages;
 mod releases;
 mod router;
