@@ -72,6 +72,7 @@ impl LineArgs {
     }
 
     fn sendblue(&self) -> Result<Option<SendblueSettings>, String> {
+        let url = base_url("INKBOX_SENDBLUE_URL", &self.sendblue_url)?;
         let status_callback = given(self.sendblue_status_callback.as_ref());
         let (key_id, secret_key) =
             match (given(self.sendblue_api_key_id.as_ref()), given(self.sendblue_api_secret_key.as_ref())) {
@@ -97,7 +98,7 @@ impl LineArgs {
             }
         }
         Ok(Some(SendblueSettings {
-            url: base_url("INKBOX_SENDBLUE_URL", &self.sendblue_url)?,
+            url,
             key_id,
             secret_key,
             status_callback,

@@ -103,7 +103,8 @@ async fn answer(State(memory): State<Arc<Mutex<Memory>>>, request: Request) -> R
         let mut memory = memory.lock().unwrap();
         memory.asked.push(Asked { line: format!("{} {}", head.method, head.uri), headers, body });
         let path = head.uri.path();
-        let replies = memory.replies.iter_mut().find(|(end, _)| path.ends_with(**end)).map(|(_, replies)| replies);
+        let replies =
+            memory.replies.iter_mut().find(|(end, _)| path.ends_with(**end)).map(|(_, replies)| replies);
         match replies {
             Some(replies) if replies.len() > 1 => replies.pop_front().unwrap(),
             Some(replies) => replies.front().cloned().unwrap(),

@@ -36,7 +36,8 @@ async fn each_call_is_one_request_with_our_credentials() {
     };
     let sent = scene.agent.send_message(styled).await.unwrap().message.unwrap();
     assert_eq!(sent.status(), DeliveryStatus::Queued);
-    let reaction = SendReactionRequest { message_id: sent.id, reaction: ReactionType::Love.into(), part_index: 0 };
+    let reaction =
+        SendReactionRequest { message_id: sent.id, reaction: ReactionType::Love.into(), part_index: 0 };
     scene.agent.send_reaction(reaction).await.unwrap();
 
     let ends = r#"{"number":"+15551230001","from_number":"+12025550111"}"#;
@@ -77,7 +78,8 @@ async fn a_tapback_cannot_be_taken_back_and_stays() {
     scene.carrier.answers("send-message", [says(200, QUEUED)]);
     scene.carrier.answers("send-reaction", [says(200, REACTED)]);
     let sent = send(&scene.agent, &scene.id, "hi").await;
-    let reaction = SendReactionRequest { message_id: sent.id, reaction: ReactionType::Love.into(), part_index: 0 };
+    let reaction =
+        SendReactionRequest { message_id: sent.id, reaction: ReactionType::Love.into(), part_index: 0 };
     let reaction = scene.agent.send_reaction(reaction).await.unwrap().reaction.unwrap();
     let asked = scene.carrier.asked().len();
     let removal = RemoveReactionRequest { reaction_id: reaction.id };
