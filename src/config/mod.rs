@@ -1,9 +1,11 @@
 //! What can be configured: every setting is a flag and an `INKBOX_…` variable.
 
+mod lines;
 mod retention;
 mod telemetry;
 mod transport;
 
+pub use lines::LineArgs;
 pub use retention::{Age, RetentionArgs};
 pub use telemetry::{LogArgs, MetricsArgs};
 pub use transport::{ProbeArgs, TransportArgs};
@@ -97,6 +99,9 @@ pub struct ServeArgs {
     /// Metrics.
     #[command(flatten)]
     pub metrics: MetricsArgs,
+    /// The carriers.
+    #[command(flatten)]
+    pub lines: LineArgs,
 }
 
 /// The longest time that can be configured: longer is a typing error.

@@ -1,6 +1,7 @@
 //! The phone numbers we send from.
 
 use chrono::{DateTime, Utc};
+use sqlx::postgres::PgConnection;
 use sqlx::query;
 
 use super::{Database, Failure};
@@ -68,4 +69,12 @@ pub async fn carrier(db: &Database, number: &PhoneNumber) -> Result<Option<Carri
             Ok(row.and_then(|row| Carrier::from_number(row.carrier)))
         })
         .await
+}
+
+/// The lines that reach phones, and who carries them. For the start, before the pool is open.
+pub async fn carried(connection: &mut PgConnection) -> Result<Vec<(PhoneNumber, Carrier)>, Failure> {
+    let rows = query!("SELECT number, carrier FROM lines WHERE carrier <> 1").fetch_all(connection).await?;
+    let known =
+        rows.into_iter().filter_map(|row| Some((row.number.into(), Carrier::from_number(row.carrier)?)));
+    Ok(known.collect())
 }
