@@ -1,6 +1,7 @@
 //! The command line. Secrets go to standard output alone; everything else goes to standard error. Exit codes: 0 done,
 //! 1 failed, 2 wrong usage or configuration.
 
+mod erase;
 mod health;
 mod operator;
 mod serve;
@@ -11,7 +12,7 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
-use crate::config::{DatabaseArgs, LogArgs, ServeArgs};
+use crate::config::{DatabaseArgs, LogArgs, ProbeArgs, ServeArgs};
 use crate::domain::{ApiKeyScope, Carrier, LineRole};
 use crate::telemetry::Telemetry;
 
@@ -28,7 +29,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve (the default).
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Apply the migrations that are missing.
     Migrate(OperatorArgs),
     /// Organizations.
@@ -40,6 +41,13 @@ enum Command {
     /// Phone numbers to send from.
     #[command(subcommand)]
     Line(LineCommand),
+    /// Erase one human's data of one organization; the service may go on meanwhile.
+    Erase {
+        #[command(flatten)]
+        args: erase::EraseArgs,
+        #[command(flatten)]
+        operator: OperatorArgs,
+    },
     /// Ask a running service for its health: exit 0 when SERVING.
     Health(HealthArgs),
 }
@@ -159,12 +167,11 @@ impl From<CarrierName> for Carrier {
 
 #[derive(Debug, clap::Args)]
 struct HealthArgs {
-    /// A service of the contract, or nothing for the whole server.
+    /// A service of the contract, `liveness`, `readiness`, or nothing for the whole server.
     #[arg(long, default_value = "", value_name = "NAME")]
     service: String,
-    /// Address of the service.
-    #[arg(long, env = "INKBOX_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS")]
-    listen: std::net::SocketAddr,
+    #[command(flatten)]
+    probe: ProbeArgs,
 }
 
 /// Why a command ended.
@@ -209,10 +216,11 @@ pub async fn run() -> ExitCode {
 }
 
 async fn obey(cli: Cli) -> Result<(), Failure> {
-    let command = cli.command.unwrap_or(Command::Serve(cli.serve));
+    let command = cli.command.unwrap_or(Command::Serve(Box::new(cli.serve)));
     let log = match &command {
-        Command::Serve(ServeArgs { log, .. }) => Some(log),
+        Command::Serve(args) => Some(&args.log),
         Command::Migrate(operator)
+        | Command::Erase { operator, .. }
         | Command::Org(OrgCommand::Create { operator, .. })
         | Command::Key(KeyCommand::Create { operator, .. } | KeyCommand::Revoke { operator, .. })
         | Command::Line(LineCommand::Add { operator, .. }) => Some(&operator.log),
@@ -231,7 +239,7 @@ async fn obey(cli: Cli) -> Result<(), Failure> {
 
 async fn carry_out(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Serve(args) => serve::serve(args).await,
+        Command::Serve(args) => serve::serve(*args).await,
         Command::Migrate(operator) => operator::migrate(&operator.database).await,
         Command::Org(OrgCommand::Create { id, operator }) => {
             operator::create_org(&operator.database, id).await
@@ -246,7 +254,8 @@ async fn carry_out(command: Command) -> Result<(), Failure> {
         Command::Line(LineCommand::Add { number, role, carrier, operator }) => {
             operator::add_line(&operator.database, &number, role.into(), carrier.into()).await
         }
-        Command::Health(args) => health::check(args.listen, args.service).await,
+        Command::Erase { args, operator } => erase::erase(&operator.database, args).await,
+        Command::Health(args) => health::check(&args.probe, args.service).await,
     }
 }
 

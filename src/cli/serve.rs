@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -9,21 +10,20 @@ use super::operator::EMBEDDED_DATABASE;
 use super::{Failure, say};
 use crate::clock::SystemClock;
 use crate::config::ServeArgs;
-use crate::grpc::limits::CallLimits;
 use crate::server::{Server, Settings};
-use crate::shutdown::{DrainLimits, StopSignals};
+use crate::shutdown::StopSignals;
+use crate::transport::listeners::{ListenAddress, Listeners};
 use crate::{demo, embedded};
-
-/// How long calls are still taken after health says `NOT_SERVING`, where a balancer may stand before us.
-const GRACE: std::time::Duration = std::time::Duration::from_secs(3);
 
 pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let external = args.database.external().map_err(Failure::Usage)?;
     let signals = StopSignals::listen().map_err(|error| Failure::Failed(format!("signals: {error}")))?;
+    let tls = args.transport.tls().map_err(Failure::Usage)?;
+    raise_file_limit();
     // First of all, so that an address that is taken is told before anything is started.
-    let listener = TcpListener::bind(args.listen)
+    let listeners = Listeners::bind(&args.transport.listen)
         .await
-        .map_err(|error| Failure::Failed(format!("cannot listen on {}: {error}", args.listen)))?;
+        .map_err(|(address, error)| Failure::Failed(format!("cannot listen on {address}: {error}")))?;
     let metrics =
         match args.metrics.metrics_listen {
             Some(address) => Some(TcpListener::bind(address).await.map_err(|error| {
@@ -47,35 +47,31 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
         migrate: args.migrate.unwrap_or(is_embedded),
         line_time_out: args.line_timeout,
         sends_per_day: (args.sends_per_day > 0).then_some(args.sends_per_day),
-        calls: CallLimits { in_flight: usize::from(args.calls_in_flight), longest: args.call_limit },
-        drain: DrainLimits {
-            grace: args.drain_grace.unwrap_or(if is_embedded { std::time::Duration::ZERO } else { GRACE }),
-            finish: args.drain_limit,
-        },
+        retention: (&args.retention).into(),
+        calls: args.transport.calls(),
+        connections: args.transport.connection_limits(),
+        tls,
+        drain: args.transport.drain(is_embedded),
     };
-    let served = govern(settings, Listeners { calls: listener, metrics }, signals, args.demo).await;
+    let served = govern(settings, listeners, metrics, signals, args.demo).await;
     if let Some(server) = embedded {
         server.stop().await.map_err(|error| Failure::Failed(error.to_string()))?;
     }
     served
 }
 
-/// Where the service is reached.
-struct Listeners {
-    calls: TcpListener,
-    metrics: Option<TcpListener>,
-}
-
 async fn govern(
     settings: Settings,
     listeners: Listeners,
+    metrics: Option<TcpListener>,
     signals: StopSignals,
     with_demo: bool,
 ) -> Result<(), Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
-    let address = listeners.calls.local_addr().map_err(|error| failed(&error))?;
+    let addresses = listeners.addresses().map_err(|error| failed(&error))?;
+    let with_tls = settings.tls.is_some();
     let mut server = Server::new(settings, Arc::new(SystemClock)).map_err(|error| failed(&error))?;
-    if let Some(metrics) = listeners.metrics {
+    if let Some(metrics) = metrics {
         let address = metrics.local_addr().map_err(|error| failed(&error))?;
         tracing::info!(metrics.address = %address, "metrics can be scraped");
         server.expose_metrics(metrics);
@@ -84,6 +80,7 @@ async fn govern(
     let app = server.app().clone();
     let mut ready = server.ready();
     let demo_stop = stop.clone();
+    let first = addresses.first().map(ToString::to_string).unwrap_or_default();
     let presenting = tokio::spawn(async move {
         if !with_demo {
             return;
@@ -94,7 +91,7 @@ async fn govern(
                 return;
             }
             match demo::set_up(&app).await {
-                Ok(demo) => say(&demo.page(address)),
+                Ok(demo) => say(&demo.page(&first, with_tls)),
                 Err(error) => tracing::error!(error = %error, "the demo could not be set up"),
             }
         };
@@ -103,8 +100,19 @@ async fn govern(
             () = demo_stop.cancelled() => {}
         }
     });
-    tracing::info!(listen = %address, "listening");
-    let ended = signals.govern(stop.clone(), server.run(listeners.calls, stop.clone())).await;
+    for address in &addresses {
+        let tls = with_tls && matches!(address, ListenAddress::Tcp(_));
+        tracing::info!(listen = %address, tls, "listening");
+        if let ListenAddress::Tcp(address) = address
+            && !tls
+            && !address.ip().is_loopback()
+        {
+            tracing::warn!(
+                "keys and texts travel in the clear to this address, unless something before it speaks TLS"
+            );
+        }
+    }
+    let ended = signals.govern(stop.clone(), server.run(listeners, stop.clone())).await;
     stop.cancel();
     let _ = presenting.await;
     match ended {
@@ -114,5 +122,15 @@ async fn govern(
         }
         Some(Err(error)) => Err(Failure::Failed(error.to_string())),
         None => Err(Failure::Failed("stopped without a drain".to_owned())),
+    }
+}
+
+/// Lets the process have as many open files as the system allows it: each connection is one, and the usual first limit
+/// of 1,024 is less than the connections that we take.
+fn raise_file_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+    if let Err(error) = raised {
+        tracing::warn!(error = %error, "the limit of open files stays as it is");
     }
 }

@@ -12,6 +12,8 @@
 mod support;
 
 mod demo;
+mod deployment;
+mod erase;
 mod folder;
 mod log;
 mod metrics;
@@ -20,4 +22,5 @@ mod program;
 mod scene;
 mod serve;
 mod traces;
+mod transport;
 mod usage;
