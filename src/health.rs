@@ -14,6 +14,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::grpc::auth::KeyRing;
+use crate::metrics::Metrics;
 use crate::store::{self, Database, SchemaError, key_digests};
 
 /// How often the database is asked. Twice within the second in which a revoked key stops working everywhere.
@@ -65,6 +66,8 @@ pub struct DatabaseWatch {
     pub keys: KeyRing,
     /// Told whether the database answers.
     pub health: Health,
+    /// Told the same.
+    pub metrics: Metrics,
     /// Turns true when the database is open.
     pub ready: watch::Sender<bool>,
 }
@@ -119,6 +122,7 @@ impl DatabaseWatch {
                     self.keys.epoch_is(epoch);
                     if failed >= FAILED_POLLS {
                         tracing::info!("the database answers: serving");
+                        self.metrics.database_is(true);
                         self.health.set(ServingStatus::Serving).await;
                     }
                     failed = 0;
@@ -137,6 +141,7 @@ impl DatabaseWatch {
                             |answer| answer.map_or_else(|error| error.to_string(), |_| String::new()),
                         );
                         tracing::error!(error = cause, "the database does not answer: not serving");
+                        self.metrics.database_is(false);
                         self.health.set(ServingStatus::NotServing).await;
                     }
                 }

@@ -13,6 +13,7 @@ pub mod grpc;
 pub mod health;
 pub mod ingest;
 pub mod line;
+pub mod metrics;
 pub mod minting;
 pub mod outbound;
 pub mod proto;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,7 @@ use crate::grpc::auth::{AuthLayer, KeyRing};
 use crate::grpc::limits::{CallLimits, LimitsLayer};
 use crate::health::{DatabaseWatch, Health};
 use crate::line::{Carriers, Sandbox};
+use crate::metrics::{self, Exposition, Metrics};
 use crate::proto;
 use crate::shutdown::DrainLimits;
 use crate::store::{Database, SchemaError};
@@ -90,6 +92,7 @@ pub struct Server {
     app: App,
     keys: KeyRing,
     ready: watch::Sender<bool>,
+    metrics: Option<TcpListener>,
 }
 
 impl Server {
@@ -100,12 +103,18 @@ impl Server {
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, ServeError> {
         let tasks = TaskTracker::new();
         let db = Database::new(&settings.database, settings.sessions, tasks.clone())?;
+        let metrics = Metrics::default();
         let sandbox = Arc::new(Sandbox::new(clock.clone(), settings.line_time_out));
-        let carriers = Arc::new(Carriers::new(db.clone(), sandbox, []));
-        let keys = KeyRing::new(db.clone(), clock.clone());
+        let carriers = Arc::new(Carriers::new(db.clone(), sandbox, [], &metrics.lines));
+        let keys = KeyRing::new(db.clone(), clock.clone(), metrics.keys.clone());
         let limits = SendLimits { per_day: settings.sends_per_day, line_time_out: settings.line_time_out };
-        let app = App { db, clock, carriers, lanes: Arc::default(), limits, tasks };
-        Ok(Self { settings, app, keys, ready: watch::Sender::new(false) })
+        let app = App { db, clock, carriers, lanes: Arc::default(), limits, metrics, tasks };
+        Ok(Self { settings, app, keys, ready: watch::Sender::new(false), metrics: None })
+    }
+
+    /// Has metrics scraped from this listener while it runs.
+    pub fn expose_metrics(&mut self, listener: TcpListener) {
+        self.metrics = Some(listener);
     }
 
     /// The parts, for work beside the calls (the demo).
@@ -129,7 +138,7 @@ impl Server {
         listeners: impl Into<Listeners>,
         stop: CancellationToken,
     ) -> Result<(), ServeError> {
-        let Self { settings, app, keys, ready } = self;
+        let Self { settings, app, keys, ready, metrics } = self;
         let (reporter, health_service) = tonic_health::server::health_reporter();
         let health = Health::new(reporter, &SERVICES).await;
 
@@ -140,7 +149,7 @@ impl Server {
             .add_service(reflection().build_v1alpha()?);
         let finish = CancellationToken::new();
         let service = ServiceBuilder::new()
-            .layer(AccessLogLayer::new(app.clock.clone()))
+            .layer(AccessLogLayer::new(app.clock.clone(), app.metrics.calls.clone()))
             .layer(LimitsLayer::new(settings.calls, finish.clone()))
             .layer(AuthLayer::new(keys.clone()))
             .service(routes.routes().prepare());
@@ -153,9 +162,14 @@ impl Server {
             db: app.db.clone(),
             keys: keys.clone(),
             health: health.clone(),
+            metrics: app.metrics.clone(),
             ready,
         };
         let background = CancellationToken::new();
+        let exposed = metrics.map(|listener| {
+            let exposition = Exposition::new(&app, &keys, settings.calls.in_flight);
+            tokio::spawn(metrics::serve(listener, exposition, background.clone()))
+        });
         let watching = tokio::spawn(watch.run(background.clone()));
         let writing = tokio::spawn(write_down_uses(keys.clone(), background.clone()));
         let sweep_app = app.clone();
@@ -190,7 +204,7 @@ impl Server {
             tracing::warn!(tasks = app.tasks.len(), "work without a caller was cut at the end of the drain");
         }
         background.cancel();
-        let _ = tokio::join!(writing, sweeping);
+        let _ = tokio::join!(writing, sweeping, futures_util::future::OptionFuture::from(exposed));
         if timeout(LAST_WRITE_LIMIT, keys.write_down_uses()).await.is_err() {
             tracing::warn!("the last uses of keys were not written down");
         }

@@ -39,7 +39,9 @@ pub async fn run(app: App, retention: Retention, stop: CancellationToken) {
     let sweeping = async {
         loop {
             rounds.tick().await;
-            if let Err(error) = sweep(&app, retention).await {
+            let swept = sweep(&app, retention).await;
+            app.metrics.sweeps.ended(&swept, app.clock.now());
+            if let Err(error) = swept {
                 tracing::warn!(error = %error, "a sweep was given up; the next one goes on");
             }
         }

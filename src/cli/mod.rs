@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::config::{DatabaseArgs, LogArgs, ProbeArgs, ServeArgs};
 use crate::domain::{ApiKeyScope, Carrier, LineRole};
-use crate::telemetry;
+use crate::telemetry::Telemetry;
 
 /// Keeps iMessage conversations between humans and AI agents, and serves them over gRPC.
 #[derive(Debug, Parser)]
@@ -226,9 +226,18 @@ async fn obey(cli: Cli) -> Result<(), Failure> {
         | Command::Line(LineCommand::Add { operator, .. }) => Some(&operator.log),
         Command::Health(_) => None,
     };
-    if let Some(log) = log {
-        telemetry::start(log.log_format, &log.log).map_err(Failure::Usage)?;
+    // Traces are of calls: the commands of operators have none.
+    let with_traces = matches!(command, Command::Serve(_));
+    let start = |log: &LogArgs| Telemetry::start(log.log_format, &log.log, with_traces);
+    let telemetry = log.map(start).transpose().map_err(Failure::Usage)?;
+    let done = carry_out(command).await;
+    if let Some(telemetry) = telemetry {
+        telemetry.stop().await;
     }
+    done
+}
+
+async fn carry_out(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(args) => serve::serve(*args).await,
         Command::Migrate(operator) => operator::migrate(&operator.database).await,

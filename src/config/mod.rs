@@ -1,5 +1,13 @@
 //! What can be configured: every setting is a flag and an `INKBOX_…` variable.
 
+mod retention;
+mod telemetry;
+mod transport;
+
+pub use retention::{Age, RetentionArgs};
+pub use telemetry::{LogArgs, MetricsArgs};
+pub use transport::{ProbeArgs, TransportArgs};
+
 use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -8,13 +16,6 @@ use clap::Args;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::embedded;
-use crate::telemetry::LogFormat;
-
-mod retention;
-mod transport;
-
-pub use retention::{Age, RetentionArgs};
-pub use transport::{ProbeArgs, TransportArgs};
 
 /// Most connections to the embedded PostgreSQL, which serves this one process and the command line beside it.
 const EMBEDDED_CONNECTIONS: u16 = 100;
@@ -61,17 +62,6 @@ impl DatabaseArgs {
     }
 }
 
-/// How log lines look and which there are.
-#[derive(Debug, Clone, Args)]
-pub struct LogArgs {
-    /// Log lines for people or for collectors.
-    #[arg(long, env = "INKBOX_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
-    pub log_format: LogFormat,
-    /// Which log lines: a level, or levels by module as in `RUST_LOG`.
-    #[arg(long, env = "INKBOX_LOG", default_value = "info", value_name = "FILTER")]
-    pub log: String,
-}
-
 /// Settings of `serve`.
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
@@ -104,6 +94,9 @@ pub struct ServeArgs {
     /// Logging.
     #[command(flatten)]
     pub log: LogArgs,
+    /// Metrics.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
 }
 
 /// The longest time that can be configured: longer is a typing error.

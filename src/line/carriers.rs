@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use quick_cache::sync::Cache;
 
+use super::observed::Observed;
 use super::{Line, Sandbox};
 use crate::domain::{Carrier, PhoneNumber};
 use crate::error::{Error, Result};
+use crate::metrics::LineMetrics;
 use crate::store::{self, Database};
 
 /// Lines whose carrier is remembered: more than anybody has. One beyond costs a look-up, not an error.
@@ -23,15 +25,20 @@ pub struct Carriers {
 }
 
 impl Carriers {
-    /// The sandbox, and those of `configured`.
+    /// The sandbox, and those of `configured`; each of their calls is counted and traced.
     #[must_use]
     pub fn new(
         db: Database,
         sandbox: Arc<Sandbox>,
         configured: impl IntoIterator<Item = (Carrier, Arc<dyn Line>)>,
+        metrics: &LineMetrics,
     ) -> Self {
-        let mut lines: HashMap<_, Arc<dyn Line>> = configured.into_iter().collect();
-        lines.insert(Carrier::Sandbox, sandbox.clone());
+        let of_sandbox: (_, Arc<dyn Line>) = (Carrier::Sandbox, sandbox.clone());
+        let observed = |(carrier, line): (Carrier, Arc<dyn Line>)| {
+            let line: Arc<dyn Line> = Arc::new(Observed::new(carrier.name(), line, metrics.clone()));
+            (carrier, line)
+        };
+        let lines = configured.into_iter().chain([of_sandbox]).map(observed).collect();
         Self { db, sandbox, lines, of_numbers: Cache::new(REMEMBERED_LINES) }
     }
 

@@ -5,10 +5,11 @@
 
 mod carriers;
 mod lanes;
+mod observed;
 mod sandbox;
 
 pub use carriers::Carriers;
-pub use lanes::{InLane, Lanes};
+pub use lanes::{InLane, LaneLoad, Lanes};
 pub use sandbox::{Delivery, DeliveryKind, Sandbox};
 
 use std::time::Duration;
@@ -44,6 +45,20 @@ pub enum Action<'a> {
     Reaction(Tapback<'a>),
     /// Take a tapback of ours back.
     ReactionRemoval(Tapback<'a>),
+}
+
+impl Action<'_> {
+    /// What it is called in metrics and traces.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::ReadReceipt => "read_receipt",
+            Self::Typing => "typing",
+            Self::Message(_) => "message",
+            Self::Reaction(_) => "reaction",
+            Self::ReactionRemoval(_) => "reaction_removal",
+        }
+    }
 }
 
 /// A message on its way out.

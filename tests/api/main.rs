@@ -21,6 +21,7 @@ mod erasure;
 mod identities;
 mod limits;
 mod messages;
+mod metrics;
 mod releases;
 mod retention;
 mod router;

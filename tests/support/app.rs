@@ -34,6 +34,8 @@ pub const POOL_LINES: [&str; 3] = ["+12025550101", "+12025550102", "+12025550103
 /// A running service.
 pub struct TestApp {
     pub address: SocketAddr,
+    /// Where metrics are scraped.
+    pub metrics: SocketAddr,
     pub options: PgConnectOptions,
     /// For looking at rows and making them.
     pub pool: PgPool,
@@ -75,15 +77,19 @@ impl TestApp {
         let mut settings = Self::settings(options.clone());
         change(&mut settings);
         let clock = Arc::new(TestClock::default());
-        let server = Server::new(settings, clock.clone()).unwrap();
+        let mut server = Server::new(settings, clock.clone()).unwrap();
         let parts = server.app().clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let metrics_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let metrics = metrics_listener.local_addr().unwrap();
+        server.expose_metrics(metrics_listener);
         let stop = CancellationToken::new();
         let db = Database::new(&options, 2, TaskTracker::new()).unwrap();
         db.open();
         Self {
             address,
+            metrics,
             pool: PgPoolOptions::new().max_connections(2).connect_lazy_with(options.clone()),
             options,
             clock,

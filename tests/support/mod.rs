@@ -13,6 +13,7 @@ pub mod history;
 pub mod human;
 pub mod invariants;
 pub mod locks;
+pub mod metrics;
 pub mod raw;
 pub mod rows;
 pub mod snapshot;
