@@ -10,8 +10,6 @@ use yaml_rust2::{Yaml, YamlLoader};
 use crate::folder::Folder;
 use crate::program::{Service, command, finish, run};
 
-/// Settings and health entries that the manifests are ahead of. Empty, but while parts of the program are on their way.
-const COMING: [&str; 1] = ["INKBOX_METRICS_LISTEN"];
 /// What a drain takes beyond its settings at most: see docs/settings.md.
 const MARGIN: Duration = Duration::from_secs(5);
 
@@ -120,7 +118,7 @@ async fn every_variable_is_a_setting_and_every_value_is_one_that_it_takes() {
         let folder = Folder::empty();
         let mut serve = command(&folder, &["serve"]);
         for (name, value) in environment {
-            assert!(settings.contains_key(&name) || COMING.contains(&&*name), "{from}: {name} is no setting");
+            assert!(settings.contains_key(&name), "{from}: {name} is no setting");
             serve.env(name, value);
         }
         // Everything else is read before this is found to be none.
@@ -160,9 +158,6 @@ async fn every_probe_asks_for_an_entry_that_exists_on_the_port_that_is_listened_
         let probe = &server[probe]["grpc"];
         assert_eq!(probe["port"].to_string(), port("grpc"));
         let entry = probe["service"].as_str().unwrap_or_default();
-        if COMING.contains(&entry) {
-            continue;
-        }
         let mut health = command(&folder, &["health", "--service", entry]);
         health.env("INKBOX_LISTEN", service.address.to_string());
         finish(health).await.succeeded();
