@@ -52,7 +52,7 @@ async fn five_hundred_calls_to_slow_carriers_delay_no_other_and_are_bounded() {
     .await;
     let mut others = Vec::new();
     let mut peak = 0;
-    while calls.len() > 0 && others.len() < 1_000 {
+    while !calls.is_empty() && others.len() < 1_000 {
         let asked = Instant::now();
         mark_read(sandbox, id).await.unwrap();
         others.push(asked.elapsed());
