@@ -11,7 +11,7 @@ use super::operator::EMBEDDED_DATABASE;
 use super::{Failure, say};
 use crate::clock::SystemClock;
 use crate::config::ServeArgs;
-use crate::server::{Server, Settings};
+use crate::server::{ServeError, Server, Settings};
 use crate::shutdown::StopSignals;
 use crate::transport::listeners::{ListenAddress, Listeners};
 use crate::webhooks::Webhooks;
@@ -19,6 +19,7 @@ use crate::{demo, embedded};
 
 pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let external = args.database.external().map_err(Failure::Usage)?;
+    let lines = args.lines.settings().map_err(Failure::Usage)?;
     let webhooks = args.webhooks.checked().map_err(Failure::Usage)?;
     let signals = StopSignals::listen().map_err(|error| Failure::Failed(format!("signals: {error}")))?;
     let tls = args.transport.tls().map_err(Failure::Usage)?;
@@ -53,6 +54,7 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
         sessions: usize::from(args.database_sessions),
         migrate: args.migrate.unwrap_or(is_embedded),
         line_time_out: args.line_timeout,
+        lines,
         sends_per_day: (args.sends_per_day > 0).then_some(args.sends_per_day),
         retention: (&args.retention).into(),
         calls: args.transport.calls(),
@@ -137,6 +139,7 @@ async fn govern(
             tracing::info!("stopped");
             Ok(())
         }
+        Some(Err(error @ ServeError::NotConfigured(_))) => Err(Failure::Usage(error.to_string())),
         Some(Err(error)) => Err(Failure::Failed(error.to_string())),
         None => Err(Failure::Failed("stopped without a drain".to_owned())),
     }

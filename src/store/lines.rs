@@ -1,6 +1,7 @@
 //! The phone numbers we send from.
 
 use chrono::{DateTime, Utc};
+use sqlx::postgres::PgConnection;
 use sqlx::query;
 
 use super::{Database, Failure};
@@ -81,4 +82,12 @@ pub async fn find(db: &Database, number: &PhoneNumber) -> Result<Option<(LineRol
             Ok(row.and_then(|row| LineRole::from_number(row.role).zip(Carrier::from_number(row.carrier))))
         })
         .await
+}
+
+/// The lines that reach phones, and who carries them. For the start, before the pool is open.
+pub async fn carried(connection: &mut PgConnection) -> Result<Vec<(PhoneNumber, Carrier)>, Failure> {
+    let rows = query!("SELECT number, carrier FROM lines WHERE carrier <> 1").fetch_all(connection).await?;
+    let known =
+        rows.into_iter().filter_map(|row| Some((row.number.into(), Carrier::from_number(row.carrier)?)));
+    Ok(known.collect())
 }

@@ -23,7 +23,7 @@ async fn try_send(
     let thread =
         Thread { owner: None, line_number: line_number.clone(), remote_number: remote_number.clone() };
     let id = app.clock.new_id().into();
-    let message = OutboundMessage { id, text: Some(text), media_url: None, style: None };
+    let message = OutboundMessage { id, text: Some(text), media_url: None, style: None, at: app.clock.now() };
     line.perform(&thread, Action::Message(message)).await.map_err(Error::from)?;
     Ok(())
 }

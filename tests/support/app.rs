@@ -8,7 +8,7 @@ use std::time::Duration;
 use inkbox_imessage::app::App;
 use inkbox_imessage::domain::{ApiKeyScope, Carrier, LineRole, PhoneNumber};
 use inkbox_imessage::grpc::limits::CallLimits;
-use inkbox_imessage::line::Line;
+use inkbox_imessage::line::{Line, LineSettings};
 use inkbox_imessage::minting::{self, NewKey};
 use inkbox_imessage::proto::{CreateIdentityRequest, FilterMode, Identity};
 use inkbox_imessage::server::{ServeError, Server, Settings};
@@ -120,6 +120,7 @@ impl TestApp {
             sessions: 8,
             migrate: false,
             line_time_out: Duration::from_millis(300),
+            lines: LineSettings::default(),
             sends_per_day: None,
             retention: Retention::default(),
             calls: CallLimits {
@@ -176,13 +177,13 @@ impl TestApp {
         Self::on(self.options.clone(), |_| {}).await
     }
 
-    /// Adds a line of the sandbox.
+    /// Adds a line that is with the sandbox.
     pub async fn add_line(&self, number: &str, role: LineRole) {
-        self.add_line_of(Carrier::Sandbox, number, role).await;
+        self.add_line_with(number, role, Carrier::Sandbox).await;
     }
 
-    /// Adds a line of a carrier.
-    pub async fn add_line_of(&self, carrier: Carrier, number: &str, role: LineRole) {
+    /// Adds a line.
+    pub async fn add_line_with(&self, number: &str, role: LineRole, carrier: Carrier) {
         let number = PhoneNumber::parse(number).unwrap();
         let now = inkbox_imessage::clock::Clock::now(&*self.clock);
         store::lines::add(&self.db, &number, role, carrier, now).await.unwrap().unwrap();

@@ -53,7 +53,7 @@ impl Line for PhoneLine {
             };
             let _gate = self.gate.lock().await;
             if thread.remote_number.as_str() == UNREACHABLE {
-                return Err(Failure::Refused);
+                return Err(Failure::REFUSED);
             }
             Ok(Accepted { provider_message_id: Some(format!("sent-{number}")) })
         })

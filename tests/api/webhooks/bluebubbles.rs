@@ -63,7 +63,7 @@ async fn a_tapback_is_put_on_the_message_it_names_and_taken_back() {
 async fn the_address_names_a_line_with_bluebubbles_or_is_404() {
     let scene = Scene::of(Carrier::BlueBubbles).await;
     scene.talk().await;
-    scene.app.add_line_of(Carrier::Sendblue, POOL_LINES[1], LineRole::Pool).await;
+    scene.app.add_line_with(POOL_LINES[1], LineRole::Pool, Carrier::Sendblue).await;
     let text = bluebubbles_event("new-message", "G-1", "one");
     for line in [POOL_LINES[1], "+19995550000"] {
         let answer = scene.bluebubbles(line, &text).await;

@@ -68,8 +68,8 @@ impl Scene {
         let carriers = vec![(carrier, phone.clone() as Arc<_>)];
         let app = TestApp::assemble(options, |_| {}, carriers, |server| server.take(webhooks)).await;
         app.until_ready().await;
-        app.add_line_of(carrier, ROUTER_LINE, LineRole::Router).await;
-        app.add_line_of(carrier, POOL_LINES[0], LineRole::Pool).await;
+        app.add_line_with(ROUTER_LINE, LineRole::Router, carrier).await;
+        app.add_line_with(POOL_LINES[0], LineRole::Pool, carrier).await;
         let identity = app.identity("org_a").await;
         let human = Human::new(&app, HUMAN).await;
         Self { app, webhooks: address, phone, identity, human }

@@ -100,7 +100,7 @@ async fn groups_and_other_events_are_acknowledged_and_not_stored() {
 async fn a_number_that_is_no_line_with_sendblue_is_acknowledged_and_nothing_is_stored() {
     let scene = Scene::of(Carrier::Sendblue).await;
     scene.talk().await;
-    scene.app.add_line_of(Carrier::BlueBubbles, POOL_LINES[1], LineRole::Pool).await;
+    scene.app.add_line_with(POOL_LINES[1], LineRole::Pool, Carrier::BlueBubbles).await;
     scene.app.add_line(POOL_LINES[2], LineRole::Pool).await;
     for line in [POOL_LINES[1], POOL_LINES[2], "+19995550000"] {
         let answer = scene.sendblue(&sendblue_text(line, "E-1", "one")).await;
