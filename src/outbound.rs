@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 use crate::app::App;
 use crate::domain::{DeliveryStatus, Direction, Message, OrganizationId, Transport};
 use crate::error::{Error, Result};
-use crate::line::{Accepted, Action, Failure, InLane, Line, OutboundMessage, Thread};
+use crate::line::{Accepted, Action, Failure, InLane, Line, OutboundMessage, Thread, ThreadOwner};
 use crate::store::conversations::CallTarget;
 use crate::store::messages::{self, Claim, NewOutbound, Outcome};
 
@@ -136,8 +136,10 @@ pub async fn resolve(app: &App, organization_id: &OrganizationId, pending: &Mess
     // A carrier that is not configured any more cannot be asked; `of` has told the operator.
     let Ok(carrier) = app.carriers.of(&sent.line_number).await else { return Ok(false) };
     let thread = Thread {
-        organization_id: organization_id.clone(),
-        conversation_id: pending.conversation_id,
+        owner: Some(ThreadOwner {
+            organization_id: organization_id.clone(),
+            conversation_id: pending.conversation_id,
+        }),
         line_number: sent.line_number,
         remote_number: pending.remote_number.clone(),
     };

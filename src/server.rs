@@ -29,6 +29,7 @@ use crate::sweeper::{self, Retention};
 use crate::transport::listeners::Listeners;
 use crate::transport::tls::Tls;
 use crate::transport::{ConnectionLimits, Transport};
+use crate::webhooks::Webhooks;
 
 /// How often uses of keys are written down.
 const WRITE_DOWN_USES: Duration = Duration::from_secs(5);
@@ -110,6 +111,7 @@ pub struct Server {
     keys: KeyRing,
     ready: watch::Sender<bool>,
     metrics: Option<TcpListener>,
+    webhooks: Option<Webhooks>,
 }
 
 impl Server {
@@ -127,12 +129,17 @@ impl Server {
         let keys = KeyRing::new(db.clone(), clock.clone(), metrics.keys.clone());
         let limits = SendLimits { per_day: settings.sends_per_day, line_time_out: settings.line_time_out };
         let app = App { db, clock, carriers, lanes: Arc::default(), limits, metrics, tasks };
-        Ok(Self { settings, app, keys, ready: watch::Sender::new(false), metrics: None })
+        Ok(Self { settings, app, keys, ready: watch::Sender::new(false), metrics: None, webhooks: None })
     }
 
     /// Has metrics scraped from this listener while it runs.
     pub fn expose_metrics(&mut self, listener: TcpListener) {
         self.metrics = Some(listener);
+    }
+
+    /// Has carriers deliver to these webhooks while it runs.
+    pub fn take(&mut self, webhooks: Webhooks) {
+        self.webhooks = Some(webhooks);
     }
 
     /// The parts, for work beside the calls (the demo).
@@ -156,7 +163,7 @@ impl Server {
         listeners: impl Into<Listeners>,
         stop: CancellationToken,
     ) -> Result<(), ServeError> {
-        let Self { settings, app, keys, ready, metrics } = self;
+        let Self { settings, app, keys, ready, metrics, webhooks } = self;
         let (reporter, health_service) = tonic_health::server::health_reporter();
         let health = Health::new(reporter, &SERVICES).await;
 
@@ -172,6 +179,8 @@ impl Server {
             .layer(AuthLayer::new(keys.clone()))
             .service(routes.routes().prepare());
         let transport = Transport::open(listeners.into(), settings.connections, settings.tls, service);
+
+        let webhooks = webhooks.map(|webhooks| tokio::spawn(webhooks.run(app.clone(), finish.clone())));
 
         let mut opened = ready.subscribe();
         let watch = DatabaseWatch {
@@ -223,9 +232,15 @@ impl Server {
         finish.cancel();
         transport.drain(settings.drain.finish).await;
 
-        // What goes on without its caller gets the same time again; then nothing may write any more.
-        app.tasks.close();
+        // What goes on without its caller gets the same time again, as do webhooks; then nothing may write any more.
         let give_up = Instant::now() + settings.drain.finish;
+        if let Some(mut webhooks) = webhooks
+            && timeout_at(give_up, &mut webhooks).await.is_err()
+        {
+            tracing::warn!("webhooks under way were cut at the end of the drain");
+            webhooks.abort();
+        }
+        app.tasks.close();
         if timeout_at(give_up, app.tasks.wait()).await.is_err() {
             tracing::warn!(tasks = app.tasks.len(), "work without a caller was cut at the end of the drain");
         }

@@ -64,6 +64,9 @@ pub async fn sweep(app: &App, retention: Retention) -> Result<()> {
     while sweeps::sent_messages(&app.db, before).await? {
         sleep(PAUSE).await;
     }
+    while sweeps::tapback_texts(&app.db, before).await? {
+        sleep(PAUSE).await;
+    }
     while sweeps::forgotten_texts(&app.db, before).await? {
         sleep(PAUSE).await;
     }

@@ -1,5 +1,6 @@
 //! `serve`: the service, with everything around it that a process has.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -13,11 +14,13 @@ use crate::config::ServeArgs;
 use crate::server::{ServeError, Server, Settings};
 use crate::shutdown::StopSignals;
 use crate::transport::listeners::{ListenAddress, Listeners};
+use crate::webhooks::Webhooks;
 use crate::{demo, embedded};
 
 pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let external = args.database.external().map_err(Failure::Usage)?;
     let lines = args.lines.settings().map_err(Failure::Usage)?;
+    let webhooks = args.webhooks.checked().map_err(Failure::Usage)?;
     let signals = StopSignals::listen().map_err(|error| Failure::Failed(format!("signals: {error}")))?;
     let tls = args.transport.tls().map_err(Failure::Usage)?;
     raise_file_limit();
@@ -32,6 +35,10 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
             })?),
             None => None,
         };
+    let webhooks = match webhooks {
+        Some((address, secrets)) => Some(Webhooks::new(listen(address).await?, secrets)),
+        None => None,
+    };
     let is_embedded = external.is_none();
     let (database, embedded) = match external {
         Some(options) => (options, None),
@@ -55,16 +62,23 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
         tls,
         drain: args.transport.drain(is_embedded),
     };
-    let served = govern(settings, listeners, metrics, signals, args.demo).await;
+    let served = govern(settings, listeners, webhooks, metrics, signals, args.demo).await;
     if let Some(server) = embedded {
         server.stop().await.map_err(|error| Failure::Failed(error.to_string()))?;
     }
     served
 }
 
+async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| Failure::Failed(format!("cannot listen on {address}: {error}")))
+}
+
 async fn govern(
     settings: Settings,
     listeners: Listeners,
+    webhooks: Option<Webhooks>,
     metrics: Option<TcpListener>,
     signals: StopSignals,
     with_demo: bool,
@@ -77,6 +91,9 @@ async fn govern(
         let address = metrics.local_addr().map_err(|error| failed(&error))?;
         tracing::info!(metrics.address = %address, "metrics can be scraped");
         server.expose_metrics(metrics);
+    }
+    if let Some(webhooks) = webhooks {
+        server.take(webhooks);
     }
     let stop = CancellationToken::new();
     let app = server.app().clone();

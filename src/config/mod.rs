@@ -4,11 +4,13 @@ mod lines;
 mod retention;
 mod telemetry;
 mod transport;
+mod webhooks;
 
 pub use lines::LineArgs;
 pub use retention::{Age, RetentionArgs};
 pub use telemetry::{LogArgs, MetricsArgs};
 pub use transport::{ProbeArgs, TransportArgs};
+pub use webhooks::WebhookArgs;
 
 use std::path::PathBuf;
 use std::str::FromStr as _;
@@ -90,6 +92,9 @@ pub struct ServeArgs {
     /// Listening, TLS, bounds and the drain.
     #[command(flatten)]
     pub transport: TransportArgs,
+    /// What carriers deliver.
+    #[command(flatten)]
+    pub webhooks: WebhookArgs,
     /// Where the state is.
     #[command(flatten)]
     pub database: DatabaseArgs,

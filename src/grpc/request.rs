@@ -5,38 +5,15 @@ use prost_types::Timestamp;
 use uuid::Uuid;
 
 use super::page_token::PageToken;
-use crate::domain::PhoneNumber;
-use crate::error::{Error, FieldViolation, Result};
+pub(super) use crate::fields::Fields;
 
 /// Rows on a page when the caller does not say.
 const DEFAULT_LIMIT: u32 = 50;
 /// Most rows on a page.
 const MOST_ROWS: i32 = 200;
 
-/// Collects the wrong fields of one request. Each method reads a field and returns `None` where it is wrong, having
-/// written down why; [`Fields::finish`] gives the parsed request only when nothing was.
-#[derive(Debug, Default)]
-pub(super) struct Fields {
-    violations: Vec<FieldViolation>,
-}
-
+/// What only requests have; the rest is in [`crate::fields`].
 impl Fields {
-    /// The parsed request, or every wrong field at once.
-    pub(super) fn finish<T>(self, parsed: impl FnOnce() -> Option<T>) -> Result<T> {
-        if !self.violations.is_empty() {
-            return Err(Error::InvalidArgument(self.violations));
-        }
-        parsed().ok_or_else(|| {
-            tracing::error!("a field was refused without saying why");
-            Error::Internal
-        })
-    }
-
-    /// Writes down that a field is wrong.
-    pub(super) fn refuse(&mut self, field: impl Into<String>, description: impl Into<String>) {
-        self.violations.push(FieldViolation { field: field.into(), description: description.into() });
-    }
-
     /// A required id.
     pub(super) fn id<T: From<Uuid>>(&mut self, field: &str, text: &str) -> Option<T> {
         // The hyphenated form alone: other spellings of a uuid would make two texts of one id.
@@ -58,45 +35,6 @@ impl Fields {
             None => Some(None),
             Some(text) => self.id(field, text).map(Some),
         }
-    }
-
-    /// A phone number.
-    pub(super) fn phone_number(&mut self, field: &str, text: &str) -> Option<PhoneNumber> {
-        match PhoneNumber::parse(text) {
-            Ok(number) => Some(number),
-            Err(error) => {
-                self.refuse(field, error.to_string());
-                None
-            }
-        }
-    }
-
-    /// Text for the database, unchanged. PostgreSQL stores every character but NUL.
-    pub(super) fn text(&mut self, field: &str, text: String, most_characters: usize) -> Option<String> {
-        if text.contains('\0') {
-            self.refuse(field, "must not contain the NUL character");
-            return None;
-        }
-        // Bytes are at least as many as characters, so most texts need no count.
-        if text.len() > most_characters && text.chars().count() > most_characters {
-            self.refuse(field, format!("must be at most {most_characters} characters"));
-            return None;
-        }
-        Some(text)
-    }
-
-    /// Text that must not be empty.
-    pub(super) fn required_text(
-        &mut self,
-        field: &str,
-        text: String,
-        most_characters: usize,
-    ) -> Option<String> {
-        if text.is_empty() {
-            self.refuse(field, "is required");
-            return None;
-        }
-        self.text(field, text, most_characters)
     }
 
     /// An enum field: unspecified gives `absent`, a number that the enum does not have is refused.
@@ -133,15 +71,6 @@ impl Fields {
             self.refuse(field, format!("has no value {number}"));
         }
         value
-    }
-
-    /// Which part of a message, from 0.
-    pub(super) fn part_index(&mut self, part_index: i32, parts: i32) -> Option<i32> {
-        if !(0..parts).contains(&part_index) {
-            self.refuse("part_index", format!("must be 0 to {}", parts - 1));
-            return None;
-        }
-        Some(part_index)
     }
 
     /// A point in time that PostgreSQL can store.

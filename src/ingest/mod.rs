@@ -1,10 +1,14 @@
 //! What becomes of a text that a human sent, whatever brought it here.
 
+mod given;
 mod pool_line;
 mod reaction;
 mod router_line;
+mod tapback_text;
 
+pub use given::{EMOJI_LIMIT, ERROR_TEXT_LIMIT, GivenNews, GivenReaction, GivenText};
 pub use reaction::{InboundReaction, ReactionOutcome, receive_reaction};
+pub use tapback_text::{TapbackWords, receive_tapback_text};
 
 use crate::app::App;
 use crate::domain::{ConnectionId, LineRole, PhoneNumber};

@@ -3,26 +3,38 @@
 use super::Outcome;
 use crate::app::App;
 use crate::error::Result;
-use crate::store::inbound::{self, InboundText, NewInbound, Route, Storing};
+use crate::store::inbound::{self, InboundText, NewInbound, Route, Stored, Storing};
 
-/// Delivers a text along its route; `None` when the route changed meanwhile and must be looked up again.
-pub(super) async fn deliver(app: &App, text: &InboundText, route: Route) -> Result<Option<Outcome>> {
-    let Route { to, organizations, forgotten, .. } = route;
-    if forgotten {
-        return Ok(Some(Outcome::Forgotten));
-    }
-    // A carrier may redeliver a text after its connection ended and the human reached someone else on the same line:
-    // it belongs to the organization that had it first, and to no other.
-    for organization_id in &organizations {
-        if to.as_ref().is_some_and(|to| to.organization_id == *organization_id) {
+/// The message that another organization has of this delivery. A carrier may redeliver a text after its connection
+/// ended and the human reached someone else on the same line: it belongs to the organization that had it first, and to
+/// no other.
+pub(super) async fn delivered_elsewhere(
+    app: &App,
+    text: &InboundText,
+    route: &Route,
+) -> Result<Option<Stored>> {
+    for organization_id in &route.organizations {
+        if route.to.as_ref().is_some_and(|to| to.organization_id == *organization_id) {
             continue;
         }
         let delivered =
             inbound::find_delivered(&app.db, organization_id, &text.line_number, &text.provider_message_id);
         if let Some(stored) = delivered.await? {
-            return Ok(Some(Outcome::Duplicate(stored)));
+            return Ok(Some(stored));
         }
     }
+    Ok(None)
+}
+
+/// Delivers a text along its route; `None` when the route changed meanwhile and must be looked up again.
+pub(super) async fn deliver(app: &App, text: &InboundText, route: Route) -> Result<Option<Outcome>> {
+    if route.forgotten {
+        return Ok(Some(Outcome::Forgotten));
+    }
+    if let Some(stored) = delivered_elsewhere(app, text, &route).await? {
+        return Ok(Some(Outcome::Duplicate(stored)));
+    }
+    let to = route.to;
     let Some(to) = to else { return Ok(Some(Outcome::NotConnected)) };
     let situation =
         inbound::situation(&app.db, &to, &text.remote_number, &text.line_number, &text.provider_message_id)

@@ -26,13 +26,20 @@ use futures_util::future::BoxFuture;
 
 use crate::domain::{ConversationId, MessageId, OrganizationId, PhoneNumber, ReactionType, SendStyle};
 
-/// The two ends of a thread, and whose it is.
+/// Whose a thread is.
 #[derive(Debug, Clone)]
-pub struct Thread {
+pub struct ThreadOwner {
     /// Owner of the conversation.
     pub organization_id: OrganizationId,
     /// The conversation.
     pub conversation_id: ConversationId,
+}
+
+/// The two ends of a thread, and whose it is.
+#[derive(Debug, Clone)]
+pub struct Thread {
+    /// `None` for the router line's: its answers belong to no agent.
+    pub owner: Option<ThreadOwner>,
     /// The line we speak from.
     pub line_number: PhoneNumber,
     /// The human.

@@ -133,6 +133,8 @@ impl Sandbox {
             REFUSES => Fate::Fails(Failure::REFUSED),
             _ => Fate::Done,
         };
+        // What belongs to no organization is shown to none.
+        let Some(owner) = &thread.owner else { return fate };
         memory.remember(Delivery {
             kind: match action {
                 Action::ReadReceipt => DeliveryKind::ReadReceipt,
@@ -141,8 +143,8 @@ impl Sandbox {
                 Action::Reaction(_) => DeliveryKind::Reaction,
                 Action::ReactionRemoval(_) => DeliveryKind::ReactionRemoval,
             },
-            organization_id: thread.organization_id.clone(),
-            conversation_id: thread.conversation_id,
+            organization_id: owner.organization_id.clone(),
+            conversation_id: owner.conversation_id,
             remote_number: thread.remote_number.clone(),
             text: match action {
                 Action::Message(message) => message.text.map(str::to_owned),

@@ -78,3 +78,16 @@ pub async fn carried(connection: &mut PgConnection) -> Result<Vec<(PhoneNumber, 
         rows.into_iter().filter_map(|row| Some((row.number.into(), Carrier::from_number(row.carrier)?)));
     Ok(known.collect())
 }
+
+/// What a line is for, and who carries what is sent from it; `None` where the number is no line of ours.
+pub async fn find(db: &Database, number: &PhoneNumber) -> Result<Option<(LineRole, Carrier)>, Failure> {
+    let mut session = db.session().await?;
+    session
+        .run(|connection| async move {
+            let row = query!("SELECT role, carrier FROM lines WHERE number = $1", number.as_str())
+                .fetch_optional(connection)
+                .await?;
+            Ok(row.and_then(|row| LineRole::from_number(row.role).zip(Carrier::from_number(row.carrier))))
+        })
+        .await
+}

@@ -24,6 +24,7 @@ pub mod reactions;
 pub mod retention;
 pub mod router_commands;
 pub mod sweeps;
+pub mod tapback_texts;
 
 pub use database::Database;
 pub use failure::Failure;

@@ -71,44 +71,7 @@ pub async fn put(db: &Database, organization_id: &OrganizationId, new: Reaction)
     // One leaves and one comes: in between, the side would have none or two.
     let put = db.transaction(move |connection| {
         let (organization_id, new) = (organization_id.clone(), new.clone());
-        Box::pin(async move {
-            let live = query!(
-                "SELECT id, reaction, custom_emoji, created_at FROM reactions
-                 WHERE organization_id = $1 AND message_id = $2 AND direction = $3 AND part_index = $4
-                   AND removed_at IS NULL
-                 FOR UPDATE",
-                organization_id.as_str(),
-                new.message_id.uuid(),
-                new.direction.number(),
-                new.part_index,
-            )
-            .fetch_optional(&mut *connection)
-            .await?;
-            if let Some(live) = live {
-                if live.reaction == new.reaction.number() && live.custom_emoji == new.custom_emoji {
-                    let live = Reaction { id: live.id.into(), created_at: live.created_at, ..new };
-                    return Ok(Change { live, changed: false });
-                }
-                end(connection, &organization_id, live.id.into(), new.created_at).await?;
-            }
-            query!(
-                "INSERT INTO reactions (organization_id, id, message_id, conversation_id, direction, reaction,
-                                        custom_emoji, part_index, created_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-                organization_id.as_str(),
-                new.id.uuid(),
-                new.message_id.uuid(),
-                new.conversation_id.uuid(),
-                new.direction.number(),
-                new.reaction.number(),
-                new.custom_emoji,
-                new.part_index,
-                new.created_at,
-            )
-            .execute(connection)
-            .await?;
-            Ok(Change { live: new, changed: true })
-        })
+        Box::pin(async move { put_within(connection, &organization_id, new).await })
     });
     match put.await {
         // The message was deleted since it was looked up.
@@ -117,6 +80,50 @@ pub async fn put(db: &Database, organization_id: &OrganizationId, new: Reaction)
         }
         other => other,
     }
+}
+
+/// The same, within a transaction that does more.
+pub(super) async fn put_within(
+    connection: &mut PgConnection,
+    organization_id: &OrganizationId,
+    new: Reaction,
+) -> Result<Change, Failure> {
+    let live = query!(
+        "SELECT id, reaction, custom_emoji, created_at FROM reactions
+         WHERE organization_id = $1 AND message_id = $2 AND direction = $3 AND part_index = $4
+           AND removed_at IS NULL
+         FOR UPDATE",
+        organization_id.as_str(),
+        new.message_id.uuid(),
+        new.direction.number(),
+        new.part_index,
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    if let Some(live) = live {
+        if live.reaction == new.reaction.number() && live.custom_emoji == new.custom_emoji {
+            let live = Reaction { id: live.id.into(), created_at: live.created_at, ..new };
+            return Ok(Change { live, changed: false });
+        }
+        end(connection, organization_id, live.id.into(), new.created_at).await?;
+    }
+    query!(
+        "INSERT INTO reactions (organization_id, id, message_id, conversation_id, direction, reaction,
+                                custom_emoji, part_index, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        organization_id.as_str(),
+        new.id.uuid(),
+        new.message_id.uuid(),
+        new.conversation_id.uuid(),
+        new.direction.number(),
+        new.reaction.number(),
+        new.custom_emoji,
+        new.part_index,
+        new.created_at,
+    )
+    .execute(connection)
+    .await?;
+    Ok(Change { live: new, changed: true })
 }
 
 /// Takes back the tapback that the human has live on a part of a message; `None` when there is none.

@@ -80,6 +80,28 @@ pub async fn sent_messages(db: &Database, before: DateTime<Utc>) -> Result<bool,
         .await
 }
 
+/// Removes the oldest notes of texts that were taken as tapbacks; true when there may be more.
+pub async fn tapback_texts(db: &Database, before: DateTime<Utc>) -> Result<bool, Failure> {
+    let mut session = db.session().await?;
+    session
+        .run(|connection| async move {
+            let done = query!(
+                "DELETE FROM tapback_texts
+                 WHERE (line_number, provider_message_id) IN (
+                     SELECT line_number, provider_message_id FROM tapback_texts
+                     WHERE created_at < $1
+                     ORDER BY created_at
+                     LIMIT $2)",
+                before,
+                BATCH,
+            )
+            .execute(connection)
+            .await?;
+            Ok(more(done.rows_affected()))
+        })
+        .await
+}
+
 /// Removes the oldest marks of texts that were deleted before a time; true when there may be more.
 pub async fn forgotten_texts(db: &Database, before: DateTime<Utc>) -> Result<bool, Failure> {
     let mut session = db.session().await?;

@@ -27,3 +27,4 @@ mod releases;
 mod retention;
 mod router;
 mod sandbox;
+mod webhooks;

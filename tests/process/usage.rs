@@ -30,6 +30,29 @@ async fn wrong_usage_is_one_line_and_exit_code_2() {
 }
 
 #[tokio::test]
+async fn half_a_configuration_of_webhooks_is_one_line_and_exit_code_2() {
+    let folder = Folder::empty();
+    let listen = ("INKBOX_WEBHOOK_LISTEN", "127.0.0.1:0");
+    let secret = "0123456789abcdef";
+    for (settings, words) in [
+        (vec![listen], "INKBOX_WEBHOOK_LISTEN is set"),
+        (vec![listen, ("INKBOX_SENDBLUE_WEBHOOK_SECRET", "")], "INKBOX_WEBHOOK_LISTEN is set"),
+        (vec![listen, ("INKBOX_SENDBLUE_WEBHOOK_SECRET", "too-short")], "needs 16 characters"),
+        (vec![("INKBOX_SENDBLUE_WEBHOOK_SECRET", secret)], "INKBOX_WEBHOOK_LISTEN is not"),
+        (vec![("INKBOX_SENDBLUE_STATUS_SECRET", secret)], "INKBOX_WEBHOOK_LISTEN is not"),
+        (vec![("INKBOX_BLUEBUBBLES_WEBHOOK_SECRET", secret)], "INKBOX_WEBHOOK_LISTEN is not"),
+        (vec![("INKBOX_WEBHOOK_LISTEN", "nonsense")], "nonsense"),
+    ] {
+        let mut serve = command(&folder, &["serve"]);
+        serve.envs(settings);
+        let ended = finish(serve).await;
+        assert!(!ended.stderr.contains("too-short"), "{ended:?}");
+        ended.failed(2, words);
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was touched");
+}
+
+#[tokio::test]
 async fn bad_configuration_is_one_line_and_exit_code_2() {
     let folder = Folder::empty();
     for (name, value) in [

@@ -75,10 +75,20 @@ impl TestApp {
 
     /// The service, not yet waited for.
     pub async fn launch(options: PgConnectOptions, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::assemble(options, change, |_| {}).await
+    }
+
+    /// The same, with more done to the server before it runs.
+    pub async fn assemble(
+        options: PgConnectOptions,
+        change: impl FnOnce(&mut Settings),
+        prepare: impl FnOnce(&mut Server),
+    ) -> Self {
         let mut settings = Self::settings(options.clone());
         change(&mut settings);
         let clock = Arc::new(TestClock::default());
         let mut server = Server::new(settings, clock.clone()).unwrap();
+        prepare(&mut server);
         let parts = server.app().clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -154,6 +164,11 @@ impl TestApp {
     /// A connection, opened at its first call.
     pub fn channel(&self) -> Channel {
         Endpoint::from_shared(format!("http://{}", self.address)).unwrap().timeout(PATIENCE).connect_lazy()
+    }
+
+    /// Waits until the service has drained and ended by itself.
+    pub async fn until_stopped(mut self) {
+        (&mut self.running).await.unwrap().unwrap();
     }
 
     /// Another replica of the service on the same database.

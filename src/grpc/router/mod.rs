@@ -16,15 +16,6 @@ use crate::proto::{
     UpdateDeliveryStatusResponse,
 };
 
-/// The longest provider id, in characters. Carriers' ids are uuids, or twice that at most.
-const PROVIDER_ID_LIMIT: usize = 255;
-/// The longest emoji, in characters: a family with skin tones takes a dozen.
-const EMOJI_LIMIT: usize = 64;
-/// The longest code or text of a carrier's error, in characters.
-const ERROR_TEXT_LIMIT: usize = 1_000;
-/// Parts that a message can have, for a tapback on one of them.
-const MOST_PARTS: i32 = 32;
-
 /// The service.
 pub(super) struct Service {
     pub(super) app: App,

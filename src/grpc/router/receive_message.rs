@@ -1,77 +1,34 @@
 //! `ReceiveMessage`.
 
-use super::PROVIDER_ID_LIMIT;
 use crate::app::App;
-use crate::domain::{Media, Principal, TEXT_LIMIT, Transport};
+use crate::domain::{Media, Principal, Transport};
 use crate::error::Result;
 use crate::grpc::caller::Caller as _;
 use crate::grpc::request::Fields;
-use crate::ingest::{self, Outcome};
-use crate::proto::{self, ReceiveMessageRequest, ReceiveMessageResponse, ReceiveOutcome};
+use crate::ingest::{self, GivenText, Outcome};
+use crate::proto::{ReceiveMessageRequest, ReceiveMessageResponse, ReceiveOutcome};
 use crate::store::inbound::{InboundText, Stored};
-
-/// Most files on one message. Carriers deliver one; the phone allows twenty.
-const MOST_MEDIA: usize = 20;
-/// The longest address of a file, in characters.
-const URL_LIMIT: usize = 2_048;
-/// The longest MIME type, in characters (RFC 6838: 127 on either side of the slash).
-const CONTENT_TYPE_LIMIT: usize = 255;
 
 fn parse(app: &App, message: ReceiveMessageRequest) -> Result<InboundText> {
     let mut fields = Fields::default();
-    let line_number = fields.phone_number("line_number", &message.line_number);
-    let remote_number = fields.phone_number("remote_number", &message.remote_number);
-    let is_empty = message.text.as_ref().is_none_or(String::is_empty) && message.media.is_empty();
-    if is_empty {
-        fields.refuse("text", "is required where there is no media");
-    }
-    let text = match message.text {
-        None => Some(None),
-        Some(text) => fields.text("text", text, TEXT_LIMIT).map(Some),
-    };
-    let media = parse_media(&mut fields, message.media);
-    let provider_message_id =
-        fields.required_text("provider_message_id", message.provider_message_id, PROVIDER_ID_LIMIT);
     let sent_at = fields.timestamp("sent_at", message.sent_at);
     let transport =
         fields.optional_enum("transport", message.transport, Transport::from_wire, Transport::IMessage);
-    let now = app.clock.now();
-    fields.finish(|| {
-        Some(InboundText {
-            line_number: line_number?,
-            remote_number: remote_number?,
-            text: text?,
-            media: media?,
-            provider_message_id: provider_message_id?,
-            // A carrier's clock may be ahead of ours; nothing is newer than now.
-            sent_at: sent_at?.map_or(now, |sent_at| sent_at.min(now)),
-            transport: transport?,
-        })
-    })
-}
-
-fn parse_media(fields: &mut Fields, media: Vec<proto::Media>) -> Option<Vec<Media>> {
-    if media.len() > MOST_MEDIA {
-        fields.refuse("media", format!("must be at most {MOST_MEDIA} files"));
-        return None;
-    }
-    let mut parsed = Vec::with_capacity(media.len());
-    for (i, file) in media.into_iter().enumerate() {
-        let url = fields.required_text(&format!("media[{i}].url"), file.url, URL_LIMIT);
-        let content_type = match file.content_type {
-            None => Some(None),
-            Some(content_type) => {
-                fields.text(&format!("media[{i}].content_type"), content_type, CONTENT_TYPE_LIMIT).map(Some)
-            }
-        };
-        if file.size_bytes.is_some_and(|size| size < 0) {
-            fields.refuse(format!("media[{i}].size_bytes"), "must be 0 or more");
-        }
-        if let (Some(url), Some(content_type)) = (url, content_type) {
-            parsed.push(Media { url, content_type, size_bytes: file.size_bytes });
-        }
-    }
-    Some(parsed)
+    let media = message.media.into_iter();
+    let given = GivenText {
+        line_number: message.line_number,
+        remote_number: message.remote_number,
+        text: message.text,
+        media: media
+            .map(|file| Media { url: file.url, content_type: file.content_type, size_bytes: file.size_bytes })
+            .collect(),
+        provider_message_id: message.provider_message_id,
+        // Where either is wrong, that has been written down.
+        sent_at: sent_at.flatten(),
+        transport: transport.unwrap_or(Transport::IMessage),
+    };
+    let text = given.check(&mut fields, app.clock.now());
+    fields.finish(|| text)
 }
 
 pub(super) async fn receive_message(

@@ -1,52 +1,26 @@
 //! `ReceiveReaction`.
 
-use super::{EMOJI_LIMIT, MOST_PARTS, PROVIDER_ID_LIMIT};
 use crate::app::App;
 use crate::domain::{PhoneNumber, Principal, ReactionType};
 use crate::error::Result;
 use crate::grpc::caller::Caller as _;
 use crate::grpc::request::Fields;
-use crate::ingest::{self, InboundReaction, ReactionOutcome};
+use crate::ingest::{self, GivenReaction, InboundReaction, ReactionOutcome};
 use crate::proto::{ReceiveOutcome, ReceiveReactionRequest, ReceiveReactionResponse};
 
-struct Parsed {
-    line_number: PhoneNumber,
-    reaction: InboundReaction,
-}
-
-fn parse(message: ReceiveReactionRequest) -> Result<Parsed> {
+fn parse(message: ReceiveReactionRequest) -> Result<(PhoneNumber, InboundReaction)> {
     let mut fields = Fields::default();
-    let line_number = fields.phone_number("line_number", &message.line_number);
-    let remote_number = fields.phone_number("remote_number", &message.remote_number);
-    let target = fields.required_text(
-        "target_provider_message_id",
-        message.target_provider_message_id,
-        PROVIDER_ID_LIMIT,
-    );
-    let reaction = fields.required_enum("reaction", message.reaction, ReactionType::from_wire);
-    let custom_emoji = match message.custom_emoji {
-        None => Some(None),
-        Some(emoji) => fields.required_text("custom_emoji", emoji, EMOJI_LIMIT).map(Some),
+    let given = GivenReaction {
+        line_number: message.line_number,
+        remote_number: message.remote_number,
+        target_provider_message_id: message.target_provider_message_id,
+        reaction: fields.required_enum("reaction", message.reaction, ReactionType::from_wire),
+        custom_emoji: message.custom_emoji,
+        part_index: message.part_index,
+        removed: message.removed,
     };
-    if let (Some(reaction), Some(emoji)) = (reaction, &custom_emoji)
-        && (reaction == ReactionType::Custom) != emoji.is_some()
-    {
-        fields.refuse("custom_emoji", "belongs to a CUSTOM reaction, and only to one");
-    }
-    let part_index = fields.part_index(message.part_index, MOST_PARTS);
-    fields.finish(|| {
-        Some(Parsed {
-            line_number: line_number?,
-            reaction: InboundReaction {
-                remote_number: remote_number?,
-                target_provider_message_id: target?,
-                reaction: reaction?,
-                custom_emoji: custom_emoji?,
-                part_index: part_index?,
-                removed: message.removed,
-            },
-        })
-    })
+    let reaction = given.check(&mut fields);
+    fields.finish(|| reaction)
 }
 
 pub(super) async fn receive_reaction(
@@ -54,9 +28,9 @@ pub(super) async fn receive_reaction(
     caller: &Principal,
     message: ReceiveReactionRequest,
 ) -> Result<ReceiveReactionResponse> {
-    let request = parse(message)?;
+    let (line_number, reaction) = parse(message)?;
     caller.router()?;
-    let outcome = ingest::receive_reaction(app, &request.line_number, request.reaction).await?;
+    let outcome = ingest::receive_reaction(app, &line_number, reaction).await?;
     let mut answer = ReceiveReactionResponse::default();
     match outcome {
         ReactionOutcome::Stored(id) => {

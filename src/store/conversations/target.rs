@@ -6,7 +6,7 @@ use crate::domain::{
     ConnectionId, ConversationId, IdentityId, OrganizationId, PhoneNumber, Verdict, verdict,
 };
 use crate::error::{Error, Resource};
-use crate::line::Thread;
+use crate::line::{Thread, ThreadOwner};
 use crate::store::contact_rules::rule_on_number;
 use crate::store::identities::filter_mode;
 use crate::store::{Database, Failure};
@@ -37,8 +37,10 @@ impl CallTarget {
     #[must_use]
     pub fn thread(&self, organization_id: &OrganizationId) -> Thread {
         Thread {
-            organization_id: organization_id.clone(),
-            conversation_id: self.conversation_id,
+            owner: Some(ThreadOwner {
+                organization_id: organization_id.clone(),
+                conversation_id: self.conversation_id,
+            }),
             line_number: self.line_number.clone(),
             remote_number: self.remote_number.clone(),
         }

@@ -67,6 +67,7 @@ const FILL: &str = "
     INSERT INTO retention_progress SELECT org, gen_random_uuid(), gen_random_uuid() FROM shape;
     INSERT INTO discarded_conversations SELECT org, gen_random_uuid(), now() FROM shape;
     INSERT INTO forgotten_texts SELECT line_number, 'forgotten-' || id, created_at FROM messages;
+    INSERT INTO tapback_texts SELECT line_number, 'tapback-' || provider_message_id, created_at FROM messages;
     CREATE TABLE sample AS
         SELECT c.organization_id AS org, c.agent_identity_id AS identity, c.id AS conversation, c.remote_number AS human,
                c.assignment_id AS connection, c.latest_at AS at, m.line_number AS line, m.provider_message_id AS provider_id,

@@ -17,7 +17,7 @@ pub(super) struct Hot {
 /// What no query contains.
 pub(super) const NOTHING: &str = "$99";
 
-const HOT: [Hot; 26] = [
+const HOT: [Hot; 29] = [
     // ListConnections.
     Hot {
         text: ("SELECT", &["FROM connections", "< ($2, $3)"], "$6"),
@@ -138,6 +138,22 @@ const HOT: [Hot; 26] = [
         text: ("SELECT id FROM conversations", &["remote_number = $3"], NOTHING),
         parameters: &["org", "identity", "human"],
         indexes: &["conversations_one_per_pair"],
+    },
+    // A webhook: whose its line is. A tapback in words: whether it was delivered before, and what it quotes.
+    Hot {
+        text: ("SELECT role, carrier FROM lines", &[], NOTHING),
+        parameters: &["line"],
+        indexes: &["lines_pkey"],
+    },
+    Hot {
+        text: ("SELECT created_at FROM tapback_texts", &[], NOTHING),
+        parameters: &["line", "provider_id"],
+        indexes: &["tapback_texts_pkey"],
+    },
+    Hot {
+        text: ("WITH newest AS ( SELECT id, line_number", &["LIMIT $3"], NOTHING),
+        parameters: &["org", "conversation", "200", "line", "'text'", "'te'", "true", "1", "NULL"],
+        indexes: &["messages_list_of_conversation", "reactions_one_live"],
     },
     // The router commands.
     Hot {
