@@ -14,14 +14,13 @@ use tower::ServiceBuilder;
 
 use crate::app::{App, SendLimits};
 use crate::clock::Clock;
-use crate::domain::Carrier;
 use crate::error::Error;
 use crate::grpc;
 use crate::grpc::access_log::AccessLogLayer;
 use crate::grpc::auth::{AuthLayer, KeyRing};
 use crate::grpc::limits::{CallLimits, LimitsLayer};
 use crate::health::{DatabaseWatch, Health, NotReady, show_breakers};
-use crate::line::{Carriers, Line, LineSettings, NotConfigured, SetUpError};
+use crate::line::{Carriers, LineSettings, NotConfigured, SetUpError};
 use crate::metrics::{self, Exposition, Metrics};
 use crate::proto;
 use crate::shutdown::DrainLimits;
@@ -121,24 +120,11 @@ impl Server {
     /// # Errors
     /// See [`Database::new`].
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, ServeError> {
-        Self::with_carriers(settings, clock, [])
-    }
-
-    /// The same, with carriers beside the sandbox.
-    ///
-    /// # Errors
-    /// See [`Database::new`].
-    pub fn with_carriers(
-        settings: Settings,
-        clock: Arc<dyn Clock>,
-        carriers: impl IntoIterator<Item = (Carrier, Arc<dyn Line>)>,
-    ) -> Result<Self, ServeError> {
         let tasks = TaskTracker::new();
         let db = Database::new(&settings.database, settings.sessions, tasks.clone())?;
         let metrics = Metrics::default();
         let carriers =
-            Carriers::new(db.clone(), &clock, &settings.lines, settings.line_time_out, &metrics.lines)?
-                .with(carriers, &metrics.lines);
+            Carriers::new(db.clone(), &clock, &settings.lines, settings.line_time_out, &metrics.lines)?;
         let carriers = Arc::new(carriers);
         let keys = KeyRing::new(db.clone(), clock.clone(), metrics.keys.clone());
         let limits = SendLimits { per_day: settings.sends_per_day, line_time_out: settings.line_time_out };

@@ -71,19 +71,6 @@ impl Carriers {
         Ok(Self { db, sandbox, lines, of_numbers: Cache::new(REMEMBERED_LINES), breakers_changed })
     }
 
-    /// The same, with these in the place of what is configured for them.
-    #[must_use]
-    pub fn with(
-        mut self,
-        others: impl IntoIterator<Item = (Carrier, Arc<dyn Line>)>,
-        metrics: &LineMetrics,
-    ) -> Self {
-        for (carrier, line) in others {
-            self.lines.insert(carrier, Arc::new(Observed::new(carrier.name(), line, metrics.clone())));
-        }
-        self
-    }
-
     /// The carriers that are configured, besides the sandbox.
     pub fn configured(&self) -> impl Iterator<Item = Carrier> {
         self.lines.keys().copied().filter(|carrier| *carrier != Carrier::Sandbox)

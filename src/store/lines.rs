@@ -71,6 +71,14 @@ pub async fn carrier(db: &Database, number: &PhoneNumber) -> Result<Option<Carri
         .await
 }
 
+/// The lines that reach phones, and who carries them. For the start, before the pool is open.
+pub async fn carried(connection: &mut PgConnection) -> Result<Vec<(PhoneNumber, Carrier)>, Failure> {
+    let rows = query!("SELECT number, carrier FROM lines WHERE carrier <> 1").fetch_all(connection).await?;
+    let known =
+        rows.into_iter().filter_map(|row| Some((row.number.into(), Carrier::from_number(row.carrier)?)));
+    Ok(known.collect())
+}
+
 /// What a line is for, and who carries what is sent from it; `None` where the number is no line of ours.
 pub async fn find(db: &Database, number: &PhoneNumber) -> Result<Option<(LineRole, Carrier)>, Failure> {
     let mut session = db.session().await?;
@@ -82,12 +90,4 @@ pub async fn find(db: &Database, number: &PhoneNumber) -> Result<Option<(LineRol
             Ok(row.and_then(|row| LineRole::from_number(row.role).zip(Carrier::from_number(row.carrier))))
         })
         .await
-}
-
-/// The lines that reach phones, and who carries them. For the start, before the pool is open.
-pub async fn carried(connection: &mut PgConnection) -> Result<Vec<(PhoneNumber, Carrier)>, Failure> {
-    let rows = query!("SELECT number, carrier FROM lines WHERE carrier <> 1").fetch_all(connection).await?;
-    let known =
-        rows.into_iter().filter_map(|row| Some((row.number.into(), Carrier::from_number(row.carrier)?)));
-    Ok(known.collect())
 }

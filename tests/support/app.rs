@@ -8,7 +8,7 @@ use std::time::Duration;
 use inkbox_imessage::app::App;
 use inkbox_imessage::domain::{ApiKeyScope, Carrier, LineRole, PhoneNumber};
 use inkbox_imessage::grpc::limits::CallLimits;
-use inkbox_imessage::line::{Line, LineSettings};
+use inkbox_imessage::line::LineSettings;
 use inkbox_imessage::minting::{self, NewKey};
 use inkbox_imessage::proto::{CreateIdentityRequest, FilterMode, Identity};
 use inkbox_imessage::server::{ServeError, Server, Settings};
@@ -75,20 +75,19 @@ impl TestApp {
 
     /// The service, not yet waited for.
     pub async fn launch(options: PgConnectOptions, change: impl FnOnce(&mut Settings)) -> Self {
-        Self::assemble(options, change, Vec::new(), |_| {}).await
+        Self::assemble(options, change, |_| {}).await
     }
 
-    /// The same, with carriers beside the sandbox, and with more done to the server before it runs.
+    /// The same, with more done to the server before it runs.
     pub async fn assemble(
         options: PgConnectOptions,
         change: impl FnOnce(&mut Settings),
-        carriers: Vec<(Carrier, Arc<dyn Line>)>,
         prepare: impl FnOnce(&mut Server),
     ) -> Self {
         let mut settings = Self::settings(options.clone());
         change(&mut settings);
         let clock = Arc::new(TestClock::default());
-        let mut server = Server::with_carriers(settings, clock.clone(), carriers).unwrap();
+        let mut server = Server::new(settings, clock.clone()).unwrap();
         prepare(&mut server);
         let parts = server.app().clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

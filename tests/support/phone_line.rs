@@ -1,9 +1,17 @@
-//! A line of a carrier that the service has no business knowing better: remembers what it was asked to send.
+//! A stand-in for both carriers' APIs that takes every message, for tests of what is sent from which line, and when.
 
 use std::sync::{Arc, Mutex};
 
-use futures_util::future::BoxFuture;
-use inkbox_imessage::line::{Accepted, Action, Failure, Line, Thread};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::post;
+use inkbox_imessage::domain::{Carrier, PhoneNumber};
+use inkbox_imessage::line::{LineSettings, Mac, SendblueSettings};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 /// The human whom nothing reaches.
 pub const UNREACHABLE: &str = "+15005550001";
@@ -14,48 +22,122 @@ pub struct SentText {
     pub line: String,
     pub to: String,
     pub text: String,
-    /// Whether it belongs to a conversation.
-    pub is_owned: bool,
 }
 
-/// The line.
-#[derive(Debug, Default)]
+/// The stand-in. Gone when dropped.
 pub struct PhoneLine {
+    url: String,
+    inner: Arc<Inner>,
+    serving: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Inner {
     sent: Mutex<Vec<SentText>>,
-    /// While a test holds it, nothing is answered.
-    pub gate: Arc<tokio::sync::Mutex<()>>,
+    gate: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl PhoneLine {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let inner = Arc::<Inner>::default();
+        let router = Router::new()
+            .route("/api/send-message", post(sendblue))
+            .route("/mac/{line}/api/v1/message/text", post(bluebubbles))
+            .with_state(inner.clone());
+        let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { url, inner, serving }
+    }
+
+    /// A service with these lines at this carrier, which is this stand-in.
+    pub fn settings(&self, carrier: Carrier, lines: &[&str]) -> LineSettings {
+        let mut settings = LineSettings::default();
+        match carrier {
+            Carrier::Sandbox => {}
+            Carrier::Sendblue => {
+                settings.sendblue = Some(SendblueSettings {
+                    url: self.url.parse().unwrap(),
+                    key_id: "key-id-of-ours".to_owned().into(),
+                    secret_key: "secret-key-of-ours".to_owned().into(),
+                    status_callback: None,
+                });
+            }
+            Carrier::BlueBubbles => {
+                let mac = |line: &&str| Mac {
+                    number: PhoneNumber::parse(line).unwrap(),
+                    url: format!("{}/mac/{line}", self.url).parse().unwrap(),
+                    password: "password".to_owned().into(),
+                };
+                settings.bluebubbles = lines.iter().map(mac).collect();
+            }
+        }
+        settings
+    }
+
     /// Everything that was sent, failures too.
     pub fn sent(&self) -> Vec<SentText> {
-        self.sent.lock().unwrap().clone()
+        self.inner.sent.lock().unwrap().clone()
+    }
+
+    /// While a test holds it, nothing is answered.
+    pub fn gate(&self) -> Arc<tokio::sync::Mutex<()>> {
+        self.inner.gate.clone()
     }
 }
 
-impl Line for PhoneLine {
-    fn perform<'a>(
-        &'a self,
-        thread: &'a Thread,
-        action: Action<'a>,
-    ) -> BoxFuture<'a, Result<Accepted, Failure>> {
-        Box::pin(async move {
-            let Action::Message(message) = action else { return Ok(Accepted { provider_message_id: None }) };
-            let number = {
-                let mut sent = self.sent.lock().unwrap();
-                sent.push(SentText {
-                    line: thread.line_number.as_str().to_owned(),
-                    to: thread.remote_number.as_str().to_owned(),
-                    text: message.text.unwrap_or_default().to_owned(),
-                    is_owned: thread.owner.is_some(),
-                });
-                sent.len()
-            };
-            let _gate = self.gate.lock().await;
-            if thread.remote_number.as_str() == UNREACHABLE {
-                return Err(Failure::REFUSED);
-            }
-            Ok(Accepted { provider_message_id: Some(format!("sent-{number}")) })
-        })
+impl Drop for PhoneLine {
+    fn drop(&mut self) {
+        self.serving.abort();
     }
+}
+
+impl Inner {
+    /// Remembers a message, and gives its number once the gate is open; `None` where it reaches nobody.
+    async fn take(&self, text: SentText) -> Option<usize> {
+        let is_lost = text.to == UNREACHABLE;
+        let number = {
+            let mut sent = self.sent.lock().unwrap();
+            sent.push(text);
+            sent.len()
+        };
+        let _gate = self.gate.lock().await;
+        (!is_lost).then_some(number)
+    }
+}
+
+async fn sendblue(State(inner): State<Arc<Inner>>, body: Bytes) -> Response {
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    let field = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+    let text = SentText { line: field("from_number"), to: field("number"), text: field("content") };
+    match inner.take(text).await {
+        Some(number) => says(
+            200,
+            &json!({ "status": "QUEUED", "error_code": null, "message_handle": format!("sent-{number}") }),
+        ),
+        None => {
+            says(400, &json!({ "status": "ERROR", "error_code": "4002", "error_message": "blacklisted" }))
+        }
+    }
+}
+
+async fn bluebubbles(State(inner): State<Arc<Inner>>, Path(line): Path<String>, body: Bytes) -> Response {
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    let to = body["chatGuid"].as_str().unwrap().trim_start_matches("iMessage;-;").to_owned();
+    let text = SentText { line, to, text: body["message"].as_str().unwrap_or_default().to_owned() };
+    match inner.take(text).await {
+        Some(number) => {
+            let data = json!({ "guid": format!("sent-{number}"), "isFromMe": true, "error": 0 });
+            says(200, &json!({ "status": 200, "message": "Message sent!", "data": data }))
+        }
+        None => {
+            let error = json!({ "type": "Validation Error", "message": "no such chat" });
+            says(400, &json!({ "status": 400, "message": "Bad Request", "error": error }))
+        }
+    }
+}
+
+fn says(status: u16, body: &Value) -> Response {
+    let response = Response::builder().status(status).header("content-type", "application/json");
+    response.body(Body::from(body.to_string())).unwrap()
 }

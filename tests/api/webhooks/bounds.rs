@@ -47,7 +47,7 @@ async fn more_webhooks_at_once_than_there_is_room_for_are_to_come_again() {
 #[tokio::test]
 async fn a_drain_takes_no_webhook_more_and_finishes_the_one_under_way() {
     let scene = Scene::of(Carrier::Sendblue).await;
-    let closed = scene.phone.gate.clone().lock_owned().await;
+    let closed = scene.phone.gate().lock_owned().await;
     let body = sendblue_text(ROUTER_LINE, "C-1", "list");
     let under_way = scene.sendblue(&body);
     let draining = async {
@@ -67,7 +67,7 @@ async fn a_drain_takes_no_webhook_more_and_finishes_the_one_under_way() {
 #[tokio::test]
 async fn a_carrier_that_hangs_up_has_still_delivered() {
     let scene = Scene::of(Carrier::Sendblue).await;
-    let closed = scene.phone.gate.clone().lock_owned().await;
+    let closed = scene.phone.gate().lock_owned().await;
     let body = sendblue_text(ROUTER_LINE, "C-1", "list").to_string();
     let mut stream = TcpStream::connect(scene.webhooks).await.unwrap();
     let request = format!(

@@ -10,10 +10,11 @@ mod sendblue;
 mod tapback_texts;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::time::Duration;
 
 use inkbox_imessage::domain::{Carrier, LineRole};
 use inkbox_imessage::proto::{Identity, Message};
+use inkbox_imessage::server::Settings;
 use inkbox_imessage::webhooks::{Secrets, Webhooks};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -38,7 +39,7 @@ struct Scene {
     app: TestApp,
     webhooks: SocketAddr,
     /// What is sent from the lines.
-    phone: Arc<PhoneLine>,
+    phone: PhoneLine,
     identity: Identity,
     human: Human,
 }
@@ -63,10 +64,15 @@ impl Scene {
     }
 
     async fn with(carrier: Carrier, webhooks: Webhooks, address: SocketAddr) -> Self {
-        let phone = Arc::new(PhoneLine::default());
+        let phone = PhoneLine::start().await;
         let options = database::fresh().await;
-        let carriers = vec![(carrier, phone.clone() as Arc<_>)];
-        let app = TestApp::assemble(options, |_| {}, carriers, |server| server.take(webhooks)).await;
+        let lines = phone.settings(carrier, &[ROUTER_LINE, POOL_LINES[0]]);
+        let change = |settings: &mut Settings| {
+            settings.lines = lines;
+            // Longer than a stand-in takes on a busy machine.
+            settings.line_time_out = Duration::from_secs(5);
+        };
+        let app = TestApp::assemble(options, change, |server| server.take(webhooks)).await;
         app.until_ready().await;
         app.add_line_with(ROUTER_LINE, LineRole::Router, carrier).await;
         app.add_line_with(POOL_LINES[0], LineRole::Pool, carrier).await;

@@ -69,7 +69,7 @@ async fn news_of_a_message_that_nobody_knows_is_acknowledged() {
 async fn news_that_is_ahead_of_our_own_commit_waits_for_it() {
     let scene = Scene::of(Carrier::Sendblue).await;
     let talk = scene.talk().await;
-    let closed = scene.phone.gate.clone().lock_owned().await;
+    let closed = scene.phone.gate().lock_owned().await;
     let agent = talk.agent.clone();
     let sending = to_conversation(&talk.conversation_id, "hi");
     let sending = tokio::spawn(async move { agent.send_message(sending).await });

@@ -6,7 +6,7 @@ use crate::support::app::ROUTER_LINE;
 use crate::support::phone_line::{SentText, UNREACHABLE};
 
 fn answer(text: &str) -> SentText {
-    SentText { line: ROUTER_LINE.to_owned(), to: HUMAN.to_owned(), text: text.to_owned(), is_owned: false }
+    SentText { line: ROUTER_LINE.to_owned(), to: HUMAN.to_owned(), text: text.to_owned() }
 }
 
 #[tokio::test]
