@@ -1,10 +1,10 @@
-//! What orchestrators see. The overall entry and one per service follow the database: `NOT_SERVING` until it answers
-//! with the schema that this program needs, when it stops answering, and from the moment a drain starts.
+//! What orchestrators see. The overall entry, `readiness` and one per service follow the database: `NOT_SERVING` until it
+//! answers with the schema that this program needs, when it stops answering, and from the moment a drain starts. `liveness`
+//! is `SERVING` as long as the process answers at all: a database that is down is no reason to start it again.
 
 use std::time::Duration;
 
-use sqlx::ConnectOptions as _;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::PgConnectOptions;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -12,7 +12,12 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::grpc::auth::KeyRing;
-use crate::store::{self, Database, SchemaError, key_digests};
+use crate::store::{self, Database, Endpoint, Link, SchemaError, key_digests};
+
+/// What decides whether calls are sent to this process: the same as the overall entry, by a name that says so.
+const READINESS: &str = "readiness";
+/// What decides whether this process is ended and started again.
+const LIVENESS: &str = "liveness";
 
 /// How often the database is asked. Twice within the second in which a revoked key stops working everywhere.
 const POLL: Duration = Duration::from_millis(400);
@@ -29,17 +34,18 @@ pub struct Health {
 }
 
 impl Health {
-    /// Entries for the whole server (`""`) and for each of `names`, all `NOT_SERVING`. tonic-health starts the overall
-    /// entry as `SERVING`.
+    /// Entries for the whole server (`""`, `readiness`) and for each of `names`, all `NOT_SERVING`, and `liveness`.
+    /// tonic-health starts the overall entry as `SERVING`.
     pub async fn new(reporter: HealthReporter, names: &'static [&'static str]) -> Self {
         let health = Self { reporter, names };
         health.set(ServingStatus::NotServing).await;
+        health.reporter.set_service_status(LIVENESS, ServingStatus::Serving).await;
         health
     }
 
-    /// Sets every entry.
+    /// Sets every entry but `liveness`.
     pub async fn set(&self, status: ServingStatus) {
-        for name in self.names.iter().chain(&[""]) {
+        for name in self.names.iter().chain(&["", READINESS]) {
             self.reporter.set_service_status(*name, status).await;
         }
     }
@@ -48,9 +54,9 @@ impl Health {
 /// What [`DatabaseWatch`] needs to know.
 pub struct DatabaseWatch {
     /// How to connect. The watch has a connection of its own, so that a busy pool is not taken for a dead database.
-    pub options: PgConnectOptions,
-    /// Whether to apply migrations first.
-    pub migrate: bool,
+    pub endpoint: Endpoint,
+    /// Whether to apply migrations first, and where: on PostgreSQL itself.
+    pub migrate: Option<PgConnectOptions>,
     /// Opened when the schema is right.
     pub db: Database,
     /// Told the key epoch at each poll.
@@ -72,7 +78,7 @@ impl DatabaseWatch {
             self.prepare().await?;
             self.db.open();
             self.ready.send_replace(true);
-            self.poll().await;
+            tokio::join!(self.poll(), self.db.watch_standby());
             Ok(())
         };
         tokio::select! {
@@ -84,10 +90,9 @@ impl DatabaseWatch {
     async fn prepare(&self) -> Result<(), SchemaError> {
         let mut told = false;
         loop {
-            let prepared = if self.migrate {
-                store::migrate(&self.options).await
-            } else {
-                store::schema_is_current(&self.options).await
+            let prepared = match &self.migrate {
+                Some(options) => store::migrate(options).await,
+                None => store::schema_is_current(&self.endpoint).await,
             };
             match prepared {
                 Err(SchemaError::Database(error)) => {
@@ -137,10 +142,10 @@ impl DatabaseWatch {
         }
     }
 
-    async fn read_epoch(&self, connection: &mut Option<PgConnection>) -> Result<i64, store::Failure> {
+    async fn read_epoch(&self, connection: &mut Option<Link>) -> Result<i64, store::Failure> {
         let open = match connection {
             Some(open) => open,
-            None => connection.insert(self.options.connect().await?),
+            None => connection.insert(Link::open(&self.endpoint).await?),
         };
         key_digests::epoch(open).await
     }

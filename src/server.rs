@@ -25,7 +25,7 @@ use crate::health::{DatabaseWatch, Health};
 use crate::line::Sandbox;
 use crate::proto;
 use crate::shutdown::DrainLimits;
-use crate::store::{Database, SchemaError};
+use crate::store::{Database, Endpoint, Pooler, SchemaError, StandbySettings};
 use crate::sweeper;
 
 /// Bounds of one HTTP/2 connection. tonic leaves the first two without any.
@@ -48,6 +48,10 @@ const LAST_WRITE_LIMIT: Duration = Duration::from_secs(3);
 pub struct Settings {
     /// The database.
     pub database: PgConnectOptions,
+    /// What stands before it.
+    pub pooler: Pooler,
+    /// A standby for lists and gets.
+    pub standby: Option<StandbySettings>,
     /// Most connections to it, besides the one that watches it.
     pub sessions: usize,
     /// Whether to apply migrations at start.
@@ -106,7 +110,11 @@ impl Server {
     /// See [`Database::new`].
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, ServeError> {
         let tasks = TaskTracker::new();
-        let db = Database::new(&settings.database, settings.sessions, tasks.clone())?;
+        let database = Endpoint::new(settings.database.clone(), settings.pooler);
+        let mut db = Database::new(database, settings.sessions, tasks.clone())?;
+        if let Some(standby) = settings.standby.clone() {
+            db = db.with_standby(standby)?;
+        }
         let line = Arc::new(Sandbox::new(clock.clone(), settings.line_time_out));
         let keys = KeyRing::new(db.clone(), clock.clone());
         let limits = SendLimits { per_day: settings.sends_per_day, line_time_out: settings.line_time_out };
@@ -160,8 +168,8 @@ impl Server {
 
         let mut opened = ready.subscribe();
         let watch = DatabaseWatch {
-            options: settings.database,
-            migrate: settings.migrate,
+            endpoint: Endpoint::new(settings.database.clone(), settings.pooler),
+            migrate: settings.migrate.then_some(settings.database),
             db: app.db.clone(),
             keys: keys.clone(),
             health: health.clone(),

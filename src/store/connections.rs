@@ -1,11 +1,10 @@
 //! Connections: listing and ending them. Making one is a router command, see `router_commands`.
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::PgConnection;
 use sqlx::{query, query_as};
 use uuid::Uuid;
 
-use super::{Database, Failure};
+use super::{Database, Failure, Link};
 use crate::domain::{
     Connection, ConnectionId, ConversationId, IdentityId, OrganizationId, Page, PageRequest, Position,
 };
@@ -41,8 +40,8 @@ pub async fn list(
     page: &PageRequest,
 ) -> Result<Page<Connection>, Failure> {
     let after = page.after();
-    let mut session = db.session().await?;
-    let rows = session
+    let mut reading = db.reading(organization_id).await?;
+    let rows = reading
         .run(|connection| async move {
             let rows = match identity_id {
                 None => {
@@ -97,7 +96,7 @@ pub async fn conversation_of(
     organization_id: &OrganizationId,
     id: ConnectionId,
 ) -> Result<Option<ConversationId>, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let row = query!(
@@ -123,9 +122,9 @@ pub async fn release(
     now: DateTime<Utc>,
 ) -> Result<Option<Connection>, Failure> {
     // Four tables must agree on whether the two are connected.
-    let organization_id = organization_id.clone();
-    db.transaction(move |connection| {
-        let organization_id = organization_id.clone();
+    let owner = organization_id.clone();
+    db.transaction_for(organization_id, move |connection| {
+        let organization_id = owner.clone();
         Box::pin(async move { release_in(connection, &organization_id, id, now).await })
     })
     .await
@@ -134,7 +133,7 @@ pub async fn release(
 /// [`release`] inside a transaction of the caller's. From the commit on no text of this human and no send to it
 /// is taken on this connection.
 pub(super) async fn release_in(
-    connection: &mut PgConnection,
+    connection: &mut Link,
     organization_id: &OrganizationId,
     id: ConnectionId,
     now: DateTime<Utc>,

@@ -22,7 +22,7 @@ pub async fn add(
     role: LineRole,
     now: DateTime<Utc>,
 ) -> Result<Result<(), NotAdded>, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     let added = session
         .run(|connection| async move {
             query!(
@@ -46,7 +46,7 @@ pub async fn add(
 
 /// The number that humans text to connect; `None` while no router line was added.
 pub async fn router_number(db: &Database) -> Result<Option<PhoneNumber>, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let row = query!("SELECT number FROM lines WHERE role = 1").fetch_optional(connection).await?;

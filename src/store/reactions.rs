@@ -1,10 +1,9 @@
 //! Tapbacks.
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::PgConnection;
 use sqlx::query;
 
-use super::{Database, Failure};
+use super::{Database, Failure, Link};
 use crate::domain::{
     ConnectionId, ConversationId, Direction, IdentityId, MessageId, OrganizationId, Reaction, ReactionId,
     ReactionType, View,
@@ -32,7 +31,7 @@ pub async fn target(
     message_id: MessageId,
 ) -> Result<Option<ReactionTarget>, Failure> {
     let identity_id = identity_id.map(IdentityId::uuid);
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let row = query!(
@@ -68,7 +67,7 @@ pub struct Change {
 pub async fn put(db: &Database, organization_id: &OrganizationId, new: Reaction) -> Result<Change, Failure> {
     let organization_id = organization_id.clone();
     // One leaves and one comes: in between, the side would have none or two.
-    db.transaction(move |connection| {
+    db.transaction_for(&organization_id.clone(), move |connection| {
         let (organization_id, new) = (organization_id.clone(), new.clone());
         Box::pin(async move {
             let live = query!(
@@ -120,7 +119,7 @@ pub async fn take_back(
     part_index: i32,
     now: DateTime<Utc>,
 ) -> Result<Option<ReactionId>, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.session_for(organization_id).await?;
     session
         .run(|connection| async move {
             let row = query!(
@@ -163,7 +162,7 @@ pub async fn find(
     id: ReactionId,
 ) -> Result<Option<Removal>, Failure> {
     let identity_id = identity_id.map(IdentityId::uuid);
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let row = query!(
@@ -206,12 +205,12 @@ pub async fn remove(
     id: ReactionId,
     now: DateTime<Utc>,
 ) -> Result<(), Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.session_for(organization_id).await?;
     session.run(|connection| end(connection, organization_id, id, now)).await
 }
 
 async fn end(
-    connection: &mut PgConnection,
+    connection: &mut Link,
     organization_id: &OrganizationId,
     id: ReactionId,
     now: DateTime<Utc>,

@@ -12,7 +12,7 @@ use inkbox_imessage::minting::{self, NewKey};
 use inkbox_imessage::proto::{CreateIdentityRequest, FilterMode, Identity};
 use inkbox_imessage::server::{ServeError, Server, Settings};
 use inkbox_imessage::shutdown::DrainLimits;
-use inkbox_imessage::store::{self, Database};
+use inkbox_imessage::store::{self, Database, Pooler};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -72,6 +72,8 @@ impl TestApp {
     pub async fn launch(options: PgConnectOptions, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings {
             database: options.clone(),
+            pooler: Pooler::None,
+            standby: None,
             sessions: 8,
             migrate: false,
             line_time_out: Duration::from_millis(300),

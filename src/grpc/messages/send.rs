@@ -202,7 +202,7 @@ async fn replay(
     if let (false, Some(retry_after)) = (first.finished, longest.checked_sub(age)) {
         return Err(Error::IdempotencyInProgress { retry_after });
     }
-    let message = store::messages::get(
+    let message = store::messages::current(
         &app.db,
         &tenant.organization_id,
         Some(identity_id),

@@ -63,7 +63,7 @@ pub async fn route(
     line_number: &PhoneNumber,
     remote_number: &PhoneNumber,
 ) -> Result<Option<Route>, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session.run(|connection| async move {
         let row = query!(
             r#"SELECT l.role, r.organization_id AS "organization_id?", r.agent_identity_id AS "agent_identity_id?",
@@ -115,7 +115,7 @@ pub async fn find_delivered(
     line_number: &PhoneNumber,
     provider_message_id: &str,
 ) -> Result<Option<Stored>, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let row = query!(
@@ -157,7 +157,7 @@ pub async fn situation(
     line_number: &PhoneNumber,
     provider_message_id: &str,
 ) -> Result<Situation, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let row = query!(

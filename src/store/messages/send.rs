@@ -1,7 +1,6 @@
 //! Outbound messages: written before the line is called, and again when its answer is known.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::postgres::PgConnection;
 use sqlx::query;
 
 use crate::domain::{
@@ -9,7 +8,7 @@ use crate::domain::{
     PhoneNumber, SendStyle, Transport, preview,
 };
 use crate::error::Error;
-use crate::store::{Database, Failure};
+use crate::store::{Database, Failure, Link};
 
 /// The window of the cap on sends.
 const DAY: TimeDelta = TimeDelta::hours(24);
@@ -58,7 +57,7 @@ pub enum Claim {
 /// `ConnectionReleased` when the connection ended meanwhile, `RateLimited`; nothing is stored then.
 pub async fn claim(db: &Database, new: NewOutbound) -> Result<Claim, Failure> {
     // The cap, the key and the message must agree: a refusal leaves all three as they were.
-    db.transaction(move |connection| {
+    db.transaction_for(&new.organization_id.clone(), move |connection| {
         let new = new.clone();
         Box::pin(async move {
             // The key first: a message that was sent already is replayed, also where it was the last of the day.
@@ -79,7 +78,7 @@ pub async fn claim(db: &Database, new: NewOutbound) -> Result<Claim, Failure> {
 
 /// Counts what the line took or may have taken. Sends of one identity queue for its row, so that the cap is exact; at
 /// a cap of so many a day that costs nothing.
-async fn check_cap(connection: &mut PgConnection, new: &NewOutbound, per_day: u32) -> Result<(), Failure> {
+async fn check_cap(connection: &mut Link, new: &NewOutbound, per_day: u32) -> Result<(), Failure> {
     query!(
         "SELECT id FROM identities WHERE organization_id = $1 AND id = $2 FOR NO KEY UPDATE",
         new.organization_id.as_str(),
@@ -109,7 +108,7 @@ async fn check_cap(connection: &mut PgConnection, new: &NewOutbound, per_day: u3
 }
 
 async fn take_key(
-    connection: &mut PgConnection,
+    connection: &mut Link,
     new: &NewOutbound,
     key: &str,
     digest: &[u8; 32],
@@ -131,7 +130,7 @@ async fn take_key(
 }
 
 /// Adds the message and moves the summary, while the connection is active and the human has texted on it.
-async fn append(connection: &mut PgConnection, new: &NewOutbound) -> Result<(), Failure> {
+async fn append(connection: &mut Link, new: &NewOutbound) -> Result<(), Failure> {
     let media = new.media.as_ref().map(|file| serde_json::json!([file]));
     let text = new.text.as_deref();
     let stored = query!(
@@ -206,7 +205,7 @@ pub async fn finish(
 ) -> Result<(), Failure> {
     let new = new.clone();
     // The message, what finds it for delivery news, and the key must agree.
-    db.transaction(move |connection| {
+    db.transaction_for(&new.organization_id.clone(), move |connection| {
         let (new, outcome) = (new.clone(), outcome.clone());
         Box::pin(async move {
             match &outcome {
