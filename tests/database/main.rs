@@ -14,6 +14,7 @@ mod support;
 
 mod cluster;
 mod exhausted;
+mod limits;
 mod pgbouncer;
 mod pooler;
 mod process;

@@ -13,6 +13,7 @@ use tokio::process::Command;
 use tokio::time::{Instant, timeout};
 
 use crate::cluster::{Cluster, FAST};
+use crate::limits::limits;
 use crate::pgbouncer::PgBouncer;
 use crate::restart::{RECOVERED, end_of, under_load};
 use crate::support::{Human, PATIENCE, TestApp, assert_reason, eventually};
@@ -78,13 +79,7 @@ async fn every_statement_has_its_limits_and_leaves_nothing_behind() {
     let app = cluster.app(through(&options)).await;
     let (identity, show) = (app.identity("org_a").await, "SHOW statement_timeout");
     app.agent(&identity).await.list_conversations(ListConversationsRequest::default()).await.unwrap();
-    let mut session = app.parts.db.session().await.unwrap();
-    let limit = session.run(async |link| Ok(sqlx::query_scalar::<_, String>(show).fetch_one(link).await?));
-    assert_eq!(limit.await.unwrap(), "5s");
-    let in_transaction = app.parts.db.transaction(move |link| {
-        Box::pin(async move { Ok(sqlx::query_scalar::<_, String>(show).fetch_one(link).await?) })
-    });
-    assert_eq!(in_transaction.await.unwrap(), "5s");
+    assert_eq!(limits(&app).await, ["5s 2s 10s", "5s 2s 10s"]);
 
     let mut stranger = options.extra_float_digits(None).connect().await.unwrap();
     for _ in 0..10 {
