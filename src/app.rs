@@ -8,7 +8,8 @@ use tracing::Instrument as _;
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::line::{Lanes, Sandbox};
+use crate::line::{Carriers, Lanes};
+use crate::metrics::Metrics;
 use crate::store::Database;
 
 /// What bounds a send.
@@ -27,12 +28,14 @@ pub struct App {
     pub db: Database,
     /// Times and ids.
     pub clock: Arc<dyn Clock>,
-    /// The line that stands for every carrier.
-    pub line: Arc<Sandbox>,
+    /// What reaches the phones.
+    pub carriers: Arc<Carriers>,
     /// The order of calls on each conversation.
     pub lanes: Arc<Lanes>,
     /// How much an identity may send, and how long a line may take.
     pub limits: SendLimits,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Work that goes on when its caller has gone; a drain waits for it.
     pub tasks: TaskTracker,
 }

@@ -2,12 +2,11 @@
 //! serves real calls, and made anew only where it is missing: what visitors did to it stays.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 
 use crate::app::App;
 use crate::domain::{
-    ApiKeyScope, ConversationId, FilterMode, Handle, Identity, LineRole, OrganizationId, PageRequest,
-    PhoneNumber, Secret, Start, Transport, View,
+    ApiKeyScope, Carrier, ConversationId, FilterMode, Handle, Identity, LineRole, OrganizationId,
+    PageRequest, PhoneNumber, Secret, Start, Transport, View,
 };
 use crate::error::{Error, Result};
 use crate::ingest;
@@ -64,7 +63,7 @@ pub async fn set_up(app: &App) -> Result<Demo> {
 
 async fn add_line(app: &App, number: &str, role: LineRole) -> Result<()> {
     // Refused means: it is there already, or the operator has another router line, which will do.
-    let _ = store::lines::add(&app.db, &phone(number)?, role, app.clock.now()).await?;
+    let _ = store::lines::add(&app.db, &phone(number)?, role, Carrier::Sandbox, app.clock.now()).await?;
     Ok(())
 }
 
@@ -145,9 +144,9 @@ fn text(app: &App, line_number: PhoneNumber, words: &str) -> Result<InboundText>
 }
 
 impl Demo {
-    /// The page that `serve --demo` prints: keys, and calls that work when they are pasted.
+    /// The page that `serve --demo` prints, for a service on this address: keys, and calls that work when they are pasted.
     #[must_use]
-    pub fn page(&self, address: SocketAddr) -> String {
+    pub fn page(&self, address: &str, with_tls: bool) -> String {
         let Self { admin, agent, router, conversation_id, pool_line } = self;
         let id = format!(r#"{{"conversation_id": "{conversation_id}"}}"#);
         let reply = format!(
@@ -157,6 +156,12 @@ impl Demo {
             r#"{{"line_number": "{}", "remote_number": "{HUMAN}", "text": "Hello again", "provider_message_id": "'$RANDOM$RANDOM'"}}"#,
             pool_line.as_str()
         );
+        // Whose certificate it is, is of no interest to who tries the demo.
+        let (grpcurl, buf, scheme) = if with_tls {
+            ("-insecure", "--insecure", "https")
+        } else {
+            ("-plaintext", "--http2-prior-knowledge", "http")
+        };
         let calls = [
             ("List the conversations", agent, "ConversationService/ListConversations", r#"{"limit": 10}"#),
             ("Get one", agent, "ConversationService/GetConversation", &id),
@@ -186,7 +191,7 @@ impl Demo {
             let key = key.reveal();
             let _ = writeln!(
                 page,
-                "\n# {title}\ngrpcurl -plaintext -H 'x-api-key: {key}' -d '{body}' {address} inkbox.imessage.v1.{method}"
+                "\n# {title}\ngrpcurl {grpcurl} -H 'x-api-key: {key}' -d '{body}' {address} inkbox.imessage.v1.{method}"
             );
         }
         page.push_str("\nThe same with buf:\n");
@@ -194,7 +199,7 @@ impl Demo {
             let key = key.reveal();
             let _ = writeln!(
                 page,
-                "\n# {title}\nbuf curl --protocol grpc --http2-prior-knowledge -H 'x-api-key: {key}' -d '{body}' http://{address}/inkbox.imessage.v1.{method}"
+                "\n# {title}\nbuf curl --protocol grpc {buf} -H 'x-api-key: {key}' -d '{body}' {scheme}://{address}/inkbox.imessage.v1.{method}"
             );
         }
         page

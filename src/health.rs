@@ -1,6 +1,7 @@
-//! What orchestrators see. The overall entry, `readiness` and one per service follow the database: `NOT_SERVING` until it
-//! answers with the schema that this program needs, when it stops answering, and from the moment a drain starts. `liveness`
-//! is `SERVING` as long as the process answers at all: a database that is down is no reason to start it again.
+//! What orchestrators see. The overall entry and one per service follow the database: `NOT_SERVING` until it answers
+//! with the schema that this program needs, when it stops answering, and from the moment a drain starts. So does
+//! `readiness`, the same under the name that probes like to ask for. `liveness` alone says `SERVING` as long as the process
+//! lives: a dead database, or a drain, is no reason to restart it.
 
 use std::time::Duration;
 
@@ -12,12 +13,8 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::grpc::auth::KeyRing;
+use crate::metrics::Metrics;
 use crate::store::{self, Database, Endpoint, Link, SchemaError, key_digests};
-
-/// What decides whether calls are sent to this process: the same as the overall entry, by a name that says so.
-const READINESS: &str = "readiness";
-/// What decides whether this process is ended and started again.
-const LIVENESS: &str = "liveness";
 
 /// How often the database is asked. Twice within the second in which a revoked key stops working everywhere.
 const POLL: Duration = Duration::from_millis(400);
@@ -25,6 +22,11 @@ const POLL: Duration = Duration::from_millis(400);
 const POLL_LIMIT: Duration = Duration::from_secs(1);
 /// How many polls in a row must fail before we say so: a single lost one is no outage.
 const FAILED_POLLS: u32 = 3;
+
+/// Whether calls should come here; the same as the overall entry.
+const READINESS: &str = "readiness";
+/// Whether the process lives.
+const LIVENESS: &str = "liveness";
 
 /// Sets the health entries.
 #[derive(Clone)]
@@ -34,7 +36,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// Entries for the whole server (`""`, `readiness`) and for each of `names`, all `NOT_SERVING`, and `liveness`.
+    /// Entries for the whole server (`""`, `readiness`) and for each of `names`, all `NOT_SERVING`; and `liveness`.
     /// tonic-health starts the overall entry as `SERVING`.
     pub async fn new(reporter: HealthReporter, names: &'static [&'static str]) -> Self {
         let health = Self { reporter, names };
@@ -63,6 +65,8 @@ pub struct DatabaseWatch {
     pub keys: KeyRing,
     /// Told whether the database answers.
     pub health: Health,
+    /// Told the same.
+    pub metrics: Metrics,
     /// Turns true when the database is open.
     pub ready: watch::Sender<bool>,
 }
@@ -116,6 +120,7 @@ impl DatabaseWatch {
                     self.keys.epoch_is(epoch);
                     if failed >= FAILED_POLLS {
                         tracing::info!("the database answers: serving");
+                        self.metrics.database_is(true);
                         self.health.set(ServingStatus::Serving).await;
                     }
                     failed = 0;
@@ -134,6 +139,7 @@ impl DatabaseWatch {
                             |answer| answer.map_or_else(|error| error.to_string(), |_| String::new()),
                         );
                         tracing::error!(error = cause, "the database does not answer: not serving");
+                        self.metrics.database_is(false);
                         self.health.set(ServingStatus::NotServing).await;
                     }
                 }

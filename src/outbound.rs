@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use crate::app::App;
 use crate::domain::{DeliveryStatus, Direction, Message, Transport};
 use crate::error::{Error, Result};
-use crate::line::{Action, Failure, InLane, Line as _, OutboundMessage};
+use crate::line::{Action, Failure, InLane, OutboundMessage};
 use crate::store::conversations::CallTarget;
 use crate::store::messages::{self, Claim, NewOutbound, Outcome};
 
@@ -41,6 +41,8 @@ pub enum Sent {
 /// # Errors
 /// `ConnectionReleased`, `RateLimited` (nothing is stored); `UpstreamFailed` (stored as failed).
 pub async fn send(app: App, target: CallTarget, new: NewOutbound, lane: InLane) -> Result<Sent> {
+    // Before anything is stored: a refusal here leaves the idempotency key free.
+    let carrier = app.carriers.of(&target.line_number).await?;
     if messages::claim(&app.db, new.clone()).await? == Claim::KeyTaken {
         return Ok(Sent::KeyTaken);
     }
@@ -51,7 +53,7 @@ pub async fn send(app: App, target: CallTarget, new: NewOutbound, lane: InLane) 
         media_url: new.media.as_ref().map(|file| file.url.as_str()),
         style: new.send_style,
     };
-    let answer = app.line.perform(&thread, Action::Message(message)).await;
+    let answer = carrier.perform(&thread, Action::Message(message)).await;
     let (outcome, failure) = match answer {
         Ok(accepted) => (Outcome::Accepted { provider_message_id: accepted.provider_message_id }, None),
         Err(Failure::Unknown) => (Outcome::Unknown, None),

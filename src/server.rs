@@ -3,14 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::RngExt as _;
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tower::ServiceBuilder;
 
@@ -22,22 +20,16 @@ use crate::grpc::access_log::AccessLogLayer;
 use crate::grpc::auth::{AuthLayer, KeyRing};
 use crate::grpc::limits::{CallLimits, LimitsLayer};
 use crate::health::{DatabaseWatch, Health};
-use crate::line::Sandbox;
+use crate::line::{Carriers, Sandbox};
+use crate::metrics::{self, Exposition, Metrics};
 use crate::proto;
 use crate::shutdown::DrainLimits;
 use crate::store::{Database, Endpoint, Pooler, SchemaError, StandbySettings};
-use crate::sweeper;
+use crate::sweeper::{self, Retention};
+use crate::transport::listeners::Listeners;
+use crate::transport::tls::Tls;
+use crate::transport::{ConnectionLimits, Transport};
 
-/// Bounds of one HTTP/2 connection. tonic leaves the first two without any.
-const STREAMS_PER_CONNECTION: u32 = 256;
-const LOCAL_RESETS_PER_CONNECTION: usize = 1_024;
-/// Clients that give up many calls at once are normal; floods are not.
-const PENDING_RESETS_PER_CONNECTION: usize = 64;
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Connections are told to move on at this age, so that a balancer can spread them anew; one tenth more or less, so
-/// that they do not all move at once.
-const CONNECTION_AGE: Duration = Duration::from_mins(15);
 /// How often uses of keys are written down.
 const WRITE_DOWN_USES: Duration = Duration::from_secs(5);
 /// How long the last of them may take at the end.
@@ -60,8 +52,14 @@ pub struct Settings {
     pub line_time_out: Duration,
     /// Messages that an identity may send in any 24 hours; `None` = as many as it likes.
     pub sends_per_day: Option<u32>,
+    /// How long what was said is kept.
+    pub retention: Retention,
     /// What one process takes on.
     pub calls: CallLimits,
+    /// What one process takes on in connections.
+    pub connections: ConnectionLimits,
+    /// TLS, where TCP speaks it.
+    pub tls: Option<Tls>,
     /// Steps of a drain.
     pub drain: DrainLimits,
 }
@@ -72,9 +70,6 @@ pub enum ServeError {
     /// The schema is not one that this program can work with.
     #[error(transparent)]
     Schema(#[from] SchemaError),
-    /// The listener failed.
-    #[error("transport: {0}")]
-    Transport(#[from] tonic::transport::Error),
     /// A part could not be made.
     #[error(transparent)]
     Assembly(#[from] Error),
@@ -101,6 +96,7 @@ pub struct Server {
     app: App,
     keys: KeyRing,
     ready: watch::Sender<bool>,
+    metrics: Option<TcpListener>,
 }
 
 impl Server {
@@ -115,11 +111,18 @@ impl Server {
         if let Some(standby) = settings.standby.clone() {
             db = db.with_standby(standby)?;
         }
-        let line = Arc::new(Sandbox::new(clock.clone(), settings.line_time_out));
-        let keys = KeyRing::new(db.clone(), clock.clone());
+        let metrics = Metrics::default();
+        let sandbox = Arc::new(Sandbox::new(clock.clone(), settings.line_time_out));
+        let carriers = Arc::new(Carriers::new(db.clone(), sandbox, [], &metrics.lines));
+        let keys = KeyRing::new(db.clone(), clock.clone(), metrics.keys.clone());
         let limits = SendLimits { per_day: settings.sends_per_day, line_time_out: settings.line_time_out };
-        let app = App { db, clock, line, lanes: Arc::default(), limits, tasks };
-        Ok(Self { settings, app, keys, ready: watch::Sender::new(false) })
+        let app = App { db, clock, carriers, lanes: Arc::default(), limits, metrics, tasks };
+        Ok(Self { settings, app, keys, ready: watch::Sender::new(false), metrics: None })
+    }
+
+    /// Has metrics scraped from this listener while it runs.
+    pub fn expose_metrics(&mut self, listener: TcpListener) {
+        self.metrics = Some(listener);
     }
 
     /// The parts, for work beside the calls (the demo).
@@ -138,33 +141,27 @@ impl Server {
     ///
     /// # Errors
     /// See [`ServeError`].
-    pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> Result<(), ServeError> {
-        let Self { settings, app, keys, ready } = self;
+    pub async fn run(
+        self,
+        listeners: impl Into<Listeners>,
+        stop: CancellationToken,
+    ) -> Result<(), ServeError> {
+        let Self { settings, app, keys, ready, metrics } = self;
         let (reporter, health_service) = tonic_health::server::health_reporter();
         let health = Health::new(reporter, &SERVICES).await;
 
-        let mut routes = grpc::routes(&app, &keys);
+        let mut routes = grpc::routes(&app, &keys, settings.calls.request as usize);
         routes
             .add_service(health_service)
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?);
-        let layers = ServiceBuilder::new()
-            .layer(AccessLogLayer::new(app.clock.clone()))
-            .layer(LimitsLayer::new(settings.calls))
-            .layer(AuthLayer::new(keys.clone()))
-            .into_inner();
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let finish = CancellationToken::new();
-        let serving = tonic::transport::Server::builder()
-            .max_concurrent_streams(Some(STREAMS_PER_CONNECTION))
-            .http2_max_local_error_reset_streams(Some(LOCAL_RESETS_PER_CONNECTION))
-            .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS_PER_CONNECTION))
-            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-            .max_connection_age(CONNECTION_AGE.mul_f64(rand::rng().random_range(0.9..1.1)))
-            .layer(layers)
-            .add_routes(routes.routes())
-            .serve_with_incoming_shutdown(incoming, finish.clone().cancelled_owned());
+        let service = ServiceBuilder::new()
+            .layer(AccessLogLayer::new(app.clock.clone(), app.metrics.calls.clone()))
+            .layer(LimitsLayer::new(settings.calls, finish.clone()))
+            .layer(AuthLayer::new(keys.clone()))
+            .service(routes.routes().prepare());
+        let transport = Transport::open(listeners.into(), settings.connections, settings.tls, service);
 
         let mut opened = ready.subscribe();
         let watch = DatabaseWatch {
@@ -173,9 +170,14 @@ impl Server {
             db: app.db.clone(),
             keys: keys.clone(),
             health: health.clone(),
+            metrics: app.metrics.clone(),
             ready,
         };
         let background = CancellationToken::new();
+        let exposed = metrics.map(|listener| {
+            let exposition = Exposition::new(&app, &keys, settings.calls.in_flight);
+            tokio::spawn(metrics::serve(listener, exposition, background.clone()))
+        });
         let watching = tokio::spawn(watch.run(background.clone()));
         let writing = tokio::spawn(write_down_uses(keys.clone(), background.clone()));
         let sweep_app = app.clone();
@@ -185,7 +187,7 @@ impl Server {
                 _ = opened.wait_for(|open| *open) => {}
                 () = sweep_stop.cancelled() => {}
             }
-            sweeper::run(sweep_app, sweep_stop).await;
+            sweeper::run(sweep_app, settings.retention, sweep_stop).await;
         });
         let (failed, mut failure) = watch::channel(false);
         let watching = tokio::spawn(async move {
@@ -194,22 +196,14 @@ impl Server {
             ended
         });
 
-        let drain = async {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                _ = failure.wait_for(|failed| *failed) => {}
-            }
-            health.set(ServingStatus::NotServing).await;
-            sleep(settings.drain.grace).await;
-            finish.cancel();
-            // tonic waits for ever for a connection that sends nothing, so the wait is ours.
-            sleep(settings.drain.finish).await;
-            tracing::warn!("calls under way were cut at the end of the drain");
-        };
-        let served = tokio::select! {
-            served = serving => served,
-            () = drain => Ok(()),
-        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = failure.wait_for(|failed| *failed) => {}
+        }
+        health.set(ServingStatus::NotServing).await;
+        sleep(settings.drain.grace).await;
+        finish.cancel();
+        transport.drain(settings.drain.finish).await;
 
         // What goes on without its caller gets the same time again; then nothing may write any more.
         app.tasks.close();
@@ -218,13 +212,13 @@ impl Server {
             tracing::warn!(tasks = app.tasks.len(), "work without a caller was cut at the end of the drain");
         }
         background.cancel();
-        let _ = tokio::join!(writing, sweeping);
+        let _ = tokio::join!(writing, sweeping, futures_util::future::OptionFuture::from(exposed));
         if timeout(LAST_WRITE_LIMIT, keys.write_down_uses()).await.is_err() {
             tracing::warn!("the last uses of keys were not written down");
         }
         app.db.close();
         watching.await.unwrap_or(Ok(()))?;
-        Ok(served?)
+        Ok(())
     }
 }
 

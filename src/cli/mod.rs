@@ -1,6 +1,7 @@
 //! The command line. Secrets go to standard output alone; everything else goes to standard error. Exit codes: 0 done,
 //! 1 failed, 2 wrong usage or configuration.
 
+mod erase;
 mod health;
 mod operator;
 mod serve;
@@ -11,9 +12,9 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
-use crate::config::{DatabaseArgs, LogArgs, ServeArgs};
-use crate::domain::{ApiKeyScope, LineRole};
-use crate::telemetry;
+use crate::config::{DatabaseArgs, LogArgs, ProbeArgs, ServeArgs};
+use crate::domain::{ApiKeyScope, Carrier, LineRole};
+use crate::telemetry::Telemetry;
 
 /// Keeps iMessage conversations between humans and AI agents, and serves them over gRPC.
 #[derive(Debug, Parser)]
@@ -28,7 +29,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve (the default).
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Apply the migrations that are missing.
     Migrate(OperatorArgs),
     /// Organizations.
@@ -40,6 +41,13 @@ enum Command {
     /// Phone numbers to send from.
     #[command(subcommand)]
     Line(LineCommand),
+    /// Erase one human's data of one organization; the service may go on meanwhile.
+    Erase {
+        #[command(flatten)]
+        args: erase::EraseArgs,
+        #[command(flatten)]
+        operator: OperatorArgs,
+    },
     /// Ask a running service for its health: exit 0 when SERVING.
     Health(HealthArgs),
 }
@@ -117,6 +125,9 @@ enum LineCommand {
         /// What it is for.
         #[arg(long)]
         role: Role,
+        /// Who takes what is sent from it to the phones. Cannot be changed later.
+        #[arg(long, default_value = "sandbox")]
+        carrier: CarrierName,
         #[command(flatten)]
         operator: OperatorArgs,
     },
@@ -137,14 +148,30 @@ impl From<Role> for LineRole {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CarrierName {
+    Sandbox,
+    Sendblue,
+    Bluebubbles,
+}
+
+impl From<CarrierName> for Carrier {
+    fn from(name: CarrierName) -> Self {
+        match name {
+            CarrierName::Sandbox => Self::Sandbox,
+            CarrierName::Sendblue => Self::Sendblue,
+            CarrierName::Bluebubbles => Self::BlueBubbles,
+        }
+    }
+}
+
 #[derive(Debug, clap::Args)]
 struct HealthArgs {
-    /// A service of the contract, or nothing for the whole server.
+    /// A service of the contract, `liveness`, `readiness`, or nothing for the whole server.
     #[arg(long, default_value = "", value_name = "NAME")]
     service: String,
-    /// Address of the service.
-    #[arg(long, env = "INKBOX_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS")]
-    listen: std::net::SocketAddr,
+    #[command(flatten)]
+    probe: ProbeArgs,
 }
 
 /// Why a command ended.
@@ -189,20 +216,30 @@ pub async fn run() -> ExitCode {
 }
 
 async fn obey(cli: Cli) -> Result<(), Failure> {
-    let command = cli.command.unwrap_or(Command::Serve(cli.serve));
+    let command = cli.command.unwrap_or(Command::Serve(Box::new(cli.serve)));
     let log = match &command {
-        Command::Serve(ServeArgs { log, .. }) => Some(log),
+        Command::Serve(args) => Some(&args.log),
         Command::Migrate(operator)
+        | Command::Erase { operator, .. }
         | Command::Org(OrgCommand::Create { operator, .. })
         | Command::Key(KeyCommand::Create { operator, .. } | KeyCommand::Revoke { operator, .. })
         | Command::Line(LineCommand::Add { operator, .. }) => Some(&operator.log),
         Command::Health(_) => None,
     };
-    if let Some(log) = log {
-        telemetry::start(log.log_format, &log.log).map_err(Failure::Usage)?;
+    // Traces are of calls: the commands of operators have none.
+    let with_traces = matches!(command, Command::Serve(_));
+    let start = |log: &LogArgs| Telemetry::start(log.log_format, &log.log, with_traces);
+    let telemetry = log.map(start).transpose().map_err(Failure::Usage)?;
+    let done = carry_out(command).await;
+    if let Some(telemetry) = telemetry {
+        telemetry.stop().await;
     }
+    done
+}
+
+async fn carry_out(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Serve(args) => serve::serve(args).await,
+        Command::Serve(args) => serve::serve(*args).await,
         Command::Migrate(operator) => operator::migrate(&operator.database).await,
         Command::Org(OrgCommand::Create { id, operator }) => {
             operator::create_org(&operator.database, id).await
@@ -214,10 +251,11 @@ async fn obey(cli: Cli) -> Result<(), Failure> {
         Command::Key(KeyCommand::Revoke { id, operator }) => {
             operator::revoke_key(&operator.database, id.into()).await
         }
-        Command::Line(LineCommand::Add { number, role, operator }) => {
-            operator::add_line(&operator.database, &number, role.into()).await
+        Command::Line(LineCommand::Add { number, role, carrier, operator }) => {
+            operator::add_line(&operator.database, &number, role.into(), carrier.into()).await
         }
-        Command::Health(args) => health::check(args.listen, args.service).await,
+        Command::Erase { args, operator } => erase::erase(&operator.database, args).await,
+        Command::Health(args) => health::check(&args.probe, args.service).await,
     }
 }
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{Failure, hand_over, say};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::DatabaseArgs;
-use crate::domain::{ApiKeyId, ApiKeyScope, IdentityId, LineRole, OrganizationId, PhoneNumber};
+use crate::domain::{ApiKeyId, ApiKeyScope, Carrier, IdentityId, LineRole, OrganizationId, PhoneNumber};
 use crate::embedded;
 use crate::error::Error;
 use crate::minting::{self, NewKey};
@@ -19,14 +19,14 @@ use crate::store::{self, Database, Endpoint, SchemaError};
 pub(super) const EMBEDDED_DATABASE: &str = "inkbox";
 
 /// The database while a command runs. The embedded one is the running service's, or is started for the moment.
-struct Access {
+pub(super) struct Access {
     endpoint: Endpoint,
     options: PgConnectOptions,
     started: Option<embedded::Server>,
 }
 
 impl Access {
-    async fn to(args: &DatabaseArgs) -> Result<Self, Failure> {
+    pub(super) async fn to(args: &DatabaseArgs) -> Result<Self, Failure> {
         if let Some(options) = args.external().map_err(Failure::Usage)? {
             return Ok(Self { endpoint: args.endpoint(&options), options, started: None });
         }
@@ -41,14 +41,14 @@ impl Access {
         Ok(Self { endpoint: args.endpoint(&options), options, started: Some(server) })
     }
 
-    async fn open(&self) -> Result<Database, Failure> {
+    pub(super) async fn open(&self) -> Result<Database, Failure> {
         store::schema_is_current(&self.endpoint).await.map_err(|error| schema_failure(&error))?;
         let db = Database::new(&self.endpoint, 1, TaskTracker::new())?;
         db.open();
         Ok(db)
     }
 
-    async fn end(self) -> Result<(), Failure> {
+    pub(super) async fn end(self) -> Result<(), Failure> {
         match self.started {
             Some(server) => server.stop().await.map_err(|error| Failure::Failed(error.to_string())),
             None => Ok(()),
@@ -60,7 +60,7 @@ fn schema_failure(error: &SchemaError) -> Failure {
     Failure::Failed(error.to_string())
 }
 
-fn storage_failure(failure: store::Failure) -> Failure {
+pub(super) fn storage_failure(failure: store::Failure) -> Failure {
     match failure {
         store::Failure::Refused(error) => error.into(),
         other => Failure::Failed(format!("database: {other}")),
@@ -174,12 +174,20 @@ pub(super) async fn revoke_key(args: &DatabaseArgs, id: ApiKeyId) -> Result<(), 
     Ok(())
 }
 
-pub(super) async fn add_line(args: &DatabaseArgs, number: &str, role: LineRole) -> Result<(), Failure> {
+pub(super) async fn add_line(
+    args: &DatabaseArgs,
+    number: &str,
+    role: LineRole,
+    carrier: Carrier,
+) -> Result<(), Failure> {
     let number = PhoneNumber::parse(number).map_err(|error| Failure::Usage(format!("{number:?} {error}")))?;
     let access = Access::to(args).await?;
     let added = async {
         let db = access.open().await?;
-        match store::lines::add(&db, &number, role, SystemClock.now()).await.map_err(storage_failure)? {
+        match store::lines::add(&db, &number, role, carrier, SystemClock.now())
+            .await
+            .map_err(storage_failure)?
+        {
             Ok(()) => Ok(()),
             Err(NotAdded::Exists) => Err(Failure::Failed("that number is a line already".to_owned())),
             Err(NotAdded::RouterExists) => Err(Failure::Failed("there is a router line already".to_owned())),

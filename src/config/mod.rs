@@ -1,32 +1,22 @@
 //! What can be configured: every setting is a flag and an `INKBOX_…` variable.
 
 mod database;
+mod retention;
+mod telemetry;
+mod transport;
 
-use std::net::SocketAddr;
+pub use database::{DatabaseArgs, PoolArgs};
+pub use retention::{Age, RetentionArgs};
+pub use telemetry::{LogArgs, MetricsArgs};
+pub use transport::{ProbeArgs, TransportArgs};
+
 use std::time::Duration;
 
 use clap::Args;
 
-pub use self::database::{DatabaseArgs, PoolArgs};
-use crate::telemetry::LogFormat;
-
-/// How log lines look and which there are.
-#[derive(Debug, Clone, Args)]
-pub struct LogArgs {
-    /// Log lines for people or for collectors.
-    #[arg(long, env = "INKBOX_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
-    pub log_format: LogFormat,
-    /// Which log lines: a level, or levels by module as in `RUST_LOG`.
-    #[arg(long, env = "INKBOX_LOG", default_value = "info", value_name = "FILTER")]
-    pub log: String,
-}
-
 /// Settings of `serve`.
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
-    /// Address to serve on.
-    #[arg(long, env = "INKBOX_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS")]
-    pub listen: SocketAddr,
     /// Apply migrations at start [default: true with the private PostgreSQL, else false].
     #[arg(long, env = "INKBOX_MIGRATE", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub migrate: Option<bool>,
@@ -34,25 +24,18 @@ pub struct ServeArgs {
     #[arg(long, env = "INKBOX_DEMO", num_args = 0..=1, default_missing_value = "true", default_value = "false",
           value_name = "BOOL")]
     pub demo: bool,
-    /// Most calls at once; more are refused with `RESOURCE_EXHAUSTED`. Health and reflection are not counted.
-    #[arg(long, env = "INKBOX_CALLS_IN_FLIGHT", default_value = "512", value_name = "NUMBER",
-          value_parser = clap::value_parser!(u16).range(1..))]
-    pub calls_in_flight: u16,
-    /// The longest that a call may take, whatever its client says.
-    #[arg(long, env = "INKBOX_CALL_LIMIT", default_value = "60s", value_name = "TIME", value_parser = duration)]
-    pub call_limit: Duration,
     /// How long a line may take before it is given up on.
     #[arg(long, env = "INKBOX_LINE_TIMEOUT", default_value = "10s", value_name = "TIME", value_parser = duration)]
     pub line_timeout: Duration,
     /// Messages that one identity may send in any 24 hours; 0 = as many as it likes.
     #[arg(long, env = "INKBOX_SENDS_PER_DAY", default_value = "1000", value_name = "NUMBER")]
     pub sends_per_day: u32,
-    /// How long calls are still taken after health says `NOT_SERVING` [default: 0s with the private PostgreSQL, else 3s].
-    #[arg(long, env = "INKBOX_DRAIN_GRACE", value_name = "TIME", value_parser = duration)]
-    pub drain_grace: Option<Duration>,
-    /// How long calls under way have to finish at the end.
-    #[arg(long, env = "INKBOX_DRAIN_LIMIT", default_value = "20s", value_name = "TIME", value_parser = duration)]
-    pub drain_limit: Duration,
+    /// How long what was said is kept.
+    #[command(flatten)]
+    pub retention: RetentionArgs,
+    /// Listening, TLS, bounds and the drain.
+    #[command(flatten)]
+    pub transport: TransportArgs,
     /// Where the state is.
     #[command(flatten)]
     pub database: DatabaseArgs,
@@ -62,6 +45,9 @@ pub struct ServeArgs {
     /// Logging.
     #[command(flatten)]
     pub log: LogArgs,
+    /// Metrics.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
 }
 
 /// The longest time that can be configured: longer is a typing error.

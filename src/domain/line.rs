@@ -11,3 +11,33 @@ numbered_enum! {
         Pool = 2,
     }
 }
+
+numbered_enum! {
+    /// Who takes what we send from a line to the phones. Chosen when the line is added, for good.
+    Carrier {
+        /// Reaches no phone, see `line::Sandbox`.
+        Sandbox = 1,
+        /// Sendblue's API.
+        Sendblue = 2,
+        /// A BlueBubbles server on a Mac of one's own.
+        BlueBubbles = 3,
+    }
+}
+
+impl Carrier {
+    /// Its name in settings, logs and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sandbox => "sandbox",
+            Self::Sendblue => "sendblue",
+            Self::BlueBubbles => "bluebubbles",
+        }
+    }
+}
+
+impl std::fmt::Display for Carrier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -26,7 +26,7 @@ pub use identity::{FilterMode, Identity};
 pub use ids::{
     ApiKeyId, ConnectionId, ConversationId, IdentityId, MessageId, OrganizationId, ReactionId, RuleId,
 };
-pub use line::LineRole;
+pub use line::{Carrier, LineRole};
 pub use message::{
     DeliveryError, DeliveryStatus, Direction, Media, Message, SendStyle, TEXT_LIMIT, Transport,
 };

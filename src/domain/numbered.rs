@@ -1,7 +1,7 @@
 //! Enums that are stored and sent as small numbers.
 
-/// Declares an enum whose numbers are those of the enum of the same name in `proto/inkbox/imessage/v1`, in the
-/// database as on the wire, so that neither side needs a table of translations.
+/// Declares an enum whose numbers are those of the enum of the same name in `proto/inkbox/imessage/v1`, where there
+/// is one, in the database as on the wire, so that neither side needs a table of translations.
 macro_rules! numbered_enum {
     ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $number:literal,)+ }) => {
         $(#[$meta])*

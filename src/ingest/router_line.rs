@@ -4,6 +4,7 @@ use super::Outcome;
 use crate::app::App;
 use crate::domain::RouterCommand;
 use crate::error::Result;
+use crate::outbound;
 use crate::store::inbound::InboundText;
 use crate::store::router_commands::{self, Done, Order};
 
@@ -23,20 +24,8 @@ pub(super) async fn obey(app: &App, text: &InboundText) -> Result<Outcome> {
         remote_number: text.remote_number.clone(),
         provider_message_id: text.provider_message_id.clone(),
         new_connection_id: app.clock.new_id().into(),
+        longest_send: outbound::longest(app.limits.line_time_out),
         now: app.clock.now(),
-    };
-    // A disconnect takes its turn like a release: no send that began before it is still on its way afterwards.
-    let ending = match &order.command {
-        RouterCommand::Disconnect(handle) => {
-            router_commands::conversation_with(&app.db, &order.remote_number, handle).await?
-        }
-        _ => None,
-    };
-    let _lane = match ending {
-        Some((organization_id, conversation_id)) => {
-            Some(app.lanes.enter(&organization_id, conversation_id).await)
-        }
-        None => None,
     };
     Ok(match router_commands::obey(&app.db, order).await? {
         Done::Connected { connection_id, line_number, handle } => Outcome::Connected {

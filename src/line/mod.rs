@@ -1,12 +1,15 @@
 //! Lines: what really reaches a human's phone.
 //!
 //! To add a carrier: implement [`Line`] in a file of its own, sort every answer of its API into an [`Outcome`]
-//! there, and choose it where `App` is put together.
+//! there, give it a number in `domain::Carrier`, and add it to [`Carriers`] in `server`.
 
+mod carriers;
 mod lanes;
+mod observed;
 mod sandbox;
 
-pub use lanes::{InLane, Lanes};
+pub use carriers::Carriers;
+pub use lanes::{InLane, LaneLoad, Lanes};
 pub use sandbox::{Delivery, DeliveryKind, Sandbox};
 
 use std::time::Duration;
@@ -42,6 +45,20 @@ pub enum Action<'a> {
     Reaction(Tapback<'a>),
     /// Take a tapback of ours back.
     ReactionRemoval(Tapback<'a>),
+}
+
+impl Action<'_> {
+    /// What it is called in metrics and traces.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::ReadReceipt => "read_receipt",
+            Self::Typing => "typing",
+            Self::Message(_) => "message",
+            Self::Reaction(_) => "reaction",
+            Self::ReactionRemoval(_) => "reaction_removal",
+        }
+    }
 }
 
 /// A message on its way out.

@@ -1,13 +1,15 @@
 //! Connections: listing and ending them. Making one is a router command, see `router_commands`.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
 use sqlx::{query, query_as};
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::{Database, Failure, Link};
-use crate::domain::{
-    Connection, ConnectionId, ConversationId, IdentityId, OrganizationId, Page, PageRequest, Position,
-};
+use crate::domain::{Connection, ConnectionId, IdentityId, OrganizationId, Page, PageRequest, Position};
 
 struct Row {
     id: Uuid,
@@ -89,55 +91,91 @@ pub async fn list(
     Ok(Page::cut(rows, page.limit, |row: &Connection| Position { at: row.created_at, id: row.id.uuid() }))
 }
 
-/// The conversation that an active connection carries; `None` before its first message, or when there is no such
-/// connection.
-pub async fn conversation_of(
-    db: &Database,
-    organization_id: &OrganizationId,
-    id: ConnectionId,
-) -> Result<Option<ConversationId>, Failure> {
-    let mut session = db.look_up().await?;
-    session
-        .run(|connection| async move {
-            let row = query!(
-                "SELECT c.id FROM connections k
-                 JOIN conversations c ON c.organization_id = $1 AND c.agent_identity_id = k.agent_identity_id
-                                     AND c.remote_number = k.remote_number
-                 WHERE k.organization_id = $1 AND k.id = $2 AND k.released_at IS NULL",
-                organization_id.as_str(),
-                id.uuid(),
-            )
-            .fetch_optional(connection)
-            .await?;
-            Ok(row.map(|row| row.id.into()))
-        })
-        .await
-}
+/// How often the sends of a connection that is to end are looked at: they take as long as a carrier does.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// Ends a connection and returns it as it is then; `None` when the organization has no such active connection.
+/// How much longer than the longest send a release waits: the clocks of the marks and of this process are two.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// Ends a connection and returns it as it is then; `None` when the organization has no such active connection. Waits
+/// for the sends that began before, none of which takes longer than `longest_send`; `now` tells when that is over.
 pub async fn release(
     db: &Database,
     organization_id: &OrganizationId,
     id: ConnectionId,
-    now: DateTime<Utc>,
+    now: impl Fn() -> DateTime<Utc> + Clone + Send + Sync + 'static,
+    longest_send: Duration,
 ) -> Result<Option<Connection>, Failure> {
     // Four tables must agree on whether the two are connected.
-    let owner = organization_id.clone();
-    db.transaction_for(organization_id, move |connection| {
-        let organization_id = owner.clone();
+    let organization_id = organization_id.clone();
+    after_sends(db, longest_send, move |connection| {
+        let (organization_id, now) = (organization_id.clone(), now());
         Box::pin(async move { release_in(connection, &organization_id, id, now).await })
     })
     .await
 }
 
-/// [`release`] inside a transaction of the caller's. From the commit on no text of this human and no send to it
-/// is taken on this connection.
+/// Runs a transaction that may end a connection: again and again while it meets sends under way, on whichever replica.
+/// `work` names the organizations it changes ([`Link::concerns`]).
+/// From the first meeting on no other send of that connection is taken, so that the wait ends.
+///
+/// # Errors
+/// Those of `work`; `SendsUnderWay` when the longest send would be over, which says that clocks are wrong.
+pub(super) async fn after_sends<T, F>(db: &Database, longest_send: Duration, work: F) -> Result<T, Failure>
+where
+    F: for<'c> Fn(&'c mut Link) -> BoxFuture<'c, Result<T, Failure>> + Clone + Send + Sync + 'static,
+    T: Send + 'static,
+{
+    let give_up = Instant::now() + longest_send + MARGIN;
+    loop {
+        match db.transaction_that_names(work.clone()).await {
+            Err(Failure::SendsUnderWay { organization_id, connection_id }) if Instant::now() < give_up => {
+                close(db, &organization_id, connection_id, longest_send).await?;
+                sleep(LOOK_AGAIN).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Takes no more sends on a connection for so long. In the database's time, like the marks of the sends: the clocks of
+/// replicas differ.
+async fn close(
+    db: &Database,
+    organization_id: &OrganizationId,
+    id: ConnectionId,
+    time: Duration,
+) -> Result<(), Failure> {
+    let mut session = db.session_for(organization_id).await?;
+    session
+        .run(|connection| async move {
+            query!(
+                "UPDATE conversations c SET closing_until = clock_timestamp() + make_interval(secs => $3)
+                 FROM connections k
+                 WHERE k.organization_id = $1 AND k.id = $2 AND k.released_at IS NULL
+                   AND c.organization_id = $1 AND c.agent_identity_id = k.agent_identity_id
+                   AND c.remote_number = k.remote_number AND c.assignment_id = $2
+                   AND (c.closing_until IS NULL OR c.closing_until <= clock_timestamp())",
+                organization_id.as_str(),
+                id.uuid(),
+                time.as_secs_f64(),
+            )
+            .execute(connection)
+            .await?;
+            Ok(())
+        })
+        .await
+}
+
+/// [`release`] inside a transaction of the caller's, to be run by [`after_sends`]. From the commit on no text of this
+/// human and no send to it is taken on this connection, and none is on its way.
 pub(super) async fn release_in(
     connection: &mut Link,
     organization_id: &OrganizationId,
     id: ConnectionId,
     now: DateTime<Utc>,
 ) -> Result<Option<Connection>, Failure> {
+    connection.concerns(organization_id);
     let released = query!(
         "UPDATE connections SET released_at = $3, updated_at = $3
          WHERE organization_id = $1 AND id = $2 AND released_at IS NULL
@@ -150,7 +188,7 @@ pub(super) async fn release_in(
     .await?;
     let Some(released) = released else { return Ok(None) };
     query!(
-        "UPDATE conversations SET assignment_released = true, updated_at = greatest(updated_at, $5)
+        "UPDATE conversations SET assignment_released = true, closing_until = NULL, updated_at = greatest(updated_at, $5)
          WHERE organization_id = $1 AND agent_identity_id = $2 AND remote_number = $3 AND assignment_id = $4",
         organization_id.as_str(),
         released.agent_identity_id,
@@ -160,6 +198,19 @@ pub(super) async fn release_in(
     )
     .execute(&mut *connection)
     .await?;
+    // Looked for with the conversation locked: no send can begin any more.
+    let under_way = query!(
+        "SELECT id FROM messages
+         WHERE organization_id = $1 AND assignment_id = $2 AND in_flight_until > clock_timestamp()
+         LIMIT 1",
+        organization_id.as_str(),
+        id.uuid(),
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    if under_way.is_some() {
+        return Err(Failure::SendsUnderWay { organization_id: organization_id.clone(), connection_id: id });
+    }
     query!(
         "DELETE FROM routes WHERE line_number = $1 AND remote_number = $2 AND connection_id = $3",
         released.line_number,

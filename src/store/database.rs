@@ -13,10 +13,11 @@ use tracing::Instrument as _;
 
 use super::failure::Failure;
 use super::link::{Endpoint, Link, Pooler};
-use super::session::{self, Connector, Session};
+use super::session::{self, Connector, Session, traced};
 use super::standby::{Shown, Standby, StandbySettings, Watch};
 use crate::domain::OrganizationId;
 use crate::error::Error;
+use crate::telemetry::trace;
 
 /// The longest that a caller waits for the database, from asking for a session to the last row. Below the 3 s in
 /// which every call answers when the database is down.
@@ -35,6 +36,21 @@ pub struct Database {
     standby_endpoint: Option<Endpoint>,
     opened: Arc<AtomicBool>,
     tasks: TaskTracker,
+}
+
+/// How the pool stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolState {
+    /// Most sessions.
+    pub most: usize,
+    /// Sessions that are lent, or being opened.
+    pub in_use: usize,
+    /// Sessions that wait for a caller.
+    pub idle: usize,
+    /// Callers that wait for a session.
+    pub waiting: usize,
+    /// Sessions that were opened since the start.
+    pub opened: u64,
 }
 
 impl Database {
@@ -147,11 +163,12 @@ impl Database {
         T: Send + 'static,
     {
         let database = self.clone();
+        let span = trace::store_span("transaction", &work);
         let repeated = async move {
             let mut attempt = 1;
             loop {
                 let mut session = database.lend(Instant::now() + OPERATION_LIMIT, shown.clone()).await?;
-                match session.run(|link| in_transaction(link, &work)).await {
+                match session.attempt(|link| in_transaction(link, &work)).await {
                     Err(failure) if failure.lost_to_another() && attempt < ATTEMPTS => {
                         attempt += 1;
                         let pause = rand::rng().random_range(Duration::ZERO..LONGEST_PAUSE);
@@ -161,11 +178,24 @@ impl Database {
                 }
             }
         };
-        let task = self.tasks.spawn(repeated.in_current_span());
+        let task = self.tasks.spawn(async move { traced(&span, repeated).await }.in_current_span());
         task.await.unwrap_or_else(|error| {
             tracing::error!(error = %error, "transaction task ended early");
             Err(Error::Internal.into())
         })
+    }
+
+    /// How the pool stands now.
+    #[must_use]
+    pub fn pool_state(&self) -> PoolState {
+        let status = self.pool.status();
+        PoolState {
+            most: status.max_size,
+            in_use: status.size.saturating_sub(status.available),
+            idle: status.available,
+            waiting: status.waiting,
+            opened: self.pool.manager().opened.load(Ordering::Relaxed),
+        }
     }
 
     /// Replaces each idle connection before its next use: another connection to the same server broke, so that the next

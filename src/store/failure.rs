@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use crate::domain::{ConnectionId, OrganizationId};
 use crate::error::Error;
 
 /// Why a piece of work on the database did not finish.
@@ -25,6 +26,14 @@ pub enum Failure {
         column: &'static str,
         /// Its row.
         id: Uuid,
+    },
+    /// A line is still busy with messages of a connection that is to end.
+    #[error("sends are under way on the connection")]
+    SendsUnderWay {
+        /// Owner of the connection.
+        organization_id: OrganizationId,
+        /// The connection.
+        connection_id: ConnectionId,
     },
     /// Not the database: a rule refused the work from inside a transaction, which was rolled back.
     #[error(transparent)]
@@ -86,7 +95,7 @@ impl Failure {
     fn is_passing(&self) -> bool {
         self.broke_connection()
             || self.lost_to_another()
-            || matches!(self, Self::NoConnection(_) | Self::Unavailable(_))
+            || matches!(self, Self::NoConnection(_) | Self::Unavailable(_) | Self::SendsUnderWay { .. })
             || self.sqlstate().is_some_and(|code| {
                 [sqlstate::TOO_MANY_CONNECTIONS, sqlstate::LOCK_NOT_AVAILABLE, sqlstate::QUERY_CANCELED]
                     .contains(&code.as_str())

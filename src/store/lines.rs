@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::query;
 
 use super::{Database, Failure};
-use crate::domain::{LineRole, PhoneNumber};
+use crate::domain::{Carrier, LineRole, PhoneNumber};
 
 /// Why a line was not added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,15 +20,17 @@ pub async fn add(
     db: &Database,
     number: &PhoneNumber,
     role: LineRole,
+    carrier: Carrier,
     now: DateTime<Utc>,
 ) -> Result<Result<(), NotAdded>, Failure> {
     let mut session = db.look_up().await?;
     let added = session
         .run(|connection| async move {
             query!(
-                "INSERT INTO lines (number, role, created_at) VALUES ($1, $2, $3)",
+                "INSERT INTO lines (number, role, carrier, created_at) VALUES ($1, $2, $3, $4)",
                 number.as_str(),
                 role.number(),
+                carrier.number(),
                 now,
             )
             .execute(connection)
@@ -51,6 +53,19 @@ pub async fn router_number(db: &Database) -> Result<Option<PhoneNumber>, Failure
         .run(|connection| async move {
             let row = query!("SELECT number FROM lines WHERE role = 1").fetch_optional(connection).await?;
             Ok(row.map(|row| row.number.into()))
+        })
+        .await
+}
+
+/// Who carries what is sent from a line; `None` where the number is no line of ours.
+pub async fn carrier(db: &Database, number: &PhoneNumber) -> Result<Option<Carrier>, Failure> {
+    let mut session = db.look_up().await?;
+    session
+        .run(|connection| async move {
+            let row = query!("SELECT carrier FROM lines WHERE number = $1", number.as_str())
+                .fetch_optional(connection)
+                .await?;
+            Ok(row.and_then(|row| Carrier::from_number(row.carrier)))
         })
         .await
 }

@@ -18,8 +18,8 @@ fn migrations() -> Migrator {
     migrator
 }
 
-/// Newest migration in sqlx's list of what was applied. Unchecked: the list is sqlx's own, no migration makes it.
-const NEWEST_APPLIED: &str = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations";
+/// sqlx's list of what was applied. Unchecked: no migration makes that table.
+const APPLIED: &str = "SELECT version FROM _sqlx_migrations";
 /// How long a look at the schema may take, connection included. A server that is gone without a word would be waited
 /// for for ever.
 const LOOK_LIMIT: Duration = Duration::from_secs(5);
@@ -52,11 +52,13 @@ pub enum SchemaError {
     #[error("another process has been migrating for {} s", LOCK_LIMIT.as_secs())]
     Locked,
     /// The schema is older than this program needs.
-    #[error("the database schema is at {found}, this program needs {needed}: run `inkbox-imessage migrate`")]
+    #[error(
+        "the database schema is at {found}, without migration {needed}, which this program needs: run `inkbox-imessage migrate`"
+    )]
     Old {
         /// Newest migration applied; 0 for none.
         found: i64,
-        /// Newest migration of this program.
+        /// Newest migration of this program that was not.
         needed: i64,
     },
 }
@@ -127,21 +129,25 @@ fn no_answer() -> SchemaError {
 /// `Old` when it has not; `Pooler` when nothing was said of one that is there.
 pub async fn schema_is_current(endpoint: impl Into<Endpoint>) -> Result<(), SchemaError> {
     let endpoint = endpoint.into();
-    let needed = migrations().iter().map(|migration| migration.version).max().unwrap_or(0);
-    let found = timeout(LOOK_LIMIT, newest_applied(&endpoint)).await.map_err(|_| no_answer())??;
-    if found < needed { Err(SchemaError::Old { found, needed }) } else { Ok(()) }
+    let applied = timeout(LOOK_LIMIT, applied(&endpoint)).await.map_err(|_| no_answer())??;
+    // Each one, not the newest alone: one with a lower number may have been released later.
+    let missing =
+        migrations().iter().map(|migration| migration.version).filter(|it| !applied.contains(it)).max();
+    let found = applied.iter().copied().max().unwrap_or(0);
+    missing.map_or(Ok(()), |needed| Err(SchemaError::Old { found, needed }))
 }
 
-async fn newest_applied(endpoint: &Endpoint) -> Result<i64, SchemaError> {
+async fn applied(endpoint: &Endpoint) -> Result<Vec<i64>, SchemaError> {
     let mut link = Link::open(endpoint).await.map_err(not_connected)?;
     if !link.keeps_its_settings().await? {
         return Err(SchemaError::Pooler);
     }
-    let newest = sqlx::query_scalar(NEWEST_APPLIED).fetch_one(&mut link).await;
-    let found = match newest {
+    let found = match sqlx::query_scalar(APPLIED).fetch_all(&mut link).await {
         Ok(found) => found,
         // The table of migrations is not there: an empty database.
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(sqlstate::UNDEFINED_TABLE) => 0,
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(sqlstate::UNDEFINED_TABLE) => {
+            Vec::new()
+        }
         Err(error) => return Err(error.into()),
     };
     link.close().await?;

@@ -8,6 +8,7 @@ use crate::domain::{
     ConnectionId, ConversationId, Direction, IdentityId, MessageId, OrganizationId, Reaction, ReactionId,
     ReactionType, View,
 };
+use crate::error::{Error, Resource};
 
 /// A message that a tapback is for.
 #[derive(Debug, Clone)]
@@ -65,10 +66,10 @@ pub struct Change {
 /// Puts a tapback, in the place of the one that the same side has live on the same part. Putting the same one again
 /// changes nothing.
 pub async fn put(db: &Database, organization_id: &OrganizationId, new: Reaction) -> Result<Change, Failure> {
-    let organization_id = organization_id.clone();
+    let owner = organization_id.clone();
     // One leaves and one comes: in between, the side would have none or two.
-    db.transaction_for(&organization_id.clone(), move |connection| {
-        let (organization_id, new) = (organization_id.clone(), new.clone());
+    let put = db.transaction_for(organization_id, move |connection| {
+        let (organization_id, new) = (owner.clone(), new.clone());
         Box::pin(async move {
             let live = query!(
                 "SELECT id, reaction, custom_emoji, created_at FROM reactions
@@ -107,8 +108,14 @@ pub async fn put(db: &Database, organization_id: &OrganizationId, new: Reaction)
             .await?;
             Ok(Change { live: new, changed: true })
         })
-    })
-    .await
+    });
+    match put.await {
+        // The message was deleted since it was looked up.
+        Err(failure) if failure.violates("reactions_message") => {
+            Err(Error::NotFound(Resource::Message).into())
+        }
+        other => other,
+    }
 }
 
 /// Takes back the tapback that the human has live on a part of a message; `None` when there is none.

@@ -7,9 +7,10 @@ use tokio::time::Instant;
 use super::database::{Database, OPERATION_LIMIT};
 use super::failure::Failure;
 use super::link::Link;
-use super::session::Session;
+use super::session::{Session, traced};
 use super::standby::Shown;
 use crate::domain::OrganizationId;
+use crate::telemetry::trace;
 
 /// How long the standby may take, connection included, before the primary is asked instead: both fit into the
 /// operation limit.
@@ -61,7 +62,7 @@ impl Reading {
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        self.settle(work, |_| true).await
+        traced(&trace::store_span("query", &work), self.settle(work, |_| true)).await
     }
 
     /// Reads one thing. What the standby does not have is looked for on the primary: it may have been made a moment
@@ -73,7 +74,7 @@ impl Reading {
     where
         F: Future<Output = Result<Option<T>, Failure>>,
     {
-        self.settle(work, Option::is_some).await
+        traced(&trace::store_span("query", &work), self.settle(work, Option::is_some)).await
     }
 
     async fn settle<'s, T, F>(
@@ -86,7 +87,7 @@ impl Reading {
     {
         let Self { db, deadline, standby, primary } = self;
         if let Some(session) = standby {
-            match session.run(&work).await {
+            match session.attempt(&work).await {
                 Ok(answer) if suffices(&answer) => return Ok(answer),
                 Ok(_) => {}
                 Err(failure @ (Failure::Refused(_) | Failure::Corrupt { .. })) => return Err(failure),
@@ -97,7 +98,7 @@ impl Reading {
             *primary = Some(db.lend(*deadline, Shown::Nothing).await?);
         }
         let Some(session) = primary else { return Err(Failure::Unavailable("no session")) };
-        session.run(&work).await
+        session.attempt(&work).await
     }
 
     async fn turn_to_primary(&mut self) -> Result<(), Failure> {

@@ -1,16 +1,15 @@
 //! What humans ask of the router line: connect, disconnect, list. Each text is acted on once.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use sqlx::query;
 use uuid::Uuid;
 
 use super::contact_rules::rule_on_number;
-use super::conversations::id_of_pair;
 use super::identities::filter_mode;
 use super::{Database, Failure, Link, connections};
-use crate::domain::{
-    ConnectionId, ConversationId, Handle, IdentityId, OrganizationId, PhoneNumber, RouterCommand, verdict,
-};
+use crate::domain::{ConnectionId, Handle, IdentityId, OrganizationId, PhoneNumber, RouterCommand, verdict};
 
 /// How often connect looks again when another text of the same human takes the line it chose, or connects the same two.
 const LINE_ATTEMPTS: u32 = 16;
@@ -28,6 +27,8 @@ pub struct Order {
     pub provider_message_id: String,
     /// Id of the connection, should one be made.
     pub new_connection_id: ConnectionId,
+    /// How long a send takes at most: a disconnect waits for those under way.
+    pub longest_send: Duration,
     /// When it arrived.
     pub now: DateTime<Utc>,
 }
@@ -80,7 +81,7 @@ impl Done {
 /// Acts on a command, once.
 pub async fn obey(db: &Database, order: Order) -> Result<Done, Failure> {
     // The text is written down together with what was done about it, so that a redelivery finds both or neither.
-    db.transaction_that_names(move |connection| {
+    connections::after_sends(db, order.longest_send, move |connection| {
         let order = order.clone();
         Box::pin(async move {
             if let Some(duplicate) = write_down(connection, &order).await? {
@@ -269,8 +270,11 @@ async fn take_line(
             == 1;
         if taken {
             query!(
+                // An update that changes nothing is a lock: whoever discards the last connection on this pair, and this
+                // row with it, waits for this connect, or this connect for that.
                 "INSERT INTO routed_organizations (line_number, remote_number, organization_id) VALUES ($1, $2, $3)
-                 ON CONFLICT DO NOTHING",
+                 ON CONFLICT (line_number, remote_number, organization_id)
+                 DO UPDATE SET organization_id = excluded.organization_id",
                 free.number,
                 order.remote_number.as_str(),
                 agent.organization_id.as_str(),
@@ -323,26 +327,6 @@ async fn begin_connection(
         .await?;
     }
     Ok(made)
-}
-
-/// The conversation of a human with the agent of this handle, while the two are connected.
-pub async fn conversation_with(
-    db: &Database,
-    remote_number: &PhoneNumber,
-    handle: &Handle,
-) -> Result<Option<(OrganizationId, ConversationId)>, Failure> {
-    let mut session = db.look_up().await?;
-    session
-        .run(|connection| async move {
-            let Some(agent) = find_agent(connection, handle).await? else { return Ok(None) };
-            if active_route(connection, remote_number, &agent).await?.is_none() {
-                return Ok(None);
-            }
-            let found =
-                id_of_pair(connection, &agent.organization_id, agent.identity_id, remote_number).await?;
-            Ok(found.map(|id| (agent.organization_id, id)))
-        })
-        .await
 }
 
 async fn disconnect(connection: &mut Link, order: &Order, handle: &Handle) -> Result<Done, Failure> {

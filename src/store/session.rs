@@ -11,11 +11,13 @@ use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
 use tokio::time::{Instant, timeout_at};
+use tracing::{Instrument as _, Span};
 
 use super::failure::Failure;
 use super::link::{Endpoint, Link};
 use super::standby::{Shown, Standby, started_at};
 use crate::error::Error;
+use crate::telemetry::trace;
 
 /// Sessions older than this are replaced, so that they follow a failover and give memory back to the server.
 const SESSION_AGE: Duration = Duration::from_mins(30);
@@ -34,6 +36,8 @@ pub(super) struct Connector {
     endpoint: Endpoint,
     /// Grows when a connection breaks: the idle ones of an older generation most likely broke with it.
     generation: AtomicU64,
+    /// How many sessions were opened.
+    pub(super) opened: AtomicU64,
     /// With the standby's own pool: the one that must be at the other end.
     standby: Option<Arc<Standby>>,
 }
@@ -56,6 +60,7 @@ impl Manager for Connector {
         {
             return Err(sqlx::Error::Configuration("another server than the standby that is watched".into()));
         }
+        self.opened.fetch_add(1, Ordering::Relaxed);
         Ok(Connection { link, at_rest: true, opened_at: Instant::now(), generation })
     }
 
@@ -79,7 +84,7 @@ pub(super) fn pool(
     sessions: usize,
     standby: Option<Arc<Standby>>,
 ) -> Result<Pool<Connector>, Error> {
-    let connector = Connector { endpoint, generation: AtomicU64::new(0), standby };
+    let connector = Connector { endpoint, generation: AtomicU64::new(0), opened: AtomicU64::new(0), standby };
     Pool::builder(connector).max_size(sessions).build().map_err(|error| {
         tracing::error!(error = %error, "pool not built");
         Error::Internal
@@ -123,6 +128,17 @@ impl Session {
     where
         F: Future<Output = Result<T, Failure>>,
     {
+        traced(&trace::store_span("query", &work), self.attempt(work)).await
+    }
+
+    /// The same without a span of its own.
+    pub(super) async fn attempt<'s, T, F>(
+        &'s mut self,
+        work: impl FnOnce(&'s mut Link) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
         let deadline = self.deadline;
         let pool = Object::pool(&self.object);
         let Connection { link, at_rest, .. } = &mut *self.object;
@@ -136,6 +152,18 @@ impl Session {
         }
         result
     }
+}
+
+/// Does a piece of work in its span.
+pub(super) async fn traced<T>(
+    span: &Span,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let result = work.instrument(span.clone()).await;
+    if result.is_err() {
+        trace::failed(span);
+    }
+    result
 }
 
 impl Drop for Session {

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 /// Tables whose changes no list or get shows to their caller at once: what is swept, when a key was used, and what only
 /// operators make.
-const UNSEEN: [&str; 7] = [
+const UNSEEN: [&str; 8] = [
     "UPDATE api_keys k SET last_used_at",
     "UPDATE router_keys k SET last_used_at",
     "DELETE FROM idempotency_keys",
     "DELETE FROM router_commands",
     "DELETE FROM sent_messages",
+    "DELETE FROM forgotten_texts",
     "INSERT INTO lines",
     "INSERT INTO organizations",
 ];

@@ -6,13 +6,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use inkbox_imessage::app::App;
-use inkbox_imessage::domain::{ApiKeyScope, LineRole, PhoneNumber};
+use inkbox_imessage::domain::{ApiKeyScope, Carrier, LineRole, PhoneNumber};
 use inkbox_imessage::grpc::limits::CallLimits;
 use inkbox_imessage::minting::{self, NewKey};
 use inkbox_imessage::proto::{CreateIdentityRequest, FilterMode, Identity};
 use inkbox_imessage::server::{ServeError, Server, Settings};
 use inkbox_imessage::shutdown::DrainLimits;
 use inkbox_imessage::store::{self, Database, Pooler};
+use inkbox_imessage::sweeper::Retention;
+use inkbox_imessage::transport::ConnectionLimits;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -32,6 +34,8 @@ pub const POOL_LINES: [&str; 3] = ["+12025550101", "+12025550102", "+12025550103
 /// A running service.
 pub struct TestApp {
     pub address: SocketAddr,
+    /// Where metrics are scraped.
+    pub metrics: SocketAddr,
     pub options: PgConnectOptions,
     /// For looking at rows and making them.
     pub pool: PgPool,
@@ -70,28 +74,22 @@ impl TestApp {
 
     /// The service, not yet waited for.
     pub async fn launch(options: PgConnectOptions, change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = Settings {
-            database: options.clone(),
-            pooler: Pooler::None,
-            standby: None,
-            sessions: 8,
-            migrate: false,
-            line_time_out: Duration::from_millis(300),
-            sends_per_day: None,
-            calls: CallLimits { in_flight: 512, longest: Duration::from_mins(1) },
-            drain: DrainLimits { grace: Duration::ZERO, finish: Duration::from_secs(5) },
-        };
+        let mut settings = Self::settings(options.clone());
         change(&mut settings);
         let clock = Arc::new(TestClock::default());
-        let server = Server::new(settings, clock.clone()).unwrap();
+        let mut server = Server::new(settings, clock.clone()).unwrap();
         let parts = server.app().clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let metrics_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let metrics = metrics_listener.local_addr().unwrap();
+        server.expose_metrics(metrics_listener);
         let stop = CancellationToken::new();
         let db = Database::new(&options, 2, TaskTracker::new()).unwrap();
         db.open();
         Self {
             address,
+            metrics,
             pool: PgPoolOptions::new().max_connections(2).connect_lazy_with(options.clone()),
             options,
             clock,
@@ -100,6 +98,41 @@ impl TestApp {
             stop,
             db,
             next_handle: AtomicU32::new(0),
+        }
+    }
+
+    /// What a service of these tests is like.
+    pub fn settings(options: PgConnectOptions) -> Settings {
+        Settings {
+            database: options,
+            pooler: Pooler::None,
+            standby: None,
+            sessions: 8,
+            migrate: false,
+            line_time_out: Duration::from_millis(300),
+            sends_per_day: None,
+            retention: Retention::default(),
+            calls: CallLimits {
+                in_flight: 512,
+                longest: Duration::from_mins(1),
+                request: 1 << 20,
+                metadata: 16 << 10,
+                compress_from: 2 << 10,
+            },
+            connections: ConnectionLimits {
+                connections: 4_096,
+                streams: 256,
+                metadata: 16 << 10,
+                pending_resets: 64,
+                error_resets: 1_024,
+                handshake: Duration::from_secs(10),
+                keepalive_interval: Duration::from_secs(30),
+                keepalive_time_out: Duration::from_secs(10),
+                age: None,
+                age_grace: Duration::from_mins(5),
+            },
+            tls: None,
+            drain: DrainLimits { grace: Duration::ZERO, finish: Duration::from_secs(5) },
         }
     }
 
@@ -132,7 +165,7 @@ impl TestApp {
     pub async fn add_line(&self, number: &str, role: LineRole) {
         let number = PhoneNumber::parse(number).unwrap();
         let now = inkbox_imessage::clock::Clock::now(&*self.clock);
-        store::lines::add(&self.db, &number, role, now).await.unwrap().unwrap();
+        store::lines::add(&self.db, &number, role, Carrier::Sandbox, now).await.unwrap().unwrap();
     }
 
     /// A caller with an admin key of an organization, which is made where it is not there.

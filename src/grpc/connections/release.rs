@@ -5,6 +5,7 @@ use crate::domain::{ConnectionId, Principal};
 use crate::error::{Error, Resource, Result};
 use crate::grpc::caller::Caller as _;
 use crate::grpc::request::Fields;
+use crate::outbound;
 use crate::proto::{ReleaseConnectionRequest, ReleaseConnectionResponse};
 use crate::store;
 
@@ -22,17 +23,14 @@ pub(super) async fn release(
     let id = parse(&message)?;
     let tenant = caller.admin()?;
     let organization_id = tenant.organization_id.clone();
-    let conversation_id = store::connections::conversation_of(&app.db, &organization_id, id).await?;
     let releasing = app.clone();
+    // To the end, since it may have to wait: a caller who hangs up meanwhile wants it no less.
     let released = app
         .to_the_end(async move {
-            // After the sends that began before it: none of them is still on its way when the release is seen.
-            let _lane = match conversation_id {
-                Some(conversation_id) => Some(releasing.lanes.enter(&organization_id, conversation_id).await),
-                None => None,
-            };
-            let now = releasing.clock.now();
-            Ok(store::connections::release(&releasing.db, &organization_id, id, now).await?)
+            let clock = releasing.clock.clone();
+            let now = move || clock.now();
+            let longest_send = outbound::longest(releasing.limits.line_time_out);
+            Ok(store::connections::release(&releasing.db, &organization_id, id, now, longest_send).await?)
         })
         .await?;
     let connection = released.ok_or(Error::NotFound(Resource::Connection))?;

@@ -5,7 +5,7 @@ use crate::domain::{ConversationId, OrganizationId, Principal};
 use crate::error::{Error, Result};
 use crate::grpc::caller::Caller as _;
 use crate::grpc::request::Fields;
-use crate::line::{Action, Line as _};
+use crate::line::Action;
 use crate::proto::{MarkConversationReadRequest, MarkConversationReadResponse};
 use crate::store;
 use crate::store::conversations::CallTarget;
@@ -35,7 +35,8 @@ pub(super) async fn mark_read(
 
 /// The receipt, and then what it said: once the line has it, the marking happens even if the caller has gone.
 async fn send_and_mark(app: App, organization_id: OrganizationId, target: CallTarget) -> Result<i32> {
-    app.line.perform(&target.thread(&organization_id), Action::ReadReceipt).await?;
+    let carrier = app.carriers.of(&target.line_number).await?;
+    carrier.perform(&target.thread(&organization_id), Action::ReadReceipt).await?;
     // As far as the messages went when the call began: one that arrived meanwhile was not seen by the caller.
     let marked = store::conversations::mark_read(
         &app.db,

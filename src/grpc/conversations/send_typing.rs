@@ -5,7 +5,7 @@ use crate::domain::{ConversationId, Principal};
 use crate::error::Result;
 use crate::grpc::caller::Caller as _;
 use crate::grpc::request::Fields;
-use crate::line::{Action, Line as _};
+use crate::line::Action;
 use crate::proto::{SendTypingIndicatorRequest, SendTypingIndicatorResponse};
 use crate::store;
 
@@ -27,6 +27,7 @@ pub(super) async fn send_typing(
     let target =
         store::conversations::target(&app.db, &tenant.organization_id, tenant.identity_id, id).await?;
     target.check()?;
-    app.line.perform(&target.thread(&tenant.organization_id), Action::Typing).await?;
+    let carrier = app.carriers.of(&target.line_number).await?;
+    carrier.perform(&target.thread(&tenant.organization_id), Action::Typing).await?;
     Ok(SendTypingIndicatorResponse {})
 }

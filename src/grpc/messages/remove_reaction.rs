@@ -5,7 +5,7 @@ use crate::domain::{Direction, Principal, ReactionId, View};
 use crate::error::{Error, Resource, Result};
 use crate::grpc::caller::Caller as _;
 use crate::grpc::request::Fields;
-use crate::line::{Action, Line as _, Tapback};
+use crate::line::{Action, Tapback};
 use crate::proto::{RemoveReactionRequest, RemoveReactionResponse};
 use crate::store;
 
@@ -40,6 +40,7 @@ pub(super) async fn remove_reaction(
     }
     let target = store::conversations::target(&app.db, organization_id, identity_id, conversation_id).await?;
     target.check_on(found.assignment_id)?;
+    let carrier = app.carriers.of(&target.line_number).await?;
     let (app_, organization_id) = (app.clone(), organization_id.clone());
     app.to_the_end(async move {
         let _lane = lane;
@@ -48,7 +49,7 @@ pub(super) async fn remove_reaction(
             reaction: found.reaction.reaction,
             part_index: found.reaction.part_index,
         };
-        app_.line.perform(&target.thread(&organization_id), Action::ReactionRemoval(tapback)).await?;
+        carrier.perform(&target.thread(&organization_id), Action::ReactionRemoval(tapback)).await?;
         Ok(store::reactions::remove(&app_.db, &organization_id, id, app_.clock.now()).await?)
     })
     .await?;

@@ -159,6 +159,7 @@ pub(super) async fn send(
         send_style: request.send_style,
         idempotency: request.idempotency.clone(),
         per_day: app.limits.per_day,
+        longest: outbound::longest(app.limits.line_time_out),
         now: app.clock.now(),
     };
     let sending = app.clone();
@@ -174,7 +175,7 @@ pub(super) async fn send(
         Sent::Message(message) => Ok(encode(*message)),
         Sent::KeyTaken => match replay(app, tenant, identity_id, request.idempotency.as_ref()).await? {
             Some(answer) => Ok(encode(answer)),
-            // The key was swept within this call: it was a week old.
+            // The key was swept within this call, since it was a week old, or its message is being erased.
             None => Err(Error::IdempotencyInProgress { retry_after: Duration::from_secs(1) }),
         },
     }
@@ -209,8 +210,9 @@ async fn replay(
         View::All,
         first.message_id,
     )
-    .await?
-    .ok_or(Error::Internal)?;
+    .await?;
+    // A message that is being erased takes its key with it.
+    let Some(message) = message else { return Ok(None) };
     match &message.error {
         Some(error) if message.status == DeliveryStatus::Error && Failure::is_code(&error.code) => {
             Err(Failure::of_code(&error.code).into())

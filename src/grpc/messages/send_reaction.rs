@@ -6,7 +6,7 @@ use crate::domain::{Direction, MessageId, Principal, Reaction, ReactionType, Vie
 use crate::error::{Error, Resource, Result};
 use crate::grpc::caller::Caller as _;
 use crate::grpc::request::Fields;
-use crate::line::{Action, Line as _, Tapback};
+use crate::line::{Action, Tapback};
 use crate::proto::{SendReactionRequest, SendReactionResponse};
 use crate::store;
 
@@ -45,6 +45,7 @@ pub(super) async fn send_reaction(
             .await?;
     target.check_on(on.assignment_id)?;
     target.check_send()?;
+    let carrier = app.carriers.of(&target.line_number).await?;
     let (app_, organization_id) = (app.clone(), organization_id.clone());
     let reaction = app
         .to_the_end(async move {
@@ -54,7 +55,7 @@ pub(super) async fn send_reaction(
                 reaction: request.reaction,
                 part_index: request.part_index,
             };
-            app_.line.perform(&target.thread(&organization_id), Action::Reaction(tapback)).await?;
+            carrier.perform(&target.thread(&organization_id), Action::Reaction(tapback)).await?;
             let reaction = Reaction {
                 id: app_.clock.new_id().into(),
                 conversation_id: on.conversation_id,

@@ -26,6 +26,6 @@ pub(super) async fn list_deliveries(
     {
         return Err(Error::NotFound(Resource::Conversation));
     }
-    let deliveries = app.line.deliveries(&tenant.organization_id, conversation_id);
+    let deliveries = app.carriers.sandbox().deliveries(&tenant.organization_id, conversation_id);
     Ok(ListDeliveriesResponse { deliveries: deliveries.into_iter().map(Into::into).collect() })
 }

@@ -1,5 +1,7 @@
 //! Outbound messages: written before the line is called, and again when its answer is known.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::query;
 
@@ -40,6 +42,8 @@ pub struct NewOutbound {
     pub per_day: Option<u32>,
     /// When the send began.
     pub now: DateTime<Utc>,
+    /// How long after the claim the line's answer is written down at the latest, or its process died.
+    pub longest: Duration,
 }
 
 /// What became of the intention to send.
@@ -129,7 +133,8 @@ async fn take_key(
     Ok(taken.rows_affected() == 1)
 }
 
-/// Adds the message and moves the summary, while the connection is active and the human has texted on it.
+/// Adds the message and moves the summary, while the connection is active, not about to end, and the human has texted
+/// on it.
 async fn append(connection: &mut Link, new: &NewOutbound) -> Result<(), Failure> {
     let media = new.media.as_ref().map(|file| serde_json::json!([file]));
     let text = new.text.as_deref();
@@ -151,12 +156,13 @@ async fn append(connection: &mut Link, new: &NewOutbound) -> Result<(), Failure>
                      ELSE clear_latest_has_media END,
                  clear_latest_at = greatest(clear_latest_at, $12)
              WHERE organization_id = $1 AND id = $2 AND assignment_id = $3 AND NOT assignment_released
-               AND assignment_messaged
+               AND assignment_messaged AND (closing_until IS NULL OR closing_until <= clock_timestamp())
              RETURNING agent_identity_id)
          INSERT INTO messages (organization_id, id, conversation_id, agent_identity_id, assignment_id, line_number,
                                direction, is_blocked, text, media, send_style, transport, status, created_at,
-                               updated_at)
-         SELECT $1, $4, $2, agent_identity_id, $3, $5, $6, false, $7, $8, $9, $10, $11, $12, $12
+                               updated_at, in_flight_until)
+         SELECT $1, $4, $2, agent_identity_id, $3, $5, $6, false, $7, $8, $9, $10, $11, $12, $12,
+                clock_timestamp() + make_interval(secs => $14)
          FROM summary",
         new.organization_id.as_str(),
         new.conversation_id.uuid(),
@@ -171,6 +177,7 @@ async fn append(connection: &mut Link, new: &NewOutbound) -> Result<(), Failure>
         DeliveryStatus::Pending.number(),
         new.now,
         text.map(preview),
+        new.longest.as_secs_f64(),
     )
     .execute(connection)
     .await?;
@@ -196,7 +203,40 @@ pub enum Outcome {
     Unknown,
 }
 
-/// Writes down what the line said of a message.
+/// An outcome as a message keeps it.
+struct Answer<'a> {
+    status: DeliveryStatus,
+    provider_message_id: Option<&'a str>,
+    error_code: Option<&'static str>,
+    error_message: Option<&'a str>,
+}
+
+impl<'a> Answer<'a> {
+    fn of(outcome: &'a Outcome) -> Self {
+        let nothing = Self {
+            status: DeliveryStatus::Pending,
+            provider_message_id: None,
+            error_code: None,
+            error_message: None,
+        };
+        match outcome {
+            Outcome::Accepted { provider_message_id } => Self {
+                status: DeliveryStatus::Queued,
+                provider_message_id: provider_message_id.as_deref(),
+                ..nothing
+            },
+            Outcome::Failed { code, message } => Self {
+                status: DeliveryStatus::Error,
+                error_code: Some(code),
+                error_message: Some(message),
+                ..nothing
+            },
+            Outcome::Unknown => nothing,
+        }
+    }
+}
+
+/// Writes down what the line said of a message, and that the line is done with it.
 pub async fn finish(
     db: &Database,
     new: &NewOutbound,
@@ -208,50 +248,35 @@ pub async fn finish(
     db.transaction_for(&new.organization_id.clone(), move |connection| {
         let (new, outcome) = (new.clone(), outcome.clone());
         Box::pin(async move {
-            match &outcome {
-                Outcome::Accepted { provider_message_id } => {
-                    query!(
-                        "UPDATE messages SET status = $3, provider_message_id = $4, updated_at = $5
-                         WHERE organization_id = $1 AND id = $2 AND status = 2",
-                        new.organization_id.as_str(),
-                        new.message_id.uuid(),
-                        DeliveryStatus::Queued.number(),
-                        provider_message_id.as_deref(),
-                        now,
-                    )
-                    .execute(&mut *connection)
-                    .await?;
-                    if let Some(provider_message_id) = provider_message_id {
-                        query!(
-                            "INSERT INTO sent_messages (line_number, provider_message_id, organization_id, message_id,
-                                                        created_at)
-                             VALUES ($1, $2, $3, $4, $5)
-                             ON CONFLICT DO NOTHING",
-                            new.line_number.as_str(),
-                            provider_message_id,
-                            new.organization_id.as_str(),
-                            new.message_id.uuid(),
-                            now,
-                        )
-                        .execute(&mut *connection)
-                        .await?;
-                    }
-                }
-                Outcome::Failed { code, message } => {
-                    query!(
-                        "UPDATE messages SET status = $3, error_code = $4, error_message = $5, updated_at = $6
-                         WHERE organization_id = $1 AND id = $2 AND status = 2",
-                        new.organization_id.as_str(),
-                        new.message_id.uuid(),
-                        DeliveryStatus::Error.number(),
-                        code,
-                        message,
-                        now,
-                    )
-                    .execute(&mut *connection)
-                    .await?;
-                }
-                Outcome::Unknown => {}
+            let answer = Answer::of(&outcome);
+            query!(
+                "UPDATE messages SET in_flight_until = NULL, status = $3, provider_message_id = $4, error_code = $5,
+                                     error_message = $6, updated_at = CASE WHEN $3::smallint = 2 THEN updated_at ELSE $7 END
+                 WHERE organization_id = $1 AND id = $2 AND status = 2",
+                new.organization_id.as_str(),
+                new.message_id.uuid(),
+                answer.status.number(),
+                answer.provider_message_id,
+                answer.error_code,
+                answer.error_message,
+                now,
+            )
+            .execute(&mut *connection)
+            .await?;
+            if let Some(provider_message_id) = answer.provider_message_id {
+                query!(
+                    "INSERT INTO sent_messages (line_number, provider_message_id, organization_id, message_id,
+                                                created_at)
+                     VALUES ($1, $2, $3, $4, $5)
+                     ON CONFLICT DO NOTHING",
+                    new.line_number.as_str(),
+                    provider_message_id,
+                    new.organization_id.as_str(),
+                    new.message_id.uuid(),
+                    now,
+                )
+                .execute(&mut *connection)
+                .await?;
             }
             if let Some((key, _)) = &new.idempotency {
                 query!(

@@ -1,0 +1,96 @@
+//! A carrier whose calls are counted and traced.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::future::BoxFuture;
+use prometheus_client::metrics::gauge::Gauge;
+use tracing::{Instrument as _, field};
+
+use super::{Accepted, Action, Failure, Line, Thread};
+use crate::metrics::LineMetrics;
+use crate::telemetry::trace;
+
+/// What a call came to when nobody waited for its end.
+const ABANDONED: &str = "abandoned";
+
+/// A carrier, observed.
+pub(super) struct Observed {
+    carrier: &'static str,
+    line: Arc<dyn Line>,
+    metrics: LineMetrics,
+}
+
+impl Observed {
+    /// A carrier under the name that it has in metrics and traces.
+    pub(super) const fn new(carrier: &'static str, line: Arc<dyn Line>, metrics: LineMetrics) -> Self {
+        Self { carrier, line, metrics }
+    }
+}
+
+impl Line for Observed {
+    fn perform<'a>(
+        &'a self,
+        thread: &'a Thread,
+        action: Action<'a>,
+    ) -> BoxFuture<'a, Result<Accepted, Failure>> {
+        let (carrier, name) = (self.carrier, action.name());
+        let span = tracing::debug_span!(
+            target: trace::TARGET,
+            "line_call",
+            otel.name = %format_args!("line {name}"),
+            otel.kind = "client",
+            otel.status_code = field::Empty,
+            line.carrier = carrier,
+            line.action = name,
+            line.outcome = field::Empty,
+        );
+        let noted = span.clone();
+        let in_flight = self.metrics.in_flight(carrier);
+        let observed = async move {
+            in_flight.inc();
+            let mut call = Call {
+                line: &self.metrics,
+                carrier,
+                name,
+                began: Instant::now(),
+                outcome: ABANDONED,
+                in_flight,
+            };
+            let answer = self.line.perform(thread, action).await;
+            call.outcome = outcome(&answer);
+            noted.record("line.outcome", call.outcome);
+            if answer.is_err() {
+                trace::failed(&noted);
+            }
+            answer
+        };
+        Box::pin(observed.instrument(span))
+    }
+}
+
+/// Counted when it is dropped, so that a call that is given up half way counts too.
+struct Call<'a> {
+    line: &'a LineMetrics,
+    carrier: &'static str,
+    name: &'static str,
+    began: Instant,
+    outcome: &'static str,
+    in_flight: Gauge,
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.in_flight.dec();
+        self.line.line_call(self.carrier, self.name, self.outcome, self.began.elapsed().as_secs_f64());
+    }
+}
+
+const fn outcome(answer: &Result<Accepted, Failure>) -> &'static str {
+    match answer {
+        Ok(_) => "accepted",
+        Err(Failure::Refused) => "refused",
+        Err(Failure::Passing { .. }) => "failed",
+        Err(Failure::Unknown) => "unknown",
+    }
+}
