@@ -79,6 +79,9 @@ pub enum Error {
         /// After how long trying again can help; `None` when it cannot.
         retry_after: Option<Duration>,
     },
+    /// The carrier of this line cannot do what was asked. Nothing was sent, nothing is stored.
+    #[error("not supported by the carrier")]
+    NotSupportedByCarrier,
     /// The database does not answer. Nothing is known to have changed.
     #[error("storage unavailable")]
     StorageUnavailable,

@@ -3,6 +3,7 @@
 //! `readiness`, the same under the name that probes like to ask for. `liveness` alone says `SERVING` as long as the process
 //! lives: a dead database, or a drain, is no reason to restart it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
@@ -12,8 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
+use crate::domain::{Carrier, PhoneNumber};
 use crate::grpc::auth::KeyRing;
-use crate::metrics::Metrics;
+use crate::line::{Carriers, NotConfigured};
+use crate::metrics::{LineMetrics, Metrics};
 use crate::store::{self, Database, Endpoint, Link, SchemaError, key_digests};
 
 /// How often the database is asked. Twice within the second in which a revoked key stops working everywhere.
@@ -45,12 +48,52 @@ impl Health {
         health
     }
 
-    /// Sets every entry but `liveness`.
+    /// Sets the entry of a carrier, which is for people alone: the service works without it, for other carriers.
+    async fn set_line(&self, carrier: Carrier, status: ServingStatus) {
+        self.reporter.set_service_status(format!("line.{carrier}"), status).await;
+    }
+
+    /// Sets every entry but `liveness` and those of the carriers.
     pub async fn set(&self, status: ServingStatus) {
         for name in self.names.iter().chain(&["", READINESS]) {
             self.reporter.set_service_status(*name, status).await;
         }
     }
+}
+
+/// Keeps the entries `line.<carrier>` true, `NOT_SERVING` while calls to it fail at once, and the gauge that says the same.
+pub async fn show_breakers(
+    health: Health,
+    carriers: Arc<Carriers>,
+    metrics: LineMetrics,
+    stop: CancellationToken,
+) {
+    let mut changed = carriers.breakers_changed();
+    loop {
+        changed.mark_unchanged();
+        for carrier in carriers.configured() {
+            let is_down = carriers.breaker_is_open(carrier);
+            metrics.breaker_is(carrier.name(), is_down);
+            health
+                .set_line(carrier, if is_down { ServingStatus::NotServing } else { ServingStatus::Serving })
+                .await;
+        }
+        tokio::select! {
+            Ok(()) = changed.changed() => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+/// Why the service cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum NotReady {
+    /// The schema is not one that this program can work with.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// There are lines that nothing is configured for.
+    #[error(transparent)]
+    NotConfigured(#[from] NotConfigured),
 }
 
 /// What [`DatabaseWatch`] needs to know.
@@ -61,6 +104,8 @@ pub struct DatabaseWatch {
     pub migrate: Option<PgConnectOptions>,
     /// Opened when the schema is right.
     pub db: Database,
+    /// Asked whether all lines are configured.
+    pub carriers: Arc<Carriers>,
     /// Told the key epoch at each poll.
     pub keys: KeyRing,
     /// Told whether the database answers.
@@ -76,8 +121,8 @@ impl DatabaseWatch {
     /// the service stops.
     ///
     /// # Errors
-    /// A schema that this program cannot work with. A database that does not answer is waited for.
-    pub async fn run(self, stop: CancellationToken) -> Result<(), SchemaError> {
+    /// A schema that this program cannot work with, and lines that nothing is configured for. A database that does not answer is waited for.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), NotReady> {
         let watching = async {
             self.prepare().await?;
             self.db.open();
@@ -91,7 +136,7 @@ impl DatabaseWatch {
         }
     }
 
-    async fn prepare(&self) -> Result<(), SchemaError> {
+    async fn prepare(&self) -> Result<(), NotReady> {
         let mut told = false;
         loop {
             let prepared = match &self.migrate {
@@ -106,9 +151,20 @@ impl DatabaseWatch {
                     }
                     sleep(POLL).await;
                 }
-                other => return other,
+                Err(error) => return Err(error.into()),
+                Ok(()) => match self.lines().await {
+                    Ok(lines) => return Ok(self.carriers.check(&lines)?),
+                    Err(error) => {
+                        tracing::debug!(error = %crate::error::Error::from(error), "the lines cannot be read yet");
+                        sleep(POLL).await;
+                    }
+                },
             }
         }
+    }
+
+    async fn lines(&self) -> Result<Vec<(PhoneNumber, Carrier)>, store::Failure> {
+        store::lines::carried(&mut Link::open(&self.endpoint).await?).await
     }
 
     async fn poll(&self) {

@@ -1,16 +1,16 @@
 //! What becomes of a message that an agent sends: stored as pending, handed to the line, and the line's answer written
 //! down. In that order, so that a crash at any point leaves a row that says "not known" and never a message that went
-//! out unseen. What is not known is never sent again by itself.
+//! out unseen. What is not known is looked up at the carrier, and never sent again by itself.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::app::App;
-use crate::domain::{DeliveryStatus, Direction, Message, Transport};
+use crate::domain::{DeliveryStatus, Direction, Message, OrganizationId, Transport};
 use crate::error::{Error, Result};
-use crate::line::{Action, Failure, InLane, OutboundMessage};
+use crate::line::{Accepted, Action, Failure, InLane, Line, OutboundMessage, Thread};
 use crate::store::conversations::CallTarget;
 use crate::store::messages::{self, Claim, NewOutbound, Outcome};
 
@@ -18,13 +18,15 @@ use crate::store::messages::{self, Claim, NewOutbound, Outcome};
 const FINISH_ATTEMPTS: u32 = 3;
 /// Between those attempts; long enough for a database to come back from a short stop.
 const FINISH_PAUSE: Duration = Duration::from_millis(500);
+/// How long the carrier may take to say what it has of a message, after a send that got no answer.
+const LOOK_UP_LIMIT: Duration = Duration::from_secs(3);
 /// What finishing may take beyond the line's time.
 const FINISH_MARGIN: Duration = Duration::from_secs(10);
 
 /// How long after its beginning a send has its answer for sure, or its process died.
 #[must_use]
 pub fn longest(line_time_out: Duration) -> Duration {
-    line_time_out + FINISH_MARGIN
+    line_time_out + LOOK_UP_LIMIT + FINISH_MARGIN
 }
 
 /// What a send came to.
@@ -39,26 +41,33 @@ pub enum Sent {
 /// Sends a message, with the lane of its conversation held all the while.
 ///
 /// # Errors
-/// `ConnectionReleased`, `RateLimited` (nothing is stored); `UpstreamFailed` (stored as failed).
+/// `ConnectionReleased`, `RateLimited`, `NotSupportedByCarrier` (nothing is stored); `UpstreamFailed` (stored as failed).
 pub async fn send(app: App, target: CallTarget, new: NewOutbound, lane: InLane) -> Result<Sent> {
     // Before anything is stored: a refusal here leaves the idempotency key free.
     let carrier = app.carriers.of(&target.line_number).await?;
-    if messages::claim(&app.db, new.clone()).await? == Claim::KeyTaken {
-        return Ok(Sent::KeyTaken);
-    }
-    let thread = target.thread(&new.organization_id);
     let message = OutboundMessage {
         id: new.message_id,
         text: new.text.as_deref(),
         media_url: new.media.as_ref().map(|file| file.url.as_str()),
         style: new.send_style,
+        at: new.now,
     };
-    let answer = carrier.perform(&thread, Action::Message(message)).await;
+    if !carrier.supports(Action::Message(message)) {
+        return Err(Error::NotSupportedByCarrier);
+    }
+    if messages::claim(&app.db, new.clone()).await? == Claim::KeyTaken {
+        return Ok(Sent::KeyTaken);
+    }
+    let thread = target.thread(&new.organization_id);
+    let answer = match carrier.perform(&thread, Action::Message(message)).await {
+        Err(Failure::Unknown) => look_up(&app, &*carrier, &thread, message).await,
+        answer => answer,
+    };
     let (outcome, failure) = match answer {
         Ok(accepted) => (Outcome::Accepted { provider_message_id: accepted.provider_message_id }, None),
         Err(Failure::Unknown) => (Outcome::Unknown, None),
         Err(failure) => {
-            (Outcome::Failed { code: failure.code(), message: failure.to_string() }, Some(failure))
+            (Outcome::Failed { code: failure.code().to_owned(), message: failure.to_string() }, Some(failure))
         }
     };
     let finished_at = finish(&app, &new, &outcome).await;
@@ -86,6 +95,67 @@ pub async fn send(app: App, target: CallTarget, new: NewOutbound, lane: InLane) 
         created_at: new.now,
         updated_at: finished_at.filter(|_| is_queued).unwrap_or(new.now),
     })))
+}
+
+/// What the carrier has of a message whose send got no answer; `Unknown` again where it has nothing or cannot tell.
+async fn look_up(
+    app: &App,
+    carrier: &dyn Line,
+    thread: &Thread,
+    message: OutboundMessage<'_>,
+) -> Result<Accepted, Failure> {
+    let Ok(Ok(found)) = timeout(LOOK_UP_LIMIT, carrier.look_up(thread, message)).await else {
+        return Err(Failure::Unknown);
+    };
+    let ids: Vec<_> = found.iter().map(|found| found.provider_message_id.clone()).collect();
+    // The same words may have been sent before: what is known to be another message is not this one.
+    let Ok(known) = messages::known(&app.db, &thread.line_number, &ids).await else {
+        return Err(Failure::Unknown);
+    };
+    let mut open: Vec<_> =
+        found.into_iter().filter(|found| !known.contains(&found.provider_message_id)).collect();
+    if let Some(taken) = open.iter().position(|found| found.failure.is_none()) {
+        let provider_message_id = Some(open.swap_remove(taken).provider_message_id);
+        return Ok(Accepted { provider_message_id });
+    }
+    // Of several that failed, all but one are others, whose ids were not kept.
+    match (open.pop(), open.is_empty()) {
+        (Some(only), true) => Err(only.failure.unwrap_or(Failure::Unknown)),
+        _ => Err(Failure::Unknown),
+    }
+}
+
+/// Asks the carrier about a message that is pending, and writes down what it says. Whether it said anything.
+///
+/// # Errors
+/// `StorageUnavailable`.
+pub async fn resolve(app: &App, organization_id: &OrganizationId, pending: &Message) -> Result<bool> {
+    let Some(sent) = messages::dispatch(&app.db, organization_id, pending.id).await? else {
+        return Ok(false);
+    };
+    // A carrier that is not configured any more cannot be asked; `of` has told the operator.
+    let Ok(carrier) = app.carriers.of(&sent.line_number).await else { return Ok(false) };
+    let thread = Thread {
+        organization_id: organization_id.clone(),
+        conversation_id: pending.conversation_id,
+        line_number: sent.line_number,
+        remote_number: pending.remote_number.clone(),
+    };
+    let message = OutboundMessage {
+        id: pending.id,
+        text: pending.text.as_deref(),
+        media_url: pending.media.first().map(|file| file.url.as_str()),
+        style: pending.send_style,
+        at: pending.created_at,
+    };
+    let outcome = match look_up(app, &*carrier, &thread, message).await {
+        Ok(Accepted { provider_message_id }) => Outcome::Accepted { provider_message_id },
+        Err(Failure::Unknown) => return Ok(false),
+        Err(failure) => Outcome::Failed { code: failure.code().to_owned(), message: failure.to_string() },
+    };
+    let now = app.clock.now();
+    messages::resolve(&app.db, organization_id, pending.id, &thread.line_number, outcome, now).await?;
+    Ok(true)
 }
 
 /// Writes the line's answer down, and tells when; `None` when the database would not take it.

@@ -19,8 +19,8 @@ use crate::grpc;
 use crate::grpc::access_log::AccessLogLayer;
 use crate::grpc::auth::{AuthLayer, KeyRing};
 use crate::grpc::limits::{CallLimits, LimitsLayer};
-use crate::health::{DatabaseWatch, Health};
-use crate::line::{Carriers, Sandbox};
+use crate::health::{DatabaseWatch, Health, NotReady, show_breakers};
+use crate::line::{Carriers, LineSettings, NotConfigured, SetUpError};
 use crate::metrics::{self, Exposition, Metrics};
 use crate::proto;
 use crate::shutdown::DrainLimits;
@@ -50,6 +50,8 @@ pub struct Settings {
     pub migrate: bool,
     /// How long a line may take.
     pub line_time_out: Duration,
+    /// The carriers, besides the sandbox.
+    pub lines: LineSettings,
     /// Messages that an identity may send in any 24 hours; `None` = as many as it likes.
     pub sends_per_day: Option<u32>,
     /// How long what was said is kept.
@@ -70,12 +72,27 @@ pub enum ServeError {
     /// The schema is not one that this program can work with.
     #[error(transparent)]
     Schema(#[from] SchemaError),
+    /// There are lines that nothing is configured for.
+    #[error(transparent)]
+    NotConfigured(#[from] NotConfigured),
+    /// A carrier could not be set up.
+    #[error(transparent)]
+    Lines(#[from] SetUpError),
     /// A part could not be made.
     #[error(transparent)]
     Assembly(#[from] Error),
     /// The contract's own description is broken.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+}
+
+impl From<NotReady> for ServeError {
+    fn from(why: NotReady) -> Self {
+        match why {
+            NotReady::Schema(error) => Self::Schema(error),
+            NotReady::NotConfigured(error) => Self::NotConfigured(error),
+        }
+    }
 }
 
 /// Services of the contract that are served, as health and reflection name them.
@@ -112,8 +129,9 @@ impl Server {
             db = db.with_standby(standby)?;
         }
         let metrics = Metrics::default();
-        let sandbox = Arc::new(Sandbox::new(clock.clone(), settings.line_time_out));
-        let carriers = Arc::new(Carriers::new(db.clone(), sandbox, [], &metrics.lines));
+        let carriers =
+            Carriers::new(db.clone(), &clock, &settings.lines, settings.line_time_out, &metrics.lines)?;
+        let carriers = Arc::new(carriers);
         let keys = KeyRing::new(db.clone(), clock.clone(), metrics.keys.clone());
         let limits = SendLimits { per_day: settings.sends_per_day, line_time_out: settings.line_time_out };
         let app = App { db, clock, carriers, lanes: Arc::default(), limits, metrics, tasks };
@@ -168,6 +186,7 @@ impl Server {
             endpoint: Endpoint::new(settings.database.clone(), settings.pooler),
             migrate: settings.migrate.then_some(settings.database),
             db: app.db.clone(),
+            carriers: app.carriers.clone(),
             keys: keys.clone(),
             health: health.clone(),
             metrics: app.metrics.clone(),
@@ -179,6 +198,13 @@ impl Server {
             tokio::spawn(metrics::serve(listener, exposition, background.clone()))
         });
         let watching = tokio::spawn(watch.run(background.clone()));
+        let showing = show_breakers(
+            health.clone(),
+            app.carriers.clone(),
+            app.metrics.lines.clone(),
+            background.clone(),
+        );
+        let showing = tokio::spawn(showing);
         let writing = tokio::spawn(write_down_uses(keys.clone(), background.clone()));
         let sweep_app = app.clone();
         let sweep_stop = background.clone();
@@ -212,7 +238,7 @@ impl Server {
             tracing::warn!(tasks = app.tasks.len(), "work without a caller was cut at the end of the drain");
         }
         background.cancel();
-        let _ = tokio::join!(writing, sweeping, futures_util::future::OptionFuture::from(exposed));
+        let _ = tokio::join!(writing, sweeping, showing, futures_util::future::OptionFuture::from(exposed));
         if timeout(LAST_WRITE_LIMIT, keys.write_down_uses()).await.is_err() {
             tracing::warn!("the last uses of keys were not written down");
         }

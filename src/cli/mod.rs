@@ -27,6 +27,7 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "a process makes one")]
 enum Command {
     /// Serve (the default).
     Serve(Box<ServeArgs>),

@@ -10,7 +10,7 @@ use super::operator::EMBEDDED_DATABASE;
 use super::{Failure, say};
 use crate::clock::SystemClock;
 use crate::config::ServeArgs;
-use crate::server::{Server, Settings};
+use crate::server::{ServeError, Server, Settings};
 use crate::shutdown::StopSignals;
 use crate::transport::listeners::{ListenAddress, Listeners};
 use crate::{demo, embedded};
@@ -25,6 +25,7 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
     if migrate {
         args.database.can_migrate().map_err(Failure::Usage)?;
     }
+    let lines = args.lines.settings().map_err(Failure::Usage)?;
     let signals = StopSignals::listen().map_err(|error| Failure::Failed(format!("signals: {error}")))?;
     let tls = args.transport.tls().map_err(Failure::Usage)?;
     raise_file_limit();
@@ -56,6 +57,7 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
         sessions: usize::from(args.pool.database_sessions),
         migrate,
         line_time_out: args.line_timeout,
+        lines,
         sends_per_day: (args.sends_per_day > 0).then_some(args.sends_per_day),
         retention: (&args.retention).into(),
         calls: args.transport.calls(),
@@ -130,6 +132,7 @@ async fn govern(
             tracing::info!("stopped");
             Ok(())
         }
+        Some(Err(error @ ServeError::NotConfigured(_))) => Err(Failure::Usage(error.to_string())),
         Some(Err(error)) => Err(Failure::Failed(error.to_string())),
         None => Err(Failure::Failed("stopped without a drain".to_owned())),
     }

@@ -1,11 +1,13 @@
 //! What can be configured: every setting is a flag and an `INKBOX_…` variable.
 
 mod database;
+mod lines;
 mod retention;
 mod telemetry;
 mod transport;
 
 pub use database::{DatabaseArgs, PoolArgs};
+pub use lines::LineArgs;
 pub use retention::{Age, RetentionArgs};
 pub use telemetry::{LogArgs, MetricsArgs};
 pub use transport::{ProbeArgs, TransportArgs};
@@ -48,6 +50,9 @@ pub struct ServeArgs {
     /// Metrics.
     #[command(flatten)]
     pub metrics: MetricsArgs,
+    /// The carriers.
+    #[command(flatten)]
+    pub lines: LineArgs,
 }
 
 /// The longest time that can be configured: longer is a typing error.

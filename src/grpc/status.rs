@@ -37,6 +37,7 @@ const fn kind(error: &Error) -> Kind {
         Error::IdentityNotEnabled => (Code::FailedPrecondition, "IDENTITY_NOT_ENABLED", "400"),
         Error::ConnectionReleased => (Code::FailedPrecondition, "CONNECTION_RELEASED", "409"),
         Error::RecipientHasNotMessaged => (Code::FailedPrecondition, "RECIPIENT_HAS_NOT_MESSAGED", "409"),
+        Error::NotSupportedByCarrier => (Code::FailedPrecondition, "NOT_SUPPORTED_BY_CARRIER", "409"),
         Error::IdempotencyKeyReused => (Code::FailedPrecondition, "IDEMPOTENCY_KEY_REUSED", "409"),
         Error::IdempotencyInProgress { .. } => (Code::Aborted, "IDEMPOTENCY_IN_PROGRESS", "409"),
         Error::RateLimited { .. } => (Code::ResourceExhausted, "RATE_LIMITED", "429"),
@@ -85,6 +86,9 @@ fn message(error: &Error) -> String {
         Error::UpstreamFailed { retry_after: Some(_) } => "the line failed; trying again can help".to_owned(),
         Error::UpstreamFailed { retry_after: None } => {
             "the line refused; trying again will not help".to_owned()
+        }
+        Error::NotSupportedByCarrier => {
+            "the carrier of this conversation's line cannot do this; see docs/lines.md".to_owned()
         }
         Error::Overloaded { .. } => "the service has as many calls as it takes; try again".to_owned(),
         Error::TooLarge { what, limit } => format!("{what} is larger than {limit} bytes"),
@@ -136,6 +140,10 @@ pub fn of(error: &Error, request_id: &str) -> Status {
         Error::ConnectionReleased => {
             let remedy = "the human has to connect again through the router line";
             details.add_precondition_failure_violation(reason, "connection", remedy);
+        }
+        Error::NotSupportedByCarrier => {
+            let remedy = "only a conversation on a line with another carrier can do this";
+            details.add_precondition_failure_violation(reason, "carrier", remedy);
         }
         Error::AlreadyExists { resource, existing_id } => {
             let existing = existing_id.map(|id| id.to_string()).unwrap_or_default();

@@ -2,11 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use quick_cache::sync::Cache;
+use tokio::sync::watch;
 
 use super::observed::Observed;
-use super::{Line, Sandbox};
+use super::{Line, LineSettings, Sandbox, SetUpError};
+use crate::clock::Clock;
 use crate::domain::{Carrier, PhoneNumber};
 use crate::error::{Error, Result};
 use crate::metrics::LineMetrics;
@@ -22,24 +25,85 @@ pub struct Carriers {
     lines: HashMap<Carrier, Arc<dyn Line>>,
     /// Never stale: a line keeps its carrier.
     of_numbers: Cache<PhoneNumber, Carrier>,
+    breakers_changed: Arc<watch::Sender<()>>,
+}
+
+/// Lines that nothing is configured for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{lines} of the lines in the database: their carrier, {carrier}, is not configured; {remedy} (docs/lines.md)",
+        remedy = remedy(*carrier))]
+pub struct NotConfigured {
+    /// Who is to carry them.
+    pub carrier: Carrier,
+    /// How many they are.
+    pub lines: usize,
+}
+
+const fn remedy(carrier: Carrier) -> &'static str {
+    match carrier {
+        Carrier::Sandbox => "nothing is to be set",
+        Carrier::Sendblue => "set INKBOX_SENDBLUE_API_KEY_ID and INKBOX_SENDBLUE_API_SECRET_KEY",
+        Carrier::BlueBubbles => "set INKBOX_BLUEBUBBLES_SERVERS, with a server for each of them",
+    }
 }
 
 impl Carriers {
-    /// The sandbox, and those of `configured`; each of their calls is counted and traced.
-    #[must_use]
+    /// The sandbox, and those that are configured; each of their calls is counted and traced. Opens no connection.
+    ///
+    /// # Errors
+    /// See [`SetUpError`].
     pub fn new(
         db: Database,
-        sandbox: Arc<Sandbox>,
-        configured: impl IntoIterator<Item = (Carrier, Arc<dyn Line>)>,
+        clock: &Arc<dyn Clock>,
+        settings: &LineSettings,
+        time_out: Duration,
         metrics: &LineMetrics,
-    ) -> Self {
-        let of_sandbox: (_, Arc<dyn Line>) = (Carrier::Sandbox, sandbox.clone());
+    ) -> std::result::Result<Self, SetUpError> {
+        let sandbox = Arc::new(Sandbox::new(clock.clone(), time_out));
+        let breakers_changed = Arc::new(watch::Sender::new(()));
+        let mut lines = settings.lines(clock, time_out, &breakers_changed)?;
+        lines.insert(Carrier::Sandbox, sandbox.clone());
         let observed = |(carrier, line): (Carrier, Arc<dyn Line>)| {
             let line: Arc<dyn Line> = Arc::new(Observed::new(carrier.name(), line, metrics.clone()));
             (carrier, line)
         };
-        let lines = configured.into_iter().chain([of_sandbox]).map(observed).collect();
-        Self { db, sandbox, lines, of_numbers: Cache::new(REMEMBERED_LINES) }
+        let lines = lines.into_iter().map(observed).collect();
+        Ok(Self { db, sandbox, lines, of_numbers: Cache::new(REMEMBERED_LINES), breakers_changed })
+    }
+
+    /// The carriers that are configured, besides the sandbox.
+    pub fn configured(&self) -> impl Iterator<Item = Carrier> {
+        self.lines.keys().copied().filter(|carrier| *carrier != Carrier::Sandbox)
+    }
+
+    /// Whether calls to a carrier, or to one of its servers, fail at once because it was seen to be down. Costs a look
+    /// at a few numbers.
+    #[must_use]
+    pub fn breaker_is_open(&self, carrier: Carrier) -> bool {
+        self.lines.get(&carrier).is_some_and(|line| line.is_cut_off())
+    }
+
+    /// Hears of every breaker that opens or closes.
+    #[must_use]
+    pub fn breakers_changed(&self) -> watch::Receiver<()> {
+        self.breakers_changed.subscribe()
+    }
+
+    /// Whether every one of these lines can be spoken from.
+    ///
+    /// # Errors
+    /// The first carrier that is not set up for all of its lines.
+    pub fn check(&self, lines: &[(PhoneNumber, Carrier)]) -> std::result::Result<(), NotConfigured> {
+        for carrier in [Carrier::Sendblue, Carrier::BlueBubbles] {
+            let unserved = lines.iter().filter(|(number, of)| {
+                *of == carrier && !self.lines.get(of).is_some_and(|line| line.serves(number))
+            });
+            match unserved.count() {
+                0 => {}
+                lines => return Err(NotConfigured { carrier, lines }),
+            }
+        }
+        Ok(())
     }
 
     /// The line that stands for every carrier where none is at hand.

@@ -1,23 +1,30 @@
 //! Lines: what really reaches a human's phone.
 //!
-//! To add a carrier: implement [`Line`] in a file of its own, sort every answer of its API into an [`Outcome`]
-//! there, give it a number in `domain::Carrier`, and add it to [`Carriers`] in `server`.
+//! To add a carrier: implement [`Line`] in a folder of its own, judge every answer of its API in one pure function
+//! there, give it a number in `domain::Carrier`, settings in [`LineSettings`], and add it to [`LineSettings::lines`].
 
+mod bluebubbles;
+mod breaker;
 mod carriers;
+mod endpoint;
+mod failure;
+mod http;
 mod lanes;
 mod observed;
 mod sandbox;
+mod sendblue;
+mod settings;
 
-pub use carriers::Carriers;
+pub use carriers::{Carriers, NotConfigured};
+pub use failure::{Failure, Said};
 pub use lanes::{InLane, LaneLoad, Lanes};
 pub use sandbox::{Delivery, DeliveryKind, Sandbox};
+pub use settings::{BreakerSettings, Credential, LineSettings, Mac, SendblueSettings, SetUpError};
 
-use std::time::Duration;
-
+use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 
 use crate::domain::{ConversationId, MessageId, OrganizationId, PhoneNumber, ReactionType, SendStyle};
-use crate::error::Error;
 
 /// The two ends of a thread, and whose it is.
 #[derive(Debug, Clone)]
@@ -72,6 +79,8 @@ pub struct OutboundMessage<'a> {
     pub media_url: Option<&'a str>,
     /// Its effect.
     pub style: Option<SendStyle>,
+    /// When its send began.
+    pub at: DateTime<Utc>,
 }
 
 /// A tapback and what it is on.
@@ -92,68 +101,22 @@ pub struct Accepted {
     pub provider_message_id: Option<String>,
 }
 
-/// Why a line did not do it, by what the caller can make of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
-    /// Refused for good: the same call will fail again.
-    #[error("refused for good")]
-    Refused,
-    /// A passing fault: the same call can succeed later.
-    #[error("passing fault")]
-    Passing {
-        /// When to try again.
-        retry_after: Duration,
-    },
-    /// No answer within the line time-out: it may or may not have been done.
-    #[error("outcome unknown")]
-    Unknown,
-}
-
-impl Failure {
-    /// Advice to callers where the carrier gives none.
-    pub const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-    /// The code that a message which failed this way is stored with.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Refused => "LINE_REFUSED",
-            Self::Passing { .. } | Self::Unknown => "LINE_FAILED",
-        }
-    }
-
-    /// Whether a stored code is one of ours, and not the carrier's.
-    #[must_use]
-    pub fn is_code(code: &str) -> bool {
-        [Self::Refused.code(), Self::Unknown.code()].contains(&code)
-    }
-
-    /// The failure of a message that was stored with this code.
-    #[must_use]
-    pub fn of_code(code: &str) -> Self {
-        if code == Self::Refused.code() {
-            Self::Refused
-        } else {
-            Self::Passing { retry_after: Self::RETRY_AFTER }
-        }
-    }
-}
-
-/// For calls that may be repeated without harm, such as receipts and typing: an unknown outcome is one to try again.
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        Self::UpstreamFailed {
-            retry_after: match failure {
-                Failure::Refused => None,
-                Failure::Passing { retry_after } => Some(retry_after),
-                Failure::Unknown => Some(Failure::RETRY_AFTER),
-            },
-        }
-    }
+/// What a carrier knows of a message that it was given and gave no answer on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The carrier's id of it.
+    pub provider_message_id: String,
+    /// Why it went no further, if it did not.
+    pub failure: Option<Failure>,
 }
 
 /// A carrier. Called only after every check of the caller has passed.
 pub trait Line: Send + Sync {
+    /// Whether the carrier can do this at all. To be asked before anything is written down.
+    fn supports(&self, _action: Action<'_>) -> bool {
+        true
+    }
+
     /// Does one thing on one thread. Bounded: gives up after the line time-out with [`Failure::Unknown`]. Makes no
     /// retries of its own, since only the caller knows whether it still wants it done.
     fn perform<'a>(
@@ -161,4 +124,24 @@ pub trait Line: Send + Sync {
         thread: &'a Thread,
         action: Action<'a>,
     ) -> BoxFuture<'a, Result<Accepted, Failure>>;
+
+    /// What the carrier has that may be this message, oldest first: sends nothing. Empty where it has nothing, and
+    /// where it cannot tell.
+    fn look_up<'a>(
+        &'a self,
+        _thread: &'a Thread,
+        _message: OutboundMessage<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Found>, Failure>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    /// Whether it is set up to speak from this number.
+    fn serves(&self, _number: &PhoneNumber) -> bool {
+        true
+    }
+
+    /// Whether calls are refused at once, because the carrier was seen to be down.
+    fn is_cut_off(&self) -> bool {
+        false
+    }
 }

@@ -7,7 +7,8 @@ use futures_util::future::BoxFuture;
 use prometheus_client::metrics::gauge::Gauge;
 use tracing::{Instrument as _, field};
 
-use super::{Accepted, Action, Failure, Line, Thread};
+use super::{Accepted, Action, Failure, Found, Line, OutboundMessage, Thread};
+use crate::domain::PhoneNumber;
 use crate::metrics::LineMetrics;
 use crate::telemetry::trace;
 
@@ -29,6 +30,10 @@ impl Observed {
 }
 
 impl Line for Observed {
+    fn supports(&self, action: Action<'_>) -> bool {
+        self.line.supports(action)
+    }
+
     fn perform<'a>(
         &'a self,
         thread: &'a Thread,
@@ -67,6 +72,37 @@ impl Line for Observed {
         };
         Box::pin(observed.instrument(span))
     }
+
+    fn look_up<'a>(
+        &'a self,
+        thread: &'a Thread,
+        message: OutboundMessage<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Found>, Failure>> {
+        let span = tracing::debug_span!(
+            target: trace::TARGET,
+            "line_look_up",
+            otel.kind = "client",
+            otel.status_code = field::Empty,
+            line.carrier = self.carrier,
+        );
+        let noted = span.clone();
+        let observed = async move {
+            let answer = self.line.look_up(thread, message).await;
+            if answer.is_err() {
+                trace::failed(&noted);
+            }
+            answer
+        };
+        Box::pin(observed.instrument(span))
+    }
+
+    fn serves(&self, number: &PhoneNumber) -> bool {
+        self.line.serves(number)
+    }
+
+    fn is_cut_off(&self) -> bool {
+        self.line.is_cut_off()
+    }
 }
 
 /// Counted when it is dropped, so that a call that is given up half way counts too.
@@ -89,7 +125,7 @@ impl Drop for Call<'_> {
 const fn outcome(answer: &Result<Accepted, Failure>) -> &'static str {
     match answer {
         Ok(_) => "accepted",
-        Err(Failure::Refused) => "refused",
+        Err(Failure::Refused(_) | Failure::Unsupported) => "refused",
         Err(Failure::Passing { .. }) => "failed",
         Err(Failure::Unknown) => "unknown",
     }

@@ -121,17 +121,16 @@ impl Sandbox {
     /// Decides the fate of a call and remembers it, as one step: deliveries stand in the order of arrival.
     fn arrive(&self, thread: &Thread, action: Action<'_>) -> Fate {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let passing = Failure::Passing { retry_after: Failure::RETRY_AFTER };
         let fate = match thread.remote_number.as_str() {
-            ALWAYS_FAILS => Fate::Fails(passing),
+            ALWAYS_FAILS => Fate::Fails(Failure::PASSING),
             FAILS_EVERY_ODD_CALL => {
                 let calls = memory.calls.entry(FAILS_EVERY_ODD_CALL).or_default();
                 *calls += 1;
-                if *calls % 2 == 1 { Fate::Fails(passing) } else { Fate::Done }
+                if *calls % 2 == 1 { Fate::Fails(Failure::PASSING) } else { Fate::Done }
             }
             IS_SLOW => Fate::Slow,
             NEVER_ANSWERS => Fate::NeverAnswers,
-            REFUSES => Fate::Fails(Failure::Refused),
+            REFUSES => Fate::Fails(Failure::REFUSED),
             _ => Fate::Done,
         };
         memory.remember(Delivery {

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::query;
 
-use super::{Database, Failure};
+use super::{Database, Failure, Link};
 use crate::domain::{Carrier, LineRole, PhoneNumber};
 
 /// Why a line was not added.
@@ -68,4 +68,12 @@ pub async fn carrier(db: &Database, number: &PhoneNumber) -> Result<Option<Carri
             Ok(row.and_then(|row| Carrier::from_number(row.carrier)))
         })
         .await
+}
+
+/// The lines that reach phones, and who carries them. For the start, before the pool is open.
+pub async fn carried(connection: &mut Link) -> Result<Vec<(PhoneNumber, Carrier)>, Failure> {
+    let rows = query!("SELECT number, carrier FROM lines WHERE carrier <> 1").fetch_all(connection).await?;
+    let known =
+        rows.into_iter().filter_map(|row| Some((row.number.into(), Carrier::from_number(row.carrier)?)));
+    Ok(known.collect())
 }

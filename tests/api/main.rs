@@ -20,6 +20,7 @@ mod deliveries;
 mod erasure;
 mod identities;
 mod limits;
+mod lines;
 mod messages;
 mod metrics;
 mod releases;

@@ -117,6 +117,7 @@ async fn warnings_keep_their_request_id_where_only_warnings_are_logged() {
     client.who_am_i(request).await.unwrap_err();
     let output = service.stop().await;
     assert!(!output.contains("\"rpc\",\"rpc.method"), "{output}");
-    let warned = output.lines().find(|line| line.contains("database unavailable")).unwrap();
-    assert!(warned.contains("my-own-id"), "{warned}");
+    // Work that no call asked for meets the same database, and has no request.
+    let mut warnings = output.lines().filter(|line| line.contains("database unavailable"));
+    assert!(warnings.any(|line| line.contains("my-own-id")), "{output}");
 }

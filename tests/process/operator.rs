@@ -19,6 +19,16 @@ async fn who(service: &Service, key: &str) -> ApiKey {
 }
 
 #[tokio::test]
+async fn a_line_with_a_carrier_that_is_not_configured_is_no_service() {
+    let folder = Folder::migrated().await;
+    let add = ["line", "add", "+12025550111", "--role", "pool", "--carrier", "sendblue"];
+    run(&folder, &add).await.succeeded();
+    let mut serve = command(&folder, &["serve"]);
+    serve.env("INKBOX_LOG", "off");
+    finish(serve).await.failed(2, "INKBOX_SENDBLUE_API_KEY_ID");
+}
+
+#[tokio::test]
 async fn everything_is_done_without_a_service_and_is_there_when_one_starts() {
     let folder = Folder::migrated().await;
     let admin = run(&folder, &["org", "create", "org_a"]).await.secret();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use inkbox_imessage::app::App;
 use inkbox_imessage::domain::{ApiKeyScope, Carrier, LineRole, PhoneNumber};
 use inkbox_imessage::grpc::limits::CallLimits;
+use inkbox_imessage::line::LineSettings;
 use inkbox_imessage::minting::{self, NewKey};
 use inkbox_imessage::proto::{CreateIdentityRequest, FilterMode, Identity};
 use inkbox_imessage::server::{ServeError, Server, Settings};
@@ -110,6 +111,7 @@ impl TestApp {
             sessions: 8,
             migrate: false,
             line_time_out: Duration::from_millis(300),
+            lines: LineSettings::default(),
             sends_per_day: None,
             retention: Retention::default(),
             calls: CallLimits {
@@ -161,11 +163,16 @@ impl TestApp {
         Self::on(self.options.clone(), |_| {}).await
     }
 
-    /// Adds a line.
+    /// Adds a line that is with the sandbox.
     pub async fn add_line(&self, number: &str, role: LineRole) {
+        self.add_line_with(number, role, Carrier::Sandbox).await;
+    }
+
+    /// Adds a line.
+    pub async fn add_line_with(&self, number: &str, role: LineRole, carrier: Carrier) {
         let number = PhoneNumber::parse(number).unwrap();
         let now = inkbox_imessage::clock::Clock::now(&*self.clock);
-        store::lines::add(&self.db, &number, role, Carrier::Sandbox, now).await.unwrap().unwrap();
+        store::lines::add(&self.db, &number, role, carrier, now).await.unwrap().unwrap();
     }
 
     /// A caller with an admin key of an organization, which is made where it is not there.

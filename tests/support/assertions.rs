@@ -7,7 +7,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use super::app::{POOL_LINES, ROUTER_LINE};
 
 /// Code and HTTP status of each reason: the table in `errors.proto`.
-const REASONS: [(&str, Code, &str); 20] = [
+const REASONS: [(&str, Code, &str); 21] = [
     ("INVALID_ARGUMENT", Code::InvalidArgument, "422"),
     ("API_KEY_INVALID", Code::Unauthenticated, "401"),
     ("IDENTITY_MISMATCH", Code::PermissionDenied, "403"),
@@ -28,6 +28,7 @@ const REASONS: [(&str, Code, &str); 20] = [
     ("OVERLOADED", Code::ResourceExhausted, "503"),
     ("INTERNAL", Code::Internal, "500"),
     ("TOO_LARGE", Code::ResourceExhausted, "413"),
+    ("NOT_SUPPORTED_BY_CARRIER", Code::FailedPrecondition, "409"),
 ];
 
 /// Asserts that a call failed for this reason, with the code, domain and HTTP status that belong to it and the kinds of
@@ -46,7 +47,7 @@ pub fn assert_reason<T: std::fmt::Debug>(answer: Result<T, Status>, reason: &str
     match reason {
         "INVALID_ARGUMENT" => assert!(details.bad_request().is_some(), "{status:?}"),
         "NOT_FOUND" => assert!(details.resource_info().is_some(), "{status:?}"),
-        "IDENTITY_NOT_ENABLED" | "CONNECTION_RELEASED" => {
+        "IDENTITY_NOT_ENABLED" | "CONNECTION_RELEASED" | "NOT_SUPPORTED_BY_CARRIER" => {
             assert!(details.precondition_failure().is_some(), "{status:?}");
         }
         "STORAGE_UNAVAILABLE" | "RATE_LIMITED" | "OVERLOADED" | "IDEMPOTENCY_IN_PROGRESS" => {

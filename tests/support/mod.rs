@@ -7,6 +7,7 @@
 pub mod app;
 pub mod assertions;
 pub mod callers;
+pub mod carrier;
 pub mod clock;
 pub mod database;
 pub mod history;

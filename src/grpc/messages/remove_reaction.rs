@@ -41,6 +41,14 @@ pub(super) async fn remove_reaction(
     let target = store::conversations::target(&app.db, organization_id, identity_id, conversation_id).await?;
     target.check_on(found.assignment_id)?;
     let carrier = app.carriers.of(&target.line_number).await?;
+    let tapback = Tapback {
+        provider_message_id: found.provider_message_id.as_deref(),
+        reaction: found.reaction.reaction,
+        part_index: found.reaction.part_index,
+    };
+    if !carrier.supports(Action::ReactionRemoval(tapback)) {
+        return Err(Error::NotSupportedByCarrier);
+    }
     let (app_, organization_id) = (app.clone(), organization_id.clone());
     app.to_the_end(async move {
         let _lane = lane;

@@ -203,20 +203,23 @@ async fn replay(
     if let (false, Some(retry_after)) = (first.finished, longest.checked_sub(age)) {
         return Err(Error::IdempotencyInProgress { retry_after });
     }
-    let message = store::messages::current(
-        &app.db,
-        &tenant.organization_id,
-        Some(identity_id),
-        View::All,
-        first.message_id,
-    )
-    .await?;
+    let organization_id = &tenant.organization_id;
+    let read = async || {
+        store::messages::current(&app.db, organization_id, Some(identity_id), View::All, first.message_id)
+            .await
+    };
     // A message that is being erased takes its key with it.
-    let Some(message) = message else { return Ok(None) };
-    match &message.error {
-        Some(error) if message.status == DeliveryStatus::Error && Failure::is_code(&error.code) => {
-            Err(Failure::of_code(&error.code).into())
-        }
-        _ => Ok(Some(message)),
+    let Some(mut message) = read().await? else { return Ok(None) };
+    if message.status == DeliveryStatus::Pending && outbound::resolve(app, organization_id, &message).await? {
+        let Some(resolved) = read().await? else { return Ok(None) };
+        message = resolved;
     }
+    if let (DeliveryStatus::Error, Some(error)) = (message.status, &message.error) {
+        let sent = store::messages::dispatch(&app.db, organization_id, message.id).await?;
+        // What the carrier accepted and then gave up is a message like any other, with news of its delivery.
+        if sent.is_some_and(|sent| sent.provider_message_id.is_none()) {
+            return Err(Failure::of_code(&error.code).into());
+        }
+    }
+    Ok(Some(message))
 }

@@ -46,6 +46,14 @@ pub(super) async fn send_reaction(
     target.check_on(on.assignment_id)?;
     target.check_send()?;
     let carrier = app.carriers.of(&target.line_number).await?;
+    let tapback = Tapback {
+        provider_message_id: on.provider_message_id.as_deref(),
+        reaction: request.reaction,
+        part_index: request.part_index,
+    };
+    if !carrier.supports(Action::Reaction(tapback)) {
+        return Err(Error::NotSupportedByCarrier);
+    }
     let (app_, organization_id) = (app.clone(), organization_id.clone());
     let reaction = app
         .to_the_end(async move {

@@ -3,13 +3,15 @@
 mod get;
 mod idempotency;
 mod list;
+mod look_up;
 mod send;
 mod status;
 
 pub use get::{current, get};
 pub use idempotency::{FirstRequest, first_request};
 pub use list::{MessageFilter, MessageScope, list};
-pub use send::{Claim, NewOutbound, Outcome, claim, finish};
+pub use look_up::{Dispatch, dispatch, known};
+pub use send::{Claim, NewOutbound, Outcome, claim, finish, resolve};
 pub use status::{DeliveryNews, update_status};
 
 use chrono::{DateTime, Utc};

@@ -195,7 +195,7 @@ pub enum Outcome {
     /// It did not.
     Failed {
         /// Our code for why.
-        code: &'static str,
+        code: String,
         /// Words for people.
         message: String,
     },
@@ -207,7 +207,7 @@ pub enum Outcome {
 struct Answer<'a> {
     status: DeliveryStatus,
     provider_message_id: Option<&'a str>,
-    error_code: Option<&'static str>,
+    error_code: Option<&'a str>,
     error_message: Option<&'a str>,
 }
 
@@ -248,36 +248,12 @@ pub async fn finish(
     db.transaction_for(&new.organization_id.clone(), move |connection| {
         let (new, outcome) = (new.clone(), outcome.clone());
         Box::pin(async move {
-            let answer = Answer::of(&outcome);
-            query!(
-                "UPDATE messages SET in_flight_until = NULL, status = $3, provider_message_id = $4, error_code = $5,
-                                     error_message = $6, updated_at = CASE WHEN $3::smallint = 2 THEN updated_at ELSE $7 END
-                 WHERE organization_id = $1 AND id = $2 AND status = 2",
-                new.organization_id.as_str(),
-                new.message_id.uuid(),
-                answer.status.number(),
-                answer.provider_message_id,
-                answer.error_code,
-                answer.error_message,
-                now,
-            )
-            .execute(&mut *connection)
-            .await?;
-            if let Some(provider_message_id) = answer.provider_message_id {
-                query!(
-                    "INSERT INTO sent_messages (line_number, provider_message_id, organization_id, message_id,
-                                                created_at)
-                     VALUES ($1, $2, $3, $4, $5)
-                     ON CONFLICT DO NOTHING",
-                    new.line_number.as_str(),
-                    provider_message_id,
-                    new.organization_id.as_str(),
-                    new.message_id.uuid(),
-                    now,
-                )
-                .execute(&mut *connection)
-                .await?;
-            }
+            let sent = Sent {
+                organization_id: &new.organization_id,
+                message_id: new.message_id,
+                line_number: &new.line_number,
+            };
+            sent.write_down(connection, &outcome, now).await?;
             if let Some((key, _)) = &new.idempotency {
                 query!(
                     "UPDATE idempotency_keys SET finished = true
@@ -293,4 +269,74 @@ pub async fn finish(
         })
     })
     .await
+}
+
+/// Writes down what the carrier knew of a message whose send got no answer. Changes nothing where it has one meanwhile.
+pub async fn resolve(
+    db: &Database,
+    organization_id: &OrganizationId,
+    message_id: MessageId,
+    line_number: &PhoneNumber,
+    outcome: Outcome,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
+    let (owner, line_number) = (organization_id.clone(), line_number.clone());
+    // The message and what finds it for delivery news must agree.
+    db.transaction_for(organization_id, move |connection| {
+        let (organization_id, line_number) = (owner.clone(), line_number.clone());
+        let outcome = outcome.clone();
+        Box::pin(async move {
+            let sent = Sent { organization_id: &organization_id, message_id, line_number: &line_number };
+            sent.write_down(connection, &outcome, now).await
+        })
+    })
+    .await
+}
+
+/// A message that was handed to a line.
+struct Sent<'a> {
+    organization_id: &'a OrganizationId,
+    message_id: MessageId,
+    line_number: &'a PhoneNumber,
+}
+
+impl Sent<'_> {
+    async fn write_down(
+        &self,
+        connection: &mut Link,
+        outcome: &Outcome,
+        now: DateTime<Utc>,
+    ) -> Result<(), Failure> {
+        let answer = Answer::of(outcome);
+        query!(
+            "UPDATE messages SET in_flight_until = NULL, status = $3, provider_message_id = $4, error_code = $5,
+                                 error_message = $6, updated_at = CASE WHEN $3::smallint = 2 THEN updated_at ELSE $7 END
+             WHERE organization_id = $1 AND id = $2 AND status = 2",
+            self.organization_id.as_str(),
+            self.message_id.uuid(),
+            answer.status.number(),
+            answer.provider_message_id,
+            answer.error_code,
+            answer.error_message,
+            now,
+        )
+        .execute(&mut *connection)
+        .await?;
+        if let Some(provider_message_id) = answer.provider_message_id {
+            query!(
+                "INSERT INTO sent_messages (line_number, provider_message_id, organization_id, message_id,
+                                            created_at)
+                 VALUES ($1, $2, $3, $4, $5)
+                 ON CONFLICT DO NOTHING",
+                self.line_number.as_str(),
+                provider_message_id,
+                self.organization_id.as_str(),
+                self.message_id.uuid(),
+                now,
+            )
+            .execute(&mut *connection)
+            .await?;
+        }
+        Ok(())
+    }
 }

@@ -79,7 +79,7 @@ const HOT: [Hot; 26] = [
     },
     // A release: whether sends are under way, and that no other may begin.
     Hot {
-        text: ("SELECT id FROM messages", &["in_flight_until"], NOTHING),
+        text: ("SELECT id FROM messages", &["assignment_id = $2 AND in_flight_until"], NOTHING),
         parameters: &["org", "connection"],
         indexes: &["messages_in_flight"],
     },

@@ -1,0 +1,167 @@
+//! A send whose outcome is not known is looked up at the carrier before anything else, and never sent again.
+
+use std::time::Duration;
+
+use inkbox_imessage::proto::{DeliveryStatus, Message, UpdateDeliveryStatusRequest};
+
+use super::sendblue::QUEUED;
+use super::{SENDBLUE_LINE, Scene, assert_upstream};
+use crate::messages::{keyed, messages_of, send, to_conversation};
+use crate::support::carrier::{Reply, says};
+
+/// A time-out of the line that is soon over.
+const SOON: Duration = Duration::from_millis(400);
+
+/// Sendblue's list of messages.
+fn list(records: &[(&str, &str, &str)]) -> String {
+    let record = |(handle, content, status): &(&str, &str, &str)| {
+        format!(
+            r#"{{"accountEmail":"ops@example.com","content":"{content}","is_outbound":true,"status":"{status}","error_code":{code},"error_message":null,"message_handle":"{handle}","from_number":"+12025550111","to_number":"+15551230001","number":"+15551230001","media_url":"","service":"iMessage","was_downgraded":false}}"#,
+            code = if *status == "ERROR" { "10001" } else { "null" },
+        )
+    };
+    let records: Vec<_> = records.iter().map(record).collect();
+    format!(
+        r#"{{"status":"OK","data":[{}],"pagination":{{"limit":10,"offset":0,"total":1}}}}"#,
+        records.join(",")
+    )
+}
+
+/// Delivery news of the carrier reach the message under this id.
+async fn is_known_as(scene: &Scene, handle: &str, message: &Message) {
+    let news = UpdateDeliveryStatusRequest {
+        line_number: SENDBLUE_LINE.to_owned(),
+        provider_message_id: handle.to_owned(),
+        status: DeliveryStatus::Delivered.into(),
+        ..Default::default()
+    };
+    scene.human.router.update_delivery_status(news).await.unwrap();
+    let newest = messages_of(&scene.agent, &scene.id).await.swap_remove(0);
+    assert_eq!((newest.id.as_str(), newest.status()), (message.id.as_str(), DeliveryStatus::Delivered));
+}
+
+#[tokio::test]
+async fn a_send_without_an_answer_is_found_at_once() {
+    let scene = Scene::sendblue_with(SOON, |_| {}).await;
+    scene.carrier.answers("send-message", [Reply::Never]);
+    scene
+        .carrier
+        .answers("messages", [says(200, &list(&[("other", "hello", "SENT"), ("ours", "hi", "SENT")]))]);
+    let sent = send(&scene.agent, &scene.id, "hi").await;
+    assert_eq!(sent.status(), DeliveryStatus::Queued);
+    assert_eq!(scene.carrier.times("send-message"), 1);
+    let asked = scene.carrier.asked().pop().unwrap();
+    let url = format!("http://stub{}", asked.line.strip_prefix("GET ").unwrap());
+    let url: reqwest::Url = url.parse().unwrap();
+    assert_eq!(url.path(), "/api/v2/messages");
+    let query: Vec<_> =
+        url.query_pairs().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    let since = inkbox_imessage::clock::Clock::now(&*scene.app.clock) - chrono::TimeDelta::seconds(5);
+    let since = since.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+    let expected = [
+        ("is_outbound", "true"),
+        ("from_number", "+12025550111"),
+        ("to_number", "+15551230001"),
+        ("created_at_gte", since.as_str()),
+        ("order_by", "createdAt"),
+        ("order_direction", "asc"),
+        ("limit", "10"),
+    ];
+    let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(query, expected);
+    is_known_as(&scene, "ours", &sent).await;
+}
+
+#[tokio::test]
+async fn an_ambiguous_answer_is_looked_up_as_well() {
+    for (status, body) in
+        [(500, r#"{"error_code":5000}"#), (200, r#"{"status":"ERROR","error_code":10002}"#), (504, "")]
+    {
+        let scene = Scene::sendblue().await;
+        scene.carrier.answers("send-message", [says(status, body)]);
+        scene.carrier.answers("messages", [says(200, &list(&[("ours", "hi", "QUEUED")]))]);
+        assert_eq!(send(&scene.agent, &scene.id, "hi").await.status(), DeliveryStatus::Queued, "{status}");
+        assert_eq!(scene.carrier.times("send-message"), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_found_stays_pending_and_a_replay_looks_again() {
+    let scene = Scene::sendblue().await;
+    scene.carrier.answers("send-message", [says(504, "")]);
+    scene.carrier.answers("messages", [says(200, &list(&[]))]);
+    let request = keyed(to_conversation(&scene.id, "hi"), "key");
+    let first = scene.agent.send_message(request.clone()).await.unwrap().message.unwrap();
+    assert_eq!(first.status(), DeliveryStatus::Pending);
+    let again = scene.agent.send_message(request.clone()).await.unwrap().message.unwrap();
+    assert_eq!(again, first, "still not there");
+    assert_eq!(scene.carrier.times("messages"), 2, "looked up after the send, and before the replay");
+
+    scene.carrier.answers("messages", [says(200, &list(&[("ours", "hi", "DELIVERED")]))]);
+    let found = scene.agent.send_message(request.clone()).await.unwrap().message.unwrap();
+    assert_eq!((found.id.as_str(), found.status()), (first.id.as_str(), DeliveryStatus::Queued));
+    assert_eq!(messages_of(&scene.agent, &scene.id).await[0], found, "written down");
+    scene.agent.send_message(request).await.unwrap();
+    assert_eq!(scene.carrier.times("messages"), 3, "known now");
+    assert_eq!(scene.carrier.times("send-message"), 1, "never sent again");
+    is_known_as(&scene, "ours", &found).await;
+}
+
+#[tokio::test]
+async fn what_the_carrier_gave_up_on_has_failed() {
+    let scene = Scene::sendblue().await;
+    scene.carrier.answers("send-message", [says(504, "")]);
+    scene.carrier.answers("messages", [says(200, &list(&[])), says(200, &list(&[("ours", "hi", "ERROR")]))]);
+    let request = keyed(to_conversation(&scene.id, "hi"), "key");
+    let first = scene.agent.send_message(request.clone()).await.unwrap().message.unwrap();
+    assert_eq!(first.status(), DeliveryStatus::Pending);
+    assert_eq!(assert_upstream(scene.agent.send_message(request).await), None);
+    let message = messages_of(&scene.agent, &scene.id).await.swap_remove(0);
+    assert_eq!((message.status(), message.error.unwrap().code.as_str()), (DeliveryStatus::Error, "10001"));
+}
+
+#[tokio::test]
+async fn another_message_with_the_same_words_is_not_taken_for_it() {
+    let scene = Scene::sendblue().await;
+    scene.carrier.answers("send-message", [says(200, QUEUED), says(504, "")]);
+    let first = "dfd747bc-5600-4a8a-804a-6e614eac3a8e";
+    scene.carrier.answers("messages", [says(200, &list(&[(first, "hi", "SENT")]))]);
+    assert_eq!(send(&scene.agent, &scene.id, "hi").await.status(), DeliveryStatus::Queued);
+    assert_eq!(send(&scene.agent, &scene.id, "hi").await.status(), DeliveryStatus::Pending);
+}
+
+#[tokio::test]
+async fn a_carrier_that_cannot_be_asked_leaves_it_pending() {
+    let scene = Scene::sendblue().await;
+    scene.carrier.answers("send-message", [says(504, "")]);
+    for reply in [says(500, ""), says(401, ""), says(200, "<html>"), says(200, &"x".repeat(1 << 20))] {
+        scene.carrier.answers("messages", [reply]);
+        assert_eq!(send(&scene.agent, &scene.id, "hi").await.status(), DeliveryStatus::Pending);
+    }
+}
+
+#[tokio::test]
+async fn a_mac_is_asked_for_the_chats_messages_since() {
+    let scene = Scene::mac(SOON).await;
+    scene.carrier.answers("/text", [Reply::Never]);
+    let listed = r#"{"status":200,"message":"Successfully fetched messages!","data":[
+        {"guid":"theirs","text":"hi","isFromMe":false,"error":0,"associatedMessageGuid":null},
+        {"guid":"tapback","text":"hi","isFromMe":true,"error":0,"associatedMessageGuid":"p:0/theirs"},
+        {"guid":"ours","text":null,"attributedBody":[{"string":"hi","runs":[]}],"isFromMe":true,"error":0,"associatedMessageGuid":null}],
+        "metadata":{"offset":0,"limit":20,"total":3,"count":3}}"#;
+    scene.carrier.answers("/query", [says(200, listed)]);
+    let sent = send(&scene.agent, &scene.id, "hi").await;
+    assert_eq!(sent.status(), DeliveryStatus::Queued);
+    let (line, body) = scene.carrier.requests().pop().unwrap();
+    assert_eq!(line, "POST /api/v1/message/query?password=p%26ss+word");
+    let since = inkbox_imessage::clock::Clock::now(&*scene.app.clock).timestamp_millis() - 5_000;
+    let expected = format!(
+        r#"{{"chatGuid":"iMessage;-;+15551230001","after":{since},"sort":"ASC","limit":20,"with":["attributedBody"]}}"#
+    );
+    assert_eq!(body, expected);
+    let pool = &scene.app.pool;
+    let known: (String,) =
+        sqlx::query_as("SELECT provider_message_id FROM sent_messages").fetch_one(pool).await.unwrap();
+    assert_eq!(known.0, "ours");
+    assert_eq!(scene.carrier.times("/text"), 1);
+}
