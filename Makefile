@@ -8,17 +8,17 @@ POSTGRES = $(if $(DATABASE_URL),,postgres)
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 BUF = node_modules/.bin/buf
 
-.PHONY: help run test lint bench sqlx postgres
+.PHONY: help run test lint bench bench-compare sqlx postgres
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
 
 run: $(POSTGRES) ## build and serve on 127.0.0.1:50051 with a private PostgreSQL, the sandbox line and a demo organization
 	cargo run --locked -- serve --demo
 
 test: $(POSTGRES) ## run all tests, against a private PostgreSQL (DATABASE_URL overrides)
-	cargo test --locked --all-targets
+	cargo test --locked --lib --bins --tests
 
 # COMMENTS on top of proto/buf.yaml: every item of the contract says what it means.
 lint: postgres $(BUF) ## formatting, clippy, the contract (buf) and freshness of .sqlx/
@@ -28,8 +28,11 @@ lint: postgres $(BUF) ## formatting, clippy, the contract (buf) and freshness of
 	cd proto && ../$(BUF) format --diff --exit-code
 	scripts/sqlx-prepare --check
 
-bench: $(POSTGRES) ## run the benchmarks
-	cargo bench --locked --benches
+bench: postgres ## measure the service against pgbench on the same SQL; ARGS="--only get" and the like, --help lists them
+	scripts/bench $(ARGS)
+
+bench-compare: ## compare two runs: FIRST and SECOND, files that `make bench ARGS="--out FILE"` wrote
+	scripts/bench --compare $(FIRST) $(SECOND)
 
 sqlx: postgres ## write .sqlx/ anew after a change of a query or of migrations/
 	scripts/sqlx-prepare

@@ -2,7 +2,6 @@
 //! serves real calls, and made anew only where it is missing: what visitors did to it stays.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 
 use crate::app::App;
 use crate::domain::{
@@ -145,9 +144,9 @@ fn text(app: &App, line_number: PhoneNumber, words: &str) -> Result<InboundText>
 }
 
 impl Demo {
-    /// The page that `serve --demo` prints: keys, and calls that work when they are pasted.
+    /// The page that `serve --demo` prints, for a service on this address: keys, and calls that work when they are pasted.
     #[must_use]
-    pub fn page(&self, address: SocketAddr) -> String {
+    pub fn page(&self, address: &str, with_tls: bool) -> String {
         let Self { admin, agent, router, conversation_id, pool_line } = self;
         let id = format!(r#"{{"conversation_id": "{conversation_id}"}}"#);
         let reply = format!(
@@ -157,6 +156,12 @@ impl Demo {
             r#"{{"line_number": "{}", "remote_number": "{HUMAN}", "text": "Hello again", "provider_message_id": "'$RANDOM$RANDOM'"}}"#,
             pool_line.as_str()
         );
+        // Whose certificate it is, is of no interest to who tries the demo.
+        let (grpcurl, buf, scheme) = if with_tls {
+            ("-insecure", "--insecure", "https")
+        } else {
+            ("-plaintext", "--http2-prior-knowledge", "http")
+        };
         let calls = [
             ("List the conversations", agent, "ConversationService/ListConversations", r#"{"limit": 10}"#),
             ("Get one", agent, "ConversationService/GetConversation", &id),
@@ -186,7 +191,7 @@ impl Demo {
             let key = key.reveal();
             let _ = writeln!(
                 page,
-                "\n# {title}\ngrpcurl -plaintext -H 'x-api-key: {key}' -d '{body}' {address} inkbox.imessage.v1.{method}"
+                "\n# {title}\ngrpcurl {grpcurl} -H 'x-api-key: {key}' -d '{body}' {address} inkbox.imessage.v1.{method}"
             );
         }
         page.push_str("\nThe same with buf:\n");
@@ -194,7 +199,7 @@ impl Demo {
             let key = key.reveal();
             let _ = writeln!(
                 page,
-                "\n# {title}\nbuf curl --protocol grpc --http2-prior-knowledge -H 'x-api-key: {key}' -d '{body}' http://{address}/inkbox.imessage.v1.{method}"
+                "\n# {title}\nbuf curl --protocol grpc {buf} -H 'x-api-key: {key}' -d '{body}' {scheme}://{address}/inkbox.imessage.v1.{method}"
             );
         }
         page

@@ -91,6 +91,14 @@ pub enum Error {
         /// When it may have room.
         retry_after: Duration,
     },
+    /// More bytes than are taken.
+    #[error("{what} too large")]
+    TooLarge {
+        /// What is too large: the request, its metadata, or its answer.
+        what: &'static str,
+        /// How much is taken, in bytes.
+        limit: usize,
+    },
     /// The call's time is over. What it began may still be done.
     #[error("deadline exceeded")]
     DeadlineExceeded,

@@ -1,5 +1,7 @@
 //! What orchestrators see. The overall entry and one per service follow the database: `NOT_SERVING` until it answers
-//! with the schema that this program needs, when it stops answering, and from the moment a drain starts.
+//! with the schema that this program needs, when it stops answering, and from the moment a drain starts. So does
+//! `readiness`, the same under the name that probes like to ask for. `liveness` alone says `SERVING` as long as the process
+//! lives: a dead database, or a drain, is no reason to restart it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +26,11 @@ const POLL_LIMIT: Duration = Duration::from_secs(1);
 /// How many polls in a row must fail before we say so: a single lost one is no outage.
 const FAILED_POLLS: u32 = 3;
 
+/// Whether calls should come here; the same as the overall entry.
+const READINESS: &str = "readiness";
+/// Whether the process lives.
+const LIVENESS: &str = "liveness";
+
 /// Sets the health entries.
 #[derive(Clone)]
 pub struct Health {
@@ -32,11 +39,12 @@ pub struct Health {
 }
 
 impl Health {
-    /// Entries for the whole server (`""`) and for each of `names`, all `NOT_SERVING`. tonic-health starts the overall
-    /// entry as `SERVING`.
+    /// Entries for the whole server (`""`, `readiness`) and for each of `names`, all `NOT_SERVING`; and `liveness`.
+    /// tonic-health starts the overall entry as `SERVING`.
     pub async fn new(reporter: HealthReporter, names: &'static [&'static str]) -> Self {
         let health = Self { reporter, names };
         health.set(ServingStatus::NotServing).await;
+        health.reporter.set_service_status(LIVENESS, ServingStatus::Serving).await;
         health
     }
 
@@ -45,9 +53,9 @@ impl Health {
         self.reporter.set_service_status(format!("line.{carrier}"), status).await;
     }
 
-    /// Sets every entry but those of the carriers.
+    /// Sets every entry but `liveness` and those of the carriers.
     pub async fn set(&self, status: ServingStatus) {
-        for name in self.names.iter().chain(&[""]) {
+        for name in self.names.iter().chain(&["", READINESS]) {
             self.reporter.set_service_status(*name, status).await;
         }
     }
@@ -105,7 +113,8 @@ impl DatabaseWatch {
     /// the service stops.
     ///
     /// # Errors
-    /// A schema that this program cannot work with, and lines that nothing is configured for. A database that does not answer is waited for.
+    /// A schema that this program cannot work with, and lines that nothing is configured for. A database that does not
+    /// answer is waited for.
     pub async fn run(self, stop: CancellationToken) -> Result<(), NotReady> {
         let watching = async {
             self.prepare().await?;

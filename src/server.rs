@@ -3,14 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::RngExt as _;
 use sqlx::postgres::PgConnectOptions;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tower::ServiceBuilder;
 
@@ -27,17 +24,10 @@ use crate::proto;
 use crate::shutdown::DrainLimits;
 use crate::store::{Database, SchemaError};
 use crate::sweeper;
+use crate::transport::listeners::Listeners;
+use crate::transport::tls::Tls;
+use crate::transport::{ConnectionLimits, Transport};
 
-/// Bounds of one HTTP/2 connection. tonic leaves the first two without any.
-const STREAMS_PER_CONNECTION: u32 = 256;
-const LOCAL_RESETS_PER_CONNECTION: usize = 1_024;
-/// Clients that give up many calls at once are normal; floods are not.
-const PENDING_RESETS_PER_CONNECTION: usize = 64;
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Connections are told to move on at this age, so that a balancer can spread them anew; one tenth more or less, so
-/// that they do not all move at once.
-const CONNECTION_AGE: Duration = Duration::from_mins(15);
 /// How often uses of keys are written down.
 const WRITE_DOWN_USES: Duration = Duration::from_secs(5);
 /// How long the last of them may take at the end.
@@ -60,6 +50,10 @@ pub struct Settings {
     pub sends_per_day: Option<u32>,
     /// What one process takes on.
     pub calls: CallLimits,
+    /// What one process takes on in connections.
+    pub connections: ConnectionLimits,
+    /// TLS, where TCP speaks it.
+    pub tls: Option<Tls>,
     /// Steps of a drain.
     pub drain: DrainLimits,
 }
@@ -76,9 +70,6 @@ pub enum ServeError {
     /// A carrier could not be set up.
     #[error(transparent)]
     Lines(#[from] SetUpError),
-    /// The listener failed.
-    #[error("transport: {0}")]
-    Transport(#[from] tonic::transport::Error),
     /// A part could not be made.
     #[error(transparent)]
     Assembly(#[from] Error),
@@ -148,33 +139,27 @@ impl Server {
     ///
     /// # Errors
     /// See [`ServeError`].
-    pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> Result<(), ServeError> {
+    pub async fn run(
+        self,
+        listeners: impl Into<Listeners>,
+        stop: CancellationToken,
+    ) -> Result<(), ServeError> {
         let Self { settings, app, keys, ready } = self;
         let (reporter, health_service) = tonic_health::server::health_reporter();
         let health = Health::new(reporter, &SERVICES).await;
 
-        let mut routes = grpc::routes(&app, &keys);
+        let mut routes = grpc::routes(&app, &keys, settings.calls.request as usize);
         routes
             .add_service(health_service)
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?);
-        let layers = ServiceBuilder::new()
-            .layer(AccessLogLayer::new(app.clock.clone()))
-            .layer(LimitsLayer::new(settings.calls))
-            .layer(AuthLayer::new(keys.clone()))
-            .into_inner();
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let finish = CancellationToken::new();
-        let serving = tonic::transport::Server::builder()
-            .max_concurrent_streams(Some(STREAMS_PER_CONNECTION))
-            .http2_max_local_error_reset_streams(Some(LOCAL_RESETS_PER_CONNECTION))
-            .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS_PER_CONNECTION))
-            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-            .max_connection_age(CONNECTION_AGE.mul_f64(rand::rng().random_range(0.9..1.1)))
-            .layer(layers)
-            .add_routes(routes.routes())
-            .serve_with_incoming_shutdown(incoming, finish.clone().cancelled_owned());
+        let service = ServiceBuilder::new()
+            .layer(AccessLogLayer::new(app.clock.clone()))
+            .layer(LimitsLayer::new(settings.calls, finish.clone()))
+            .layer(AuthLayer::new(keys.clone()))
+            .service(routes.routes().prepare());
+        let transport = Transport::open(listeners.into(), settings.connections, settings.tls, service);
 
         let mut opened = ready.subscribe();
         let watch = DatabaseWatch {
@@ -207,22 +192,14 @@ impl Server {
             ended
         });
 
-        let drain = async {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                _ = failure.wait_for(|failed| *failed) => {}
-            }
-            health.set(ServingStatus::NotServing).await;
-            sleep(settings.drain.grace).await;
-            finish.cancel();
-            // tonic waits for ever for a connection that sends nothing, so the wait is ours.
-            sleep(settings.drain.finish).await;
-            tracing::warn!("calls under way were cut at the end of the drain");
-        };
-        let served = tokio::select! {
-            served = serving => served,
-            () = drain => Ok(()),
-        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = failure.wait_for(|failed| *failed) => {}
+        }
+        health.set(ServingStatus::NotServing).await;
+        sleep(settings.drain.grace).await;
+        finish.cancel();
+        transport.drain(settings.drain.finish).await;
 
         // What goes on without its caller gets the same time again; then nothing may write any more.
         app.tasks.close();
@@ -237,7 +214,7 @@ impl Server {
         }
         app.db.close();
         watching.await.unwrap_or(Ok(()))?;
-        Ok(served?)
+        Ok(())
     }
 }
 

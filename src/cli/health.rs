@@ -1,31 +1,50 @@
 //! `health`: for probes that can run a program but speak no gRPC.
 
+use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use tokio::time::timeout;
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::{Failure, say};
+use crate::config::ProbeArgs;
+use crate::transport::listeners::ListenAddress;
+use crate::transport::probe;
 
 /// Longer than a healthy answer ever takes, shorter than probes wait.
 const LIMIT: Duration = Duration::from_secs(3);
 
-pub(super) async fn check(listen: SocketAddr, service: String) -> Result<(), Failure> {
-    let address = reachable(listen);
-    let endpoint = Endpoint::from_shared(format!("http://{address}"))
+pub(super) async fn check(args: &ProbeArgs, service: String) -> Result<(), Failure> {
+    let Some(address) = args.address() else { return Err(Failure::Usage("no address to ask".to_owned())) };
+    // The authority of a Unix socket is what gRPC calls every local one.
+    let (address, authority, host) = match address {
+        ListenAddress::Tcp(address) => {
+            let address = reachable(*address);
+            (ListenAddress::Tcp(address), address.to_string(), address.ip().to_string())
+        }
+        ListenAddress::Unix(_) => (address.clone(), "localhost".to_owned(), "localhost".to_owned()),
+    };
+    let tls = args.tls(&host).map_err(Failure::Usage)?;
+    let endpoint = Endpoint::from_shared(format!("http://{authority}"))
         .map_err(|error| Failure::Usage(format!("{address}: {error}")))?
         .connect_timeout(LIMIT)
         .timeout(LIMIT);
-    let channel =
-        endpoint.connect().await.map_err(|_| Failure::Failed(format!("nothing answers on {address}")))?;
+    let channel = timeout(LIMIT, probe::connect(endpoint, address.clone(), tls.as_ref()))
+        .await
+        .map_err(|_| Failure::Failed(format!("nothing answers on {address}")))?
+        .map_err(|error| Failure::Failed(format!("nothing answers on {address}: {}", innermost(&*error))))?;
     let request = HealthCheckRequest { service };
     let answer = HealthClient::new(channel)
         .check(request)
         .await
-        .map_err(|status| Failure::Failed(format!("{:?}: {}", status.code(), status.message())))?
+        .map_err(|status| {
+            let cause = status.source().map(|cause| format!(": {}", innermost(cause))).unwrap_or_default();
+            Failure::Failed(format!("{:?}: {}{cause}", status.code(), status.message()))
+        })?
         .into_inner();
     let status = answer.status();
     if status == ServingStatus::Serving {
@@ -44,4 +63,13 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
         ip => ip,
     };
     SocketAddr::new(ip, listen.port())
+}
+
+/// What is behind the words "transport error".
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
 }

@@ -11,7 +11,7 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
-use crate::config::{DatabaseArgs, LogArgs, ServeArgs};
+use crate::config::{DatabaseArgs, LogArgs, ProbeArgs, ServeArgs};
 use crate::domain::{ApiKeyScope, Carrier, LineRole};
 use crate::telemetry;
 
@@ -29,7 +29,7 @@ struct Cli {
 #[allow(clippy::large_enum_variant, reason = "a process makes one")]
 enum Command {
     /// Serve (the default).
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Apply the migrations that are missing.
     Migrate(OperatorArgs),
     /// Organizations.
@@ -160,12 +160,11 @@ impl From<CarrierName> for Carrier {
 
 #[derive(Debug, clap::Args)]
 struct HealthArgs {
-    /// A service of the contract, or nothing for the whole server.
+    /// A service of the contract, `liveness`, `readiness`, or nothing for the whole server.
     #[arg(long, default_value = "", value_name = "NAME")]
     service: String,
-    /// Address of the service.
-    #[arg(long, env = "INKBOX_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS")]
-    listen: std::net::SocketAddr,
+    #[command(flatten)]
+    probe: ProbeArgs,
 }
 
 /// Why a command ended.
@@ -210,9 +209,9 @@ pub async fn run() -> ExitCode {
 }
 
 async fn obey(cli: Cli) -> Result<(), Failure> {
-    let command = cli.command.unwrap_or(Command::Serve(cli.serve));
+    let command = cli.command.unwrap_or(Command::Serve(Box::new(cli.serve)));
     let log = match &command {
-        Command::Serve(ServeArgs { log, .. }) => Some(log),
+        Command::Serve(args) => Some(&args.log),
         Command::Migrate(operator)
         | Command::Org(OrgCommand::Create { operator, .. })
         | Command::Key(KeyCommand::Create { operator, .. } | KeyCommand::Revoke { operator, .. })
@@ -223,7 +222,7 @@ async fn obey(cli: Cli) -> Result<(), Failure> {
         telemetry::start(log.log_format, &log.log).map_err(Failure::Usage)?;
     }
     match command {
-        Command::Serve(args) => serve::serve(args).await,
+        Command::Serve(args) => serve::serve(*args).await,
         Command::Migrate(operator) => operator::migrate(&operator.database).await,
         Command::Org(OrgCommand::Create { id, operator }) => {
             operator::create_org(&operator.database, id).await
@@ -238,7 +237,7 @@ async fn obey(cli: Cli) -> Result<(), Failure> {
         Command::Line(LineCommand::Add { number, role, carrier, operator }) => {
             operator::add_line(&operator.database, &number, role.into(), carrier.into()).await
         }
-        Command::Health(args) => health::check(args.listen, args.service).await,
+        Command::Health(args) => health::check(&args.probe, args.service).await,
     }
 }
 

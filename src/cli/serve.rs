@@ -2,29 +2,28 @@
 
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio_util::sync::CancellationToken;
 
 use super::operator::EMBEDDED_DATABASE;
 use super::{Failure, say};
 use crate::clock::SystemClock;
 use crate::config::ServeArgs;
-use crate::grpc::limits::CallLimits;
 use crate::server::{ServeError, Server, Settings};
-use crate::shutdown::{DrainLimits, StopSignals};
+use crate::shutdown::StopSignals;
+use crate::transport::listeners::{ListenAddress, Listeners};
 use crate::{demo, embedded};
-
-/// How long calls are still taken after health says `NOT_SERVING`, where a balancer may stand before us.
-const GRACE: std::time::Duration = std::time::Duration::from_secs(3);
 
 pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let external = args.database.external().map_err(Failure::Usage)?;
     let lines = args.lines.settings().map_err(Failure::Usage)?;
     let signals = StopSignals::listen().map_err(|error| Failure::Failed(format!("signals: {error}")))?;
+    let tls = args.transport.tls().map_err(Failure::Usage)?;
+    raise_file_limit();
     // First of all, so that an address that is taken is told before anything is started.
-    let listener = TcpListener::bind(args.listen)
+    let listeners = Listeners::bind(&args.transport.listen)
         .await
-        .map_err(|error| Failure::Failed(format!("cannot listen on {}: {error}", args.listen)))?;
+        .map_err(|(address, error)| Failure::Failed(format!("cannot listen on {address}: {error}")))?;
     let is_embedded = external.is_none();
     let (database, embedded) = match external {
         Some(options) => (options, None),
@@ -42,13 +41,12 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
         line_time_out: args.line_timeout,
         lines,
         sends_per_day: (args.sends_per_day > 0).then_some(args.sends_per_day),
-        calls: CallLimits { in_flight: usize::from(args.calls_in_flight), longest: args.call_limit },
-        drain: DrainLimits {
-            grace: args.drain_grace.unwrap_or(if is_embedded { std::time::Duration::ZERO } else { GRACE }),
-            finish: args.drain_limit,
-        },
+        calls: args.transport.calls(),
+        connections: args.transport.connection_limits(),
+        tls,
+        drain: args.transport.drain(is_embedded),
     };
-    let served = govern(settings, listener, signals, args.demo).await;
+    let served = govern(settings, listeners, signals, args.demo).await;
     if let Some(server) = embedded {
         server.stop().await.map_err(|error| Failure::Failed(error.to_string()))?;
     }
@@ -57,17 +55,19 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
 
 async fn govern(
     settings: Settings,
-    listener: TcpListener,
+    listeners: Listeners,
     signals: StopSignals,
     with_demo: bool,
 ) -> Result<(), Failure> {
-    let address = listener.local_addr().map_err(|error| Failure::Failed(error.to_string()))?;
+    let addresses = listeners.addresses().map_err(|error| Failure::Failed(error.to_string()))?;
+    let with_tls = settings.tls.is_some();
     let server =
         Server::new(settings, Arc::new(SystemClock)).map_err(|error| Failure::Failed(error.to_string()))?;
     let stop = CancellationToken::new();
     let app = server.app().clone();
     let mut ready = server.ready();
     let demo_stop = stop.clone();
+    let first = addresses.first().map(ToString::to_string).unwrap_or_default();
     let presenting = tokio::spawn(async move {
         if !with_demo {
             return;
@@ -78,7 +78,7 @@ async fn govern(
                 return;
             }
             match demo::set_up(&app).await {
-                Ok(demo) => say(&demo.page(address)),
+                Ok(demo) => say(&demo.page(&first, with_tls)),
                 Err(error) => tracing::error!(error = %error, "the demo could not be set up"),
             }
         };
@@ -87,8 +87,19 @@ async fn govern(
             () = demo_stop.cancelled() => {}
         }
     });
-    tracing::info!(listen = %address, "listening");
-    let ended = signals.govern(stop.clone(), server.run(listener, stop.clone())).await;
+    for address in &addresses {
+        let tls = with_tls && matches!(address, ListenAddress::Tcp(_));
+        tracing::info!(listen = %address, tls, "listening");
+        if let ListenAddress::Tcp(address) = address
+            && !tls
+            && !address.ip().is_loopback()
+        {
+            tracing::warn!(
+                "keys and texts travel in the clear to this address, unless something before it speaks TLS"
+            );
+        }
+    }
+    let ended = signals.govern(stop.clone(), server.run(listeners, stop.clone())).await;
     stop.cancel();
     let _ = presenting.await;
     match ended {
@@ -99,5 +110,15 @@ async fn govern(
         Some(Err(error @ ServeError::NotConfigured(_))) => Err(Failure::Usage(error.to_string())),
         Some(Err(error)) => Err(Failure::Failed(error.to_string())),
         None => Err(Failure::Failed("stopped without a drain".to_owned())),
+    }
+}
+
+/// Lets the process have as many open files as the system allows it: each connection is one, and the usual first limit
+/// of 1,024 is less than the connections that we take.
+fn raise_file_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+    if let Err(error) = raised {
+        tracing::warn!(error = %error, "the limit of open files stays as it is");
     }
 }

@@ -97,12 +97,7 @@ impl LineArgs {
                 return Err(format!("{CALLBACK} is not a URL that begins with https:// or http://"));
             }
         }
-        Ok(Some(SendblueSettings {
-            url,
-            key_id,
-            secret_key,
-            status_callback,
-        }))
+        Ok(Some(SendblueSettings { url, key_id, secret_key, status_callback }))
     }
 
     fn bluebubbles(&self) -> Result<Vec<Mac>, String> {

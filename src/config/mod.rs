@@ -1,8 +1,5 @@
 //! What can be configured: every setting is a flag and an `INKBOX_…` variable.
 
-mod lines;
-
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -10,10 +7,14 @@ use std::time::Duration;
 use clap::Args;
 use sqlx::postgres::PgConnectOptions;
 
-pub use lines::LineArgs;
-
 use crate::embedded;
 use crate::telemetry::LogFormat;
+
+mod lines;
+mod transport;
+
+pub use lines::LineArgs;
+pub use transport::{ProbeArgs, TransportArgs};
 
 /// Most connections to the embedded PostgreSQL, which serves this one process and the command line beside it.
 const EMBEDDED_CONNECTIONS: u16 = 100;
@@ -74,9 +75,6 @@ pub struct LogArgs {
 /// Settings of `serve`.
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
-    /// Address to serve on.
-    #[arg(long, env = "INKBOX_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS")]
-    pub listen: SocketAddr,
     /// Apply migrations at start [default: true with the private PostgreSQL, else false].
     #[arg(long, env = "INKBOX_MIGRATE", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub migrate: Option<bool>,
@@ -88,25 +86,15 @@ pub struct ServeArgs {
     #[arg(long, env = "INKBOX_DATABASE_SESSIONS", default_value = "16", value_name = "NUMBER",
           value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub database_sessions: u16,
-    /// Most calls at once; more are refused with `RESOURCE_EXHAUSTED`. Health and reflection are not counted.
-    #[arg(long, env = "INKBOX_CALLS_IN_FLIGHT", default_value = "512", value_name = "NUMBER",
-          value_parser = clap::value_parser!(u16).range(1..))]
-    pub calls_in_flight: u16,
-    /// The longest that a call may take, whatever its client says.
-    #[arg(long, env = "INKBOX_CALL_LIMIT", default_value = "60s", value_name = "TIME", value_parser = duration)]
-    pub call_limit: Duration,
     /// How long a line may take before it is given up on.
     #[arg(long, env = "INKBOX_LINE_TIMEOUT", default_value = "10s", value_name = "TIME", value_parser = duration)]
     pub line_timeout: Duration,
     /// Messages that one identity may send in any 24 hours; 0 = as many as it likes.
     #[arg(long, env = "INKBOX_SENDS_PER_DAY", default_value = "1000", value_name = "NUMBER")]
     pub sends_per_day: u32,
-    /// How long calls are still taken after health says `NOT_SERVING` [default: 0s with the private PostgreSQL, else 3s].
-    #[arg(long, env = "INKBOX_DRAIN_GRACE", value_name = "TIME", value_parser = duration)]
-    pub drain_grace: Option<Duration>,
-    /// How long calls under way have to finish at the end.
-    #[arg(long, env = "INKBOX_DRAIN_LIMIT", default_value = "20s", value_name = "TIME", value_parser = duration)]
-    pub drain_limit: Duration,
+    /// Listening, TLS, bounds and the drain.
+    #[command(flatten)]
+    pub transport: TransportArgs,
     /// Where the state is.
     #[command(flatten)]
     pub database: DatabaseArgs,

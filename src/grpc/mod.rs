@@ -12,10 +12,12 @@ pub mod codec;
 mod connections;
 mod contact_rules;
 mod conversations;
+mod deadline;
 mod encode;
 mod identities;
 mod key_uses;
 pub mod limits;
+mod long_answers;
 mod messages;
 mod page_token;
 mod request;
@@ -24,6 +26,7 @@ mod sandbox;
 pub mod status;
 mod unary;
 
+use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 
 use crate::app::App;
@@ -37,27 +40,27 @@ use crate::proto::message_service_server::MessageServiceServer;
 use crate::proto::router_service_server::RouterServiceServer;
 use crate::proto::sandbox_service_server::SandboxServiceServer;
 
-/// The longest request, in bytes. The longest text is 18,996 characters of at most 4 bytes.
-const REQUEST_LIMIT: usize = 1 << 20;
-/// The longest answer, in bytes: what a client takes by default. A page that is too long fails here, by name.
-const RESPONSE_LIMIT: usize = 4 << 20;
-
 macro_rules! services {
-    ($(($server:ident, $service:expr),)+) => {{
+    ($request_limit:expr, $(($server:ident, $service:expr),)+) => {{
         let mut routes = Routes::builder();
         $(routes.add_service(
             $server::new($service)
-                .max_decoding_message_size(REQUEST_LIMIT)
-                .max_encoding_message_size(RESPONSE_LIMIT),
+                .max_decoding_message_size($request_limit)
+                .max_encoding_message_size(unary::ANSWER_LIMIT)
+                .accept_compressed(CompressionEncoding::Gzip)
+                .accept_compressed(CompressionEncoding::Zstd)
+                .send_compressed(CompressionEncoding::Gzip)
+                .send_compressed(CompressionEncoding::Zstd),
         );)+
         routes
     }};
 }
 
-/// All services of the contract that this program implements.
+/// All services of the contract that this program implements, for requests of at most `request_limit` bytes.
 #[must_use]
-pub fn routes(app: &App, keys: &KeyRing) -> tonic::service::RoutesBuilder {
+pub fn routes(app: &App, keys: &KeyRing, request_limit: usize) -> tonic::service::RoutesBuilder {
     services![
+        request_limit,
         (ConversationServiceServer, conversations::Service { app: app.clone() }),
         (MessageServiceServer, messages::Service { app: app.clone() }),
         (ContactRuleServiceServer, contact_rules::Service { app: app.clone() }),

@@ -14,6 +14,8 @@ use crate::error::Error;
 pub const ERROR_DOMAIN: &str = "imessage.inkbox";
 /// How soon to try again when the database did not answer. It is asked twice a second whether it does again.
 const STORAGE_RETRY: Duration = Duration::from_secs(1);
+/// How soon to look for another replica.
+const STOPPING_RETRY: Duration = Duration::from_millis(500);
 /// Most wrong fields named in one answer: details travel as a header, and clients cap their headers at 8 KiB.
 const MOST_VIOLATIONS: usize = 20;
 
@@ -43,6 +45,7 @@ const fn kind(error: &Error) -> Kind {
         Error::UpstreamFailed { .. } => (Code::Unavailable, "UPSTREAM_FAILED", "502"),
         Error::StorageUnavailable => (Code::Unavailable, "STORAGE_UNAVAILABLE", "503"),
         Error::Overloaded { .. } => (Code::ResourceExhausted, "OVERLOADED", "503"),
+        Error::TooLarge { .. } => (Code::ResourceExhausted, "TOO_LARGE", "413"),
         Error::DeadlineExceeded => (Code::DeadlineExceeded, "DEADLINE_EXCEEDED", "504"),
         Error::Internal => (Code::Internal, "INTERNAL", "500"),
     };
@@ -88,6 +91,7 @@ fn message(error: &Error) -> String {
             "the carrier of this conversation's line cannot do this; see docs/lines.md".to_owned()
         }
         Error::Overloaded { .. } => "the service has as many calls as it takes; try again".to_owned(),
+        Error::TooLarge { what, limit } => format!("{what} is larger than {limit} bytes"),
         Error::DeadlineExceeded => {
             "the call's time is over; what it began may still be done".to_owned()
         }
@@ -162,6 +166,7 @@ pub fn of(error: &Error, request_id: &str) -> Status {
         }
         Error::ApiKeyInvalid
         | Error::DeadlineExceeded
+        | Error::TooLarge { .. }
         | Error::IdentityMismatch
         | Error::ScopeInsufficient(_)
         | Error::RecipientBlocked { matched_rule_id: None }
@@ -169,6 +174,16 @@ pub fn of(error: &Error, request_id: &str) -> Status {
     }
     details.set_error_info(reason, ERROR_DOMAIN, metadata);
     Status::with_error_details(code, message(error), details)
+}
+
+/// The end of an endless answer (watching health, reflection) where the service stops.
+pub(super) fn stopping() -> Status {
+    let details = ErrorDetails::with_retry_info(Some(STOPPING_RETRY));
+    Status::with_error_details(
+        Code::Unavailable,
+        "the service is stopping; another one may be there",
+        details,
+    )
 }
 
 /// A request that is not a message of the contract. prost says where, from the inside out:

@@ -1,14 +1,20 @@
 //! What every unary RPC has in common: who calls, and how an error becomes a status.
 
+use prost::Message;
 use tonic::{Request, Response, Status};
 
 use super::access_log::RequestId;
+use super::limits::PackFrom;
 use super::status;
 use crate::domain::Principal;
 use crate::error::Error;
 
+/// The longest answer, in bytes: what clients take where they are not told otherwise. Measured here, since the encoder's
+/// own words reach the caller without a reason.
+pub(super) const ANSWER_LIMIT: usize = 4 << 20;
+
 /// Answers a request with what the handler makes of it.
-pub(super) async fn unary<Q, A>(
+pub(super) async fn unary<Q, A: Message>(
     request: Request<Q>,
     handler: impl AsyncFnOnce(Principal, Q) -> Result<A, Error>,
 ) -> Result<Response<A>, Status> {
@@ -21,7 +27,19 @@ pub(super) async fn unary<Q, A>(
             Err(Error::Internal)
         }
     };
-    answer.map(Response::new).map_err(|error| {
+    let answer = answer.and_then(|answer| {
+        let size = answer.encoded_len();
+        if size > ANSWER_LIMIT {
+            return Err(Error::TooLarge { what: "the answer", limit: ANSWER_LIMIT });
+        }
+        let mut response = Response::new(answer);
+        // Small answers are not worth packing.
+        if extensions.get::<PackFrom>().is_some_and(|from| size < from.0) {
+            response.disable_compression();
+        }
+        Ok(response)
+    });
+    answer.map_err(|error| {
         let request_id = extensions.get::<RequestId>().map(RequestId::as_str).unwrap_or_default();
         status::of(&error, request_id)
     })

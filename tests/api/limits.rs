@@ -5,6 +5,8 @@ use inkbox_imessage::proto::{
     MarkConversationReadResponse,
 };
 use tonic::{Response, Status};
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 
 use crate::support::callers::Caller;
 use crate::support::{Human, TestApp, assert_reason, eventually};
@@ -28,7 +30,7 @@ async fn mark_read(
 }
 
 #[tokio::test]
-async fn calls_beyond_the_bound_are_refused_at_once_and_health_is_not_counted() {
+async fn calls_beyond_the_bound_are_refused_at_once_and_health_and_reflection_are_not_counted() {
     let app = TestApp::with(|settings| settings.calls.in_flight = 1).await;
     let identity = app.identity("org_a").await;
     let (_, id) = Human::new(&app, SLOW).await.converses(&identity, "hello").await;
@@ -44,6 +46,9 @@ async fn calls_beyond_the_bound_are_refused_at_once_and_health_is_not_counted() 
     .await;
     assert_reason(Err::<(), _>(refused), "OVERLOADED");
     assert_eq!(app.health("").await, Some("SERVING"));
+    let mut reflection = ServerReflectionClient::new(app.channel());
+    let asked = tokio_stream::once(ServerReflectionRequest::default());
+    assert!(reflection.server_reflection_info(asked).await.is_ok());
     assert_eq!(slow.await.unwrap().updated_count, 1);
     assert!(admin.list_conversations(ListConversationsRequest::default()).await.is_ok());
 }

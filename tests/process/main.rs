@@ -17,4 +17,5 @@ mod log;
 mod operator;
 mod program;
 mod serve;
+mod transport;
 mod usage;

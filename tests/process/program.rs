@@ -111,7 +111,14 @@ impl Service {
     }
 
     /// Starts a command that serves, and waits until it is SERVING.
-    pub(crate) async fn spawn(mut command: Command) -> Self {
+    pub(crate) async fn spawn(command: Command) -> Self {
+        let service = Self::launch(command).await;
+        service.until_health_is(Some("SERVING")).await;
+        service
+    }
+
+    /// Starts a command that serves, and waits until it listens.
+    pub(crate) async fn launch(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let output = Arc::new(Mutex::new(String::new()));
         let readers = vec![
@@ -124,9 +131,7 @@ impl Service {
             at.split(|c: char| c.is_whitespace() || c == '"').next()?.parse().ok()
         });
         let address = address.await;
-        let service = Self { child, output, readers, address };
-        service.until_health_is(Some("SERVING")).await;
-        service
+        Self { child, output, readers, address }
     }
 
     /// All that it has printed so far.
@@ -153,7 +158,11 @@ impl Service {
     }
 
     pub(crate) fn signal(&self, signal: &str) {
-        self::signal(signal, &self.child.id().unwrap().to_string());
+        self::signal(signal, &self.pid().to_string());
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().unwrap()
     }
 
     /// Waits until it has ended; gives how, and all that it printed.

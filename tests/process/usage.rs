@@ -34,6 +34,11 @@ async fn bad_configuration_is_one_line_and_exit_code_2() {
     let folder = Folder::empty();
     for (name, value) in [
         ("INKBOX_LISTEN", "nonsense"),
+        ("INKBOX_LISTEN", "unix:"),
+        ("INKBOX_REQUEST_LIMIT", "1MB"),
+        ("INKBOX_CONNECTIONS", "0"),
+        ("INKBOX_KEEPALIVE_INTERVAL", "0"),
+        ("INKBOX_HANDSHAKE_LIMIT", "nonsense"),
         ("INKBOX_MIGRATE", "nonsense"),
         ("INKBOX_DEMO", "nonsense"),
         ("INKBOX_DATABASE_SESSIONS", "0"),
@@ -53,8 +58,9 @@ async fn bad_configuration_is_one_line_and_exit_code_2() {
             let mut serve = command(&folder, arguments);
             serve.env(name, value);
             // A line about an address or a secret does not repeat it.
-            let is_secret =
-                ["DATABASE_URL", "INKBOX_SENDBLUE_", "INKBOX_BLUEBUBBLES_"].iter().any(|area| name.starts_with(area));
+            let is_secret = ["DATABASE_URL", "INKBOX_SENDBLUE_", "INKBOX_BLUEBUBBLES_"]
+                .iter()
+                .any(|area| name.starts_with(area));
             finish(serve).await.failed(2, if is_secret { name } else { value });
         }
     }

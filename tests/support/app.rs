@@ -14,6 +14,7 @@ use inkbox_imessage::proto::{CreateIdentityRequest, FilterMode, Identity};
 use inkbox_imessage::server::{ServeError, Server, Settings};
 use inkbox_imessage::shutdown::DrainLimits;
 use inkbox_imessage::store::{self, Database};
+use inkbox_imessage::transport::ConnectionLimits;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -71,16 +72,7 @@ impl TestApp {
 
     /// The service, not yet waited for.
     pub async fn launch(options: PgConnectOptions, change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = Settings {
-            database: options.clone(),
-            sessions: 8,
-            migrate: false,
-            line_time_out: Duration::from_millis(300),
-            lines: LineSettings::default(),
-            sends_per_day: None,
-            calls: CallLimits { in_flight: 512, longest: Duration::from_mins(1) },
-            drain: DrainLimits { grace: Duration::ZERO, finish: Duration::from_secs(5) },
-        };
+        let mut settings = Self::settings(options.clone());
         change(&mut settings);
         let clock = Arc::new(TestClock::default());
         let server = Server::new(settings, clock.clone()).unwrap();
@@ -100,6 +92,39 @@ impl TestApp {
             stop,
             db,
             next_handle: AtomicU32::new(0),
+        }
+    }
+
+    /// What a service of these tests is like.
+    pub fn settings(options: PgConnectOptions) -> Settings {
+        Settings {
+            database: options,
+            sessions: 8,
+            migrate: false,
+            line_time_out: Duration::from_millis(300),
+            lines: LineSettings::default(),
+            sends_per_day: None,
+            calls: CallLimits {
+                in_flight: 512,
+                longest: Duration::from_mins(1),
+                request: 1 << 20,
+                metadata: 16 << 10,
+                compress_from: 2 << 10,
+            },
+            connections: ConnectionLimits {
+                connections: 4_096,
+                streams: 256,
+                metadata: 16 << 10,
+                pending_resets: 64,
+                error_resets: 1_024,
+                handshake: Duration::from_secs(10),
+                keepalive_interval: Duration::from_secs(30),
+                keepalive_time_out: Duration::from_secs(10),
+                age: None,
+                age_grace: Duration::from_mins(5),
+            },
+            tls: None,
+            drain: DrainLimits { grace: Duration::ZERO, finish: Duration::from_secs(5) },
         }
     }
 

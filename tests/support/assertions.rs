@@ -7,7 +7,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use super::app::{POOL_LINES, ROUTER_LINE};
 
 /// Code and HTTP status of each reason: the table in `errors.proto`.
-const REASONS: [(&str, Code, &str); 20] = [
+const REASONS: [(&str, Code, &str); 21] = [
     ("INVALID_ARGUMENT", Code::InvalidArgument, "422"),
     ("API_KEY_INVALID", Code::Unauthenticated, "401"),
     ("IDENTITY_MISMATCH", Code::PermissionDenied, "403"),
@@ -27,6 +27,7 @@ const REASONS: [(&str, Code, &str); 20] = [
     ("DEADLINE_EXCEEDED", Code::DeadlineExceeded, "504"),
     ("OVERLOADED", Code::ResourceExhausted, "503"),
     ("INTERNAL", Code::Internal, "500"),
+    ("TOO_LARGE", Code::ResourceExhausted, "413"),
     ("NOT_SUPPORTED_BY_CARRIER", Code::FailedPrecondition, "409"),
 ];
 

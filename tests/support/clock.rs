@@ -1,6 +1,7 @@
 //! A clock that a test can move.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use inkbox_imessage::clock::{Clock, SystemClock};
@@ -10,6 +11,7 @@ use uuid::Uuid;
 #[derive(Debug, Default)]
 pub struct TestClock {
     state: Mutex<State>,
+    panics: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -28,6 +30,11 @@ impl TestClock {
         }
     }
 
+    /// Makes the next one who asks for an id panic.
+    pub fn panic_at_the_next_id(&self) {
+        self.panics.store(true, Ordering::Relaxed);
+    }
+
     /// Stops time at a moment.
     pub fn freeze(&self, at: DateTime<Utc>) {
         self.state.lock().unwrap().frozen = Some(at);
@@ -41,6 +48,7 @@ impl Clock for TestClock {
     }
 
     fn new_id(&self) -> Uuid {
+        assert!(!self.panics.swap(false, Ordering::Relaxed), "as the test asked");
         SystemClock.new_id()
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use inkbox_imessage::domain::{Carrier, LineRole, PhoneNumber};
 use inkbox_imessage::line::{BreakerSettings, LineSettings, Mac, SendblueSettings};
 use inkbox_imessage::proto::{
-    Identity, MarkConversationReadRequest, MarkConversationReadResponse, SendTypingIndicatorRequest,
+    MarkConversationReadRequest, MarkConversationReadResponse, SendTypingIndicatorRequest,
     SendTypingIndicatorResponse,
 };
 use tonic::Status;
@@ -24,7 +24,6 @@ use tonic_types::ErrorDetails;
 use crate::support::app::ROUTER_LINE;
 use crate::support::callers::Caller;
 use crate::support::carrier::CarrierStub;
-use crate::support::human::Thread;
 use crate::support::{Human, TestApp, assert_reason, database};
 
 /// The line at Sendblue, the one on a Mac, and the number of every human.
@@ -76,10 +75,8 @@ pub(crate) async fn app(lines: LineSettings, pool: &[(&str, Carrier)], time_out:
 pub(crate) struct Scene {
     pub(crate) app: TestApp,
     pub(crate) carrier: CarrierStub,
-    pub(crate) identity: Identity,
     pub(crate) agent: Caller,
     pub(crate) human: Human,
-    pub(crate) thread: Thread,
     pub(crate) id: String,
 }
 
@@ -111,9 +108,9 @@ impl Scene {
     async fn on(app: TestApp, carrier: CarrierStub) -> Self {
         let identity = app.identity("org_a").await;
         let human = Human::new(&app, HUMAN).await;
-        let (thread, id) = human.converses(&identity, "hello").await;
+        let (_, id) = human.converses(&identity, "hello").await;
         let agent = app.agent(&identity).await;
-        Self { app, carrier, identity, agent, human, thread, id }
+        Self { app, carrier, agent, human, id }
     }
 
     pub(crate) async fn mark_read(&self) -> Result<MarkConversationReadResponse, Status> {

@@ -1,0 +1,253 @@
+//! How fast the service is, as a part of what PostgreSQL does with the same SQL in the same run.
+//!
+//! `make bench` starts a private PostgreSQL and runs this: it fills a database, starts the release build, and measures
+//! each scene in rounds, in turn with pgbench on the SQL of that scene. All processes share the machine, so that the
+//! ratios and the processor times are what to compare, not the calls per second.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::missing_docs_in_private_items,
+    unreachable_pub,
+    reason = "a program for people at a terminal"
+)]
+
+mod bare;
+mod drive;
+mod fill;
+mod meters;
+mod pgbench;
+mod report;
+mod scenes;
+mod service;
+
+use std::path::PathBuf;
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+use inkbox_imessage::proto::conversation_service_client::ConversationServiceClient;
+use inkbox_imessage::proto::{GetConversationRequest, ListConversationsRequest};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
+use tonic::transport::{Channel, Endpoint};
+
+use crate::drive::Pace;
+use crate::report::{Report, Round};
+use crate::scenes::{Scene, World};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// Measures the service against pgbench on the same SQL.
+#[derive(Debug, Parser)]
+struct Args {
+    /// An empty database, on this machine; its user must be allowed to CHECKPOINT.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    database_url: Option<String>,
+    /// Conversations to fill it with.
+    #[arg(long, default_value = "20000")]
+    conversations: u32,
+    /// Messages to fill it with, spread evenly.
+    #[arg(long, default_value = "2000000")]
+    messages: u32,
+    /// Scenes to measure, by name [default: all].
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Rounds of each scene, one after the other.
+    #[arg(long, default_value = "3")]
+    rounds: u32,
+    /// Seconds of a round, for the service and for pgbench each.
+    #[arg(long, default_value = "4")]
+    seconds: u64,
+    /// Callers at once.
+    #[arg(long, default_value = "32")]
+    callers: usize,
+    /// Connections that they share.
+    #[arg(long, default_value = "4")]
+    connections: usize,
+    /// Clients of pgbench.
+    #[arg(long, default_value = "8")]
+    pgbench_clients: u32,
+    /// Calls per second, all callers together [default: as many as are answered].
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Where to write the figures for a comparison.
+    #[arg(long, default_value = "target/bench/latest.json")]
+    out: PathBuf,
+    /// Compares two files of figures instead.
+    #[arg(long, num_args = 2, value_names = ["FIRST", "SECOND"])]
+    compare: Option<Vec<PathBuf>>,
+    /// Serves as the plain server of the scene `get-bare`.
+    #[arg(long, hide = true)]
+    bare: Option<String>,
+    /// Given by cargo.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let args = Args::parse();
+    if let Some([first, second]) = args.compare.as_deref() {
+        println!("{}", Report::read(first)?.comparison(&Report::read(second)?));
+        return Ok(());
+    }
+    let url = args.database_url.clone().ok_or("DATABASE_URL is missing: `make bench` sets it")?;
+    match &args.bare {
+        Some(address) => bare::serve(&url, address).await,
+        None => measure(&args, &url).await,
+    }
+}
+
+async fn measure(args: &Args, url: &str) -> Result<()> {
+    let scenes: Vec<Scene> = Scene::ALL
+        .into_iter()
+        .filter(|scene| args.only.is_empty() || args.only.iter().any(|name| name == scene.name()))
+        .collect();
+    let options = PgConnectOptions::from_str(url)?;
+    eprintln!("filling: {} conversations, {} messages", args.conversations, args.messages);
+    service::command(&["migrate"], url).await?;
+    let admin = service::command(&["org", "create", fill::ORGANIZATION], url).await?;
+    fill::fill(&options, args.conversations, args.messages).await?;
+    let bench = Bench::start(args, url, options, &admin).await?;
+    let mut report = Report { settings: settings(args), ..Report::default() };
+    for round in 1..=args.rounds {
+        for scene in &scenes {
+            eprintln!("round {round} of {}: {}", args.rounds, scene.name());
+            let measured = bench.round(args, *scene).await?;
+            report.scenes.entry(scene.name().to_owned()).or_default().push(measured);
+        }
+    }
+    println!("{}", report.table());
+    if let Some(folder) = args.out.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    report.write(&args.out)
+}
+
+fn settings(args: &Args) -> String {
+    let pace = args.rate.map_or_else(|| "closed loop".to_owned(), |rate| format!("{rate} calls/s"));
+    format!(
+        "{} conversations, {} messages; {} callers on {} connections, {pace}; pgbench -M prepared -c {}; {} rounds of {} s",
+        args.conversations,
+        args.messages,
+        args.callers,
+        args.connections,
+        args.pgbench_clients,
+        args.rounds,
+        args.seconds,
+    )
+}
+
+/// Everything that runs.
+struct Bench {
+    options: PgConnectOptions,
+    postmaster: u32,
+    service: service::Service,
+    bare: service::Service,
+    world: Arc<World>,
+}
+
+impl Bench {
+    async fn start(args: &Args, url: &str, options: PgConnectOptions, admin: &str) -> Result<Self> {
+        let mut connection = options.connect().await?;
+        let backend: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut connection).await?;
+        let postmaster = meters::parent_of(backend.try_into()?)?;
+        let identity: uuid::Uuid =
+            sqlx::query_scalar("SELECT md5('i0')::uuid").fetch_one(&mut connection).await?;
+        connection.close().await?;
+        let identity = identity.to_string();
+        let organization = ["--org", fill::ORGANIZATION];
+        let agent =
+            [&["key", "create", "--scope", "identity", "--identity", &identity], &organization[..]].concat();
+        let agent = service::command(&agent, url).await?;
+        let router = service::command(&["key", "create", "--scope", "router"], url).await?;
+        let log = std::env::temp_dir().join(format!("inkbox-bench-{}.log", std::process::id()));
+        let service = service::Service::start(url, &log).await?;
+        let bare = service::Service::start_bare(url).await?;
+        let mut world = World {
+            targets: fill::targets(&options).await?,
+            admin: admin.parse()?,
+            agent: agent.parse()?,
+            router: router.parse()?,
+            deep: (String::new(), [String::new(), String::new()]),
+        };
+        world.deep = deep_page(&options, &world, channel(&service.address)?, args.conversations).await?;
+        Ok(Self { options, postmaster, service, bare, world: Arc::new(world) })
+    }
+
+    /// One round of a scene: the service, then pgbench.
+    async fn round(&self, args: &Args, scene: Scene) -> Result<Round> {
+        if let Some(unread) = scene.unread() {
+            fill::unread(&self.options, unread).await?;
+        }
+        let service = if scene == Scene::GetBare { &self.bare } else { &self.service };
+        let pid = service.pid()?;
+        let channels =
+            (0..args.connections).map(|_| channel(&service.address)).collect::<Result<Vec<_>>>()?;
+        let duration = Duration::from_secs(args.seconds);
+        let pace = Pace { callers: args.callers, duration, rate: args.rate };
+        // So that connections, sessions, plans and caches are there, as they are in a service that runs.
+        warm_up(&self.world, &channels, scene).await?;
+        meters::forget_peak(pid)?;
+        let before = (meters::cpu_of_tree(pid)?, meters::cpu_of_tree(self.postmaster)?);
+        let seen = drive::drive(&self.world, &channels, scene, pace).await?;
+        let after = (meters::cpu_of_tree(pid)?, meters::cpu_of_tree(self.postmaster)?);
+        let peak_kib = meters::peak_memory(pid)?;
+        let thousands = drive::count(seen.calls) / 1_000.0;
+        let script = scene.script(&self.world)?;
+        let baseline = pgbench::run(&self.options, &script, args.pgbench_clients, args.seconds).await?;
+        Ok(Round {
+            per_second: seen.per_second(),
+            p50: seen.percentile(0.5),
+            p99: seen.percentile(0.99),
+            service_cpu: (after.0 - before.0) / thousands,
+            postgres_cpu: (after.1 - before.1) / thousands,
+            pgbench_per_second: baseline.per_second,
+            peak_kib,
+        })
+    }
+}
+
+/// Half a second of the scene, or of reads where the scene uses something up.
+async fn warm_up(world: &Arc<World>, channels: &[Channel], scene: Scene) -> Result<()> {
+    let scene = if scene.unread().is_some() { Scene::Get } else { scene };
+    let duration = Duration::from_millis(500);
+    let pace = Pace { callers: 16, duration, rate: None };
+    drive::drive(world, channels, scene, pace).await.map(drop)
+}
+
+/// Walks to the last full page of 50, or to the thousandth.
+async fn deep_page(
+    options: &PgConnectOptions,
+    world: &World,
+    channel: Channel,
+    conversations: u32,
+) -> Result<(String, [String; 2])> {
+    let pages = (conversations / 50).clamp(2, 1_000) - 1;
+    let mut client = ConversationServiceClient::new(channel);
+    let (mut token, mut last) = (String::new(), String::new());
+    for _ in 0..pages {
+        let request = ListConversationsRequest { limit: Some(50), page_token: token, ..Default::default() };
+        let page = client.list_conversations(scenes::with_key(request, &world.admin)).await?.into_inner();
+        token = page.next_page_token;
+        let row = page.conversations.last().ok_or("a page without rows")?;
+        last = row.id.clone();
+    }
+    let get = GetConversationRequest { conversation_id: last.clone(), agent_identity_id: None };
+    client.get_conversation(scenes::with_key(get, &world.admin)).await?;
+    let mut connection = options.connect().await?;
+    let at: String = sqlx::query_scalar("SELECT latest_at::text FROM conversations WHERE id = $1::uuid")
+        .bind(&last)
+        .fetch_one(&mut connection)
+        .await?;
+    connection.close().await?;
+    eprintln!("the deep page is number {}", pages + 1);
+    Ok((token, [format!("'{at}'::timestamptz"), format!("'{last}'::uuid")]))
+}
+
+fn channel(address: &str) -> Result<Channel> {
+    Ok(Endpoint::from_shared(format!("http://{address}"))?.connect_lazy())
+}

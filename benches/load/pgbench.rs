@@ -1,0 +1,70 @@
+//! The same SQL without the service: pgbench with the text of the checked query, from `.sqlx/`.
+
+use std::path::{Path, PathBuf};
+
+use sqlx::postgres::PgConnectOptions;
+use tokio::process::Command;
+
+use crate::Result;
+
+/// What pgbench measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Baseline {
+    pub per_second: f64,
+}
+
+/// Runs a statement in a loop: prepared once per client, like the service's own.
+pub async fn run(options: &PgConnectOptions, script: &str, clients: u32, seconds: u64) -> Result<Baseline> {
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), script)?;
+    let output = Command::new(program().await?)
+        .args(["-n", "-M", "prepared", "-j", "2"])
+        .args(["-c", &clients.to_string(), "-T", &seconds.to_string()])
+        .args(["-f", &file.path().display().to_string()])
+        .args(["-h", options.get_host(), "-p", &options.get_port().to_string(), "-U", options.get_username()])
+        .arg(options.get_database().unwrap_or("postgres"))
+        // As the service's sessions are.
+        .env("PGOPTIONS", "-c plan_cache_mode=force_generic_plan -c max_parallel_workers_per_gather=0")
+        .output()
+        .await?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let failed = text.lines().find_map(|line| line.strip_prefix("number of failed transactions: "));
+    let tps = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next());
+    match (tps, failed) {
+        (Some(tps), Some(failed)) if failed.starts_with("0 ") => Ok(Baseline { per_second: tps.parse()? }),
+        _ => Err(format!("pgbench: {text}{}", String::from_utf8_lossy(&output.stderr)).into()),
+    }
+}
+
+/// Where pgbench is: beside the server, which Debian keeps out of PATH.
+async fn program() -> Result<PathBuf> {
+    if let Ok(output) = Command::new("pg_config").arg("--bindir").output().await {
+        let beside = Path::new(String::from_utf8_lossy(&output.stdout).trim()).join("pgbench");
+        if beside.exists() {
+            return Ok(beside);
+        }
+    }
+    Ok("pgbench".into())
+}
+
+/// A checked query of the service, by what stands in it and what does not, with expressions for its parameters.
+pub fn script(setup: &str, stands: &[&str], without: &str, parameters: &[&str]) -> Result<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.sqlx"))? {
+        let file: serde_json::Value = serde_json::from_slice(&std::fs::read(entry?.path())?)?;
+        let text = file["query"].as_str().ok_or("a file of .sqlx without a query")?.to_owned();
+        let is_it = stands.iter().all(|part| text.contains(part)) && !text.contains(without);
+        if is_it {
+            found.push(text);
+        }
+    }
+    let [text] = found.as_slice() else {
+        return Err(format!("{} checked queries have {stands:?} in them", found.len()).into());
+    };
+    // From the last on, so that $1 is not found in $12.
+    let mut text = text.clone();
+    for (index, expression) in parameters.iter().enumerate().rev() {
+        text = text.replace(&format!("${}", index + 1), expression);
+    }
+    Ok(format!("{setup}\n{};\n", text.replace('\n', " ")))
+}

@@ -1,0 +1,78 @@
+//! The program under test, as operators run it: the release build, with its default settings.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+use tokio::time::sleep;
+
+use crate::Result;
+
+/// The program that is measured.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_inkbox-imessage");
+/// How long the service may take to answer.
+const STARTS_WITHIN: Duration = Duration::from_secs(30);
+
+/// A running service. Ends with its value.
+pub struct Service {
+    child: Child,
+    pub address: String,
+}
+
+impl Service {
+    /// Starts it on a database and waits until it is healthy.
+    pub async fn start(database_url: &str, log: &std::path::Path) -> Result<Self> {
+        let address = free_address().await?;
+        let mut command = Command::new(PROGRAM);
+        command
+            .arg("serve")
+            .env("INKBOX_LISTEN", &address)
+            .env("INKBOX_METRICS_LISTEN", free_address().await?)
+            // Somewhere, as in production; a terminal would be slower than all the rest.
+            .stderr(std::fs::File::create(log)?);
+        Self::launch(command, database_url, address).await
+    }
+
+    /// Starts the plain server of `bare` instead: this program once more.
+    pub async fn start_bare(database_url: &str) -> Result<Self> {
+        let address = free_address().await?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["--bare", &address]);
+        Self::launch(command, database_url, address).await
+    }
+
+    async fn launch(mut command: Command, database_url: &str, address: String) -> Result<Self> {
+        let child =
+            command.env("DATABASE_URL", database_url).stdout(Stdio::null()).kill_on_drop(true).spawn()?;
+        let service = Self { child, address };
+        let answers = async {
+            while !run(&["health"], &[("INKBOX_LISTEN", &service.address)]).await?.status.success() {
+                sleep(Duration::from_millis(50)).await;
+            }
+            Ok::<_, crate::Failure>(())
+        };
+        tokio::time::timeout(STARTS_WITHIN, answers).await.map_err(|_| "the service does not start")??;
+        Ok(service)
+    }
+
+    pub fn pid(&self) -> Result<u32> {
+        Ok(self.child.id().ok_or("the service has ended")?)
+    }
+}
+
+/// Runs a command of the program and gives what it printed on standard output.
+pub async fn command(args: &[&str], database_url: &str) -> Result<String> {
+    let output = run(args, &[("DATABASE_URL", database_url)]).await?;
+    if !output.status.success() {
+        return Err(format!("{args:?}: {}", String::from_utf8_lossy(&output.stderr)).into());
+    }
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+async fn run(args: &[&str], environment: &[(&str, &str)]) -> Result<std::process::Output> {
+    Ok(Command::new(PROGRAM).args(args).envs(environment.iter().copied()).output().await?)
+}
+
+pub async fn free_address() -> Result<String> {
+    Ok(tokio::net::TcpListener::bind("127.0.0.1:0").await?.local_addr()?.to_string())
+}
