@@ -9,6 +9,7 @@ use tracing::Instrument as _;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::line::{Carriers, Lanes};
+use crate::metrics::Metrics;
 use crate::store::Database;
 
 /// What bounds a send.
@@ -33,6 +34,8 @@ pub struct App {
     pub lanes: Arc<Lanes>,
     /// How much an identity may send, and how long a line may take.
     pub limits: SendLimits,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Work that goes on when its caller has gone; a drain waits for it.
     pub tasks: TaskTracker,
 }

@@ -14,9 +14,11 @@ use tokio_util::sync::CancellationToken;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
+use crate::app::App;
 use crate::domain::{Carrier, PhoneNumber};
 use crate::grpc::auth::KeyRing;
 use crate::line::{Carriers, NotConfigured};
+use crate::metrics::Metrics;
 use crate::store::{self, Database, SchemaError, key_digests};
 
 /// How often the database is asked. Twice within the second in which a revoked key stops working everywhere.
@@ -61,13 +63,14 @@ impl Health {
     }
 }
 
-/// Keeps the entries `line.<carrier>` true: `NOT_SERVING` while calls to it fail at once.
-pub async fn show_breakers(health: Health, carriers: Arc<Carriers>, stop: CancellationToken) {
-    let mut changed = carriers.breakers_changed();
+/// Keeps the entries `line.<carrier>` and the metric of breakers true: `NOT_SERVING` while calls to it fail at once.
+pub async fn show_breakers(health: Health, app: App, stop: CancellationToken) {
+    let mut changed = app.carriers.breakers_changed();
     loop {
         changed.mark_unchanged();
-        for carrier in carriers.configured() {
-            let is_down = carriers.breaker_is_open(carrier);
+        for carrier in app.carriers.configured() {
+            let is_down = app.carriers.breaker_is_open(carrier);
+            app.metrics.lines.breaker_is(carrier.name(), is_down);
             health
                 .set_line(carrier, if is_down { ServingStatus::NotServing } else { ServingStatus::Serving })
                 .await;
@@ -104,6 +107,8 @@ pub struct DatabaseWatch {
     pub keys: KeyRing,
     /// Told whether the database answers.
     pub health: Health,
+    /// Told the same.
+    pub metrics: Metrics,
     /// Turns true when the database is open.
     pub ready: watch::Sender<bool>,
 }
@@ -170,6 +175,7 @@ impl DatabaseWatch {
                     self.keys.epoch_is(epoch);
                     if failed >= FAILED_POLLS {
                         tracing::info!("the database answers: serving");
+                        self.metrics.database_is(true);
                         self.health.set(ServingStatus::Serving).await;
                     }
                     failed = 0;
@@ -188,6 +194,7 @@ impl DatabaseWatch {
                             |answer| answer.map_or_else(|error| error.to_string(), |_| String::new()),
                         );
                         tracing::error!(error = cause, "the database does not answer: not serving");
+                        self.metrics.database_is(false);
                         self.health.set(ServingStatus::NotServing).await;
                     }
                 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -20,10 +21,11 @@ use crate::grpc::auth::{AuthLayer, KeyRing};
 use crate::grpc::limits::{CallLimits, LimitsLayer};
 use crate::health::{DatabaseWatch, Health, NotReady, show_breakers};
 use crate::line::{Carriers, LineSettings, NotConfigured, SetUpError};
+use crate::metrics::{self, Exposition, Metrics};
 use crate::proto;
 use crate::shutdown::DrainLimits;
 use crate::store::{Database, SchemaError};
-use crate::sweeper;
+use crate::sweeper::{self, Retention};
 use crate::transport::listeners::Listeners;
 use crate::transport::tls::Tls;
 use crate::transport::{ConnectionLimits, Transport};
@@ -48,6 +50,8 @@ pub struct Settings {
     pub lines: LineSettings,
     /// Messages that an identity may send in any 24 hours; `None` = as many as it likes.
     pub sends_per_day: Option<u32>,
+    /// How long what was said is kept.
+    pub retention: Retention,
     /// What one process takes on.
     pub calls: CallLimits,
     /// What one process takes on in connections.
@@ -105,6 +109,7 @@ pub struct Server {
     app: App,
     keys: KeyRing,
     ready: watch::Sender<bool>,
+    metrics: Option<TcpListener>,
 }
 
 impl Server {
@@ -115,12 +120,19 @@ impl Server {
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, ServeError> {
         let tasks = TaskTracker::new();
         let db = Database::new(&settings.database, settings.sessions, tasks.clone())?;
-        let carriers = Carriers::new(db.clone(), &clock, &settings.lines, settings.line_time_out)?;
+        let metrics = Metrics::default();
+        let carriers =
+            Carriers::new(db.clone(), &clock, &settings.lines, settings.line_time_out, &metrics.lines)?;
         let carriers = Arc::new(carriers);
-        let keys = KeyRing::new(db.clone(), clock.clone());
+        let keys = KeyRing::new(db.clone(), clock.clone(), metrics.keys.clone());
         let limits = SendLimits { per_day: settings.sends_per_day, line_time_out: settings.line_time_out };
-        let app = App { db, clock, carriers, lanes: Arc::default(), limits, tasks };
-        Ok(Self { settings, app, keys, ready: watch::Sender::new(false) })
+        let app = App { db, clock, carriers, lanes: Arc::default(), limits, metrics, tasks };
+        Ok(Self { settings, app, keys, ready: watch::Sender::new(false), metrics: None })
+    }
+
+    /// Has metrics scraped from this listener while it runs.
+    pub fn expose_metrics(&mut self, listener: TcpListener) {
+        self.metrics = Some(listener);
     }
 
     /// The parts, for work beside the calls (the demo).
@@ -144,7 +156,7 @@ impl Server {
         listeners: impl Into<Listeners>,
         stop: CancellationToken,
     ) -> Result<(), ServeError> {
-        let Self { settings, app, keys, ready } = self;
+        let Self { settings, app, keys, ready, metrics } = self;
         let (reporter, health_service) = tonic_health::server::health_reporter();
         let health = Health::new(reporter, &SERVICES).await;
 
@@ -155,7 +167,7 @@ impl Server {
             .add_service(reflection().build_v1alpha()?);
         let finish = CancellationToken::new();
         let service = ServiceBuilder::new()
-            .layer(AccessLogLayer::new(app.clock.clone()))
+            .layer(AccessLogLayer::new(app.clock.clone(), app.metrics.calls.clone()))
             .layer(LimitsLayer::new(settings.calls, finish.clone()))
             .layer(AuthLayer::new(keys.clone()))
             .service(routes.routes().prepare());
@@ -169,11 +181,16 @@ impl Server {
             carriers: app.carriers.clone(),
             keys: keys.clone(),
             health: health.clone(),
+            metrics: app.metrics.clone(),
             ready,
         };
         let background = CancellationToken::new();
+        let exposed = metrics.map(|listener| {
+            let exposition = Exposition::new(&app, &keys, settings.calls.in_flight);
+            tokio::spawn(metrics::serve(listener, exposition, background.clone()))
+        });
         let watching = tokio::spawn(watch.run(background.clone()));
-        let showing = show_breakers(health.clone(), app.carriers.clone(), background.clone());
+        let showing = show_breakers(health.clone(), app.clone(), background.clone());
         let showing = tokio::spawn(showing);
         let writing = tokio::spawn(write_down_uses(keys.clone(), background.clone()));
         let sweep_app = app.clone();
@@ -183,7 +200,7 @@ impl Server {
                 _ = opened.wait_for(|open| *open) => {}
                 () = sweep_stop.cancelled() => {}
             }
-            sweeper::run(sweep_app, sweep_stop).await;
+            sweeper::run(sweep_app, settings.retention, sweep_stop).await;
         });
         let (failed, mut failure) = watch::channel(false);
         let watching = tokio::spawn(async move {
@@ -208,7 +225,7 @@ impl Server {
             tracing::warn!(tasks = app.tasks.len(), "work without a caller was cut at the end of the drain");
         }
         background.cancel();
-        let _ = tokio::join!(writing, sweeping, showing);
+        let _ = tokio::join!(writing, sweeping, showing, futures_util::future::OptionFuture::from(exposed));
         if timeout(LAST_WRITE_LIMIT, keys.write_down_uses()).await.is_err() {
             tracing::warn!("the last uses of keys were not written down");
         }

@@ -1,6 +1,7 @@
 //! The command line. Secrets go to standard output alone; everything else goes to standard error. Exit codes: 0 done,
 //! 1 failed, 2 wrong usage or configuration.
 
+mod erase;
 mod health;
 mod operator;
 mod serve;
@@ -13,7 +14,7 @@ use uuid::Uuid;
 
 use crate::config::{DatabaseArgs, LogArgs, ProbeArgs, ServeArgs};
 use crate::domain::{ApiKeyScope, Carrier, LineRole};
-use crate::telemetry;
+use crate::telemetry::Telemetry;
 
 /// Keeps iMessage conversations between humans and AI agents, and serves them over gRPC.
 #[derive(Debug, Parser)]
@@ -41,6 +42,13 @@ enum Command {
     /// Phone numbers to send from.
     #[command(subcommand)]
     Line(LineCommand),
+    /// Erase one human's data of one organization; the service may go on meanwhile.
+    Erase {
+        #[command(flatten)]
+        args: erase::EraseArgs,
+        #[command(flatten)]
+        operator: OperatorArgs,
+    },
     /// Ask a running service for its health: exit 0 when SERVING.
     Health(HealthArgs),
 }
@@ -213,14 +221,24 @@ async fn obey(cli: Cli) -> Result<(), Failure> {
     let log = match &command {
         Command::Serve(args) => Some(&args.log),
         Command::Migrate(operator)
+        | Command::Erase { operator, .. }
         | Command::Org(OrgCommand::Create { operator, .. })
         | Command::Key(KeyCommand::Create { operator, .. } | KeyCommand::Revoke { operator, .. })
         | Command::Line(LineCommand::Add { operator, .. }) => Some(&operator.log),
         Command::Health(_) => None,
     };
-    if let Some(log) = log {
-        telemetry::start(log.log_format, &log.log).map_err(Failure::Usage)?;
+    // Traces are of calls: the commands of operators have none.
+    let with_traces = matches!(command, Command::Serve(_));
+    let start = |log: &LogArgs| Telemetry::start(log.log_format, &log.log, with_traces);
+    let telemetry = log.map(start).transpose().map_err(Failure::Usage)?;
+    let done = carry_out(command).await;
+    if let Some(telemetry) = telemetry {
+        telemetry.stop().await;
     }
+    done
+}
+
+async fn carry_out(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(args) => serve::serve(*args).await,
         Command::Migrate(operator) => operator::migrate(&operator.database).await,
@@ -237,6 +255,7 @@ async fn obey(cli: Cli) -> Result<(), Failure> {
         Command::Line(LineCommand::Add { number, role, carrier, operator }) => {
             operator::add_line(&operator.database, &number, role.into(), carrier.into()).await
         }
+        Command::Erase { args, operator } => erase::erase(&operator.database, args).await,
         Command::Health(args) => health::check(&args.probe, args.service).await,
     }
 }

@@ -19,13 +19,13 @@ use crate::store::{self, Database, SchemaError};
 pub(super) const EMBEDDED_DATABASE: &str = "inkbox";
 
 /// The database while a command runs. The embedded one is the running service's, or is started for the moment.
-struct Access {
+pub(super) struct Access {
     options: PgConnectOptions,
     started: Option<embedded::Server>,
 }
 
 impl Access {
-    async fn to(args: &DatabaseArgs) -> Result<Self, Failure> {
+    pub(super) async fn to(args: &DatabaseArgs) -> Result<Self, Failure> {
         if let Some(options) = args.external().map_err(Failure::Usage)? {
             return Ok(Self { options, started: None });
         }
@@ -40,14 +40,14 @@ impl Access {
         Ok(Self { options, started: Some(server) })
     }
 
-    async fn open(&self) -> Result<Database, Failure> {
+    pub(super) async fn open(&self) -> Result<Database, Failure> {
         store::schema_is_current(&self.options).await.map_err(|error| schema_failure(&error))?;
         let db = Database::new(&self.options, 1, TaskTracker::new())?;
         db.open();
         Ok(db)
     }
 
-    async fn end(self) -> Result<(), Failure> {
+    pub(super) async fn end(self) -> Result<(), Failure> {
         match self.started {
             Some(server) => server.stop().await.map_err(|error| Failure::Failed(error.to_string())),
             None => Ok(()),
@@ -59,7 +59,7 @@ fn schema_failure(error: &SchemaError) -> Failure {
     Failure::Failed(error.to_string())
 }
 
-fn storage_failure(failure: store::Failure) -> Failure {
+pub(super) fn storage_failure(failure: store::Failure) -> Failure {
     match failure {
         store::Failure::Refused(error) => error.into(),
         other => Failure::Failed(format!("database: {other}")),

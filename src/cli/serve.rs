@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::operator::EMBEDDED_DATABASE;
@@ -24,6 +25,13 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let listeners = Listeners::bind(&args.transport.listen)
         .await
         .map_err(|(address, error)| Failure::Failed(format!("cannot listen on {address}: {error}")))?;
+    let metrics =
+        match args.metrics.metrics_listen {
+            Some(address) => Some(TcpListener::bind(address).await.map_err(|error| {
+                Failure::Failed(format!("cannot listen on {address} for metrics: {error}"))
+            })?),
+            None => None,
+        };
     let is_embedded = external.is_none();
     let (database, embedded) = match external {
         Some(options) => (options, None),
@@ -41,12 +49,13 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
         line_time_out: args.line_timeout,
         lines,
         sends_per_day: (args.sends_per_day > 0).then_some(args.sends_per_day),
+        retention: (&args.retention).into(),
         calls: args.transport.calls(),
         connections: args.transport.connection_limits(),
         tls,
         drain: args.transport.drain(is_embedded),
     };
-    let served = govern(settings, listeners, signals, args.demo).await;
+    let served = govern(settings, listeners, metrics, signals, args.demo).await;
     if let Some(server) = embedded {
         server.stop().await.map_err(|error| Failure::Failed(error.to_string()))?;
     }
@@ -56,13 +65,19 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
 async fn govern(
     settings: Settings,
     listeners: Listeners,
+    metrics: Option<TcpListener>,
     signals: StopSignals,
     with_demo: bool,
 ) -> Result<(), Failure> {
-    let addresses = listeners.addresses().map_err(|error| Failure::Failed(error.to_string()))?;
+    let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
+    let addresses = listeners.addresses().map_err(|error| failed(&error))?;
     let with_tls = settings.tls.is_some();
-    let server =
-        Server::new(settings, Arc::new(SystemClock)).map_err(|error| Failure::Failed(error.to_string()))?;
+    let mut server = Server::new(settings, Arc::new(SystemClock)).map_err(|error| failed(&error))?;
+    if let Some(metrics) = metrics {
+        let address = metrics.local_addr().map_err(|error| failed(&error))?;
+        tracing::info!(metrics.address = %address, "metrics can be scraped");
+        server.expose_metrics(metrics);
+    }
     let stop = CancellationToken::new();
     let app = server.app().clone();
     let mut ready = server.ready();

@@ -1,5 +1,15 @@
 //! What can be configured: every setting is a flag and an `INKBOX_…` variable.
 
+mod lines;
+mod retention;
+mod telemetry;
+mod transport;
+
+pub use lines::LineArgs;
+pub use retention::{Age, RetentionArgs};
+pub use telemetry::{LogArgs, MetricsArgs};
+pub use transport::{ProbeArgs, TransportArgs};
+
 use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -8,13 +18,6 @@ use clap::Args;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::embedded;
-use crate::telemetry::LogFormat;
-
-mod lines;
-mod transport;
-
-pub use lines::LineArgs;
-pub use transport::{ProbeArgs, TransportArgs};
 
 /// Most connections to the embedded PostgreSQL, which serves this one process and the command line beside it.
 const EMBEDDED_CONNECTIONS: u16 = 100;
@@ -61,17 +64,6 @@ impl DatabaseArgs {
     }
 }
 
-/// How log lines look and which there are.
-#[derive(Debug, Clone, Args)]
-pub struct LogArgs {
-    /// Log lines for people or for collectors.
-    #[arg(long, env = "INKBOX_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
-    pub log_format: LogFormat,
-    /// Which log lines: a level, or levels by module as in `RUST_LOG`.
-    #[arg(long, env = "INKBOX_LOG", default_value = "info", value_name = "FILTER")]
-    pub log: String,
-}
-
 /// Settings of `serve`.
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
@@ -92,6 +84,9 @@ pub struct ServeArgs {
     /// Messages that one identity may send in any 24 hours; 0 = as many as it likes.
     #[arg(long, env = "INKBOX_SENDS_PER_DAY", default_value = "1000", value_name = "NUMBER")]
     pub sends_per_day: u32,
+    /// How long what was said is kept.
+    #[command(flatten)]
+    pub retention: RetentionArgs,
     /// Listening, TLS, bounds and the drain.
     #[command(flatten)]
     pub transport: TransportArgs,
@@ -104,6 +99,9 @@ pub struct ServeArgs {
     /// The carriers.
     #[command(flatten)]
     pub lines: LineArgs,
+    /// Metrics.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
 }
 
 /// The longest time that can be configured: longer is a typing error.

@@ -1,19 +1,24 @@
-//! One log line per call, and the request id that ties a caller's report to it.
+//! One log line per call, its metrics, its trace, and the request id that ties a caller's report to it.
 //!
-//! Fields of the line: `rpc.method` (path), `rpc.code` (gRPC code's name), `duration_ms`; from the span around it:
-//! `request.id`, `organization.id`, `key.id`. Never a body, a key, a phone number.
+//! A call ends with the last byte of its answer, so the line is written by whoever holds the answer's body then; a
+//! call whose caller hung up ends as `Cancelled` wherever it stands. The line's fields are described in
+//! docs/operations.md. Never a body, a key, a phone number; nor a path that we do not serve, which is the caller's own
+//! words.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::{HeaderName, HeaderValue, Request, Response};
+use http::{Extensions, HeaderName, HeaderValue, Request, Response};
+use http_body::{Frame, SizeHint};
 use tonic::body::Body;
 use tonic::{Code, Status};
+use tonic_types::StatusExt;
 use tower::{Layer, Service};
 use tracing::{Instrument as _, Span, field};
 
@@ -21,6 +26,8 @@ use super::status;
 use crate::clock::Clock;
 use crate::domain::Principal;
 use crate::error::Error;
+use crate::metrics::{CallMetrics, InFlight, code_name};
+use crate::telemetry::trace;
 
 /// Metadata of every request and answer.
 const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -48,26 +55,31 @@ impl RequestId {
     }
 }
 
-/// Puts the caller into the span of the call.
-pub(super) fn record_caller(principal: &Principal) {
-    let span = Span::current();
+/// The span around the call's log line.
+#[derive(Clone)]
+struct LogSpan(Span);
+
+/// Puts the caller into the call's log line.
+pub(super) fn record_caller(call: &Extensions, principal: &Principal) {
+    let Some(LogSpan(span)) = call.get() else { return };
     span.record("key.id", field::display(principal.key_id()));
     if let Principal::Tenant(tenant) = principal {
         span.record("organization.id", tenant.organization_id.as_str());
     }
 }
 
-/// Logs every call and gives it its request id.
+/// Logs and counts every call and gives it its request id.
 #[derive(Clone)]
 pub struct AccessLogLayer {
     clock: Arc<dyn Clock>,
+    calls: Arc<CallMetrics>,
 }
 
 impl AccessLogLayer {
-    /// A layer that takes fresh ids from this clock.
+    /// A layer that takes fresh ids from this clock and counts here.
     #[must_use]
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock }
+    pub fn new(clock: Arc<dyn Clock>, calls: Arc<CallMetrics>) -> Self {
+        Self { clock, calls }
     }
 }
 
@@ -75,14 +87,14 @@ impl<S> Layer<S> for AccessLogLayer {
     type Service = AccessLog<S>;
 
     fn layer(&self, inner: S) -> AccessLog<S> {
-        AccessLog { clock: self.clock.clone(), inner }
+        AccessLog { layer: self.clone(), inner }
     }
 }
 
 /// The service that [`AccessLogLayer`] makes.
 #[derive(Clone)]
 pub struct AccessLog<S> {
-    clock: Arc<dyn Clock>,
+    layer: AccessLogLayer,
     inner: S,
 }
 
@@ -102,15 +114,11 @@ where
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
-        let request_id = RequestId::of(&request, &*self.clock);
-        let span = tracing::info_span!(
-            "rpc",
-            request.id = request_id.as_str(),
-            organization.id = field::Empty,
-            key.id = field::Empty
-        );
-        let line = Line { method: request.uri().path().to_owned(), started: Instant::now(), code: None };
+        let request_id = RequestId::of(&request, &*self.layer.clock);
+        let line = Line::begin(&request, &request_id, &self.layer.calls);
         request.extensions_mut().insert(request_id.clone());
+        request.extensions_mut().insert(LogSpan(line.log.clone()));
+        let (log, exported) = (line.log.clone(), line.exported.clone());
         let logged = async move {
             // The whole of it, so that it is dropped with this future and inside its span.
             let mut line = line;
@@ -118,31 +126,151 @@ where
             let mut response = answer.unwrap_or_else(|_| {
                 // The panic hook has said where. The caller of one call must not lose the others on its connection.
                 tracing::error!("a handler panicked");
+                line.calls.panicked();
                 Ok(status::of(&Error::Internal, request_id.as_str()).into_http())
             })?;
-            // A call that fails says so in the head; one that streams an answer is as good as done.
-            let status = Status::from_header_map(response.headers());
-            line.code = Some(status.map_or(Code::Ok, |status| status.code()));
             if let Ok(value) = HeaderValue::from_str(request_id.as_str()) {
                 response.headers_mut().insert(REQUEST_ID_HEADER, value);
             }
-            Ok(response)
+            if let Some(status) = Status::from_header_map(response.headers()) {
+                line.outcome = Some(status);
+            }
+            Ok(response.map(|body| Body::new(LoggedBody::new(body, line))))
         };
-        Box::pin(logged.instrument(span))
+        Box::pin(logged.instrument(exported).instrument(log))
+    }
+}
+
+/// The body of an answer, with the log line that is written at its end.
+struct LoggedBody {
+    inner: Body,
+    line: Option<Line>,
+}
+
+impl LoggedBody {
+    fn new(inner: Body, mut line: Line) -> Self {
+        // An answer that is whole with its head is not asked for its body any more. gRPC has no such answer without a
+        // status, so one that has none is no gRPC.
+        if http_body::Body::is_end_stream(&inner) {
+            line.outcome.get_or_insert_with(status::none);
+        }
+        let line = line.outcome.is_none().then_some(line);
+        Self { inner, line }
+    }
+}
+
+impl http_body::Body for LoggedBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        let spans = this.line.as_ref().map(|line| (line.log.clone(), line.exported.clone()));
+        let _entered = spans.as_ref().map(|(log, exported)| (log.enter(), exported.enter()));
+        let frame = ready!(Pin::new(&mut this.inner).poll_frame(context));
+        let outcome = match &frame {
+            Some(Ok(frame)) => frame.trailers_ref().and_then(Status::from_header_map),
+            Some(Err(status)) => Some(status.clone()),
+            None => Some(status::none()),
+        };
+        if outcome.is_some()
+            && let Some(mut line) = this.line.take()
+        {
+            line.outcome = outcome;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
     }
 }
 
 /// Written when it is dropped, so that a call whose caller hung up is logged too.
 struct Line {
-    method: String,
+    call: InFlight,
+    calls: Arc<CallMetrics>,
     started: Instant,
-    code: Option<Code>,
+    /// How the call ended, once it has.
+    outcome: Option<Status>,
+    /// The span of the log line. It is there at every level, so that warnings keep their request id.
+    log: Span,
+    /// The span of the trace.
+    exported: Span,
+}
+
+impl Line {
+    fn begin(request: &Request<Body>, request_id: &RequestId, calls: &Arc<CallMetrics>) -> Self {
+        let call = calls.of(request.uri().path()).begin();
+        let log = tracing::error_span!(
+            "rpc",
+            request.id = request_id.as_str(),
+            trace.id = field::Empty,
+            organization.id = field::Empty,
+            key.id = field::Empty
+        );
+        let series = call.series();
+        let exported = tracing::debug_span!(
+            target: trace::TARGET,
+            parent: &log,
+            "rpc",
+            otel.name = series.path.trim_start_matches('/'),
+            otel.kind = "server",
+            otel.status_code = field::Empty,
+            rpc.system = "grpc",
+            rpc.service = series.service,
+            rpc.method = series.method,
+            rpc.grpc.status_code = field::Empty,
+            request.id = request_id.as_str(),
+        );
+        if let Some(id) = trace::continued(request.headers(), &log, &exported) {
+            log.record("trace.id", id);
+        }
+        Self { call, calls: calls.clone(), started: Instant::now(), outcome: None, log, exported }
+    }
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
-        let code = self.code.unwrap_or(Code::Cancelled);
-        let duration_ms = self.started.elapsed().as_secs_f64() * 1_000.0;
-        tracing::info!(rpc.method = self.method, rpc.code = ?code, duration_ms, "rpc");
+        let code = self.outcome.as_ref().map_or(Code::Cancelled, Status::code);
+        let reason = self.outcome.as_ref().and_then(StatusExt::get_details_error_info);
+        let reason = reason.map(|info| info.reason);
+        if let Some(reason) = &reason {
+            self.calls.failed(reason);
+        }
+        let took = self.started.elapsed();
+        self.call.ended(code, took);
+        self.exported.record("rpc.grpc.status_code", i32::from(code));
+        if is_ours(code) {
+            trace::failed(&self.exported);
+        }
+        tracing::info!(
+            parent: &self.log,
+            rpc.method = self.call.series().path,
+            rpc.code = %code_name(code),
+            rpc.reason = reason,
+            duration_ms = took.as_secs_f64() * 1_000.0,
+            "rpc"
+        );
     }
+}
+
+/// Whether a code tells of a fault on this side (OpenTelemetry's conventions for gRPC servers).
+const fn is_ours(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss
+    )
 }

@@ -25,6 +25,7 @@ use super::status;
 use crate::clock::Clock;
 use crate::domain::{KeyDigest, Principal};
 use crate::error::{Error, Result};
+use crate::metrics::KeyMetrics;
 use crate::store::Database;
 use crate::store::key_digests::{self, KnownKey};
 
@@ -56,6 +57,7 @@ struct Inner {
     generation: AtomicU64,
     epoch_read_at: Mutex<Option<Instant>>,
     uses: super::key_uses::KeyUses,
+    metrics: KeyMetrics,
 }
 
 #[derive(Clone)]
@@ -68,7 +70,7 @@ struct Entry {
 impl KeyRing {
     /// A key ring that remembers nothing yet.
     #[must_use]
-    pub fn new(db: Database, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(db: Database, clock: Arc<dyn Clock>, metrics: KeyMetrics) -> Self {
         let inner = Inner {
             db,
             clock,
@@ -77,6 +79,7 @@ impl KeyRing {
             generation: AtomicU64::new(0),
             epoch_read_at: Mutex::default(),
             uses: super::key_uses::KeyUses::default(),
+            metrics,
         };
         Self { inner: Arc::new(inner) }
     }
@@ -95,6 +98,12 @@ impl KeyRing {
         // A look-up under way does not put a key back: it began in another generation.
         self.inner.generation.fetch_add(1, Ordering::AcqRel);
         self.inner.cache.clear();
+    }
+
+    /// How many keys are remembered now.
+    #[must_use]
+    pub fn remembered_keys(&self) -> usize {
+        self.inner.cache.len()
     }
 
     /// Writes down when keys were last used.
@@ -116,8 +125,10 @@ impl KeyRing {
     async fn find(&self, digest: KeyDigest) -> Result<Option<Arc<KnownKey>>> {
         let generation = self.generation();
         if let Some(key) = self.remembered(digest, generation) {
+            self.inner.metrics.hit();
             return Ok(Some(key));
         }
+        self.inner.metrics.miss();
         let Some(key) = key_digests::find(&self.inner.db, digest).await? else { return Ok(None) };
         let key = Arc::new(key);
         // Only what works is remembered: a key that was just made must not be refused for a while.
@@ -217,7 +228,7 @@ where
             }
             match keys.authenticate(request.headers()).await {
                 Ok(principal) => {
-                    super::access_log::record_caller(&principal);
+                    super::access_log::record_caller(request.extensions(), &principal);
                     request.extensions_mut().insert(principal);
                     inner.call(request).await
                 }
@@ -243,6 +254,7 @@ mod tests {
     use super::{KeyRing, KnownKey, presented_key};
     use crate::clock::SystemClock;
     use crate::domain::{KeyDigest, Principal};
+    use crate::metrics::KeyMetrics;
     use crate::store::Database;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -255,7 +267,7 @@ mod tests {
     #[tokio::test]
     async fn a_look_up_under_way_puts_no_key_back_that_was_forgotten_meanwhile() {
         let db = Database::new(&PgConnectOptions::new(), 1, TaskTracker::new()).expect("a pool");
-        let keys = KeyRing::new(db, Arc::new(SystemClock));
+        let keys = KeyRing::new(db, Arc::new(SystemClock), KeyMetrics::default());
         keys.epoch_is(7);
         let digest = KeyDigest::of(b"k");
         let principal = Principal::Router { key_id: Uuid::from_u128(1).into() };

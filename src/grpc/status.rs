@@ -186,6 +186,11 @@ pub(super) fn stopping() -> Status {
     )
 }
 
+/// What stands for the status of an answer that has none, and so was cut or is no gRPC.
+pub(super) fn none() -> Status {
+    Status::new(Code::Unknown, "")
+}
+
 /// A request that is not a message of the contract. prost says where, from the inside out:
 /// `Media.url: ReceiveMessageRequest.media: what`.
 pub(super) fn undecodable(error: &prost::DecodeError) -> Status {

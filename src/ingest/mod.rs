@@ -55,6 +55,8 @@ pub enum Outcome {
     StoredBlocked(Stored),
     /// Pool line: stored before.
     Duplicate(Stored),
+    /// Pool line: stored before, and deleted since.
+    Forgotten,
     /// Pool line: this human has no active connection here. Nothing was stored.
     NotConnected,
     /// Pool line: the identity's iMessage is off. Nothing was stored.
@@ -67,9 +69,10 @@ pub enum Outcome {
 /// `NotFound` when the line is not ours.
 pub async fn receive(app: &App, text: InboundText) -> Result<Outcome> {
     for _ in 0..ROUTE_ATTEMPTS {
-        let route = inbound::route(&app.db, &text.line_number, &text.remote_number)
-            .await?
-            .ok_or(Error::NotFound(Resource::Line))?;
+        let route =
+            inbound::route(&app.db, &text.line_number, &text.remote_number, &text.provider_message_id)
+                .await?
+                .ok_or(Error::NotFound(Resource::Line))?;
         let outcome = match route.role {
             LineRole::Router => Some(router_line::obey(app, &text).await?),
             LineRole::Pool => pool_line::deliver(app, &text, route).await?,

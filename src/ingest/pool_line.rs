@@ -7,7 +7,10 @@ use crate::store::inbound::{self, InboundText, NewInbound, Route, Storing};
 
 /// Delivers a text along its route; `None` when the route changed meanwhile and must be looked up again.
 pub(super) async fn deliver(app: &App, text: &InboundText, route: Route) -> Result<Option<Outcome>> {
-    let Route { to, organizations, .. } = route;
+    let Route { to, organizations, forgotten, .. } = route;
+    if forgotten {
+        return Ok(Some(Outcome::Forgotten));
+    }
     // A carrier may redeliver a text after its connection ended and the human reached someone else on the same line:
     // it belongs to the organization that had it first, and to no other.
     for organization_id in &organizations {

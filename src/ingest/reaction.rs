@@ -47,7 +47,8 @@ pub async fn receive_reaction(
     line_number: &PhoneNumber,
     reaction: InboundReaction,
 ) -> Result<ReactionOutcome> {
-    let route = inbound::route(&app.db, line_number, &reaction.remote_number)
+    let on = &reaction.target_provider_message_id;
+    let route = inbound::route(&app.db, line_number, &reaction.remote_number, on)
         .await?
         .ok_or(Error::NotFound(Resource::Line))?;
     let to = match (route.role, route.to) {

@@ -7,10 +7,12 @@ use std::time::Duration;
 use quick_cache::sync::Cache;
 use tokio::sync::watch;
 
+use super::observed::Observed;
 use super::{Line, LineSettings, Sandbox, SetUpError};
 use crate::clock::Clock;
 use crate::domain::{Carrier, PhoneNumber};
 use crate::error::{Error, Result};
+use crate::metrics::LineMetrics;
 use crate::store::{self, Database};
 
 /// Lines whose carrier is remembered: more than anybody has. One beyond costs a look-up, not an error.
@@ -46,7 +48,7 @@ const fn remedy(carrier: Carrier) -> &'static str {
 }
 
 impl Carriers {
-    /// The sandbox, and those that are configured. Opens no connection.
+    /// The sandbox, and those that are configured; each of their calls is counted and traced. Opens no connection.
     ///
     /// # Errors
     /// See [`SetUpError`].
@@ -55,11 +57,17 @@ impl Carriers {
         clock: &Arc<dyn Clock>,
         settings: &LineSettings,
         time_out: Duration,
+        metrics: &LineMetrics,
     ) -> std::result::Result<Self, SetUpError> {
         let sandbox = Arc::new(Sandbox::new(clock.clone(), time_out));
         let breakers_changed = Arc::new(watch::Sender::new(()));
         let mut lines = settings.lines(clock, time_out, &breakers_changed)?;
         lines.insert(Carrier::Sandbox, sandbox.clone());
+        let observed = |(carrier, line): (Carrier, Arc<dyn Line>)| {
+            let line: Arc<dyn Line> = Arc::new(Observed::new(carrier.name(), line, metrics.clone()));
+            (carrier, line)
+        };
+        let lines = lines.into_iter().map(observed).collect();
         Ok(Self { db, sandbox, lines, of_numbers: Cache::new(REMEMBERED_LINES), breakers_changed })
     }
 

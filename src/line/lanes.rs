@@ -28,7 +28,25 @@ pub struct InLane {
     guard: Option<OwnedMutexGuard<()>>,
 }
 
+/// How much is in the lanes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaneLoad {
+    /// Lanes with a call in them.
+    pub busy: usize,
+    /// Calls that wait for an earlier one.
+    pub waiting: usize,
+}
+
 impl Lanes {
+    /// How much is in them now.
+    #[must_use]
+    pub fn load(&self) -> LaneLoad {
+        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        // One reference is the map's own, one that of the call in the lane.
+        let waiting = lanes.values().map(|lane| Arc::strong_count(lane).saturating_sub(2)).sum();
+        LaneLoad { busy: lanes.len(), waiting }
+    }
+
     /// Waits for the calls that came before, and keeps those that come later waiting. Bounded by what they wait for:
     /// a line call ends with the line time-out.
     pub async fn enter(
@@ -66,7 +84,7 @@ mod tests {
     use futures_util::FutureExt as _;
     use uuid::Uuid;
 
-    use super::Lanes;
+    use super::{LaneLoad, Lanes};
 
     #[tokio::test]
     async fn a_lane_is_for_one_call_at_a_time_in_order_and_goes_with_the_last() {
@@ -79,6 +97,7 @@ mod tests {
         assert!(second.as_mut().now_or_never().is_none(), "waits for the first");
         assert!(third.as_mut().now_or_never().is_none(), "waits for the first");
         assert!(lanes.enter(&other_org, id).now_or_never().is_some(), "another lane");
+        assert_eq!(lanes.load(), LaneLoad { busy: 1, waiting: 2 });
 
         drop(first);
         assert!(third.as_mut().now_or_never().is_none(), "waits for the second");
@@ -86,5 +105,6 @@ mod tests {
         drop(third);
         drop(second);
         assert!(lanes.lanes.lock().expect("not poisoned").is_empty());
+        assert_eq!(lanes.load(), LaneLoad { busy: 0, waiting: 0 });
     }
 }

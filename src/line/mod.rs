@@ -10,13 +10,14 @@ mod endpoint;
 mod failure;
 mod http;
 mod lanes;
+mod observed;
 mod sandbox;
 mod sendblue;
 mod settings;
 
 pub use carriers::{Carriers, NotConfigured};
 pub use failure::{Failure, Said};
-pub use lanes::{InLane, Lanes};
+pub use lanes::{InLane, LaneLoad, Lanes};
 pub use sandbox::{Delivery, DeliveryKind, Sandbox};
 pub use settings::{BreakerSettings, Credential, LineSettings, Mac, SendblueSettings, SetUpError};
 
@@ -51,6 +52,20 @@ pub enum Action<'a> {
     Reaction(Tapback<'a>),
     /// Take a tapback of ours back.
     ReactionRemoval(Tapback<'a>),
+}
+
+impl Action<'_> {
+    /// What it is called in metrics and traces.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::ReadReceipt => "read_receipt",
+            Self::Typing => "typing",
+            Self::Message(_) => "message",
+            Self::Reaction(_) => "reaction",
+            Self::ReactionRemoval(_) => "reaction_removal",
+        }
+    }
 }
 
 /// A message on its way out.

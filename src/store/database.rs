@@ -20,6 +20,7 @@ use tracing::Instrument as _;
 
 use super::failure::Failure;
 use crate::error::Error;
+use crate::telemetry::trace;
 
 /// The longest that a caller waits for the database, from asking for a session to the last row. Below the 3 s in
 /// which every call answers when the database is down.
@@ -52,6 +53,8 @@ struct Connector {
     options: PgConnectOptions,
     /// Grows when a connection breaks: the idle ones of an older generation most likely broke with it.
     generation: AtomicU64,
+    /// How many sessions were opened.
+    opened: AtomicU64,
 }
 
 impl Connector {
@@ -67,6 +70,7 @@ impl Manager for Connector {
     async fn create(&self) -> sqlx::Result<Connection> {
         let generation = self.generation.load(Ordering::Acquire);
         let raw = self.options.connect().await?;
+        self.opened.fetch_add(1, Ordering::Relaxed);
         Ok(Connection { raw, at_rest: true, opened_at: Instant::now(), generation })
     }
 
@@ -84,6 +88,21 @@ impl Manager for Connector {
     }
 }
 
+/// How the pool stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolState {
+    /// Most sessions.
+    pub most: usize,
+    /// Sessions that are lent, or being opened.
+    pub in_use: usize,
+    /// Sessions that wait for a caller.
+    pub idle: usize,
+    /// Callers that wait for a session.
+    pub waiting: usize,
+    /// Sessions that were opened since the start.
+    pub opened: u64,
+}
+
 /// A session lent to one caller. Given back by dropping it, wherever its work then stands.
 pub struct Session {
     object: Object<Connector>,
@@ -97,6 +116,21 @@ impl Session {
     /// What the database answered, or `Unavailable` when the operation limit, counted from [`Database::session`], is
     /// over. Nothing is repeated: a statement may have been done when its connection broke.
     pub async fn run<'s, T, F>(
+        &'s mut self,
+        work: impl FnOnce(&'s mut PgConnection) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let span = trace::store_span("query", &work);
+        let result = self.attempt(work).instrument(span.clone()).await;
+        if result.is_err() {
+            trace::failed(&span);
+        }
+        result
+    }
+
+    async fn attempt<'s, T, F>(
         &'s mut self,
         work: impl FnOnce(&'s mut PgConnection) -> F,
     ) -> Result<T, Failure>
@@ -126,7 +160,11 @@ impl Database {
     /// # Errors
     /// Never in practice: deadpool refuses time-outs without a runtime, and none are set.
     pub fn new(options: &PgConnectOptions, sessions: usize, tasks: TaskTracker) -> Result<Self, Error> {
-        let connector = Connector { options: with_limits(options), generation: AtomicU64::new(0) };
+        let connector = Connector {
+            options: with_limits(options),
+            generation: AtomicU64::new(0),
+            opened: AtomicU64::new(0),
+        };
         let pool = Pool::builder(connector).max_size(sessions).build().map_err(|error| {
             tracing::error!(error = %error, "pool not built");
             Error::Internal
@@ -164,11 +202,12 @@ impl Database {
         T: Send + 'static,
     {
         let database = self.clone();
+        let span = trace::store_span("transaction", &work);
         let repeated = async move {
             let mut attempt = 1;
             loop {
                 let mut session = database.session().await?;
-                match session.run(|connection| in_transaction(connection, &work)).await {
+                match session.attempt(|connection| in_transaction(connection, &work)).await {
                     Err(failure) if failure.lost_to_another() && attempt < ATTEMPTS => {
                         attempt += 1;
                         let pause = rand::rng().random_range(Duration::ZERO..LONGEST_PAUSE);
@@ -178,11 +217,28 @@ impl Database {
                 }
             }
         };
-        let task = self.tasks.spawn(repeated.in_current_span());
-        task.await.unwrap_or_else(|error| {
+        let task = self.tasks.spawn(repeated.instrument(span.clone()).in_current_span());
+        let result = task.await.unwrap_or_else(|error| {
             tracing::error!(error = %error, "transaction task ended early");
             Err(Error::Internal.into())
-        })
+        });
+        if result.is_err() {
+            trace::failed(&span);
+        }
+        result
+    }
+
+    /// How the pool stands now.
+    #[must_use]
+    pub fn pool_state(&self) -> PoolState {
+        let status = self.pool.status();
+        PoolState {
+            most: status.max_size,
+            in_use: status.size.saturating_sub(status.available),
+            idle: status.available,
+            waiting: status.waiting,
+            opened: self.pool.manager().opened.load(Ordering::Relaxed),
+        }
     }
 
     /// Replaces each idle connection before its next use: another connection to the same server broke, so that the next

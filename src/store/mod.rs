@@ -11,6 +11,7 @@ pub mod connections;
 pub mod contact_rules;
 pub mod conversations;
 mod database;
+pub mod erasure;
 mod failure;
 pub mod identities;
 pub mod inbound;
@@ -20,6 +21,7 @@ pub mod messages;
 mod migrations;
 pub mod organizations;
 pub mod reactions;
+pub mod retention;
 pub mod router_commands;
 pub mod sweeps;
 

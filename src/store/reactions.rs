@@ -9,6 +9,7 @@ use crate::domain::{
     ConnectionId, ConversationId, Direction, IdentityId, MessageId, OrganizationId, Reaction, ReactionId,
     ReactionType, View,
 };
+use crate::error::{Error, Resource};
 
 /// A message that a tapback is for.
 #[derive(Debug, Clone)]
@@ -68,7 +69,7 @@ pub struct Change {
 pub async fn put(db: &Database, organization_id: &OrganizationId, new: Reaction) -> Result<Change, Failure> {
     let organization_id = organization_id.clone();
     // One leaves and one comes: in between, the side would have none or two.
-    db.transaction(move |connection| {
+    let put = db.transaction(move |connection| {
         let (organization_id, new) = (organization_id.clone(), new.clone());
         Box::pin(async move {
             let live = query!(
@@ -108,8 +109,14 @@ pub async fn put(db: &Database, organization_id: &OrganizationId, new: Reaction)
             .await?;
             Ok(Change { live: new, changed: true })
         })
-    })
-    .await
+    });
+    match put.await {
+        // The message was deleted since it was looked up.
+        Err(failure) if failure.violates("reactions_message") => {
+            Err(Error::NotFound(Resource::Message).into())
+        }
+        other => other,
+    }
 }
 
 /// Takes back the tapback that the human has live on a part of a message; `None` when there is none.

@@ -267,8 +267,11 @@ async fn take_line(
             == 1;
         if taken {
             query!(
+                // An update that changes nothing is a lock: whoever discards the last connection on this pair, and this
+                // row with it, waits for this connect, or this connect for that.
                 "INSERT INTO routed_organizations (line_number, remote_number, organization_id) VALUES ($1, $2, $3)
-                 ON CONFLICT DO NOTHING",
+                 ON CONFLICT (line_number, remote_number, organization_id)
+                 DO UPDATE SET organization_id = excluded.organization_id",
                 free.number,
                 order.remote_number.as_str(),
                 agent.organization_id.as_str(),

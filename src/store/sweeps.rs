@@ -80,6 +80,28 @@ pub async fn sent_messages(db: &Database, before: DateTime<Utc>) -> Result<bool,
         .await
 }
 
+/// Removes the oldest marks of texts that were deleted before a time; true when there may be more.
+pub async fn forgotten_texts(db: &Database, before: DateTime<Utc>) -> Result<bool, Failure> {
+    let mut session = db.session().await?;
+    session
+        .run(|connection| async move {
+            let done = query!(
+                "DELETE FROM forgotten_texts
+                 WHERE (line_number, provider_message_id) IN (
+                     SELECT line_number, provider_message_id FROM forgotten_texts
+                     WHERE forgotten_at < $1
+                     ORDER BY forgotten_at
+                     LIMIT $2)",
+                before,
+                BATCH,
+            )
+            .execute(connection)
+            .await?;
+            Ok(more(done.rows_affected()))
+        })
+        .await
+}
+
 fn more(removed: u64) -> bool {
     i64::try_from(removed).unwrap_or(BATCH) >= BATCH
 }

@@ -12,10 +12,15 @@
 mod support;
 
 mod demo;
+mod deployment;
+mod erase;
 mod folder;
 mod log;
+mod metrics;
 mod operator;
 mod program;
+mod scene;
 mod serve;
+mod traces;
 mod transport;
 mod usage;

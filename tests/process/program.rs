@@ -19,7 +19,8 @@ use crate::support::{PATIENCE, eventually};
 /// The program with these arguments on this folder, and nothing of the test's own environment that configures it.
 pub(crate) fn command(folder: &Folder, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_inkbox-imessage"));
-    let ours = |name: &str| name.starts_with("INKBOX_") || name == "DATABASE_URL";
+    let ours =
+        |name: &str| name.starts_with("INKBOX_") || name.starts_with("OTEL_") || name == "DATABASE_URL";
     for (name, _) in std::env::vars().filter(|(name, _)| ours(name)) {
         command.env_remove(name);
     }

@@ -47,6 +47,7 @@ async fn bad_configuration_is_one_line_and_exit_code_2() {
         ("INKBOX_DRAIN_LIMIT", "a while"),
         ("INKBOX_LOG_FORMAT", "nonsense"),
         ("INKBOX_LOG", "inkbox=nonsense"),
+        ("INKBOX_METRICS_LISTEN", "nonsense"),
         ("DATABASE_URL", "nonsense"),
         ("INKBOX_SENDBLUE_API_KEY_ID", "half-of-it"),
         ("INKBOX_SENDBLUE_URL", "nonsense"),
@@ -83,4 +84,19 @@ async fn a_password_in_a_database_url_is_never_told() {
             assert!(!(ended.stdout + &ended.stderr).contains("hunter22"), "{url} {arguments:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn an_export_of_spans_that_cannot_be_done_is_one_line_and_exit_code_2() {
+    let folder = Folder::empty();
+    for (name, value, words) in [
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "use grpc"),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json", "use grpc"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "no url at all", "export of spans"),
+    ] {
+        let mut serve = command(&folder, &["serve"]);
+        serve.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1").env(name, value);
+        finish(serve).await.failed(2, words);
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was touched");
 }

@@ -14,6 +14,7 @@ use inkbox_imessage::proto::{CreateIdentityRequest, FilterMode, Identity};
 use inkbox_imessage::server::{ServeError, Server, Settings};
 use inkbox_imessage::shutdown::DrainLimits;
 use inkbox_imessage::store::{self, Database};
+use inkbox_imessage::sweeper::Retention;
 use inkbox_imessage::transport::ConnectionLimits;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tokio::net::TcpListener;
@@ -34,6 +35,8 @@ pub const POOL_LINES: [&str; 3] = ["+12025550101", "+12025550102", "+12025550103
 /// A running service.
 pub struct TestApp {
     pub address: SocketAddr,
+    /// Where metrics are scraped.
+    pub metrics: SocketAddr,
     pub options: PgConnectOptions,
     /// For looking at rows and making them.
     pub pool: PgPool,
@@ -75,15 +78,19 @@ impl TestApp {
         let mut settings = Self::settings(options.clone());
         change(&mut settings);
         let clock = Arc::new(TestClock::default());
-        let server = Server::new(settings, clock.clone()).unwrap();
+        let mut server = Server::new(settings, clock.clone()).unwrap();
         let parts = server.app().clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let metrics_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let metrics = metrics_listener.local_addr().unwrap();
+        server.expose_metrics(metrics_listener);
         let stop = CancellationToken::new();
         let db = Database::new(&options, 2, TaskTracker::new()).unwrap();
         db.open();
         Self {
             address,
+            metrics,
             pool: PgPoolOptions::new().max_connections(2).connect_lazy_with(options.clone()),
             options,
             clock,
@@ -104,6 +111,7 @@ impl TestApp {
             line_time_out: Duration::from_millis(300),
             lines: LineSettings::default(),
             sends_per_day: None,
+            retention: Retention::default(),
             calls: CallLimits {
                 in_flight: 512,
                 longest: Duration::from_mins(1),

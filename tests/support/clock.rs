@@ -49,6 +49,9 @@ impl Clock for TestClock {
 
     fn new_id(&self) -> Uuid {
         assert!(!self.panics.swap(false, Ordering::Relaxed), "as the test asked");
-        SystemClock.new_id()
+        // As far ahead as the time is: an id says when it was made.
+        let ahead = self.state.lock().unwrap().ahead.num_milliseconds();
+        let ahead = u128::try_from(ahead).unwrap_or(0);
+        Uuid::from_u128(SystemClock.new_id().as_u128() + (ahead << 80))
     }
 }

@@ -175,7 +175,7 @@ pub(super) async fn send(
         Sent::Message(message) => Ok(encode(*message)),
         Sent::KeyTaken => match replay(app, tenant, identity_id, request.idempotency.as_ref()).await? {
             Some(answer) => Ok(encode(answer)),
-            // The key was swept within this call: it was a week old.
+            // The key was swept within this call, since it was a week old, or its message is being erased.
             None => Err(Error::IdempotencyInProgress { retry_after: Duration::from_secs(1) }),
         },
     }
@@ -205,13 +205,13 @@ async fn replay(
     }
     let organization_id = &tenant.organization_id;
     let read = async || {
-        store::messages::get(&app.db, organization_id, Some(identity_id), View::All, first.message_id)
-            .await?
-            .ok_or(Error::Internal)
+        store::messages::get(&app.db, organization_id, Some(identity_id), View::All, first.message_id).await
     };
-    let mut message = read().await?;
+    // A message that is being erased takes its key with it.
+    let Some(mut message) = read().await? else { return Ok(None) };
     if message.status == DeliveryStatus::Pending && outbound::resolve(app, organization_id, &message).await? {
-        message = read().await?;
+        let Some(resolved) = read().await? else { return Ok(None) };
+        message = resolved;
     }
     if let (DeliveryStatus::Error, Some(error)) = (message.status, &message.error) {
         let sent = store::messages::dispatch(&app.db, organization_id, message.id).await?;

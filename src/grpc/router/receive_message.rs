@@ -113,6 +113,7 @@ fn encode(outcome: Outcome) -> ReceiveMessageResponse {
         Outcome::Stored(stored) => encode_stored(&mut answer, ReceiveOutcome::Stored, stored),
         Outcome::StoredBlocked(stored) => encode_stored(&mut answer, ReceiveOutcome::StoredBlocked, stored),
         Outcome::Duplicate(stored) => encode_stored(&mut answer, ReceiveOutcome::Duplicate, stored),
+        Outcome::Forgotten => answer.set_outcome(ReceiveOutcome::Duplicate),
         Outcome::NotConnected => answer.set_outcome(ReceiveOutcome::NotConnected),
         Outcome::IdentityDisabled => answer.set_outcome(ReceiveOutcome::IdentityDisabled),
     }

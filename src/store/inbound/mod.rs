@@ -43,6 +43,8 @@ pub struct Route {
     pub to: Option<Destination>,
     /// Every organization that this human reached over this line, now or before.
     pub organizations: Vec<OrganizationId>,
+    /// Whether the text was stored once and has been deleted since.
+    pub forgotten: bool,
 }
 
 /// The active connection that an inbound text belongs to.
@@ -62,6 +64,7 @@ pub async fn route(
     db: &Database,
     line_number: &PhoneNumber,
     remote_number: &PhoneNumber,
+    provider_message_id: &str,
 ) -> Result<Option<Route>, Failure> {
     let mut session = db.session().await?;
     session.run(|connection| async move {
@@ -69,12 +72,15 @@ pub async fn route(
             r#"SELECT l.role, r.organization_id AS "organization_id?", r.agent_identity_id AS "agent_identity_id?",
                       r.connection_id AS "connection_id?",
                       ARRAY(SELECT o.organization_id FROM routed_organizations o
-                            WHERE o.line_number = $1 AND o.remote_number = $2) AS "organizations!"
+                            WHERE o.line_number = $1 AND o.remote_number = $2) AS "organizations!",
+                      EXISTS (SELECT f.line_number FROM forgotten_texts f
+                              WHERE f.line_number = $1 AND f.provider_message_id = $3) AS "forgotten!"
                FROM lines l
                LEFT JOIN routes r ON r.line_number = $1 AND r.remote_number = $2
                WHERE l.number = $1"#,
             line_number.as_str(),
             remote_number.as_str(),
+            provider_message_id,
         )
         .fetch_optional(connection)
         .await?;
@@ -92,7 +98,8 @@ pub async fn route(
             }),
             _ => None,
         };
-        Ok(Some(Route { role, to, organizations: row.organizations.into_iter().map(Into::into).collect() }))
+        let organizations = row.organizations.into_iter().map(Into::into).collect();
+        Ok(Some(Route { role, to, organizations, forgotten: row.forgotten }))
     })
     .await
 }

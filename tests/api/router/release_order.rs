@@ -4,35 +4,14 @@ use inkbox_imessage::proto::{
     AssignmentStatus, GetConversationRequest, ReceiveOutcome, ReleaseConnectionRequest,
     ReleaseConnectionResponse,
 };
-use sqlx::postgres::PgConnection;
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::Connection as _;
 use tokio::task::JoinHandle;
 use tonic::Status;
-use uuid::Uuid;
 
 use crate::support::human::Thread;
+use crate::support::locks::{holding, until_waiting, waiting};
 use crate::support::snapshot::numbers;
 use crate::support::{Human, TestApp, eventually};
-
-/// A session that holds a lock from this statement on, until it is rolled back.
-async fn holding(app: &TestApp, statement: &'static str, id: &str) -> PgConnection {
-    let mut session = app.options.connect().await.unwrap();
-    sqlx::query("BEGIN").execute(&mut session).await.unwrap();
-    let id = Uuid::try_parse(id).unwrap();
-    sqlx::query(statement).bind(id).execute(&mut session).await.unwrap();
-    session
-}
-
-/// How many of the service's statements wait for a lock.
-async fn waiting(app: &TestApp) -> i64 {
-    let statement = "SELECT count(*) FROM pg_stat_activity
-                     WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    numbers(&app.pool, statement).await[0]
-}
-
-async fn until_waiting(app: &TestApp, statements: i64) {
-    eventually("the statements wait", async || (waiting(app).await == statements).then_some(())).await;
-}
 
 type Releasing = JoinHandle<Result<ReleaseConnectionResponse, Status>>;
 

@@ -58,6 +58,15 @@ const FILL: &str = "
         SELECT org, gen_random_uuid(), id, identity, connection, '+1202555' || lpad((n % 999 + 1)::text, 4, '0'),
                'text-' || n, 1, 1, false, repeat('clear ', 20), 1, 9, at - interval '1 s', at
         FROM mixed;
+    INSERT INTO reactions SELECT organization_id, gen_random_uuid(), id, conversation_id, 1, 1, NULL, part, created_at
+        FROM messages, generate_series(0, 1) part;
+    INSERT INTO idempotency_keys SELECT organization_id, agent_identity_id, id::text, sha256(''), id, created_at, true
+        FROM messages;
+    INSERT INTO sent_messages SELECT line_number, provider_message_id, organization_id, id, created_at FROM messages;
+    INSERT INTO router_commands SELECT '+12025550000', id::text, id, created_at FROM connections;
+    INSERT INTO retention_progress SELECT org, gen_random_uuid(), gen_random_uuid() FROM shape;
+    INSERT INTO discarded_conversations SELECT org, gen_random_uuid(), now() FROM shape;
+    INSERT INTO forgotten_texts SELECT line_number, 'forgotten-' || id, created_at FROM messages;
     CREATE TABLE sample AS
         SELECT c.organization_id AS org, c.agent_identity_id AS identity, c.id AS conversation, c.remote_number AS human,
                c.assignment_id AS connection, c.latest_at AS at, m.line_number AS line, m.provider_message_id AS provider_id,

@@ -5,6 +5,7 @@ mod filled;
 mod hot_queries;
 mod list_conversations;
 mod list_messages;
+mod retention;
 
 use inkbox_imessage::store::Database;
 use serde_json::Value;

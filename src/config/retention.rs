@@ -1,0 +1,82 @@
+//! How long what was said is kept.
+
+use std::str::FromStr;
+
+use chrono::TimeDelta;
+use clap::Args;
+
+use crate::sweeper::Retention;
+
+/// Settings of retention.
+#[derive(Debug, Clone, Args)]
+pub struct RetentionArgs {
+    /// How long texts, files, previews and custom emoji are kept after a message arrived or was sent, such as `30d`, `12h`
+    /// or `90m`; `off` = for ever. The messages themselves stay, without them.
+    #[arg(long, env = "INKBOX_MESSAGE_RETENTION", default_value = "off", value_name = "TIME")]
+    pub message_retention: Age,
+    /// How long everything about an agent and a human is kept after their last connection was released; `off` = for ever.
+    /// Then all of it is deleted.
+    #[arg(long, env = "INKBOX_RELEASED_RETENTION", default_value = "off", value_name = "TIME")]
+    pub released_retention: Age,
+}
+
+impl From<&RetentionArgs> for Retention {
+    fn from(args: &RetentionArgs) -> Self {
+        Self { bodies: args.message_retention.0, released: args.released_retention.0 }
+    }
+}
+
+/// The age that something may reach; `None` = any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Age(pub Option<TimeDelta>);
+
+/// Shorter is a typing error: what is deleted does not come back.
+const SHORTEST: TimeDelta = TimeDelta::minutes(1);
+/// Longer is one as well.
+const LONGEST: TimeDelta = TimeDelta::days(100 * 365);
+
+impl FromStr for Age {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        let bad = || format!("{text:?} is neither \"off\" nor a time such as 30d, 12h or 90m");
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let number: i64 = digits.parse().map_err(|_| bad())?;
+        let age = match &text[digits.len()..] {
+            "d" => TimeDelta::try_days(number),
+            "h" => TimeDelta::try_hours(number),
+            "m" => TimeDelta::try_minutes(number),
+            _ => None,
+        };
+        let age = age.ok_or_else(bad)?;
+        if (SHORTEST..=LONGEST).contains(&age) {
+            Ok(Self(Some(age)))
+        } else {
+            Err(format!("{text:?} is not between a minute and a hundred years"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::Age;
+
+    #[test]
+    fn an_age_has_a_unit_or_is_off() {
+        assert_eq!("off".parse(), Ok(Age(None)));
+        for (text, age) in
+            [("30d", TimeDelta::days(30)), ("12h", TimeDelta::hours(12)), ("90m", TimeDelta::minutes(90))]
+        {
+            assert_eq!(text.parse(), Ok(Age(Some(age))), "{text}");
+        }
+        for bad in ["", "30", "d", "0d", "-1d", "1.5d", "30 d", "59s", "1y", "40000d", "9223372036854775807d"]
+        {
+            assert!(bad.parse::<Age>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Deleting the messages of discarded conversations, with all that hangs on them.
+
+use chrono::{DateTime, Utc};
+use sqlx::postgres::PgConnection;
+use sqlx::query;
+use uuid::Uuid;
+
+use crate::domain::{ConversationId, Direction, OrganizationId};
+use crate::store::retention::first_id_of;
+use crate::store::{Database, Failure};
+
+/// Most messages that one transaction deletes.
+const BATCH: i64 = 500;
+/// Most conversations in one list.
+const PAGE: i64 = 100;
+
+/// What a batch deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// Messages.
+    pub messages: u64,
+    /// Reactions on them.
+    pub reactions: u64,
+    /// Idempotency keys under which they were sent.
+    pub idempotency_keys: u64,
+    /// Whether there may be more.
+    pub more: bool,
+}
+
+/// Some of the conversations that are still to be purged, of one organization where one is named.
+pub async fn some_discarded(
+    db: &Database,
+    organization_id: Option<&OrganizationId>,
+) -> Result<Vec<(OrganizationId, ConversationId)>, Failure> {
+    let mut session = db.session().await?;
+    session
+        .run(|connection| async move {
+            let rows = query!(
+                "SELECT organization_id, conversation_id FROM discarded_conversations
+                 WHERE $1::text IS NULL OR organization_id = $1
+                 ORDER BY organization_id, conversation_id
+                 LIMIT $2",
+                organization_id.map(OrganizationId::as_str),
+                PAGE,
+            )
+            .fetch_all(connection)
+            .await?;
+            Ok(rows.into_iter().map(|row| (row.organization_id.into(), row.conversation_id.into())).collect())
+        })
+        .await
+}
+
+/// Deletes the next messages of a discarded conversation; the last batch strikes it off the list. Inbound texts that
+/// arrived after `redelivered_since` are remembered by their carrier's id alone, so that a redelivery is still known
+/// for one. Whoever else purges the same conversation waits, and then finds what is left.
+pub async fn purge(
+    db: &Database,
+    organization_id: &OrganizationId,
+    conversation_id: ConversationId,
+    redelivered_since: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<Purged, Failure> {
+    let organization_id = organization_id.clone();
+    // What hangs on a message goes with it, and a text is a stored or a forgotten one at any time.
+    db.transaction(move |connection| {
+        let organization_id = organization_id.clone();
+        Box::pin(async move {
+            let listed = query!(
+                "SELECT conversation_id FROM discarded_conversations
+                 WHERE organization_id = $1 AND conversation_id = $2
+                 FOR UPDATE",
+                organization_id.as_str(),
+                conversation_id.uuid(),
+            )
+            .fetch_optional(&mut *connection)
+            .await?;
+            if listed.is_none() {
+                return Ok(Purged::default());
+            }
+            let batch = lock_batch(connection, &organization_id, conversation_id).await?;
+            remember(connection, &batch, first_id_of(redelivered_since), now).await?;
+            let mut purged = delete(connection, &organization_id, &batch).await?;
+            purged.more = i64::try_from(batch.len()).unwrap_or(BATCH) >= BATCH;
+            if !purged.more {
+                query!(
+                    "DELETE FROM discarded_conversations WHERE organization_id = $1 AND conversation_id = $2",
+                    organization_id.as_str(),
+                    conversation_id.uuid(),
+                )
+                .execute(connection)
+                .await?;
+            }
+            Ok(purged)
+        })
+    })
+    .await
+}
+
+/// A message that goes.
+struct Leaving {
+    id: Uuid,
+    direction: i16,
+    line_number: String,
+    provider_message_id: Option<String>,
+}
+
+/// Locked, so that a reaction that is put on one of them meanwhile waits, and then finds no message.
+async fn lock_batch(
+    connection: &mut PgConnection,
+    organization_id: &OrganizationId,
+    conversation_id: ConversationId,
+) -> Result<Vec<Leaving>, Failure> {
+    let rows = sqlx::query_as!(
+        Leaving,
+        "SELECT id, direction, line_number, provider_message_id FROM messages
+         WHERE organization_id = $1 AND conversation_id = $2
+         LIMIT $3
+         FOR UPDATE",
+        organization_id.as_str(),
+        conversation_id.uuid(),
+        BATCH,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows)
+}
+
+async fn remember(
+    connection: &mut PgConnection,
+    batch: &[Leaving],
+    since: Uuid,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
+    let (lines, ids): (Vec<_>, Vec<_>) = batch
+        .iter()
+        .filter(|message| message.direction == Direction::Inbound.number() && message.id >= since)
+        .filter_map(|message| Some((message.line_number.clone(), message.provider_message_id.clone()?)))
+        .unzip();
+    query!(
+        r#"INSERT INTO forgotten_texts (line_number, provider_message_id, forgotten_at)
+           SELECT line_number, provider_message_id, $3
+           FROM unnest($1::text[], $2::text[]) AS text (line_number, provider_message_id)
+           ON CONFLICT (line_number, provider_message_id) DO NOTHING"#,
+        &lines,
+        &ids,
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn delete(
+    connection: &mut PgConnection,
+    organization_id: &OrganizationId,
+    batch: &[Leaving],
+) -> Result<Purged, Failure> {
+    let ids: Vec<Uuid> = batch.iter().map(|message| message.id).collect();
+    let (lines, provider_ids): (Vec<_>, Vec<_>) = batch
+        .iter()
+        .filter(|message| message.direction == Direction::Outbound.number())
+        .filter_map(|message| Some((message.line_number.clone(), message.provider_message_id.clone()?)))
+        .unzip();
+    query!(
+        "DELETE FROM sent_messages
+         WHERE (line_number, provider_message_id) IN (SELECT line, id FROM unnest($1::text[], $2::text[]) AS sent (line, id))
+           AND organization_id = $3",
+        &lines,
+        &provider_ids,
+        organization_id.as_str(),
+    )
+    .execute(&mut *connection)
+    .await?;
+    let idempotency_keys = query!(
+        "DELETE FROM idempotency_keys WHERE organization_id = $1 AND message_id = ANY ($2)",
+        organization_id.as_str(),
+        &ids,
+    )
+    .execute(&mut *connection)
+    .await?
+    .rows_affected();
+    let reactions = query!(
+        "DELETE FROM reactions WHERE organization_id = $1 AND message_id = ANY ($2)",
+        organization_id.as_str(),
+        &ids,
+    )
+    .execute(&mut *connection)
+    .await?
+    .rows_affected();
+    let messages = query!(
+        "DELETE FROM messages WHERE organization_id = $1 AND id = ANY ($2)",
+        organization_id.as_str(),
+        &ids,
+    )
+    .execute(connection)
+    .await?
+    .rows_affected();
+    Ok(Purged { messages, reactions, idempotency_keys, more: false })
+}

@@ -1,0 +1,107 @@
+//! Export of spans over OTLP. Where nothing asks for it, nothing here runs, and spans are never made.
+//!
+//! Callers never wait for a collector: spans that end go into a bounded queue (`OTEL_BSP_MAX_QUEUE_SIZE`), which a
+//! thread of the SDK's empties; what finds the queue full is dropped.
+
+use std::env;
+use std::time::Duration;
+
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_otlp::{SpanExporter, WithTonicConfig as _};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tonic::transport::ClientTlsConfig;
+use tracing::{Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing_subscriber::registry::LookupSpan;
+
+use super::trace::TARGET;
+
+/// What the service is called where the environment does not say.
+const SERVICE_NAME: &str = "inkbox-imessage";
+/// How long the last spans may take at the end.
+const LAST_EXPORT_LIMIT: Duration = Duration::from_secs(3);
+/// Where our own events come from; those of libraries are no part of a call's story.
+const OUR_MODULES: &str = "inkbox_imessage";
+
+const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+const PROTOCOLS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
+
+/// The export of spans, running.
+#[derive(Debug)]
+pub(super) struct Export {
+    provider: SdkTracerProvider,
+}
+
+impl Export {
+    /// The export that the environment asks for, if any. Sampler, limits, headers, time-outs and the resource are the
+    /// SDK's own reading of the standard variables.
+    ///
+    /// # Errors
+    /// What is asked for cannot be done, as one line.
+    pub(super) fn configured() -> Result<Option<Self>, String> {
+        let disabled = value("OTEL_SDK_DISABLED").is_some_and(|text| text.eq_ignore_ascii_case("true"));
+        let is_off = disabled || value("OTEL_TRACES_EXPORTER").as_deref() == Some("none");
+        let Some(endpoint) = first_of(ENDPOINTS).filter(|_| !is_off) else { return Ok(None) };
+        if let Some(protocol) = first_of(PROTOCOLS).filter(|protocol| protocol != "grpc") {
+            return Err(format!("OTEL_EXPORTER_OTLP_PROTOCOL {protocol:?} is not supported: use grpc"));
+        }
+        let mut exporter = SpanExporter::builder().with_tonic();
+        if endpoint.starts_with("https://") {
+            exporter = exporter.with_tls_config(ClientTlsConfig::new().with_enabled_roots());
+        }
+        let exporter = exporter.build().map_err(|error| format!("export of spans: {error}"))?;
+        let provider =
+            SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource()).build();
+        Ok(Some(Self { provider }))
+    }
+
+    /// What turns spans of [`TARGET`] into exported ones, with our warnings and errors in them.
+    pub(super) fn layer<S>(&self) -> Box<dyn Layer<S> + Send + Sync>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+    {
+        let wanted = filter_fn(|metadata| {
+            if metadata.is_span() {
+                metadata.target() == TARGET
+            } else {
+                metadata.target().starts_with(OUR_MODULES) && *metadata.level() <= Level::WARN
+            }
+        });
+        tracing_opentelemetry::layer()
+            .with_tracer(self.provider.tracer(SERVICE_NAME))
+            .with_location(false)
+            .with_threads(false)
+            .with_tracked_inactivity(false)
+            .with_context_activation(false)
+            .with_filter(wanted.with_max_level_hint(LevelFilter::DEBUG))
+            .boxed()
+    }
+
+    pub(super) async fn stop(self) {
+        // It blocks its thread while it waits for the collector.
+        let stopping =
+            tokio::task::spawn_blocking(move || self.provider.shutdown_with_timeout(LAST_EXPORT_LIMIT));
+        if let Ok(Err(error)) = stopping.await {
+            tracing::warn!(error = %error, "the last spans were not handed over");
+        }
+    }
+}
+
+fn resource() -> Resource {
+    let named = value("OTEL_SERVICE_NAME").is_some()
+        || value("OTEL_RESOURCE_ATTRIBUTES")
+            .is_some_and(|pairs| pairs.split(',').any(|pair| pair.trim_start().starts_with("service.name=")));
+    let builder = Resource::builder();
+    if named { builder.build() } else { builder.with_service_name(SERVICE_NAME).build() }
+}
+
+/// A variable that is set to something: by the standard, an empty one is as good as none.
+fn value(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|text| !text.is_empty())
+}
+
+fn first_of(names: [&str; 2]) -> Option<String> {
+    names.into_iter().find_map(value)
+}

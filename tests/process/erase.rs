@@ -1,0 +1,78 @@
+//! `erase`: what an operator types, and what is printed.
+
+use inkbox_imessage::proto::*;
+
+use crate::folder::Folder;
+use crate::program::{Service, command, finish, run};
+use crate::support::callers::Caller;
+
+const NUMBER: &str = "+15551230001";
+
+async fn texts(router: &Caller, line: &str, id: &str, words: &str) -> ReceiveMessageResponse {
+    let request = ReceiveMessageRequest {
+        line_number: line.to_owned(),
+        remote_number: NUMBER.to_owned(),
+        text: Some(words.to_owned()),
+        provider_message_id: id.to_owned(),
+        ..Default::default()
+    };
+    router.receive_message(request).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_human_is_counted_and_erased_while_the_service_runs() {
+    let folder = Folder::migrated().await;
+    let service = Service::start(&folder, &[]).await;
+    let admin = service.caller(&run(&folder, &["org", "create", "org_a"]).await.secret());
+    run(&folder, &["org", "create", "org_b"]).await.secret();
+    let router = service.caller(&run(&folder, &["key", "create", "--scope", "router"]).await.secret());
+    for (number, role) in [("+12025550100", "router"), ("+12025550101", "pool")] {
+        run(&folder, &["line", "add", number, "--role", role]).await.succeeded();
+    }
+    let request = CreateIdentityRequest {
+        agent_handle: "agent".to_owned(),
+        imessage_enabled: true,
+        filter_mode: FilterMode::Blacklist.into(),
+        ..Default::default()
+    };
+    admin.create_identity(request).await.unwrap();
+    texts(&router, "+12025550100", "1", "connect @agent").await;
+    texts(&router, "+12025550101", "2", "hello").await;
+
+    let erase = async |org: &str, more: &[&str]| {
+        run(&folder, &[&["erase", "--org", org, "--number", NUMBER], more].concat()).await
+    };
+    erase("org_c", &[]).await.failed(1, "no organization org_c");
+    erase("org_b", &[]).await.failed(1, "org_b has nothing about this number");
+    erase("org_b", &["--dry-run"]).await.failed(1, "org_b has nothing about this number");
+    let counted = erase("org_a", &["--dry-run"]).await;
+    let words = "connections 1 (active 1), conversations 1, messages 1, contact rules 0; nothing was erased";
+    assert!(counted.stderr.contains(words) && !counted.stderr.contains(&NUMBER[1..]), "{counted:?}");
+    assert_eq!(counted.succeeded(), "");
+    let erased = erase("org_a", &[]).await;
+    let words = "erased from org_a: connections 1 (released for it 1), conversations 1, messages 1";
+    assert!(erased.stderr.contains(words) && !erased.stderr.contains(&NUMBER[1..]), "{erased:?}");
+    assert_eq!(erased.succeeded(), "");
+
+    let list = admin.list_messages(ListMessagesRequest::default()).await.unwrap();
+    assert_eq!(list.messages, []);
+    let again = texts(&router, "+12025550101", "3", "still there?").await;
+    assert_eq!(again.outcome(), ReceiveOutcome::NotConnected);
+    erase("org_a", &[]).await.failed(1, "org_a has nothing about this number");
+}
+
+#[tokio::test]
+async fn wrong_usage_is_told_before_anything_is_started() {
+    let folder = Folder::empty();
+    run(&folder, &["erase"]).await.failed(2, "--org");
+    run(&folder, &["erase", "--org", "org_a"]).await.failed(2, "--number");
+    run(&folder, &["erase", "--org", "org_a", "--number", "5551230001"]).await.failed(2, "--number");
+    for name in ["INKBOX_MESSAGE_RETENTION", "INKBOX_RELEASED_RETENTION"] {
+        for value in ["30", "59s", "a while"] {
+            let mut serve = command(&folder, &["serve"]);
+            serve.env(name, value);
+            finish(serve).await.failed(2, value);
+        }
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was touched");
+}
