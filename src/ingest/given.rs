@@ -13,7 +13,7 @@ const PROVIDER_ID_LIMIT: usize = 255;
 /// The longest emoji, in characters: a family with skin tones takes a dozen.
 pub const EMOJI_LIMIT: usize = 64;
 /// The longest code or text of a carrier's error, in characters.
-pub const ERROR_TEXT_LIMIT: usize = 1_000;
+const ERROR_TEXT_LIMIT: usize = 1_000;
 /// Parts that a message can have, for a tapback on one of them.
 const MOST_PARTS: i32 = 32;
 /// Most files on one message. Carriers deliver one; the phone allows twenty.

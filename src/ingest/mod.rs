@@ -6,7 +6,7 @@ mod reaction;
 mod router_line;
 mod tapback_text;
 
-pub use given::{EMOJI_LIMIT, ERROR_TEXT_LIMIT, GivenNews, GivenReaction, GivenText};
+pub use given::{EMOJI_LIMIT, GivenNews, GivenReaction, GivenText};
 pub use reaction::{InboundReaction, ReactionOutcome, receive_reaction};
 pub use tapback_text::{TapbackWords, receive_tapback_text};
 

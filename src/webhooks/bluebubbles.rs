@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::event::{Event, News};
-use super::json::{code, first, flag, millis, text, words};
-use crate::domain::{DeliveryError, DeliveryStatus, Media, ReactionType, Transport};
+use super::event::{Event, News, why};
+use super::json::{code, flag, millis, text};
+use crate::domain::{DeliveryStatus, Media, ReactionType, Transport};
 use crate::ingest::{GivenNews, GivenReaction, GivenText};
 
 /// What stands in a text for each of its files.
@@ -145,13 +145,12 @@ fn news(line: &str, message: &Value, known: Option<DeliveryStatus>) -> Event {
         Some(guid) => (guid, temp_guid),
         None => (temp_guid.unwrap_or_default(), None),
     };
-    let words = words(first(message, &["errorMessage", "message"]).unwrap_or_default());
     Event::News(News {
         given: GivenNews {
             line_number: line.to_owned(),
             provider_message_id: id,
             status: Some(status),
-            error: error.filter(|_| status.is_failure()).map(|code| DeliveryError { code, message: words }),
+            error: status.is_failure().then(|| why(error.as_deref())),
             was_downgraded: false,
         },
         other_id,

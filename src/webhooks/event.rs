@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::domain::DeliveryError;
 use crate::ingest::{GivenNews, GivenReaction, GivenText};
+use crate::line::{Failure, Said};
 
 /// One delivery.
 #[derive(Debug, Clone)]
@@ -25,4 +27,12 @@ pub(super) struct News {
     pub(super) other_id: Option<String>,
     /// When the carrier got the message; `None` where it does not tell.
     pub(super) sent_at: Option<DateTime<Utc>>,
+}
+
+/// Why a message failed, from the carrier's code for it. Agents read this, and a carrier's own words may hold a line's
+/// number: so they are told in the words, and under the code, of a send that was refused at once.
+pub(super) fn why(code: Option<&str>) -> DeliveryError {
+    let said = code.and_then(|code| Said::new(code, "reported after it was taken"));
+    let failure = Failure::Refused(said);
+    DeliveryError { code: failure.code().to_owned(), message: failure.to_string() }
 }

@@ -4,8 +4,6 @@
 use chrono::{DateTime, Datelike as _, SubsecRound as _, Utc};
 use serde_json::Value;
 
-use crate::ingest::ERROR_TEXT_LIMIT;
-
 /// A text that is not empty.
 pub(super) fn text<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
     object.get(name)?.as_str().filter(|text| !text.is_empty())
@@ -25,14 +23,9 @@ pub(super) fn flag(object: &Value, name: &str) -> bool {
 pub(super) fn code(object: &Value, name: &str) -> Option<String> {
     match object.get(name)? {
         Value::Number(number) => Some(number.to_string()),
-        Value::String(text) if !text.is_empty() => Some(words(text)),
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
         _ => None,
     }
-}
-
-/// A carrier's words for people, in a form that can be stored.
-pub(super) fn words(text: &str) -> String {
-    text.chars().filter(|character| *character != '\0').take(ERROR_TEXT_LIMIT).collect()
 }
 
 /// A time such as `2026-11-22T19:04:39.000Z`.
@@ -56,7 +49,7 @@ fn storable(time: DateTime<Utc>) -> Option<DateTime<Utc>> {
 mod tests {
     use serde_json::json;
 
-    use super::{code, millis, text, time, words};
+    use super::{code, millis, text, time};
 
     #[test]
     fn what_has_another_type_counts_as_absent() {
@@ -74,11 +67,5 @@ mod tests {
         assert_eq!(millis(&object, "a").map(|time| time.timestamp_millis()), Some(1));
         assert_eq!((time(&object, "h"), time(&object, "a")), (None, None));
         assert_eq!(text(&json!([1]), "a"), None);
-    }
-
-    #[test]
-    fn words_can_be_stored() {
-        assert_eq!(words("a\0b"), "ab");
-        assert_eq!(words(&"ü".repeat(2_000)).chars().count(), 1_000);
     }
 }

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::event::{Event, News};
-use super::json::{code, first, flag, text, time, words};
-use crate::domain::{DeliveryError, DeliveryStatus, Media, Transport};
+use super::event::{Event, News, why};
+use super::json::{code, first, flag, text, time};
+use crate::domain::{DeliveryStatus, Media, Transport};
 use crate::ingest::{GivenNews, GivenText};
 
 /// Reads a webhook of the account: a human's text, or the echo of what was sent from a line.
@@ -61,17 +61,12 @@ fn news(body: &Value) -> Event {
     let Some(status) = text(body, "status").and_then(status) else {
         return Event::Ignored("an echo without a status");
     };
-    let error = status.is_failure().then(|| {
-        let code = code(body, "error_code").unwrap_or_default();
-        let message = first(body, &["error_message", "error_detail", "error_reason"]).unwrap_or_default();
-        DeliveryError { code, message: words(message) }
-    });
     Event::News(News {
         given: GivenNews {
             line_number: first(body, &["sendblue_number", "from_number"]).unwrap_or_default().to_owned(),
             provider_message_id: text(body, "message_handle").unwrap_or_default().to_owned(),
             status: Some(status),
-            error: error.filter(|error| !error.code.is_empty() || !error.message.is_empty()),
+            error: status.is_failure().then(|| why(code(body, "error_code").as_deref())),
             was_downgraded: flag(body, "was_downgraded"),
         },
         other_id: None,

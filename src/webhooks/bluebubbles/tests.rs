@@ -183,7 +183,7 @@ fn what_becomes_of_our_own_sends_is_news() {
         (own(|data| data["dateRead"] = json!(1_795_374_280_000_i64)), Delivered, None),
         (own(|data| data["error"] = json!(22)), Error, Some("22")),
         (event("message-send-error", |data| data["error"] = json!(4)), Error, Some("4")),
-        (event("message-send-error", |_| {}), Error, None),
+        (event("message-send-error", |_| {}), Error, Some("LINE_REFUSED")),
     ] {
         let news = news(&body);
         assert_eq!(

@@ -117,19 +117,21 @@ fn an_echo_is_news_of_what_we_sent() {
 }
 
 #[test]
-fn an_error_is_told_in_sendblues_words() {
-    for (code, message, expected) in [
-        (json!(10_001), json!("Failed to send"), Some(("10001", "Failed to send"))),
-        (json!("SMS_LIMIT_REACHED"), Value::Null, Some(("SMS_LIMIT_REACHED", ""))),
-        (Value::Null, Value::Null, None),
+fn an_error_is_told_by_sendblues_code_and_never_in_its_words() {
+    for (code, expected) in [
+        (json!(10_001), "10001"),
+        (json!("SMS_LIMIT_REACHED"), "SMS_LIMIT_REACHED"),
+        (json!("+12025550101"), "LINE_REFUSED"),
+        (Value::Null, "LINE_REFUSED"),
     ] {
         let body = outbound("ERROR", |body| {
             body["error_code"] = code.clone();
-            body["error_message"] = message.clone();
+            body["error_message"] = json!("+12025550101 could not send");
+            body["error_detail"] = json!("+12025550101");
         });
-        let error = news(parse(&body)).given.error;
-        let error = error.as_ref().map(|error| (error.code.as_str(), error.message.as_str()));
-        assert_eq!(error, expected);
+        let error = news(parse(&body)).given.error.unwrap();
+        assert_eq!(error.code, expected);
+        assert!(!error.message.contains("2025550101") && !error.message.is_empty(), "{error:?}");
     }
     let no_error = outbound("SENT", |body| body["error_code"] = json!(22));
     assert_eq!(news(parse(&no_error)).given.error, None);
