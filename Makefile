@@ -3,7 +3,7 @@
 # Queries are checked against the committed .sqlx/: a build needs no database. scripts/sqlx-prepare keeps it fresh.
 export SQLX_OFFLINE = true
 
-# With DATABASE_URL the service and the tests use that server and need no programs of their own.
+# With DATABASE_URL the service needs no programs of its own. The tests do: some restart servers, or put one before another.
 POSTGRES = $(if $(DATABASE_URL),,postgres)
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 BUF = node_modules/.bin/buf
@@ -12,7 +12,7 @@ DENY_VERSION = 0.20.2
 DENY_ROOT = target/cargo-deny-$(DENY_VERSION)
 DENY = $(DENY_ROOT)/bin/cargo-deny
 
-.PHONY: help run test lint audit bench bench-compare sqlx postgres
+.PHONY: help run test lint audit bench bench-compare sqlx postgres pgbouncer
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -21,7 +21,7 @@ help: ## list the targets
 run: $(POSTGRES) ## build and serve on 127.0.0.1:50051 with a private PostgreSQL, the sandbox line and a demo organization
 	cargo run --locked -- serve --demo
 
-test: $(POSTGRES) ## run all tests, against a private PostgreSQL (DATABASE_URL overrides)
+test: postgres pgbouncer ## run all tests, against a private PostgreSQL (DATABASE_URL overrides)
 	cargo test --locked --lib --bins --tests
 
 # COMMENTS on top of proto/buf.yaml: every item of the contract says what it means.
@@ -76,3 +76,20 @@ postgres: ## install PostgreSQL server programs with the system's package manage
 	elif command -v apk >/dev/null; then $(SUDO) apk add postgresql setpriv; \
 	elif command -v brew >/dev/null; then brew install postgresql@17; \
 	else echo "no apt-get, dnf, apk or brew here: please install the PostgreSQL server (15 or newer)" >&2; exit 1; fi
+
+# Debian's package starts a pooler of the system, where there is an init: it is told not to by policy-rc.d, for so long.
+pgbouncer: ## install PgBouncer, which the tests put before PostgreSQL, where it is missing
+	@if [ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null; then exit 0; fi; \
+	echo "PgBouncer is missing: installing it" >&2; set -e; \
+	if command -v apt-get >/dev/null; then \
+	  apt="$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get"; policy=/usr/sbin/policy-rc.d; \
+	  $$apt update -q; \
+	  if [ ! -e $$policy ]; then \
+	    printf '#!/bin/sh\nexit 101\n' | $(SUDO) tee $$policy >/dev/null; $(SUDO) chmod 755 $$policy; \
+	    trap '$(SUDO) rm -f '$$policy EXIT; \
+	  fi; \
+	  $$apt install -qy --no-install-recommends pgbouncer; \
+	elif command -v dnf >/dev/null; then $(SUDO) dnf install -y pgbouncer; \
+	elif command -v apk >/dev/null; then $(SUDO) apk add pgbouncer; \
+	elif command -v brew >/dev/null; then brew install pgbouncer; \
+	else echo "no apt-get, dnf, apk or brew here: please install PgBouncer" >&2; exit 1; fi

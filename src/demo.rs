@@ -82,7 +82,7 @@ async fn find_or_make_identity(app: &App, organization_id: &OrganizationId) -> R
     };
     match store::identities::create(&app.db, new, app.clock.now()).await.map_err(Error::from) {
         Err(Error::AlreadyExists { existing_id: Some(id), .. }) => {
-            store::identities::get(&app.db, organization_id, id.into()).await?.ok_or(Error::Internal)
+            store::identities::current(&app.db, organization_id, id.into()).await?.ok_or(Error::Internal)
         }
         other => other,
     }

@@ -6,8 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::ConnectOptions as _;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::PgConnectOptions;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -18,7 +17,7 @@ use crate::domain::{Carrier, PhoneNumber};
 use crate::grpc::auth::KeyRing;
 use crate::line::{Carriers, NotConfigured};
 use crate::metrics::{LineMetrics, Metrics};
-use crate::store::{self, Database, SchemaError, key_digests};
+use crate::store::{self, Database, Endpoint, Link, SchemaError, key_digests};
 
 /// How often the database is asked. Twice within the second in which a revoked key stops working everywhere.
 const POLL: Duration = Duration::from_millis(400);
@@ -100,9 +99,9 @@ pub enum NotReady {
 /// What [`DatabaseWatch`] needs to know.
 pub struct DatabaseWatch {
     /// How to connect. The watch has a connection of its own, so that a busy pool is not taken for a dead database.
-    pub options: PgConnectOptions,
-    /// Whether to apply migrations first.
-    pub migrate: bool,
+    pub endpoint: Endpoint,
+    /// Whether to apply migrations first, and where: on PostgreSQL itself.
+    pub migrate: Option<PgConnectOptions>,
     /// Opened when the schema is right.
     pub db: Database,
     /// Asked whether all lines are configured.
@@ -128,7 +127,7 @@ impl DatabaseWatch {
             self.prepare().await?;
             self.db.open();
             self.ready.send_replace(true);
-            self.poll().await;
+            tokio::join!(self.poll(), self.db.watch_standby());
             Ok(())
         };
         tokio::select! {
@@ -140,10 +139,9 @@ impl DatabaseWatch {
     async fn prepare(&self) -> Result<(), NotReady> {
         let mut told = false;
         loop {
-            let prepared = if self.migrate {
-                store::migrate(&self.options).await
-            } else {
-                store::schema_is_current(&self.options).await
+            let prepared = match &self.migrate {
+                Some(options) => store::migrate(options).await,
+                None => store::schema_is_current(&self.endpoint).await,
             };
             match prepared {
                 Err(SchemaError::Database(error)) => {
@@ -166,7 +164,7 @@ impl DatabaseWatch {
     }
 
     async fn lines(&self) -> Result<Vec<(PhoneNumber, Carrier)>, store::Failure> {
-        store::lines::carried(&mut self.options.connect().await?).await
+        store::lines::carried(&mut Link::open(&self.endpoint).await?).await
     }
 
     async fn poll(&self) {
@@ -206,10 +204,10 @@ impl DatabaseWatch {
         }
     }
 
-    async fn read_epoch(&self, connection: &mut Option<PgConnection>) -> Result<i64, store::Failure> {
+    async fn read_epoch(&self, connection: &mut Option<Link>) -> Result<i64, store::Failure> {
         let open = match connection {
             Some(open) => open,
-            None => connection.insert(self.options.connect().await?),
+            None => connection.insert(Link::open(&self.endpoint).await?),
         };
         key_digests::epoch(open).await
     }

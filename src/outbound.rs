@@ -130,6 +130,10 @@ async fn look_up(
 /// # Errors
 /// `StorageUnavailable`.
 pub async fn resolve(app: &App, organization_id: &OrganizationId, pending: &Message) -> Result<bool> {
+    // Its body was deleted for its age: there is nothing to know it by.
+    if pending.text.is_none() && pending.media.is_empty() {
+        return Ok(false);
+    }
     let Some(sent) = messages::dispatch(&app.db, organization_id, pending.id).await? else {
         return Ok(false);
     };

@@ -24,7 +24,7 @@ use crate::line::{Carriers, LineSettings, NotConfigured, SetUpError};
 use crate::metrics::{self, Exposition, Metrics};
 use crate::proto;
 use crate::shutdown::DrainLimits;
-use crate::store::{Database, SchemaError};
+use crate::store::{Database, Endpoint, Pooler, SchemaError, StandbySettings};
 use crate::sweeper::{self, Retention};
 use crate::transport::listeners::Listeners;
 use crate::transport::tls::Tls;
@@ -41,6 +41,10 @@ const LAST_WRITE_LIMIT: Duration = Duration::from_secs(3);
 pub struct Settings {
     /// The database.
     pub database: PgConnectOptions,
+    /// What stands before it.
+    pub pooler: Pooler,
+    /// A standby for lists and gets.
+    pub standby: Option<StandbySettings>,
     /// Most connections to it, besides the one that watches it.
     pub sessions: usize,
     /// Whether to apply migrations at start.
@@ -121,7 +125,11 @@ impl Server {
     /// See [`Database::new`].
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, ServeError> {
         let tasks = TaskTracker::new();
-        let db = Database::new(&settings.database, settings.sessions, tasks.clone())?;
+        let database = Endpoint::new(settings.database.clone(), settings.pooler);
+        let mut db = Database::new(database, settings.sessions, tasks.clone())?;
+        if let Some(standby) = settings.standby.clone() {
+            db = db.with_standby(standby)?;
+        }
         let metrics = Metrics::default();
         let carriers =
             Carriers::new(db.clone(), &clock, &settings.lines, settings.line_time_out, &metrics.lines)?;
@@ -184,8 +192,8 @@ impl Server {
 
         let mut opened = ready.subscribe();
         let watch = DatabaseWatch {
-            options: settings.database,
-            migrate: settings.migrate,
+            endpoint: Endpoint::new(settings.database.clone(), settings.pooler),
+            migrate: settings.migrate.then_some(settings.database),
             db: app.db.clone(),
             carriers: app.carriers.clone(),
             keys: keys.clone(),

@@ -19,6 +19,7 @@ use crate::{Result, pgbench};
 const LIMIT: i32 = 50;
 
 /// What calls need to know.
+#[derive(Clone)]
 pub struct World {
     pub targets: Vec<Target>,
     pub admin: AsciiMetadataValue,
@@ -130,7 +131,7 @@ impl Scene {
             Self::MarkOne | Self::MarkThousand => (
                 &["SET clear_read_before = clear_read"],
                 "INSERT",
-                [organization, conversation, "md5('k' || :n)::uuid", "2000000000"]
+                [organization, conversation, "md5('k' || :n)::uuid", "clear_received"]
                     .map(str::to_owned)
                     .to_vec(),
             ),

@@ -271,3 +271,25 @@ fn say(text: &str) {
 fn hand_over(secret: &str) {
     println!("{secret}");
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    #[test]
+    fn every_variable_and_its_flag_are_in_the_page_of_settings() {
+        let page = include_str!("../../docs/settings.md");
+        let mut commands = vec![Cli::command()];
+        while let Some(command) = commands.pop() {
+            commands.extend(command.get_subcommands().cloned());
+            for setting in command.get_arguments() {
+                let (Some(variable), Some(flag)) = (setting.get_env(), setting.get_long()) else { continue };
+                for name in [format!("`{}`", variable.display()), format!("`--{flag}`")] {
+                    assert!(page.contains(&name), "{name} is not in docs/settings.md");
+                }
+            }
+        }
+    }
+}

@@ -13,13 +13,14 @@ use crate::error::Error;
 use crate::minting::{self, NewKey};
 use crate::store::api_keys::KeyOwner;
 use crate::store::lines::NotAdded;
-use crate::store::{self, Database, SchemaError};
+use crate::store::{self, Database, Endpoint, SchemaError};
 
 /// Name of the database inside the embedded PostgreSQL.
 pub(super) const EMBEDDED_DATABASE: &str = "inkbox";
 
 /// The database while a command runs. The embedded one is the running service's, or is started for the moment.
 pub(super) struct Access {
+    endpoint: Endpoint,
     options: PgConnectOptions,
     started: Option<embedded::Server>,
 }
@@ -27,22 +28,22 @@ pub(super) struct Access {
 impl Access {
     pub(super) async fn to(args: &DatabaseArgs) -> Result<Self, Failure> {
         if let Some(options) = args.external().map_err(Failure::Usage)? {
-            return Ok(Self { options, started: None });
+            return Ok(Self { endpoint: args.endpoint(&options), options, started: None });
         }
         let embedded = args.embedded();
         if let Some(options) = embedded::running(&embedded.data_dir, EMBEDDED_DATABASE).await {
-            return Ok(Self { options, started: None });
+            return Ok(Self { endpoint: args.endpoint(&options), options, started: None });
         }
         let server =
             embedded::Server::start(embedded).await.map_err(|error| Failure::Failed(error.to_string()))?;
         let options = server.connect_options(EMBEDDED_DATABASE);
         store::migrate(&options).await.map_err(|error| schema_failure(&error))?;
-        Ok(Self { options, started: Some(server) })
+        Ok(Self { endpoint: args.endpoint(&options), options, started: Some(server) })
     }
 
     pub(super) async fn open(&self) -> Result<Database, Failure> {
-        store::schema_is_current(&self.options).await.map_err(|error| schema_failure(&error))?;
-        let db = Database::new(&self.options, 1, TaskTracker::new())?;
+        store::schema_is_current(&self.endpoint).await.map_err(|error| schema_failure(&error))?;
+        let db = Database::new(&self.endpoint, 1, TaskTracker::new())?;
         db.open();
         Ok(db)
     }
@@ -67,6 +68,7 @@ pub(super) fn storage_failure(failure: store::Failure) -> Failure {
 }
 
 pub(super) async fn migrate(args: &DatabaseArgs) -> Result<(), Failure> {
+    args.can_migrate().map_err(Failure::Usage)?;
     let access = Access::to(args).await?;
     let done = store::migrate(&access.options).await.map_err(|error| schema_failure(&error));
     access.end().await?;
@@ -150,7 +152,7 @@ async fn owner_exists(db: &Database, new: &NewKey) -> Result<(), Failure> {
         return Err(Failure::Failed(format!("there is no organization {organization_id}")));
     }
     let Some(identity_id) = new.agent_identity_id else { return Ok(()) };
-    match store::identities::get(db, organization_id, identity_id).await.map_err(storage_failure)? {
+    match store::identities::current(db, organization_id, identity_id).await.map_err(storage_failure)? {
         Some(_) => Ok(()),
         None => Err(Failure::Failed(format!("{organization_id} has no identity {identity_id}"))),
     }

@@ -19,6 +19,14 @@ use crate::{demo, embedded};
 
 pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let external = args.database.external().map_err(Failure::Usage)?;
+    let standby = args.pool.standby().map_err(Failure::Usage)?;
+    if standby.is_some() && external.is_none() {
+        return Err(Failure::Usage("INKBOX_DATABASE_READ_URL needs DATABASE_URL".to_owned()));
+    }
+    let migrate = args.migrate.unwrap_or(external.is_none());
+    if migrate {
+        args.database.can_migrate().map_err(Failure::Usage)?;
+    }
     let lines = args.lines.settings().map_err(Failure::Usage)?;
     let webhooks = args.webhooks.checked().map_err(Failure::Usage)?;
     let signals = StopSignals::listen().map_err(|error| Failure::Failed(format!("signals: {error}")))?;
@@ -51,8 +59,10 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
     };
     let settings = Settings {
         database,
-        sessions: usize::from(args.database_sessions),
-        migrate: args.migrate.unwrap_or(is_embedded),
+        pooler: args.database.database_pooler,
+        standby,
+        sessions: usize::from(args.pool.database_sessions),
+        migrate,
         line_time_out: args.line_timeout,
         lines,
         sends_per_day: (args.sends_per_day > 0).then_some(args.sends_per_day),

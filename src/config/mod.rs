@@ -1,70 +1,22 @@
 //! What can be configured: every setting is a flag and an `INKBOX_…` variable.
 
+mod database;
 mod lines;
 mod retention;
 mod telemetry;
 mod transport;
 mod webhooks;
 
+pub use database::{DatabaseArgs, PoolArgs};
 pub use lines::LineArgs;
 pub use retention::{Age, RetentionArgs};
 pub use telemetry::{LogArgs, MetricsArgs};
 pub use transport::{ProbeArgs, TransportArgs};
 pub use webhooks::WebhookArgs;
 
-use std::path::PathBuf;
-use std::str::FromStr as _;
 use std::time::Duration;
 
 use clap::Args;
-use sqlx::postgres::PgConnectOptions;
-
-use crate::embedded;
-
-/// Most connections to the embedded PostgreSQL, which serves this one process and the command line beside it.
-const EMBEDDED_CONNECTIONS: u16 = 100;
-
-/// How the URL of a PostgreSQL database begins.
-const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
-
-/// Where the database is.
-#[derive(Debug, Clone, Args)]
-pub struct DatabaseArgs {
-    /// URL of the PostgreSQL database, such as `postgres://user:password@host/name`. Absent: a private PostgreSQL is
-    /// started in the data folder.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL", global = true)]
-    pub database_url: Option<String>,
-    /// Folder of the private PostgreSQL [default: /var/lib/inkbox-imessage as root, else
-    /// ~/.local/share/inkbox-imessage].
-    #[arg(long, env = "INKBOX_DATA_DIR", value_name = "DIR", global = true)]
-    pub data_dir: Option<PathBuf>,
-}
-
-impl DatabaseArgs {
-    /// How to connect to the database that is configured; `None` for the embedded one.
-    ///
-    /// # Errors
-    /// A URL that cannot be read, as one line without the URL, which may hold a password.
-    pub fn external(&self) -> Result<Option<PgConnectOptions>, String> {
-        let Some(url) = self.database_url.as_deref().filter(|url| !url.is_empty()) else { return Ok(None) };
-        // sqlx takes any scheme, and would look for PostgreSQL there for ever.
-        if !SCHEMES.iter().any(|scheme| url.starts_with(scheme)) {
-            return Err(format!("DATABASE_URL does not begin with {}", SCHEMES[0]));
-        }
-        let options = PgConnectOptions::from_str(url);
-        options.map(Some).map_err(|error| format!("DATABASE_URL: {error}"))
-    }
-
-    /// What the embedded PostgreSQL is to be like.
-    #[must_use]
-    pub fn embedded(&self) -> embedded::Options {
-        embedded::Options {
-            data_dir: self.data_dir.clone().unwrap_or_else(embedded::default_data_dir),
-            durable: true,
-            max_connections: EMBEDDED_CONNECTIONS,
-        }
-    }
-}
 
 /// Settings of `serve`.
 #[derive(Debug, Clone, Args)]
@@ -76,10 +28,6 @@ pub struct ServeArgs {
     #[arg(long, env = "INKBOX_DEMO", num_args = 0..=1, default_missing_value = "true", default_value = "false",
           value_name = "BOOL")]
     pub demo: bool,
-    /// Most connections to the database.
-    #[arg(long, env = "INKBOX_DATABASE_SESSIONS", default_value = "16", value_name = "NUMBER",
-          value_parser = clap::value_parser!(u16).range(1..=1_000))]
-    pub database_sessions: u16,
     /// How long a line may take before it is given up on.
     #[arg(long, env = "INKBOX_LINE_TIMEOUT", default_value = "10s", value_name = "TIME", value_parser = duration)]
     pub line_timeout: Duration,
@@ -98,6 +46,9 @@ pub struct ServeArgs {
     /// Where the state is.
     #[command(flatten)]
     pub database: DatabaseArgs,
+    /// How it is read and written.
+    #[command(flatten)]
+    pub pool: PoolArgs,
     /// Logging.
     #[command(flatten)]
     pub log: LogArgs,

@@ -12,6 +12,8 @@ use crate::domain::PhoneNumber;
 use crate::metrics::LineMetrics;
 use crate::telemetry::trace;
 
+/// The name of a question about a message that was sent.
+const LOOK_UP: &str = "look_up";
 /// What a call came to when nobody waited for its end.
 const ABANDONED: &str = "abandoned";
 
@@ -27,19 +29,13 @@ impl Observed {
     pub(super) const fn new(carrier: &'static str, line: Arc<dyn Line>, metrics: LineMetrics) -> Self {
         Self { carrier, line, metrics }
     }
-}
 
-impl Line for Observed {
-    fn supports(&self, action: Action<'_>) -> bool {
-        self.line.supports(action)
-    }
-
-    fn perform<'a>(
+    fn observe<'a, T: Send + 'a>(
         &'a self,
-        thread: &'a Thread,
-        action: Action<'a>,
-    ) -> BoxFuture<'a, Result<Accepted, Failure>> {
-        let (carrier, name) = (self.carrier, action.name());
+        name: &'static str,
+        call: BoxFuture<'a, Result<T, Failure>>,
+    ) -> impl Future<Output = Result<T, Failure>> + Send + 'a {
+        let carrier = self.carrier;
         let span = tracing::debug_span!(
             target: trace::TARGET,
             "line_call",
@@ -54,23 +50,32 @@ impl Line for Observed {
         let in_flight = self.metrics.in_flight(carrier);
         let observed = async move {
             in_flight.inc();
-            let mut call = Call {
-                line: &self.metrics,
-                carrier,
-                name,
-                began: Instant::now(),
-                outcome: ABANDONED,
-                in_flight,
-            };
-            let answer = self.line.perform(thread, action).await;
-            call.outcome = outcome(&answer);
-            noted.record("line.outcome", call.outcome);
+            let began = Instant::now();
+            let mut noting =
+                Call { line: &self.metrics, carrier, name, began, outcome: ABANDONED, in_flight };
+            let answer = call.await;
+            noting.outcome = outcome(&answer);
+            noted.record("line.outcome", noting.outcome);
             if answer.is_err() {
                 trace::failed(&noted);
             }
             answer
         };
-        Box::pin(observed.instrument(span))
+        observed.instrument(span)
+    }
+}
+
+impl Line for Observed {
+    fn supports(&self, action: Action<'_>) -> bool {
+        self.line.supports(action)
+    }
+
+    fn perform<'a>(
+        &'a self,
+        thread: &'a Thread,
+        action: Action<'a>,
+    ) -> BoxFuture<'a, Result<Accepted, Failure>> {
+        Box::pin(self.observe(action.name(), self.line.perform(thread, action)))
     }
 
     fn look_up<'a>(
@@ -78,22 +83,7 @@ impl Line for Observed {
         thread: &'a Thread,
         message: OutboundMessage<'a>,
     ) -> BoxFuture<'a, Result<Vec<Found>, Failure>> {
-        let span = tracing::debug_span!(
-            target: trace::TARGET,
-            "line_look_up",
-            otel.kind = "client",
-            otel.status_code = field::Empty,
-            line.carrier = self.carrier,
-        );
-        let noted = span.clone();
-        let observed = async move {
-            let answer = self.line.look_up(thread, message).await;
-            if answer.is_err() {
-                trace::failed(&noted);
-            }
-            answer
-        };
-        Box::pin(observed.instrument(span))
+        Box::pin(self.observe(LOOK_UP, self.line.look_up(thread, message)))
     }
 
     fn serves(&self, number: &PhoneNumber) -> bool {
@@ -122,7 +112,7 @@ impl Drop for Call<'_> {
     }
 }
 
-const fn outcome(answer: &Result<Accepted, Failure>) -> &'static str {
+const fn outcome<T>(answer: &Result<T, Failure>) -> &'static str {
     match answer {
         Ok(_) => "accepted",
         Err(Failure::Refused(_) | Failure::Unsupported) => "refused",

@@ -1,11 +1,10 @@
 //! API keys, as people know them. What a secret means is in `key_digests`.
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::PgConnection;
 use sqlx::{query, query_as};
 use uuid::Uuid;
 
-use super::{Database, Failure};
+use super::{Database, Failure, Link};
 use crate::domain::{ApiKey, ApiKeyId, ApiKeyScope, KeyDigest, OrganizationId, Page, PageRequest, Position};
 
 struct Row {
@@ -44,9 +43,12 @@ impl TryFrom<Row> for ApiKey {
 /// Stores a fresh key. From the commit on its secret works on every replica.
 pub async fn create(db: &Database, key: ApiKey, digest: KeyDigest) -> Result<(), Failure> {
     // Two tables must agree: the digest, which is global, and what people may know, which is its organization's.
-    db.transaction(move |connection| {
+    db.transaction_that_names(move |connection| {
         let key = key.clone();
         Box::pin(async move {
+            if let Some(organization_id) = &key.organization_id {
+                connection.concerns(organization_id);
+            }
             let organization_id = key.organization_id.as_ref().map(OrganizationId::as_str);
             let identity_id = key.agent_identity_id.map(crate::domain::IdentityId::uuid);
             query!(
@@ -102,7 +104,7 @@ pub async fn get(
     organization_id: &OrganizationId,
     id: ApiKeyId,
 ) -> Result<Option<ApiKey>, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session.run(|connection| async move {
         query_as!(
             Row,
@@ -123,7 +125,7 @@ pub async fn get(
 
 /// One router key.
 pub async fn get_router_key(db: &Database, id: ApiKeyId) -> Result<Option<ApiKey>, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session.run(|connection| async move {
         query_as!(
             Row,
@@ -148,8 +150,8 @@ pub async fn list(
     page: &PageRequest,
 ) -> Result<Page<ApiKey>, Failure> {
     let after = page.after();
-    let mut session = db.session().await?;
-    let rows = session
+    let mut reading = db.reading(organization_id).await?;
+    let rows = reading
         .run(|connection| async move {
             query_as!(
                 Row,
@@ -176,7 +178,7 @@ pub async fn list(
 
 /// The newest router keys.
 pub async fn list_router_keys(db: &Database, page: &PageRequest) -> Result<Vec<ApiKey>, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             query_as!(
@@ -215,7 +217,7 @@ pub async fn revoke(
     now: DateTime<Utc>,
 ) -> Result<Option<ApiKey>, Failure> {
     // Three tables must agree: the digest goes, the key says when, and the epoch tells every replica.
-    db.transaction(move |connection| {
+    db.transaction_that_names(move |connection| {
         let owner = owner.clone();
         Box::pin(async move {
             let organization_id = match owner {
@@ -243,7 +245,7 @@ pub async fn revoke(
 
 /// The owner of a key that works: `None` when there is none, and an absent organization for a router key.
 async fn owner_of_working(
-    connection: &mut PgConnection,
+    connection: &mut Link,
     id: ApiKeyId,
 ) -> Result<Option<Option<OrganizationId>>, Failure> {
     let row = query!("SELECT organization_id FROM key_digests WHERE api_key_id = $1", id.uuid())
@@ -254,13 +256,14 @@ async fn owner_of_working(
 
 /// Marks the key of this organization, or the router key when there is no organization.
 async fn mark_revoked(
-    connection: &mut PgConnection,
+    connection: &mut Link,
     organization_id: Option<&OrganizationId>,
     id: ApiKeyId,
     now: DateTime<Utc>,
 ) -> Result<Option<ApiKey>, Failure> {
     let row = match organization_id {
         Some(organization_id) => {
+            connection.concerns(organization_id);
             query_as!(
                 Row,
                 r#"UPDATE api_keys SET revoked_at = coalesce(revoked_at, $3)

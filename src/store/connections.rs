@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
-use sqlx::postgres::PgConnection;
 use sqlx::{query, query_as};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::{Database, Failure};
+use super::{Database, Failure, Link};
 use crate::domain::{Connection, ConnectionId, IdentityId, OrganizationId, Page, PageRequest, Position};
 
 struct Row {
@@ -43,8 +42,8 @@ pub async fn list(
     page: &PageRequest,
 ) -> Result<Page<Connection>, Failure> {
     let after = page.after();
-    let mut session = db.session().await?;
-    let rows = session
+    let mut reading = db.reading(organization_id).await?;
+    let rows = reading
         .run(|connection| async move {
             let rows = match identity_id {
                 None => {
@@ -117,18 +116,19 @@ pub async fn release(
 }
 
 /// Runs a transaction that may end a connection: again and again while it meets sends under way, on whichever replica.
+/// `work` names the organizations it changes ([`Link::concerns`]).
 /// From the first meeting on no other send of that connection is taken, so that the wait ends.
 ///
 /// # Errors
 /// Those of `work`; `SendsUnderWay` when the longest send would be over, which says that clocks are wrong.
 pub(super) async fn after_sends<T, F>(db: &Database, longest_send: Duration, work: F) -> Result<T, Failure>
 where
-    F: for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<T, Failure>> + Clone + Send + Sync + 'static,
+    F: for<'c> Fn(&'c mut Link) -> BoxFuture<'c, Result<T, Failure>> + Clone + Send + Sync + 'static,
     T: Send + 'static,
 {
     let give_up = Instant::now() + longest_send + MARGIN;
     loop {
-        match db.transaction(work.clone()).await {
+        match db.transaction_that_names(work.clone()).await {
             Err(Failure::SendsUnderWay { organization_id, connection_id }) if Instant::now() < give_up => {
                 close(db, &organization_id, connection_id, longest_send).await?;
                 sleep(LOOK_AGAIN).await;
@@ -146,7 +146,7 @@ async fn close(
     id: ConnectionId,
     time: Duration,
 ) -> Result<(), Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.session_for(organization_id).await?;
     session
         .run(|connection| async move {
             query!(
@@ -170,11 +170,12 @@ async fn close(
 /// [`release`] inside a transaction of the caller's, to be run by [`after_sends`]. From the commit on no text of this
 /// human and no send to it is taken on this connection, and none is on its way.
 pub(super) async fn release_in(
-    connection: &mut PgConnection,
+    connection: &mut Link,
     organization_id: &OrganizationId,
     id: ConnectionId,
     now: DateTime<Utc>,
 ) -> Result<Option<Connection>, Failure> {
+    connection.concerns(organization_id);
     let released = query!(
         "UPDATE connections SET released_at = $3, updated_at = $3
          WHERE organization_id = $1 AND id = $2 AND released_at IS NULL

@@ -64,7 +64,7 @@ pub async fn create(
     organization_id: &OrganizationId,
     rule: ContactRule,
 ) -> Result<ContactRule, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.session_for(organization_id).await?;
     let made = session
         .run(|connection| {
             let rule = &rule;
@@ -116,9 +116,9 @@ pub async fn get(
     id: RuleId,
 ) -> Result<Option<ContactRule>, Failure> {
     let identity_id = identity_id.map(IdentityId::uuid);
-    let mut session = db.session().await?;
-    session
-        .run(|connection| async move {
+    let mut reading = db.reading(organization_id).await?;
+    reading
+        .find(|connection| async move {
             query_as!(
                 Row,
                 "SELECT id, agent_identity_id, action, match_target, status, created_at, updated_at
@@ -144,8 +144,8 @@ pub async fn list(
     page: &PageRequest,
 ) -> Result<Page<ContactRule>, Failure> {
     let after = page.after();
-    let mut session = db.session().await?;
-    let rows: Vec<ContactRule> = session
+    let mut reading = db.reading(organization_id).await?;
+    let rows: Vec<ContactRule> = reading
         .run(|connection| async move {
             let rows = match identity_id {
                 None => {
@@ -199,7 +199,7 @@ pub async fn update(
     status: Option<RuleStatus>,
     now: DateTime<Utc>,
 ) -> Result<Option<ContactRule>, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.session_for(organization_id).await?;
     session
         .run(|connection| async move {
             query_as!(
@@ -225,7 +225,7 @@ pub async fn update(
 
 /// Deletes a rule and frees its number; false when there is no such rule.
 pub async fn delete(db: &Database, organization_id: &OrganizationId, id: RuleId) -> Result<bool, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.session_for(organization_id).await?;
     session
         .run(|connection| async move {
             let done = query!(

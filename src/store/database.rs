@@ -1,91 +1,41 @@
-//! Sessions with PostgreSQL: a bounded pool, and the only ways in which a query is run.
-//!
-//! The pool is deadpool's around sqlx's connection, not sqlx's own, for two reasons. sqlx's pool costs a ping per
-//! release that cannot be turned off (a third of the time of a one-row read). And it hands out again a connection
-//! whose future was dropped in the middle of `BEGIN`, so that a caller who hangs up poisons it for others; here a
-//! session that was not seen to finish its work is closed instead.
+//! The database as every part of the service uses it, and the only ways in which a query is run.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
+use deadpool::managed::Pool;
 use futures_util::future::BoxFuture;
 use rand::RngExt as _;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{Acquire as _, ConnectOptions as _};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use super::failure::Failure;
+use super::link::{Endpoint, Link, Pooler};
+use super::session::{self, Connector, Session, traced};
+use super::standby::{Shown, Standby, StandbySettings, Watch};
+use crate::domain::OrganizationId;
 use crate::error::Error;
 use crate::telemetry::trace;
 
 /// The longest that a caller waits for the database, from asking for a session to the last row. Below the 3 s in
 /// which every call answers when the database is down.
-const OPERATION_LIMIT: Duration = Duration::from_millis(2_500);
+pub(super) const OPERATION_LIMIT: Duration = Duration::from_millis(2_500);
 /// How often a transaction is run when it loses to another (serialization failure, deadlock).
 const ATTEMPTS: u32 = 4;
 /// The longest pause before the next attempt; the pause is random, so that two losers do not meet again.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
-/// Sessions older than this are replaced, so that they follow a failover and give memory back to the server.
-const SESSION_AGE: Duration = Duration::from_mins(30);
 
-/// The database, as every part of the service uses it. Cheap to clone.
+/// The database. Cheap to clone.
 #[derive(Clone)]
 pub struct Database {
+    primary: Endpoint,
     pool: Pool<Connector>,
+    pub(super) standby: Option<(Arc<Standby>, Pool<Connector>)>,
+    standby_endpoint: Option<Endpoint>,
     opened: Arc<AtomicBool>,
     tasks: TaskTracker,
-}
-
-/// A connection, and whether it can be used by the next caller.
-struct Connection {
-    raw: PgConnection,
-    /// False while a query is under way: if its future is dropped, the session is not used again.
-    at_rest: bool,
-    opened_at: Instant,
-    generation: u64,
-}
-
-struct Connector {
-    options: PgConnectOptions,
-    /// Grows when a connection breaks: the idle ones of an older generation most likely broke with it.
-    generation: AtomicU64,
-    /// How many sessions were opened.
-    opened: AtomicU64,
-}
-
-impl Connector {
-    fn distrust_idle(&self) {
-        self.generation.fetch_add(1, Ordering::AcqRel);
-    }
-}
-
-impl Manager for Connector {
-    type Type = Connection;
-    type Error = sqlx::Error;
-
-    async fn create(&self) -> sqlx::Result<Connection> {
-        let generation = self.generation.load(Ordering::Acquire);
-        let raw = self.options.connect().await?;
-        self.opened.fetch_add(1, Ordering::Relaxed);
-        Ok(Connection { raw, at_rest: true, opened_at: Instant::now(), generation })
-    }
-
-    async fn recycle(&self, lent: &mut Connection, _: &Metrics) -> RecycleResult<sqlx::Error> {
-        if !lent.at_rest {
-            return Err(RecycleError::message("left in the middle of its work"));
-        }
-        if lent.generation != self.generation.load(Ordering::Acquire) {
-            return Err(RecycleError::message("as old as one that broke"));
-        }
-        if lent.opened_at.elapsed() > SESSION_AGE {
-            return Err(RecycleError::message("old"));
-        }
-        Ok(())
-    }
 }
 
 /// How the pool stands.
@@ -103,55 +53,6 @@ pub struct PoolState {
     pub opened: u64,
 }
 
-/// A session lent to one caller. Given back by dropping it, wherever its work then stands.
-pub struct Session {
-    object: Object<Connector>,
-    deadline: Instant,
-}
-
-impl Session {
-    /// Runs a statement, or several that need not agree.
-    ///
-    /// # Errors
-    /// What the database answered, or `Unavailable` when the operation limit, counted from [`Database::session`], is
-    /// over. Nothing is repeated: a statement may have been done when its connection broke.
-    pub async fn run<'s, T, F>(
-        &'s mut self,
-        work: impl FnOnce(&'s mut PgConnection) -> F,
-    ) -> Result<T, Failure>
-    where
-        F: Future<Output = Result<T, Failure>>,
-    {
-        let span = trace::store_span("query", &work);
-        let result = self.attempt(work).instrument(span.clone()).await;
-        if result.is_err() {
-            trace::failed(&span);
-        }
-        result
-    }
-
-    async fn attempt<'s, T, F>(
-        &'s mut self,
-        work: impl FnOnce(&'s mut PgConnection) -> F,
-    ) -> Result<T, Failure>
-    where
-        F: Future<Output = Result<T, Failure>>,
-    {
-        let deadline = self.deadline;
-        let pool = Object::pool(&self.object);
-        let Connection { raw, at_rest, .. } = &mut *self.object;
-        *at_rest = false;
-        let Ok(result) = timeout_at(deadline, work(raw)).await else {
-            return Err(Failure::Unavailable("no answer within the operation limit"));
-        };
-        *at_rest = !result.as_ref().is_err_and(Failure::broke_connection);
-        if !*at_rest && let Some(pool) = pool {
-            pool.manager().distrust_idle();
-        }
-        result
-    }
-}
-
 impl Database {
     /// A pool of at most `sessions` connections, none of them opened yet. Nothing is answered until [`Self::open`].
     ///
@@ -159,17 +60,25 @@ impl Database {
     ///
     /// # Errors
     /// Never in practice: deadpool refuses time-outs without a runtime, and none are set.
-    pub fn new(options: &PgConnectOptions, sessions: usize, tasks: TaskTracker) -> Result<Self, Error> {
-        let connector = Connector {
-            options: with_limits(options),
-            generation: AtomicU64::new(0),
-            opened: AtomicU64::new(0),
-        };
-        let pool = Pool::builder(connector).max_size(sessions).build().map_err(|error| {
-            tracing::error!(error = %error, "pool not built");
-            Error::Internal
-        })?;
-        Ok(Self { pool, opened: Arc::default(), tasks })
+    pub fn new(primary: impl Into<Endpoint>, sessions: usize, tasks: TaskTracker) -> Result<Self, Error> {
+        let primary = primary.into();
+        let pool = session::pool(primary.clone(), sessions, None)?;
+        Ok(Self { primary, pool, standby: None, standby_endpoint: None, opened: Arc::default(), tasks })
+    }
+
+    /// The same with a standby for lists and gets, and as many connections to it. It is read from once
+    /// [`Self::watch_standby`] has seen that it keeps up.
+    ///
+    /// # Errors
+    /// See [`Self::new`].
+    pub fn with_standby(mut self, settings: StandbySettings) -> Result<Self, Error> {
+        let endpoint = Endpoint::new(settings.options, Pooler::None);
+        let standby = Arc::new(Standby::new(settings.longest_lag));
+        let sessions = self.pool.status().max_size;
+        let pool = session::pool(endpoint.clone(), sessions, Some(standby.clone()))?;
+        self.standby = Some((standby, pool));
+        self.standby_endpoint = Some(endpoint);
+        Ok(self)
     }
 
     /// Lets queries through: the schema has been seen to be the one this program needs.
@@ -177,28 +86,80 @@ impl Database {
         self.opened.store(true, Ordering::Release);
     }
 
-    /// Lends a session, which is to be used at once.
+    /// Watches the standby for ever, where there is one, on two connections besides those of the pools.
+    pub async fn watch_standby(&self) {
+        if let (Some((standby, _)), Some(endpoint)) = (&self.standby, &self.standby_endpoint) {
+            Watch::new(standby.clone(), self.primary.clone(), endpoint.clone(), self.clone()).run().await;
+        }
+    }
+
+    /// Lends a session on the primary, which is to be used at once. For any work; work that tells what it changes
+    /// ([`Self::look_up`], [`Self::session_for`]) leaves more to a standby.
     ///
     /// # Errors
     /// `NoConnection` or `Unavailable`, within the operation limit.
     pub async fn session(&self) -> Result<Session, Failure> {
+        self.lend(Instant::now() + OPERATION_LIMIT, Shown::Anything).await
+    }
+
+    /// The same for work that changes rows of one organization, or rows that no list or get shows.
+    ///
+    /// # Errors
+    /// See [`Self::session`].
+    pub async fn session_for(&self, organization_id: &OrganizationId) -> Result<Session, Failure> {
+        self.lend(Instant::now() + OPERATION_LIMIT, Shown::of(organization_id)).await
+    }
+
+    /// The same for work that changes nothing that a list or get shows, and decides something: where a text goes, who
+    /// may call.
+    ///
+    /// # Errors
+    /// See [`Self::session`].
+    pub async fn look_up(&self) -> Result<Session, Failure> {
+        self.lend(Instant::now() + OPERATION_LIMIT, Shown::Nothing).await
+    }
+
+    pub(super) async fn lend(&self, deadline: Instant, shown: Shown) -> Result<Session, Failure> {
         if !self.opened.load(Ordering::Acquire) {
             return Err(Failure::Unavailable("not opened yet"));
         }
-        let deadline = Instant::now() + OPERATION_LIMIT;
-        match timeout_at(deadline, self.pool.get()).await {
-            Ok(Ok(object)) => Ok(Session { object, deadline }),
-            Ok(Err(PoolError::Backend(error))) => Err(Failure::NoConnection(error)),
-            Ok(Err(_)) => Err(Failure::Unavailable("the pool is closed")),
-            Err(_) => Err(Failure::Unavailable("no session within the operation limit")),
-        }
+        let standby = self.standby.as_ref().map(|(standby, _)| standby.clone());
+        Session::lend(&self.pool, deadline, shown, standby).await
     }
 
     /// Runs statements that must agree, in a transaction, in a task of its own: a caller who goes away changes
     /// nothing about it. The whole of `work` is repeated when the transaction loses to another.
+    ///
+    /// For any work; work that tells what it changes ([`Self::transaction_for`]) leaves more to a standby.
     pub async fn transaction<T, F>(&self, work: F) -> Result<T, Failure>
     where
-        F: for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<T, Failure>> + Send + Sync + 'static,
+        F: for<'c> Fn(&'c mut Link) -> BoxFuture<'c, Result<T, Failure>> + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        self.transact(Shown::Anything, work).await
+    }
+
+    /// The same for work that changes rows of one organization, or rows that no list or get shows.
+    pub async fn transaction_for<T, F>(&self, organization_id: &OrganizationId, work: F) -> Result<T, Failure>
+    where
+        F: for<'c> Fn(&'c mut Link) -> BoxFuture<'c, Result<T, Failure>> + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        self.transact(Shown::of(organization_id), work).await
+    }
+
+    /// The same for work that learns on its way whose rows it changes, and says so with [`Link::concerns`].
+    pub(super) async fn transaction_that_names<T, F>(&self, work: F) -> Result<T, Failure>
+    where
+        F: for<'c> Fn(&'c mut Link) -> BoxFuture<'c, Result<T, Failure>> + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        self.transact(Shown::Named(Vec::new()), work).await
+    }
+
+    async fn transact<T, F>(&self, shown: Shown, work: F) -> Result<T, Failure>
+    where
+        F: for<'c> Fn(&'c mut Link) -> BoxFuture<'c, Result<T, Failure>> + Send + Sync + 'static,
         T: Send + 'static,
     {
         let database = self.clone();
@@ -206,8 +167,8 @@ impl Database {
         let repeated = async move {
             let mut attempt = 1;
             loop {
-                let mut session = database.session().await?;
-                match session.attempt(|connection| in_transaction(connection, &work)).await {
+                let mut session = database.lend(Instant::now() + OPERATION_LIMIT, shown.clone()).await?;
+                match session.attempt(|link| in_transaction(link, &work)).await {
                     Err(failure) if failure.lost_to_another() && attempt < ATTEMPTS => {
                         attempt += 1;
                         let pause = rand::rng().random_range(Duration::ZERO..LONGEST_PAUSE);
@@ -217,15 +178,11 @@ impl Database {
                 }
             }
         };
-        let task = self.tasks.spawn(repeated.instrument(span.clone()).in_current_span());
-        let result = task.await.unwrap_or_else(|error| {
+        let task = self.tasks.spawn(async move { traced(&span, repeated).await }.in_current_span());
+        task.await.unwrap_or_else(|error| {
             tracing::error!(error = %error, "transaction task ended early");
             Err(Error::Internal.into())
-        });
-        if result.is_err() {
-            trace::failed(&span);
-        }
-        result
+        })
     }
 
     /// How the pool stands now.
@@ -247,42 +204,45 @@ impl Database {
         self.pool.manager().distrust_idle();
     }
 
+    pub(super) fn distrust_idle_of_standby(&self) {
+        if let Some((_, pool)) = &self.standby {
+            pool.manager().distrust_idle();
+        }
+    }
+
+    /// Notes a failure on the standby, which the caller will not see.
+    pub(super) fn standby_failed(&self, failure: &Failure) {
+        // Rows that were in the way of the primary's changes are a matter of this one read.
+        if let Some((standby, _)) = self.standby.as_ref().filter(|_| !failure.lost_to_another()) {
+            standby.distrust(failure);
+        }
+    }
+
     /// Opens no more connections and lets the idle ones go.
     pub fn close(&self) {
         self.pool.close();
+        if let Some((_, pool)) = &self.standby {
+            pool.close();
+        }
     }
 }
 
 async fn in_transaction<T>(
-    connection: &mut PgConnection,
-    work: &(impl for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<T, Failure>> + Sync),
+    link: &mut Link,
+    work: &(impl for<'c> Fn(&'c mut Link) -> BoxFuture<'c, Result<T, Failure>> + Sync),
 ) -> Result<T, Failure> {
-    let mut transaction = connection.begin().await?;
-    match work(&mut transaction).await {
+    link.begin().await?;
+    match work(link).await {
         Ok(done) => {
-            transaction.commit().await?;
+            link.commit().await?;
             Ok(done)
         }
         Err(failure) => {
             // Awaited, not left to drop: the session must be seen to be out of the transaction.
             if !failure.broke_connection() {
-                transaction.rollback().await?;
+                link.roll_back().await?;
             }
             Err(failure)
         }
     }
-}
-
-/// The server's own limits, for what ours cannot reach: a statement whose caller is gone, a transaction whose
-/// process is. And one plan a statement for all parameters, the one that tests/store/plans looks at: planned for given
-/// ones, a list that is expected to be shorter than its page is read to its end and sorted.
-fn with_limits(options: &PgConnectOptions) -> PgConnectOptions {
-    options.clone().application_name("inkbox-imessage").options([
-        ("statement_timeout", "5s"),
-        ("lock_timeout", "2s"),
-        ("idle_in_transaction_session_timeout", "10s"),
-        ("plan_cache_mode", "force_generic_plan"),
-        // Starting workers takes longer than any statement here: a page of messages took 60 ms instead of 2.
-        ("max_parallel_workers_per_gather", "0"),
-    ])
 }

@@ -41,7 +41,7 @@ pub enum Failure {
 }
 
 /// SQLSTATE classes and codes that the service tells apart (PostgreSQL manual, appendix A).
-mod sqlstate {
+pub(super) mod sqlstate {
     pub(super) const SERIALIZATION_FAILURE: &str = "40001";
     pub(super) const DEADLOCK_DETECTED: &str = "40P01";
     pub(super) const READ_ONLY_TRANSACTION: &str = "25006";
@@ -52,6 +52,8 @@ mod sqlstate {
     pub(super) const OPERATOR_INTERVENTION: &str = "57P";
     pub(super) const IDLE_IN_TRANSACTION: &str = "25P03";
     pub(super) const CONNECTION_EXCEPTION: &str = "08";
+    pub(in crate::store) const PROTOCOL_VIOLATION: &str = "08P01";
+    pub(in crate::store) const UNDEFINED_TABLE: &str = "42P01";
 }
 
 impl Failure {
@@ -87,21 +89,7 @@ impl Failure {
     /// Whether the connection cannot be used any more.
     #[must_use]
     pub fn broke_connection(&self) -> bool {
-        match self {
-            Self::Sql(sqlx::Error::Database(_)) => self.sqlstate().is_some_and(|code| {
-                code.starts_with(sqlstate::OPERATOR_INTERVENTION)
-                    || code.starts_with(sqlstate::CONNECTION_EXCEPTION)
-                    || [sqlstate::IDLE_IN_TRANSACTION, sqlstate::READ_ONLY_TRANSACTION]
-                        .contains(&code.as_str())
-            }),
-            Self::Sql(
-                sqlx::Error::Io(_)
-                | sqlx::Error::Tls(_)
-                | sqlx::Error::Protocol(_)
-                | sqlx::Error::WorkerCrashed,
-            ) => true,
-            _ => false,
-        }
+        matches!(self, Self::Sql(error) if breaks_connection(error))
     }
 
     fn is_passing(&self) -> bool {
@@ -112,6 +100,21 @@ impl Failure {
                 [sqlstate::TOO_MANY_CONNECTIONS, sqlstate::LOCK_NOT_AVAILABLE, sqlstate::QUERY_CANCELED]
                     .contains(&code.as_str())
             })
+    }
+}
+
+/// Whether a connection cannot be used any more after this.
+pub(super) fn breaks_connection(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            code.starts_with(sqlstate::OPERATOR_INTERVENTION)
+                || code.starts_with(sqlstate::CONNECTION_EXCEPTION)
+                || [sqlstate::IDLE_IN_TRANSACTION, sqlstate::READ_ONLY_TRANSACTION].contains(&&*code)
+        }),
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
+            true
+        }
+        _ => false,
     }
 }
 

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{query, query_as};
 use uuid::Uuid;
 
-use super::{Database, Failure};
+use super::{Database, Failure, Link};
 use crate::domain::{FilterMode, Handle, Identity, IdentityId, OrganizationId, Page, PageRequest, Position};
 use crate::error::{Error, Resource};
 
@@ -61,7 +61,7 @@ pub struct NewIdentity {
 /// `AlreadyExists` when the handle is taken; it names the identity that has it only inside the same organization.
 pub async fn create(db: &Database, new: NewIdentity, now: DateTime<Utc>) -> Result<Identity, Failure> {
     // Two tables must agree: the handle, which is global, and the identity, which is its organization's.
-    db.transaction(move |connection| {
+    db.transaction_for(&new.organization_id.clone(), move |connection| {
         let new = new.clone();
         Box::pin(async move {
             let taken = query!(
@@ -115,29 +115,43 @@ pub async fn create(db: &Database, new: NewIdentity, now: DateTime<Utc>) -> Resu
     .await
 }
 
-/// One identity of an organization.
+/// One identity of an organization, to be shown.
 pub async fn get(
     db: &Database,
     organization_id: &OrganizationId,
     id: IdentityId,
 ) -> Result<Option<Identity>, Failure> {
-    let mut session = db.session().await?;
-    session
-        .run(|connection| async move {
-            query_as!(
-                Row,
-                "SELECT id, agent_handle, display_name, imessage_enabled, filter_mode, created_at, updated_at
+    let mut reading = db.reading(organization_id).await?;
+    reading.find(|connection| one(connection, organization_id, id)).await
+}
+
+/// One identity of an organization as it is now, for what depends on it.
+pub async fn current(
+    db: &Database,
+    organization_id: &OrganizationId,
+    id: IdentityId,
+) -> Result<Option<Identity>, Failure> {
+    let mut session = db.look_up().await?;
+    session.run(|connection| one(connection, organization_id, id)).await
+}
+
+async fn one(
+    connection: &mut Link,
+    organization_id: &OrganizationId,
+    id: IdentityId,
+) -> Result<Option<Identity>, Failure> {
+    query_as!(
+        Row,
+        "SELECT id, agent_handle, display_name, imessage_enabled, filter_mode, created_at, updated_at
              FROM identities
              WHERE organization_id = $1 AND id = $2",
-                organization_id.as_str(),
-                id.uuid(),
-            )
-            .fetch_optional(connection)
-            .await?
-            .map(|row| row.identity(organization_id))
-            .transpose()
-        })
-        .await
+        organization_id.as_str(),
+        id.uuid(),
+    )
+    .fetch_optional(connection)
+    .await?
+    .map(|row| row.identity(organization_id))
+    .transpose()
 }
 
 /// The identities of an organization, newest first.
@@ -147,8 +161,8 @@ pub async fn list(
     page: &PageRequest,
 ) -> Result<Page<Identity>, Failure> {
     let after = page.after();
-    let mut session = db.session().await?;
-    let rows = session
+    let mut reading = db.reading(organization_id).await?;
+    let rows = reading
         .run(|connection| async move {
             query_as!(
                 Row,
@@ -191,7 +205,7 @@ pub async fn update(
     change: &IdentityChange,
     now: DateTime<Utc>,
 ) -> Result<Option<Identity>, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.session_for(organization_id).await?;
     session
         .run(|connection| async move {
             query_as!(

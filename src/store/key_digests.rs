@@ -1,11 +1,10 @@
 //! What a presented secret means, and when replicas must forget what they knew of it.
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::PgConnection;
 use sqlx::query;
 use uuid::Uuid;
 
-use super::{Database, Failure};
+use super::{Database, Failure, Link};
 use crate::domain::{ApiKeyId, ApiKeyScope, KeyDigest, OrganizationId, Principal, Tenant};
 
 /// A key that works, as authentication needs it.
@@ -19,7 +18,7 @@ pub struct KnownKey {
 
 /// Finds the key of a secret; `None` when there is none or it was revoked.
 pub async fn find(db: &Database, digest: KeyDigest) -> Result<Option<KnownKey>, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let row = query!(
@@ -48,7 +47,7 @@ pub async fn find(db: &Database, digest: KeyDigest) -> Result<Option<KnownKey>, 
 
 /// How many revocations there have been. Run on a connection of the caller's own, every half second: it tells as
 /// well whether the database answers.
-pub async fn epoch(connection: &mut PgConnection) -> Result<i64, Failure> {
+pub async fn epoch(connection: &mut Link) -> Result<i64, Failure> {
     let row = query!("SELECT epoch FROM key_epoch WHERE singleton").fetch_one(connection).await?;
     Ok(row.epoch)
 }
@@ -70,7 +69,7 @@ pub async fn record_uses(
 ) -> Result<(), Failure> {
     let (ids, times): (Vec<Uuid>, Vec<DateTime<Utc>>) =
         uses.iter().map(|used| (used.key_id.uuid(), used.at)).unzip();
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             match organization_id {

@@ -1,10 +1,9 @@
 //! The phone numbers we send from.
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::PgConnection;
 use sqlx::query;
 
-use super::{Database, Failure};
+use super::{Database, Failure, Link};
 use crate::domain::{Carrier, LineRole, PhoneNumber};
 
 /// Why a line was not added.
@@ -24,7 +23,7 @@ pub async fn add(
     carrier: Carrier,
     now: DateTime<Utc>,
 ) -> Result<Result<(), NotAdded>, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     let added = session
         .run(|connection| async move {
             query!(
@@ -49,7 +48,7 @@ pub async fn add(
 
 /// The number that humans text to connect; `None` while no router line was added.
 pub async fn router_number(db: &Database) -> Result<Option<PhoneNumber>, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let row = query!("SELECT number FROM lines WHERE role = 1").fetch_optional(connection).await?;
@@ -60,7 +59,7 @@ pub async fn router_number(db: &Database) -> Result<Option<PhoneNumber>, Failure
 
 /// Who carries what is sent from a line; `None` where the number is no line of ours.
 pub async fn carrier(db: &Database, number: &PhoneNumber) -> Result<Option<Carrier>, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let row = query!("SELECT carrier FROM lines WHERE number = $1", number.as_str())
@@ -72,7 +71,7 @@ pub async fn carrier(db: &Database, number: &PhoneNumber) -> Result<Option<Carri
 }
 
 /// The lines that reach phones, and who carries them. For the start, before the pool is open.
-pub async fn carried(connection: &mut PgConnection) -> Result<Vec<(PhoneNumber, Carrier)>, Failure> {
+pub async fn carried(connection: &mut Link) -> Result<Vec<(PhoneNumber, Carrier)>, Failure> {
     let rows = query!("SELECT number, carrier FROM lines WHERE carrier <> 1").fetch_all(connection).await?;
     let known =
         rows.into_iter().filter_map(|row| Some((row.number.into(), Carrier::from_number(row.carrier)?)));

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use sqlx::migrate::{Migrate as _, MigrateError, Migrator};
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions as _, Connection as _, query};
-use tokio::time::{Instant, sleep};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _, query, raw_sql};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::failure::{breaks_connection, sqlstate};
+use super::link::{Endpoint, Link};
 
 /// All migrations, in order, as they were at compile time. Locking is ours (see [`migrate`]); a schema that a newer
 /// program has moved on is fine, since migrations expand first and contract later.
@@ -15,10 +18,15 @@ fn migrations() -> Migrator {
     migrator
 }
 
-/// Where sqlx keeps the list of what was applied.
-const APPLIED_TABLE: &str = "_sqlx_migrations";
+/// sqlx's list of what was applied. Unchecked: no migration makes that table.
+const APPLIED: &str = "SELECT version FROM _sqlx_migrations";
+/// How long a look at the schema may take, connection included. A server that is gone without a word would be waited
+/// for for ever.
+const LOOK_LIMIT: Duration = Duration::from_secs(5);
 /// The advisory lock that replicas starting together compete for. Any number will do that nothing else uses.
 const LOCK: i64 = 0x696e_6b62_6f78;
+/// What a session that migrates is told; also what shows that nothing stands in between.
+const QUIET: (&str, &str) = ("client_min_messages", "warning");
 /// How long to wait for another replica's migration.
 const LOCK_LIMIT: Duration = Duration::from_mins(5);
 /// How often to ask for the lock. Polled, because a session blocked in `pg_advisory_lock` holds a snapshot that
@@ -34,32 +42,65 @@ pub enum SchemaError {
     /// A migration failed, or differs from the one that was applied under its number.
     #[error("migration: {0}")]
     Migration(#[from] MigrateError),
+    /// What answers is a pooler that was not told of: it loses what a session was told, or refuses it.
+    #[error(
+        "a pooler answers in PostgreSQL's place: set INKBOX_DATABASE_POOLER=transaction \
+         (`migrate` needs the address of PostgreSQL itself)"
+    )]
+    Pooler,
     /// Another process held the migration lock all the time.
     #[error("another process has been migrating for {} s", LOCK_LIMIT.as_secs())]
     Locked,
     /// The schema is older than this program needs.
-    #[error("the database schema is at {found}, this program needs {needed}: run `inkbox-imessage migrate`")]
+    #[error(
+        "the database schema is at {found}, without migration {needed}, which this program needs: run `inkbox-imessage migrate`"
+    )]
     Old {
         /// Newest migration applied; 0 for none.
         found: i64,
-        /// Newest migration of this program.
+        /// Newest migration of this program that was not.
         needed: i64,
     },
 }
 
+/// Whether the server is one that a moment of waiting can help with. Others are wrong in a way that stays.
+fn is_passing(error: &sqlx::Error) -> bool {
+    !matches!(error, sqlx::Error::Database(error) if error.code().as_deref() == Some(sqlstate::PROTOCOL_VIOLATION))
+}
+
+/// A failure to connect. PgBouncer does not know the settings that a session starts with, and says so.
+fn not_connected(error: sqlx::Error) -> SchemaError {
+    if is_passing(&error) { SchemaError::Database(error) } else { SchemaError::Pooler }
+}
+
 /// Applies the migrations that are missing, once, however many processes ask at the same time.
+///
+/// On PostgreSQL itself, not through a pooler: the lock belongs to the session, and each migration says what it needs.
 ///
 /// # Errors
 /// See [`SchemaError`].
 pub async fn migrate(options: &PgConnectOptions) -> Result<(), SchemaError> {
     // A connection of its own: the lock belongs to the session, and closing it lets go in every case.
     // Without the notice, at every start, that the list of migrations is there already.
-    let quiet = options.clone().options([("client_min_messages", "warning")]);
-    let mut connection = quiet.connect().await?;
+    let quiet = options.clone().options([QUIET]);
+    let opening = timeout(LOOK_LIMIT, quiet.connect());
+    let mut connection = opening.await.map_err(|_| no_answer())?.map_err(not_connected)?;
+    let said = raw_sql("SHOW client_min_messages").fetch_one(&mut connection).await?;
+    if said.try_get::<&str, _>(0)? != QUIET.1 {
+        return Err(SchemaError::Pooler);
+    }
     lock(&mut connection).await?;
     let done = migrations().run_direct(None, &mut connection, false).await;
     connection.close().await?;
-    Ok(done?)
+    done.map_err(|error| match error {
+        // The server went away: what was under way is rolled back, and can be begun again.
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)
+            if breaks_connection(&error) =>
+        {
+            SchemaError::Database(error)
+        }
+        other => SchemaError::Migration(other),
+    })
 }
 
 async fn lock(connection: &mut PgConnection) -> Result<(), SchemaError> {
@@ -78,24 +119,37 @@ async fn lock(connection: &mut PgConnection) -> Result<(), SchemaError> {
     }
 }
 
+fn no_answer() -> SchemaError {
+    SchemaError::Database(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))
+}
+
 /// Whether the schema has every migration that this program knows.
 ///
 /// # Errors
-/// `Old` when it has not.
-pub async fn schema_is_current(options: &PgConnectOptions) -> Result<(), SchemaError> {
-    let mut connection = options.connect().await?;
-    let needed = migrations().iter().map(|migration| migration.version).max().unwrap_or(0);
-    let applied = match connection.list_applied_migrations(APPLIED_TABLE).await {
-        Ok(applied) => applied,
+/// `Old` when it has not; `Pooler` when nothing was said of one that is there.
+pub async fn schema_is_current(endpoint: impl Into<Endpoint>) -> Result<(), SchemaError> {
+    let endpoint = endpoint.into();
+    let applied = timeout(LOOK_LIMIT, applied(&endpoint)).await.map_err(|_| no_answer())??;
+    // Each one, not the newest alone: one with a lower number may have been released later.
+    let missing =
+        migrations().iter().map(|migration| migration.version).filter(|it| !applied.contains(it)).max();
+    let found = applied.iter().copied().max().unwrap_or(0);
+    missing.map_or(Ok(()), |needed| Err(SchemaError::Old { found, needed }))
+}
+
+async fn applied(endpoint: &Endpoint) -> Result<Vec<i64>, SchemaError> {
+    let mut link = Link::open(endpoint).await.map_err(not_connected)?;
+    if !link.keeps_its_settings().await? {
+        return Err(SchemaError::Pooler);
+    }
+    let found = match sqlx::query_scalar(APPLIED).fetch_all(&mut link).await {
+        Ok(found) => found,
         // The table of migrations is not there: an empty database.
-        Err(MigrateError::Execute(sqlx::Error::Database(error)))
-            if error.code().as_deref() == Some("42P01") =>
-        {
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(sqlstate::UNDEFINED_TABLE) => {
             Vec::new()
         }
         Err(error) => return Err(error.into()),
     };
-    let found = applied.iter().map(|migration| migration.version).max().unwrap_or(0);
-    connection.close().await?;
-    if found < needed { Err(SchemaError::Old { found, needed }) } else { Ok(()) }
+    link.close().await?;
+    Ok(found)
 }

@@ -1,8 +1,9 @@
 //! State in PostgreSQL. One file a table family; each query stands as text beside the one function that runs it,
 //! checked against the migrations at compile time.
 //!
-//! To add a query: write it with `query!` in the file of its table, run it on a [`Database::session`], or in a
-//! [`Database::transaction`] where statements must agree; name
+//! To add a query: write it with `query!` in the file of its table and run it where it belongs: a list or get on
+//! [`Database::reading`], what decides something on [`Database::look_up`], a change on [`Database::session_for`], or in
+//! a [`Database::transaction_for`] where statements must agree; name
 //! `organization_id` in every condition on a tenant table; give it an index, and name the query in that index's
 //! comment; `make sqlx` refreshes `.sqlx/`. Lock order: connection, then conversation, then messages.
 
@@ -17,15 +18,23 @@ pub mod identities;
 pub mod inbound;
 pub mod key_digests;
 pub mod lines;
+mod link;
 pub mod messages;
 mod migrations;
 pub mod organizations;
 pub mod reactions;
+mod reading;
 pub mod retention;
 pub mod router_commands;
+mod session;
+mod standby;
 pub mod sweeps;
 pub mod tapback_texts;
 
 pub use database::Database;
 pub use failure::Failure;
+pub use link::{Endpoint, Link, Pooler};
 pub use migrations::{SchemaError, migrate, schema_is_current};
+pub use reading::Reading;
+pub use session::Session;
+pub use standby::StandbySettings;

@@ -8,7 +8,7 @@ use crate::domain::OrganizationId;
 
 /// Makes an organization; false when it was there already.
 pub async fn create(db: &Database, id: &OrganizationId, now: DateTime<Utc>) -> Result<bool, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let done = query!(
@@ -25,7 +25,7 @@ pub async fn create(db: &Database, id: &OrganizationId, now: DateTime<Utc>) -> R
 
 /// Whether there is such an organization.
 pub async fn exists(db: &Database, id: &OrganizationId) -> Result<bool, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let row = query!(

@@ -1,10 +1,9 @@
 //! Tapbacks.
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::PgConnection;
 use sqlx::query;
 
-use super::{Database, Failure};
+use super::{Database, Failure, Link};
 use crate::domain::{
     ConnectionId, ConversationId, Direction, IdentityId, MessageId, OrganizationId, Reaction, ReactionId,
     ReactionType, View,
@@ -33,7 +32,7 @@ pub async fn target(
     message_id: MessageId,
 ) -> Result<Option<ReactionTarget>, Failure> {
     let identity_id = identity_id.map(IdentityId::uuid);
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let row = query!(
@@ -67,10 +66,10 @@ pub struct Change {
 /// Puts a tapback, in the place of the one that the same side has live on the same part. Putting the same one again
 /// changes nothing.
 pub async fn put(db: &Database, organization_id: &OrganizationId, new: Reaction) -> Result<Change, Failure> {
-    let organization_id = organization_id.clone();
+    let owner = organization_id.clone();
     // One leaves and one comes: in between, the side would have none or two.
-    let put = db.transaction(move |connection| {
-        let (organization_id, new) = (organization_id.clone(), new.clone());
+    let put = db.transaction_for(organization_id, move |connection| {
+        let (organization_id, new) = (owner.clone(), new.clone());
         Box::pin(async move { put_within(connection, &organization_id, new).await })
     });
     match put.await {
@@ -84,7 +83,7 @@ pub async fn put(db: &Database, organization_id: &OrganizationId, new: Reaction)
 
 /// The same, within a transaction that does more.
 pub(super) async fn put_within(
-    connection: &mut PgConnection,
+    connection: &mut Link,
     organization_id: &OrganizationId,
     new: Reaction,
 ) -> Result<Change, Failure> {
@@ -134,7 +133,7 @@ pub async fn take_back(
     part_index: i32,
     now: DateTime<Utc>,
 ) -> Result<Option<ReactionId>, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.session_for(organization_id).await?;
     session
         .run(|connection| async move {
             let row = query!(
@@ -177,7 +176,7 @@ pub async fn find(
     id: ReactionId,
 ) -> Result<Option<Removal>, Failure> {
     let identity_id = identity_id.map(IdentityId::uuid);
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let row = query!(
@@ -220,12 +219,12 @@ pub async fn remove(
     id: ReactionId,
     now: DateTime<Utc>,
 ) -> Result<(), Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.session_for(organization_id).await?;
     session.run(|connection| end(connection, organization_id, id, now)).await
 }
 
 async fn end(
-    connection: &mut PgConnection,
+    connection: &mut Link,
     organization_id: &OrganizationId,
     id: ReactionId,
     now: DateTime<Utc>,

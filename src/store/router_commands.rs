@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::PgConnection;
 use sqlx::query;
 use uuid::Uuid;
 
 use super::contact_rules::rule_on_number;
 use super::identities::filter_mode;
-use super::{Database, Failure, connections};
+use super::{Database, Failure, Link, connections};
 use crate::domain::{ConnectionId, Handle, IdentityId, OrganizationId, PhoneNumber, RouterCommand, verdict};
 
 /// How often connect looks again when another text of the same human takes the line it chose, or connects the same two.
@@ -114,7 +113,7 @@ pub async fn obey(db: &Database, order: Order) -> Result<Done, Failure> {
 }
 
 /// Remembers the text; returns the answer to a redelivery. A redelivery that races waits here for the first.
-async fn write_down(connection: &mut PgConnection, order: &Order) -> Result<Option<Done>, Failure> {
+async fn write_down(connection: &mut Link, order: &Order) -> Result<Option<Done>, Failure> {
     let fresh = query!(
         "INSERT INTO router_commands (line_number, provider_message_id, created_at) VALUES ($1, $2, $3)
          ON CONFLICT (line_number, provider_message_id) DO NOTHING",
@@ -145,20 +144,24 @@ struct Agent {
     identity_id: IdentityId,
 }
 
-async fn find_agent(connection: &mut PgConnection, handle: &Handle) -> Result<Option<Agent>, Failure> {
+async fn find_agent(connection: &mut Link, handle: &Handle) -> Result<Option<Agent>, Failure> {
     let row =
         query!("SELECT organization_id, agent_identity_id FROM handles WHERE handle = $1", handle.key())
-            .fetch_optional(connection)
+            .fetch_optional(&mut *connection)
             .await?;
-    Ok(row.map(|row| Agent {
+    let agent = row.map(|row| Agent {
         organization_id: row.organization_id.into(),
         identity_id: row.agent_identity_id.into(),
-    }))
+    });
+    if let Some(agent) = &agent {
+        connection.concerns(&agent.organization_id);
+    }
+    Ok(agent)
 }
 
 /// The active connection of this human with this agent, and its line.
 async fn active_route(
-    connection: &mut PgConnection,
+    connection: &mut Link,
     remote_number: &PhoneNumber,
     agent: &Agent,
 ) -> Result<Option<(ConnectionId, PhoneNumber)>, Failure> {
@@ -174,7 +177,7 @@ async fn active_route(
     Ok(row.map(|row| (row.connection_id.into(), row.line_number.into())))
 }
 
-async fn connect(connection: &mut PgConnection, order: &Order, handle: &Handle) -> Result<Done, Failure> {
+async fn connect(connection: &mut Link, order: &Order, handle: &Handle) -> Result<Done, Failure> {
     let Some(agent) = find_agent(connection, handle).await? else { return Ok(Done::Refused) };
     let identity = query!(
         r#"SELECT i.agent_handle, i.imessage_enabled, i.filter_mode,
@@ -235,7 +238,7 @@ async fn connect(connection: &mut PgConnection, order: &Order, handle: &Handle) 
 /// Routes this human's texts on the least loaded line that does not connect it to anyone yet; `None` when there is
 /// no such line.
 async fn take_line(
-    connection: &mut PgConnection,
+    connection: &mut Link,
     order: &Order,
     agent: &Agent,
 ) -> Result<Option<PhoneNumber>, Failure> {
@@ -287,7 +290,7 @@ async fn take_line(
 /// Makes the connection, and turns the conversation of the two active where there is one from before; false when
 /// the two are connected already.
 async fn begin_connection(
-    connection: &mut PgConnection,
+    connection: &mut Link,
     order: &Order,
     agent: &Agent,
     line_number: &PhoneNumber,
@@ -326,7 +329,7 @@ async fn begin_connection(
     Ok(made)
 }
 
-async fn disconnect(connection: &mut PgConnection, order: &Order, handle: &Handle) -> Result<Done, Failure> {
+async fn disconnect(connection: &mut Link, order: &Order, handle: &Handle) -> Result<Done, Failure> {
     let Some(agent) = find_agent(connection, handle).await? else { return Ok(Done::Refused) };
     let Some((connection_id, _)) = active_route(connection, &order.remote_number, &agent).await? else {
         return Ok(Done::Refused);
@@ -348,7 +351,7 @@ async fn disconnect(connection: &mut PgConnection, order: &Order, handle: &Handl
 
 /// As many at most as there are pool lines, since a human has one connection on each.
 async fn connected_handles(
-    connection: &mut PgConnection,
+    connection: &mut Link,
     remote_number: &PhoneNumber,
 ) -> Result<Vec<String>, Failure> {
     let routes = query!(

@@ -15,7 +15,7 @@ pub async fn idempotency_keys(
     organization_id: &OrganizationId,
     before: DateTime<Utc>,
 ) -> Result<bool, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let done = query!(
@@ -38,7 +38,7 @@ pub async fn idempotency_keys(
 
 /// Removes the oldest router commands that were acted on before a time; true when there may be more.
 pub async fn router_commands(db: &Database, before: DateTime<Utc>) -> Result<bool, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let done = query!(
@@ -60,7 +60,7 @@ pub async fn router_commands(db: &Database, before: DateTime<Utc>) -> Result<boo
 
 /// Removes the oldest entries that find a sent message for its carrier; true when there may be more.
 pub async fn sent_messages(db: &Database, before: DateTime<Utc>) -> Result<bool, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let done = query!(
@@ -104,7 +104,7 @@ pub async fn tapback_texts(db: &Database, before: DateTime<Utc>) -> Result<bool,
 
 /// Removes the oldest marks of texts that were deleted before a time; true when there may be more.
 pub async fn forgotten_texts(db: &Database, before: DateTime<Utc>) -> Result<bool, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let done = query!(
@@ -130,7 +130,7 @@ fn more(removed: u64) -> bool {
 
 /// The organizations after one, in the order of their ids, a bounded number at a time.
 pub async fn organizations_after(db: &Database, after: &str) -> Result<Vec<OrganizationId>, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let rows =

@@ -1,10 +1,9 @@
 //! Tapbacks that come as text: found by the words they quote, and acted on once.
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::PgConnection;
 use sqlx::query;
 
-use super::{Database, Failure, reactions};
+use super::{Database, Failure, Link, reactions};
 use crate::domain::{
     ConversationId, Direction, MessageId, OrganizationId, PhoneNumber, Reaction, ReactionId, ReactionType,
 };
@@ -89,7 +88,8 @@ pub async fn was_delivered(
 /// Finds the message that is quoted, and puts the tapback on it or takes it back.
 pub async fn act(db: &Database, new: NewTapbackText) -> Result<Acted, Failure> {
     // The tapback and the note that it was acted on must agree, or a redelivery would act again.
-    let acted = db.transaction(move |connection| {
+    let owner = new.organization_id.clone();
+    let acted = db.transaction_for(&owner, move |connection| {
         let new = new.clone();
         Box::pin(async move {
             let Some(message_id) = find(connection, &new).await? else { return Ok(Acted::Unmatched) };
@@ -122,7 +122,7 @@ pub async fn act(db: &Database, new: NewTapbackText) -> Result<Acted, Failure> {
 }
 
 /// The newest message that reads so; for a tapback that is taken back, the newest one that has it.
-async fn find(connection: &mut PgConnection, new: &NewTapbackText) -> Result<Option<MessageId>, Failure> {
+async fn find(connection: &mut Link, new: &NewTapbackText) -> Result<Option<MessageId>, Failure> {
     let (whole, beginning) = match &new.quoted {
         Quoted::Text { whole, beginning } => (Some(whole.as_str()), beginning.as_deref()),
         Quoted::File => (None, None),
@@ -160,7 +160,7 @@ async fn find(connection: &mut PgConnection, new: &NewTapbackText) -> Result<Opt
 }
 
 /// Notes that the text is acted on; false where it was before. A delivery at the same time waits here.
-async fn take_note(connection: &mut PgConnection, new: &NewTapbackText) -> Result<bool, Failure> {
+async fn take_note(connection: &mut Link, new: &NewTapbackText) -> Result<bool, Failure> {
     let rows = query!(
         "INSERT INTO tapback_texts (line_number, provider_message_id, created_at) VALUES ($1, $2, $3)
          ON CONFLICT (line_number, provider_message_id) DO NOTHING",
@@ -175,7 +175,7 @@ async fn take_note(connection: &mut PgConnection, new: &NewTapbackText) -> Resul
 
 /// Ends the human's live tapback, where it is the one that is spoken of: a later one has taken its place otherwise.
 async fn take_back(
-    connection: &mut PgConnection,
+    connection: &mut Link,
     new: &NewTapbackText,
     message_id: MessageId,
 ) -> Result<Option<ReactionId>, Failure> {

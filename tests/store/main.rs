@@ -15,6 +15,7 @@ mod support;
 mod cancellation;
 mod catalog;
 mod checked_queries;
+mod doors;
 mod hot;
 mod migrations;
 mod plans;

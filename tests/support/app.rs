@@ -13,7 +13,7 @@ use inkbox_imessage::minting::{self, NewKey};
 use inkbox_imessage::proto::{CreateIdentityRequest, FilterMode, Identity};
 use inkbox_imessage::server::{ServeError, Server, Settings};
 use inkbox_imessage::shutdown::DrainLimits;
-use inkbox_imessage::store::{self, Database};
+use inkbox_imessage::store::{self, Database, Pooler};
 use inkbox_imessage::sweeper::Retention;
 use inkbox_imessage::transport::ConnectionLimits;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -116,6 +116,8 @@ impl TestApp {
     pub fn settings(options: PgConnectOptions) -> Settings {
         Settings {
             database: options,
+            pooler: Pooler::None,
+            standby: None,
             sessions: 8,
             migrate: false,
             line_time_out: Duration::from_millis(300),

@@ -37,7 +37,7 @@ pub(super) async fn create(
 ) -> Result<CreateApiKeyResponse> {
     let request = parse(app, message)?;
     let tenant = caller.admin()?;
-    let identity = store::identities::get(&app.db, &tenant.organization_id, request.identity_id).await?;
+    let identity = store::identities::current(&app.db, &tenant.organization_id, request.identity_id).await?;
     let identity = identity.ok_or(Error::NotFound(Resource::Identity))?;
     let new = NewKey {
         scope: ApiKeyScope::Identity,

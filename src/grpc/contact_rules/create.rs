@@ -33,7 +33,7 @@ pub(super) async fn create(
     let request = parse(caller, &message)?;
     let tenant = caller.tenant()?;
     let named = listed_identity(tenant, request.identity_id)?.ok_or(Error::NotFound(Resource::Identity))?;
-    let identity = store::identities::get(&app.db, &tenant.organization_id, named).await?;
+    let identity = store::identities::current(&app.db, &tenant.organization_id, named).await?;
     let identity = identity.ok_or(Error::NotFound(Resource::Identity))?;
     let now = app.clock.now();
     let rule = ContactRule {

@@ -205,7 +205,8 @@ async fn replay(
     }
     let organization_id = &tenant.organization_id;
     let read = async || {
-        store::messages::get(&app.db, organization_id, Some(identity_id), View::All, first.message_id).await
+        store::messages::current(&app.db, organization_id, Some(identity_id), View::All, first.message_id)
+            .await
     };
     // A message that is being erased takes its key with it.
     let Some(mut message) = read().await? else { return Ok(None) };

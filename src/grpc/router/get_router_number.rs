@@ -17,7 +17,7 @@ pub(super) async fn get_router_number(
     let number = store::lines::router_number(&app.db).await?.ok_or(Error::NotFound(Resource::Line))?;
     let handle = match caller {
         Principal::Tenant(tenant) => match tenant.identity_id {
-            Some(id) => store::identities::get(&app.db, &tenant.organization_id, id).await?,
+            Some(id) => store::identities::current(&app.db, &tenant.organization_id, id).await?,
             None => None,
         },
         Principal::Router { .. } => None,

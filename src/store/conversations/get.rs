@@ -14,8 +14,8 @@ pub async fn get(
     id: ConversationId,
 ) -> Result<Option<Conversation>, Failure> {
     let identity_id = identity_id.map(IdentityId::uuid);
-    let mut session = db.session().await?;
-    session.run(|connection| async move {
+    let mut reading = db.reading(organization_id).await?;
+    reading.find(|connection| async move {
         let row = query_as!(
             Base,
             "SELECT id, agent_identity_id, remote_number, assignment_id, assignment_released, created_at, updated_at
@@ -38,7 +38,7 @@ pub async fn exists(
     organization_id: &OrganizationId,
     id: ConversationId,
 ) -> Result<bool, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session.run(|connection| async move {
         let row = query!(
             r#"SELECT EXISTS (SELECT 1 FROM conversations WHERE organization_id = $1 AND id = $2) AS "exists!""#,

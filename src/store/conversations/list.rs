@@ -116,8 +116,8 @@ pub async fn list(
     view: View,
     page: &PageRequest,
 ) -> Result<Page<ConversationSummary>, Failure> {
-    let mut session = db.session().await?;
-    let rows = session
+    let mut reading = db.reading(organization_id).await?;
+    let rows = reading
         .run(|connection| async move {
             let rows = match view {
                 View::All => rows_of_view!(

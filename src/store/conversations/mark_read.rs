@@ -16,7 +16,7 @@ pub async fn mark_read(
     assignment_id: ConnectionId,
     horizon: i32,
 ) -> Result<Option<i32>, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.session_for(organization_id).await?;
     let moved = session
         .run(|connection| async move {
             // Everything on the right is the row as it is once its lock is had, so two marks at the same time share

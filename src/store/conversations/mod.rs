@@ -13,11 +13,10 @@ pub use recipient::{Recipient, recipient};
 pub use target::{CallTarget, target};
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::PgConnection;
 use sqlx::query;
 use uuid::Uuid;
 
-use super::Failure;
+use super::{Failure, Link};
 use crate::domain::{
     AssignmentStatus, Conversation, ConversationId, IdentityId, OrganizationId, PhoneNumber,
 };
@@ -53,7 +52,7 @@ impl From<Base> for Conversation {
 
 /// The conversation of an identity and a human, inside a transaction of the caller's.
 pub(super) async fn id_of_pair(
-    connection: &mut PgConnection,
+    connection: &mut Link,
     organization_id: &OrganizationId,
     identity_id: IdentityId,
     remote_number: &PhoneNumber,

@@ -57,7 +57,7 @@ pub async fn recipient(
     identity_id: IdentityId,
     number: &PhoneNumber,
 ) -> Result<Recipient, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let row = query!(

@@ -96,7 +96,7 @@ pub async fn target(
     id: ConversationId,
 ) -> Result<CallTarget, Failure> {
     let identity_id = identity_id.map(IdentityId::uuid);
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session.run(|connection| async move {
         let row = query!(
             r#"SELECT c.agent_identity_id, c.remote_number, c.assignment_id, c.assignment_released,

@@ -1,12 +1,11 @@
 //! Discarding a conversation, with all connections of its pair.
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::PgConnection;
 use sqlx::query;
 use uuid::Uuid;
 
 use crate::domain::{ConversationId, IdentityId, OrganizationId, PhoneNumber};
-use crate::store::{Database, Failure};
+use crate::store::{Database, Failure, Link};
 
 /// An identity and a human.
 #[derive(Debug, Clone)]
@@ -49,7 +48,7 @@ pub async fn discard(
     now: DateTime<Utc>,
 ) -> Result<Discarding, Failure> {
     // Whoever sees one of these rows must see all of them, and a text or a connect must meet all or none.
-    db.transaction(move |connection| {
+    db.transaction_for(&pair.organization_id.clone(), move |connection| {
         let pair = pair.clone();
         Box::pin(async move { discard_in(connection, &pair, ended_before, now).await })
     })
@@ -57,7 +56,7 @@ pub async fn discard(
 }
 
 async fn discard_in(
-    connection: &mut PgConnection,
+    connection: &mut Link,
     pair: &Pair,
     ended_before: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
@@ -123,7 +122,7 @@ async fn discard_in(
 
 /// Takes what connect takes first as well, so that a connect of this human to the same organization on one of the lines
 /// is either seen below or comes after. Gives the lines that the pair ever used.
-async fn lock_routed(connection: &mut PgConnection, pair: &Pair) -> Result<Vec<String>, Failure> {
+async fn lock_routed(connection: &mut Link, pair: &Pair) -> Result<Vec<String>, Failure> {
     let rows = query!(
         "SELECT DISTINCT line_number FROM connections
          WHERE organization_id = $1 AND agent_identity_id = $2 AND remote_number = $3",
@@ -149,7 +148,7 @@ async fn lock_routed(connection: &mut PgConnection, pair: &Pair) -> Result<Vec<S
 }
 
 async fn discard_conversation(
-    connection: &mut PgConnection,
+    connection: &mut Link,
     organization_id: &OrganizationId,
     id: Uuid,
     now: DateTime<Utc>,
@@ -169,7 +168,7 @@ async fn discard_conversation(
 }
 
 async fn discard_connections(
-    connection: &mut PgConnection,
+    connection: &mut Link,
     pair: &Pair,
     ids: &[Uuid],
     lines: &[String],

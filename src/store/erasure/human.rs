@@ -29,7 +29,7 @@ pub async fn known(
     organization_id: &OrganizationId,
     remote_number: &PhoneNumber,
 ) -> Result<Known, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let connections = query!(
@@ -73,7 +73,7 @@ pub async fn identities_of(
     organization_id: &OrganizationId,
     remote_number: &PhoneNumber,
 ) -> Result<Vec<IdentityId>, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let rows = query!(
@@ -98,7 +98,7 @@ pub async fn active_connection(
     identity_id: IdentityId,
     remote_number: &PhoneNumber,
 ) -> Result<Option<ConnectionId>, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let row = query!(
@@ -121,7 +121,7 @@ pub async fn delete_rules(
     organization_id: &OrganizationId,
     remote_number: &PhoneNumber,
 ) -> Result<u64, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.session_for(organization_id).await?;
     session
         .run(|connection| async move {
             let done = query!(

@@ -1,13 +1,12 @@
 //! Deleting the messages of discarded conversations, with all that hangs on them.
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::PgConnection;
 use sqlx::query;
 use uuid::Uuid;
 
 use crate::domain::{ConversationId, Direction, OrganizationId};
 use crate::store::retention::first_id_of;
-use crate::store::{Database, Failure};
+use crate::store::{Database, Failure, Link};
 
 /// Most messages that one transaction deletes.
 const BATCH: i64 = 500;
@@ -32,7 +31,7 @@ pub async fn some_discarded(
     db: &Database,
     organization_id: Option<&OrganizationId>,
 ) -> Result<Vec<(OrganizationId, ConversationId)>, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let rows = query!(
@@ -60,10 +59,10 @@ pub async fn purge(
     redelivered_since: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<Purged, Failure> {
-    let organization_id = organization_id.clone();
+    let owner = organization_id.clone();
     // What hangs on a message goes with it, and a text is a stored or a forgotten one at any time.
-    db.transaction(move |connection| {
-        let organization_id = organization_id.clone();
+    db.transaction_for(organization_id, move |connection| {
+        let organization_id = owner.clone();
         Box::pin(async move {
             let listed = query!(
                 "SELECT conversation_id FROM discarded_conversations
@@ -106,7 +105,7 @@ struct Leaving {
 
 /// Locked, so that a reaction that is put on one of them meanwhile waits, and then finds no message.
 async fn lock_batch(
-    connection: &mut PgConnection,
+    connection: &mut Link,
     organization_id: &OrganizationId,
     conversation_id: ConversationId,
 ) -> Result<Vec<Leaving>, Failure> {
@@ -126,7 +125,7 @@ async fn lock_batch(
 }
 
 async fn remember(
-    connection: &mut PgConnection,
+    connection: &mut Link,
     batch: &[Leaving],
     since: Uuid,
     now: DateTime<Utc>,
@@ -151,7 +150,7 @@ async fn remember(
 }
 
 async fn delete(
-    connection: &mut PgConnection,
+    connection: &mut Link,
     organization_id: &OrganizationId,
     batch: &[Leaving],
 ) -> Result<Purged, Failure> {

@@ -1,13 +1,12 @@
 //! Storing a text.
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::PgConnection;
 use sqlx::query;
 
 use super::{Destination, InboundText, Stored};
 use crate::domain::{ConversationId, DeliveryStatus, Direction, MessageId, preview};
 use crate::store::conversations::id_of_pair;
-use crate::store::{Database, Failure};
+use crate::store::{Database, Failure, Link};
 
 /// A text with all that was decided of it.
 #[derive(Debug, Clone)]
@@ -46,12 +45,12 @@ pub async fn store(
 ) -> Result<Storing, Failure> {
     let stored = match conversation_id {
         Some(conversation_id) => {
-            let mut session = db.session().await?;
+            let mut session = db.session_for(&new.to.organization_id).await?;
             session.run(|connection| append(connection, &new, conversation_id)).await
         }
         // Two tables must agree on whether the connection is active while the conversation is made.
         None => {
-            db.transaction(move |connection| {
+            db.transaction_for(&new.to.organization_id.clone(), move |connection| {
                 let new = new.clone();
                 Box::pin(async move {
                     match begin_conversation(connection, &new).await? {
@@ -72,7 +71,7 @@ pub async fn store(
 /// Makes the conversation, with nothing in it yet; `None` when the connection is not active. The connection's lock
 /// makes first messages that race wait for each other, and a release wait for all of them.
 async fn begin_conversation(
-    connection: &mut PgConnection,
+    connection: &mut Link,
     new: &NewInbound,
 ) -> Result<Option<ConversationId>, Failure> {
     let active = query!(
@@ -107,7 +106,7 @@ async fn begin_conversation(
 
 /// Adds the message and moves the summary, while the connection is the conversation's active one.
 async fn append(
-    connection: &mut PgConnection,
+    connection: &mut Link,
     new: &NewInbound,
     conversation_id: ConversationId,
 ) -> Result<Storing, Failure> {

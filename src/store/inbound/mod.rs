@@ -66,7 +66,7 @@ pub async fn route(
     remote_number: &PhoneNumber,
     provider_message_id: &str,
 ) -> Result<Option<Route>, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session.run(|connection| async move {
         let row = query!(
             r#"SELECT l.role, r.organization_id AS "organization_id?", r.agent_identity_id AS "agent_identity_id?",
@@ -122,7 +122,7 @@ pub async fn find_delivered(
     line_number: &PhoneNumber,
     provider_message_id: &str,
 ) -> Result<Option<Stored>, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let row = query!(
@@ -164,7 +164,7 @@ pub async fn situation(
     line_number: &PhoneNumber,
     provider_message_id: &str,
 ) -> Result<Situation, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let row = query!(

@@ -4,9 +4,9 @@ use sqlx::query_as;
 
 use super::{Row, add_reactions};
 use crate::domain::{IdentityId, Message, MessageId, OrganizationId, View};
-use crate::store::{Database, Failure};
+use crate::store::{Database, Failure, Link};
 
-/// One message of an organization, of one identity where one is named, inside a view.
+/// One message of an organization, of one identity where one is named, inside a view; to be shown.
 pub async fn get(
     db: &Database,
     organization_id: &OrganizationId,
@@ -14,32 +14,49 @@ pub async fn get(
     view: View,
     id: MessageId,
 ) -> Result<Option<Message>, Failure> {
-    let identity_id = identity_id.map(IdentityId::uuid);
-    let mut session = db.session().await?;
-    session
-        .run(|connection| async move {
-            let row = query_as!(
-                Row,
-                "SELECT m.id, m.conversation_id, m.assignment_id, m.direction, m.received_number, m.is_blocked, m.text,
+    let mut reading = db.reading(organization_id).await?;
+    reading.find(|connection| one(connection, organization_id, identity_id, view, id)).await
+}
+
+/// The same as it is now, for an answer that depends on it.
+pub async fn current(
+    db: &Database,
+    organization_id: &OrganizationId,
+    identity_id: Option<IdentityId>,
+    view: View,
+    id: MessageId,
+) -> Result<Option<Message>, Failure> {
+    let mut session = db.look_up().await?;
+    session.run(|connection| one(connection, organization_id, identity_id, view, id)).await
+}
+
+async fn one(
+    connection: &mut Link,
+    organization_id: &OrganizationId,
+    identity_id: Option<IdentityId>,
+    view: View,
+    id: MessageId,
+) -> Result<Option<Message>, Failure> {
+    let row = query_as!(
+        Row,
+        "SELECT m.id, m.conversation_id, m.assignment_id, m.direction, m.received_number, m.is_blocked, m.text,
                         m.media, m.send_style, m.transport, m.status, m.error_code, m.error_message,
                         m.was_downgraded, m.created_at, m.updated_at, c.remote_number, c.clear_read
                  FROM messages m
                  JOIN conversations c ON c.organization_id = $1 AND c.id = m.conversation_id
                  WHERE m.organization_id = $1 AND m.id = $2 AND ($3::uuid IS NULL OR m.agent_identity_id = $3)",
-                organization_id.as_str(),
-                id.uuid(),
-                identity_id,
-            )
-            .fetch_optional(&mut *connection)
-            .await?;
-            let Some(row) = row else { return Ok(None) };
-            if !view.shows(row.is_blocked) {
-                return Ok(None);
-            }
-            let mut found = [Message::try_from(row)?];
-            add_reactions(connection, organization_id, &mut found).await?;
-            let [message] = found;
-            Ok(Some(message))
-        })
-        .await
+        organization_id.as_str(),
+        id.uuid(),
+        identity_id.map(IdentityId::uuid),
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    if !view.shows(row.is_blocked) {
+        return Ok(None);
+    }
+    let mut found = [Message::try_from(row)?];
+    add_reactions(connection, organization_id, &mut found).await?;
+    let [message] = found;
+    Ok(Some(message))
 }

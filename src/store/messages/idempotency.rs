@@ -26,7 +26,7 @@ pub async fn first_request(
     identity_id: IdentityId,
     key: &str,
 ) -> Result<Option<FirstRequest>, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let row = query!(

@@ -146,8 +146,8 @@ pub async fn list(
     filter: MessageFilter,
     page: &PageRequest,
 ) -> Result<Page<Message>, Failure> {
-    let mut session = db.session().await?;
-    session
+    let mut reading = db.reading(organization_id).await?;
+    reading
         .run(|connection| async move {
             let rows = match scope {
                 MessageScope::Organization => rows_of_scope!(

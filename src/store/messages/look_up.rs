@@ -20,7 +20,7 @@ pub async fn dispatch(
     organization_id: &OrganizationId,
     message_id: MessageId,
 ) -> Result<Option<Dispatch>, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let row = query!(
@@ -45,7 +45,7 @@ pub async fn known(
     line_number: &PhoneNumber,
     provider_message_ids: &[String],
 ) -> Result<Vec<String>, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let rows = query!(

@@ -7,7 +7,7 @@ mod look_up;
 mod send;
 mod status;
 
-pub use get::get;
+pub use get::{current, get};
 pub use idempotency::{FirstRequest, first_request};
 pub use list::{MessageFilter, MessageScope, list};
 pub use look_up::{Dispatch, dispatch, known};
@@ -15,11 +15,10 @@ pub use send::{Claim, NewOutbound, Outcome, claim, finish, resolve};
 pub use status::{DeliveryNews, update_status};
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::PgConnection;
 use sqlx::query;
 use uuid::Uuid;
 
-use super::Failure;
+use super::{Failure, Link};
 use crate::domain::{
     DeliveryError, DeliveryStatus, Direction, Media, Message, OrganizationId, Reaction, ReactionType,
     SendStyle, Transport,
@@ -88,7 +87,7 @@ impl TryFrom<Row> for Message {
 
 /// Gives each message its live reactions, oldest first. At most one per side and part of a message.
 async fn add_reactions(
-    connection: &mut PgConnection,
+    connection: &mut Link,
     organization_id: &OrganizationId,
     messages: &mut [Message],
 ) -> Result<(), Failure> {

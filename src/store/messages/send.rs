@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::postgres::PgConnection;
 use sqlx::query;
 
 use crate::domain::{
@@ -11,7 +10,7 @@ use crate::domain::{
     PhoneNumber, SendStyle, Transport, preview,
 };
 use crate::error::Error;
-use crate::store::{Database, Failure};
+use crate::store::{Database, Failure, Link};
 
 /// The window of the cap on sends.
 const DAY: TimeDelta = TimeDelta::hours(24);
@@ -62,7 +61,7 @@ pub enum Claim {
 /// `ConnectionReleased` when the connection ended meanwhile, `RateLimited`; nothing is stored then.
 pub async fn claim(db: &Database, new: NewOutbound) -> Result<Claim, Failure> {
     // The cap, the key and the message must agree: a refusal leaves all three as they were.
-    db.transaction(move |connection| {
+    db.transaction_for(&new.organization_id.clone(), move |connection| {
         let new = new.clone();
         Box::pin(async move {
             // The key first: a message that was sent already is replayed, also where it was the last of the day.
@@ -83,7 +82,7 @@ pub async fn claim(db: &Database, new: NewOutbound) -> Result<Claim, Failure> {
 
 /// Counts what the line took or may have taken. Sends of one identity queue for its row, so that the cap is exact; at
 /// a cap of so many a day that costs nothing.
-async fn check_cap(connection: &mut PgConnection, new: &NewOutbound, per_day: u32) -> Result<(), Failure> {
+async fn check_cap(connection: &mut Link, new: &NewOutbound, per_day: u32) -> Result<(), Failure> {
     query!(
         "SELECT id FROM identities WHERE organization_id = $1 AND id = $2 FOR NO KEY UPDATE",
         new.organization_id.as_str(),
@@ -113,7 +112,7 @@ async fn check_cap(connection: &mut PgConnection, new: &NewOutbound, per_day: u3
 }
 
 async fn take_key(
-    connection: &mut PgConnection,
+    connection: &mut Link,
     new: &NewOutbound,
     key: &str,
     digest: &[u8; 32],
@@ -136,7 +135,7 @@ async fn take_key(
 
 /// Adds the message and moves the summary, while the connection is active, not about to end, and the human has texted
 /// on it.
-async fn append(connection: &mut PgConnection, new: &NewOutbound) -> Result<(), Failure> {
+async fn append(connection: &mut Link, new: &NewOutbound) -> Result<(), Failure> {
     let media = new.media.as_ref().map(|file| serde_json::json!([file]));
     let text = new.text.as_deref();
     let stored = query!(
@@ -246,7 +245,7 @@ pub async fn finish(
 ) -> Result<(), Failure> {
     let new = new.clone();
     // The message, what finds it for delivery news, and the key must agree.
-    db.transaction(move |connection| {
+    db.transaction_for(&new.organization_id.clone(), move |connection| {
         let (new, outcome) = (new.clone(), outcome.clone());
         Box::pin(async move {
             let sent = Sent {
@@ -281,10 +280,10 @@ pub async fn resolve(
     outcome: Outcome,
     now: DateTime<Utc>,
 ) -> Result<(), Failure> {
-    let (organization_id, line_number) = (organization_id.clone(), line_number.clone());
+    let (owner, line_number) = (organization_id.clone(), line_number.clone());
     // The message and what finds it for delivery news must agree.
-    db.transaction(move |connection| {
-        let (organization_id, line_number) = (organization_id.clone(), line_number.clone());
+    db.transaction_for(organization_id, move |connection| {
+        let (organization_id, line_number) = (owner.clone(), line_number.clone());
         let outcome = outcome.clone();
         Box::pin(async move {
             let sent = Sent { organization_id: &organization_id, message_id, line_number: &line_number };
@@ -304,7 +303,7 @@ struct Sent<'a> {
 impl Sent<'_> {
     async fn write_down(
         &self,
-        connection: &mut PgConnection,
+        connection: &mut Link,
         outcome: &Outcome,
         now: DateTime<Utc>,
     ) -> Result<(), Failure> {

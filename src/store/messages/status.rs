@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::query;
 
-use crate::domain::{DeliveryError, DeliveryStatus, PhoneNumber};
+use crate::domain::{DeliveryError, DeliveryStatus, OrganizationId, PhoneNumber};
 use crate::error::{Error, Resource};
 use crate::store::{Database, Failure};
 
@@ -30,7 +30,7 @@ pub struct DeliveryNews {
 /// `NotFound` when the line is not ours, or knows no such message.
 pub async fn update_status(db: &Database, news: DeliveryNews) -> Result<DeliveryStatus, Failure> {
     // The message is read and written under its lock, so that two pieces of news cannot cross.
-    db.transaction(move |connection| {
+    db.transaction_that_names(move |connection| {
         let news = news.clone();
         Box::pin(async move {
             let line = query!(
@@ -47,9 +47,11 @@ pub async fn update_status(db: &Database, news: DeliveryNews) -> Result<Delivery
             let (Some(organization_id), Some(message_id)) = (line.organization_id, line.message_id) else {
                 return Err(Error::NotFound(Resource::Message).into());
             };
+            let organization_id = OrganizationId::from(organization_id);
+            connection.concerns(&organization_id);
             let message = query!(
                 "SELECT status, was_downgraded FROM messages WHERE organization_id = $1 AND id = $2 FOR UPDATE",
-                organization_id,
+                organization_id.as_str(),
                 message_id,
             )
             .fetch_optional(&mut *connection)
@@ -72,7 +74,7 @@ pub async fn update_status(db: &Database, news: DeliveryNews) -> Result<Delivery
                  SET status = $3, was_downgraded = $4, error_code = coalesce($5, error_code),
                      error_message = coalesce($6, error_message), updated_at = $7
                  WHERE organization_id = $1 AND id = $2",
-                organization_id,
+                organization_id.as_str(),
                 message_id,
                 status.number(),
                 message.was_downgraded || news.was_downgraded,

@@ -1,13 +1,12 @@
 //! Blanking what was said. Rows, counts, horizons and order stay: only the words and files go.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::postgres::PgConnection;
 use sqlx::query;
 use uuid::Uuid;
 
 use super::first_id_of;
 use crate::domain::OrganizationId;
-use crate::store::{Database, Failure};
+use crate::store::{Database, Failure, Link};
 
 /// Most rows that one transaction blanks: its locks stand in the way of texts and sends for some milliseconds.
 const BATCH: i64 = 500;
@@ -40,7 +39,7 @@ pub async fn to_be_blanked(
     organization_id: &OrganizationId,
     before: DateTime<Utc>,
 ) -> Result<bool, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let row = query!(
@@ -73,10 +72,10 @@ pub async fn blank(
     after: Uuid,
     now: DateTime<Utc>,
 ) -> Result<Progress, Failure> {
-    let organization_id = organization_id.clone();
+    let owner = organization_id.clone();
     // Preview and message must agree, and so must both and how far the sweep has come.
-    db.transaction(move |connection| {
-        let organization_id = organization_id.clone();
+    db.transaction_for(organization_id, move |connection| {
+        let organization_id = owner.clone();
         Box::pin(async move {
             let reached = lock_progress(connection, &organization_id, bodies).await?.max(after);
             let until = first_id_of(before);
@@ -102,7 +101,7 @@ pub async fn blank(
 
 /// Takes the organization's turn; a sweep of another replica waits here.
 async fn lock_progress(
-    connection: &mut PgConnection,
+    connection: &mut Link,
     organization_id: &OrganizationId,
     bodies: Bodies,
 ) -> Result<Uuid, Failure> {
@@ -128,7 +127,7 @@ async fn lock_progress(
 
 /// Writes down how far it has come; never back, so that a limit that was made longer looks at nothing again.
 async fn save_progress(
-    connection: &mut PgConnection,
+    connection: &mut Link,
     organization_id: &OrganizationId,
     bodies: Bodies,
     to: Uuid,
@@ -151,7 +150,7 @@ async fn save_progress(
 }
 
 async fn messages(
-    connection: &mut PgConnection,
+    connection: &mut Link,
     organization_id: &OrganizationId,
     after: Uuid,
     until: Uuid,
@@ -208,7 +207,7 @@ async fn messages(
 }
 
 async fn reactions(
-    connection: &mut PgConnection,
+    connection: &mut Link,
     organization_id: &OrganizationId,
     after: Uuid,
     until: Uuid,

@@ -27,7 +27,7 @@ pub async fn released(
     before: DateTime<Utc>,
     after: Position,
 ) -> Result<ReleasedPage, Failure> {
-    let mut session = db.session().await?;
+    let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             // The inner limit bounds what is looked at, whatever becomes of it: pairs that came together again stay at

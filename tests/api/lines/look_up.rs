@@ -27,6 +27,13 @@ fn list(records: &[(&str, &str, &str)]) -> String {
     )
 }
 
+/// From when on it is looked for: the clocks need not agree to the second.
+fn since(sent: &Message) -> chrono::DateTime<chrono::Utc> {
+    let at = sent.created_at.unwrap();
+    let at = chrono::DateTime::from_timestamp(at.seconds, at.nanos.try_into().unwrap()).unwrap();
+    at - chrono::TimeDelta::seconds(5)
+}
+
 /// Delivery news of the carrier reach the message under this id.
 async fn is_known_as(scene: &Scene, handle: &str, message: &Message) {
     let news = UpdateDeliveryStatusRequest {
@@ -56,8 +63,7 @@ async fn a_send_without_an_answer_is_found_at_once() {
     assert_eq!(url.path(), "/api/v2/messages");
     let query: Vec<_> =
         url.query_pairs().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-    let since = inkbox_imessage::clock::Clock::now(&*scene.app.clock) - chrono::TimeDelta::seconds(5);
-    let since = since.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+    let since = since(&sent).to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
     let expected = [
         ("is_outbound", "true"),
         ("from_number", "+12025550111"),
@@ -154,7 +160,7 @@ async fn a_mac_is_asked_for_the_chats_messages_since() {
     assert_eq!(sent.status(), DeliveryStatus::Queued);
     let (line, body) = scene.carrier.requests().pop().unwrap();
     assert_eq!(line, "POST /api/v1/message/query?password=p%26ss+word");
-    let since = inkbox_imessage::clock::Clock::now(&*scene.app.clock).timestamp_millis() - 5_000;
+    let since = since(&sent).timestamp_millis();
     let expected = format!(
         r#"{{"chatGuid":"iMessage;-;+15551230001","after":{since},"sort":"ASC","limit":20,"with":["attributedBody"]}}"#
     );

@@ -53,7 +53,7 @@ async fn the_service_plans_each_statement_once_for_all_parameters() {
     let db = Database::new(&database::fresh().await, 1, TaskTracker::new()).unwrap();
     db.open();
     let mut session = db.session().await.unwrap();
-    let show = async |connection: &mut PgConnection| {
+    let show = async |connection: &mut inkbox_imessage::store::Link| {
         Ok(sqlx::query_scalar::<_, String>("SHOW plan_cache_mode").fetch_one(connection).await?)
     };
     assert_eq!(session.run(show).await.unwrap(), "force_generic_plan");

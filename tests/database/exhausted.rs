@@ -1,0 +1,57 @@
+//! More callers than sessions.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use inkbox_imessage::proto::ListConversationsRequest;
+use tokio::time::{Instant, timeout};
+
+use crate::cluster::Cluster;
+use crate::support::{TestApp, assert_reason, eventually};
+
+/// In which every call is answered.
+const ANSWERED: Duration = Duration::from_secs(3);
+/// Longer than health takes to notice a database that is gone.
+const WATCHED: Duration = Duration::from_secs(3);
+
+#[tokio::test]
+async fn a_call_that_gets_no_session_is_told_to_try_again_and_health_stays_serving() {
+    let app = TestApp::with(|settings| settings.sessions = 2).await;
+    let identity = app.identity("org_a").await;
+    let agent = app.agent(&identity).await;
+    let list = || agent.list_conversations(ListConversationsRequest::default());
+    list().await.unwrap();
+
+    let held = join_all((0..2).map(|_| app.parts.db.session())).await;
+    assert!(held.iter().all(Result::is_ok));
+    let told = async |_: usize| {
+        let began = Instant::now();
+        assert_reason(list().await, "STORAGE_UNAVAILABLE");
+        assert!(began.elapsed() < ANSWERED, "{:?}", began.elapsed());
+    };
+    let not_serving =
+        eventually("health gives up", async || (app.health("").await != Some("SERVING")).then_some(()));
+    let (_, watched) = tokio::join!(join_all((0..20).map(told)), timeout(WATCHED, not_serving));
+    assert!(watched.is_err(), "a busy pool was taken for a dead database");
+
+    drop(held);
+    for answer in join_all((0..20).map(|_| list())).await {
+        answer.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn there_are_never_more_sessions_than_configured() {
+    let cluster = Cluster::start(&[]).await;
+    let app = cluster.app(|settings| settings.sessions = 3).await;
+    let identity = app.identity("org_a").await;
+    let agent = app.agent(&identity).await;
+    let list = |_| agent.list_conversations(ListConversationsRequest::default());
+    for answer in join_all((0..60).map(list)).await {
+        answer.unwrap();
+    }
+    let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'inkbox-imessage'";
+    let sessions: i64 = sqlx::query_scalar(count).fetch_one(&mut cluster.connect().await).await.unwrap();
+    // One that watches, and what the test itself makes rows with.
+    assert!((4..=3 + 1 + 2).contains(&sessions), "{sessions}");
+}
