@@ -22,7 +22,7 @@ run: $(POSTGRES) ## build and serve on 127.0.0.1:50051 with a private PostgreSQL
 	cargo run --locked -- serve --demo
 
 test: postgres pgbouncer ## run all tests, against a private PostgreSQL (DATABASE_URL overrides)
-	cargo test --locked --lib --bins --tests
+	cargo test --locked --no-fail-fast --lib --bins --tests
 
 # COMMENTS on top of proto/buf.yaml: every item of the contract says what it means.
 lint: postgres $(BUF) $(DENY) ## formatting, clippy, the contract (buf), dependencies (cargo-deny) and freshness of .sqlx/
