@@ -50,8 +50,11 @@ async fn there_are_never_more_sessions_than_configured() {
     for answer in join_all((0..60).map(list)).await {
         answer.unwrap();
     }
+    // Fast calls may have needed fewer: all of them at once, so that the count says something.
+    let held = join_all((0..3).map(|_| app.parts.db.session())).await;
+    assert!(held.iter().all(Result::is_ok));
     let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'inkbox-imessage'";
     let sessions: i64 = sqlx::query_scalar(count).fetch_one(&mut cluster.connect().await).await.unwrap();
-    // One that watches, and what the test itself makes rows with. As few as the calls needed, and never more.
-    assert!((2..=3 + 1 + 2).contains(&sessions), "{sessions}");
+    // One that watches, and what the test itself makes rows with.
+    assert!((4..=3 + 1 + 2).contains(&sessions), "{sessions}");
 }
