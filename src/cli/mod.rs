@@ -240,7 +240,7 @@ async fn obey(cli: Cli) -> Result<(), Failure> {
 
 async fn carry_out(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Serve(args) => serve::serve(*args).await,
+        Command::Serve(args) => Box::pin(serve::serve(*args)).await,
         Command::Migrate(operator) => operator::migrate(&operator.database).await,
         Command::Org(OrgCommand::Create { id, operator }) => {
             operator::create_org(&operator.database, id).await

@@ -72,7 +72,8 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
         tls,
         drain: args.transport.drain(is_embedded),
     };
-    let served = govern(settings, listeners, webhooks, metrics, signals, args.demo).await;
+    // Boxed: large, and awaited once.
+    let served = Box::pin(govern(settings, listeners, webhooks, metrics, signals, args.demo)).await;
     if let Some(server) = embedded {
         server.stop().await.map_err(|error| Failure::Failed(error.to_string()))?;
     }
@@ -141,7 +142,7 @@ async fn govern(
             );
         }
     }
-    let ended = signals.govern(stop.clone(), server.run(listeners, stop.clone())).await;
+    let ended = Box::pin(signals.govern(stop.clone(), server.run(listeners, stop.clone()))).await;
     stop.cancel();
     let _ = presenting.await;
     match ended {

@@ -168,9 +168,12 @@ impl http_body::Body for LoggedBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = &mut *self;
-        let spans = this.line.as_ref().map(|line| (line.log.clone(), line.exported.clone()));
-        let _entered = spans.as_ref().map(|(log, exported)| (log.enter(), exported.enter()));
-        let frame = ready!(Pin::new(&mut this.inner).poll_frame(context));
+        let inner = Pin::new(&mut this.inner);
+        let frame = match &this.line {
+            Some(line) => line.log.in_scope(|| line.exported.in_scope(|| inner.poll_frame(context))),
+            None => inner.poll_frame(context),
+        };
+        let frame = ready!(frame);
         let outcome = match &frame {
             Some(Ok(frame)) => frame.trailers_ref().and_then(Status::from_header_map),
             Some(Err(status)) => Some(status.clone()),

@@ -6,6 +6,8 @@
 //! of its own, which begins with the settings and prepares without a name. Sound with every release of PgBouncer and
 //! nothing to set there, at four round trips instead of one.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -30,18 +32,18 @@ pub enum Pooler {
     Transaction,
 }
 
-/// A database, and the way to it.
+/// A database, and the way to it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
-    pub(super) options: PgConnectOptions,
+    options: Arc<PgConnectOptions>,
     pub(super) pooler: Pooler,
 }
 
 impl Endpoint {
     /// A database behind a pooler, or not.
     #[must_use]
-    pub const fn new(options: PgConnectOptions, pooler: Pooler) -> Self {
-        Self { options, pooler }
+    pub fn new(options: PgConnectOptions, pooler: Pooler) -> Self {
+        Self { options: Arc::new(options), pooler }
     }
 }
 
@@ -94,7 +96,7 @@ impl Link {
     /// # Errors
     /// The driver's.
     pub async fn open(endpoint: &Endpoint) -> sqlx::Result<Self> {
-        let options = endpoint.options.clone().application_name("inkbox-imessage");
+        let options = PgConnectOptions::clone(&endpoint.options).application_name("inkbox-imessage");
         let options = match endpoint.pooler {
             Pooler::None => options.options(LIMITS),
             // The one thing that sqlx says at the start which PgBouncer does not take.

@@ -43,6 +43,18 @@ pub(super) struct Connector {
 }
 
 impl Connector {
+    async fn connect(&self) -> sqlx::Result<Connection> {
+        let generation = self.generation.load(Ordering::Acquire);
+        let mut link = Link::open(&self.endpoint).await?;
+        if let Some(standby) = &self.standby
+            && !standby.is_watched(started_at(&mut link).await?)
+        {
+            return Err(sqlx::Error::Configuration("another server than the standby that is watched".into()));
+        }
+        self.opened.fetch_add(1, Ordering::Relaxed);
+        Ok(Connection { link, at_rest: true, opened_at: Instant::now(), generation })
+    }
+
     pub(super) fn distrust_idle(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
     }
@@ -53,15 +65,8 @@ impl Manager for Connector {
     type Error = sqlx::Error;
 
     async fn create(&self) -> sqlx::Result<Connection> {
-        let generation = self.generation.load(Ordering::Acquire);
-        let mut link = Link::open(&self.endpoint).await?;
-        if let Some(standby) = &self.standby
-            && !standby.is_watched(started_at(&mut link).await?)
-        {
-            return Err(sqlx::Error::Configuration("another server than the standby that is watched".into()));
-        }
-        self.opened.fetch_add(1, Ordering::Relaxed);
-        Ok(Connection { link, at_rest: true, opened_at: Instant::now(), generation })
+        // Boxed: what opens a connection is large and rare, and would be a part of every call's future.
+        Box::pin(self.connect()).await
     }
 
     async fn recycle(&self, lent: &mut Connection, _: &Metrics) -> RecycleResult<sqlx::Error> {
