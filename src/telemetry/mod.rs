@@ -1,6 +1,7 @@
 //! Logging and tracing. The fields of the access log and the spans are described in docs/operations.md.
 
 mod export;
+mod lines;
 pub mod trace;
 
 use std::io::IsTerminal as _;
@@ -25,6 +26,8 @@ pub enum LogFormat {
 #[derive(Debug)]
 pub struct Telemetry {
     export: Option<Export>,
+    /// Writes the last lines when it is dropped.
+    _writing: lines::Writing,
 }
 
 impl Telemetry {
@@ -38,7 +41,9 @@ impl Telemetry {
             EnvFilter::builder().parse(filter).map_err(|error| format!("log filter {filter:?}: {error}"))?;
         let export = if with_traces { Export::configured()? } else { None };
         // Colours would be noise in a file, and would part each field from its name for those who search it.
-        let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+        let (writer, writing) =
+            lines::start(std::io::stderr()).map_err(|error| format!("logging: {error}"))?;
+        let lines = fmt::layer().with_writer(writer).with_ansi(std::io::stderr().is_terminal());
         let lines = match format {
             LogFormat::Text => lines.boxed(),
             LogFormat::Json => lines.json().flatten_event(true).boxed(),
@@ -46,7 +51,7 @@ impl Telemetry {
         let spans = export.as_ref().map(Export::layer);
         let started = registry().with(spans).with(lines.with_filter(filter)).try_init();
         started.map_err(|error| format!("logging: {error}"))?;
-        Ok(Self { export })
+        Ok(Self { export, _writing: writing })
     }
 
     /// Hands over the spans that are still waiting, within a bound.
