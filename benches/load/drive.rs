@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use tokio::runtime;
 use tokio::task::JoinSet;
-use tonic::transport::Channel;
 
-use crate::Result;
 use crate::scenes::{Scene, World};
+use crate::{Failure, Result, channel};
 
 /// How callers behave.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     pub callers: usize,
+    /// Connections that they share.
+    pub connections: usize,
     pub duration: Duration,
     /// Calls per second of all callers together; `None` = the next when the last is answered.
     pub rate: Option<f64>,
@@ -46,28 +49,65 @@ pub fn count(number: usize) -> f64 {
     number as f64
 }
 
+/// What the callers of all threads share.
+struct Shared {
+    world: Arc<World>,
+    scene: Scene,
+    pace: Pace,
+    next: AtomicU64,
+    begun: Instant,
+}
+
 /// Makes calls of one scene for a while. Any call that fails ends the run: a figure over errors says nothing.
-pub async fn drive(world: &Arc<World>, channels: &[Channel], scene: Scene, pace: Pace) -> Result<Seen> {
-    let next = Arc::new(AtomicU64::new(0));
+///
+/// On two threads with a runtime each, like pgbench with `-j 2`: the callers share the machine with what they measure, and
+/// one runtime over both threads costs half as much again.
+pub async fn drive(world: &Arc<World>, address: &str, scene: Scene, pace: Pace) -> Result<Seen> {
     let begun = Instant::now();
-    let mut callers = JoinSet::new();
-    for caller in 0..pace.callers {
+    let shared = Arc::new(Shared { world: world.clone(), scene, pace, next: AtomicU64::new(0), begun });
+    let threads = pace.connections.clamp(1, 2);
+    let mut running = Vec::new();
+    for thread in 0..threads {
+        let (shared, address) = (shared.clone(), address.to_owned());
+        let share = |whole: usize| whole / threads + usize::from(thread < whole % threads);
+        let (callers, connections) = (share(pace.callers), share(pace.connections));
+        running.push(thread::spawn(move || {
+            let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(call(&shared, &address, callers, connections))
+        }));
+    }
+    let joined = tokio::task::spawn_blocking(move || {
+        let joined = running.into_iter().map(|thread| thread.join().map_err(|_| "a thread panicked")?);
+        joined.collect::<Result<Vec<_>>>()
+    });
+    let mut latencies = joined.await??.concat();
+    let seconds = begun.elapsed().as_secs_f64();
+    latencies.sort_unstable();
+    Ok(Seen { calls: latencies.len(), seconds, latencies })
+}
+
+/// The callers of one thread.
+async fn call(shared: &Arc<Shared>, address: &str, callers: usize, connections: usize) -> Result<Vec<u32>> {
+    let channels = (0..connections).map(|_| channel(address)).collect::<Result<Vec<_>>>()?;
+    let mut running = JoinSet::new();
+    for caller in 0..callers {
         let channel = channels[caller % channels.len()].clone();
-        let (world, next) = (world.clone(), next.clone());
-        callers.spawn(async move {
-            let mut client = scene.client(&world, channel);
+        let shared = shared.clone();
+        running.spawn(async move {
+            let Shared { world, scene, pace, next, begun } = &*shared;
+            let mut client = scene.client(world, channel);
             let mut latencies = Vec::new();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let mut due = Instant::now();
                 if let Some(rate) = pace.rate {
                     #[expect(clippy::cast_precision_loss, reason = "counts of calls are far below 2^52")]
-                    let at = begun + Duration::from_secs_f64(number as f64 / rate);
+                    let at = *begun + Duration::from_secs_f64(number as f64 / rate);
                     tokio::time::sleep_until(at.into()).await;
                     due = at;
                 }
-                if begun.elapsed() >= pace.duration || scene.is_used_up(&world, number) {
-                    return Ok::<_, crate::Failure>(latencies);
+                if begun.elapsed() >= pace.duration || scene.is_used_up(world, number) {
+                    return Ok::<_, Failure>(latencies);
                 }
                 client.call(number).await?;
                 latencies.push(u32::try_from(due.elapsed().as_micros()).unwrap_or(u32::MAX));
@@ -75,10 +115,8 @@ pub async fn drive(world: &Arc<World>, channels: &[Channel], scene: Scene, pace:
         });
     }
     let mut latencies = Vec::new();
-    while let Some(caller) = callers.join_next().await {
+    while let Some(caller) = running.join_next().await {
         latencies.extend(caller??);
     }
-    let seconds = begun.elapsed().as_secs_f64();
-    latencies.sort_unstable();
-    Ok(Seen { calls: latencies.len(), seconds, latencies })
+    Ok(latencies)
 }

@@ -20,6 +20,7 @@ mod pgbench;
 mod report;
 mod scenes;
 mod service;
+mod soak;
 
 use std::path::PathBuf;
 use std::str::FromStr as _;
@@ -73,6 +74,10 @@ struct Args {
     /// Calls per second, all callers together [default: as many as are answered].
     #[arg(long)]
     rate: Option<f64>,
+    /// Loads the service for so many seconds with calls of all kinds instead, and looks whether memory stays flat and
+    /// whether everything is given back.
+    #[arg(long, value_name = "SECONDS")]
+    soak: Option<u64>,
     /// Where to write the figures for a comparison.
     #[arg(long, default_value = "target/bench/latest.json")]
     out: PathBuf,
@@ -112,6 +117,10 @@ async fn measure(args: &Args, url: &str) -> Result<()> {
     let admin = service::command(&["org", "create", fill::ORGANIZATION], url).await?;
     fill::fill(&options, args.conversations, args.messages).await?;
     let bench = Bench::start(url, options, &admin).await?;
+    if let Some(seconds) = args.soak {
+        println!("{}", settings(args));
+        return soak::soak(&bench.service, &bench.world, args.callers, Duration::from_secs(seconds)).await;
+    }
     let mut report = Report { settings: settings(args), ..Report::default() };
     for round in 1..=args.rounds {
         for scene in &scenes {
@@ -191,38 +200,46 @@ impl Bench {
             world = Arc::new(World { deep, ..(*world).clone() });
         }
         let pid = service.pid()?;
-        let channels =
-            (0..args.connections).map(|_| channel(&service.address)).collect::<Result<Vec<_>>>()?;
         let duration = Duration::from_secs(args.seconds);
-        let pace = Pace { callers: args.callers, duration, rate: args.rate };
-        // So that connections, sessions, plans and caches are there, as they are in a service that runs.
-        warm_up(&world, &channels, scene).await?;
+        let pace = Pace { callers: args.callers, connections: args.connections, duration, rate: args.rate };
+        // So that sessions, plans and caches are there, as they are in a service that runs.
+        warm_up(&world, &service.address, scene).await?;
         meters::forget_peak(pid)?;
-        let before = (meters::cpu_of_tree(pid)?, meters::cpu_of_tree(self.postmaster)?);
-        let seen = drive::drive(&world, &channels, scene, pace).await?;
-        let after = (meters::cpu_of_tree(pid)?, meters::cpu_of_tree(self.postmaster)?);
+        let used = || {
+            let postgres = meters::cpu_of_tree(self.postmaster)?;
+            Ok::<_, Failure>([meters::cpu_of_tree(pid)?, postgres, meters::cpu_of(std::process::id())?])
+        };
+        let before = used()?;
+        let seen = drive::drive(&world, &service.address, scene, pace).await?;
+        let after = used()?;
         let peak_kib = meters::peak_memory(pid)?;
         let thousands = drive::count(seen.calls) / 1_000.0;
+        let [service_cpu, postgres_cpu, callers_cpu] =
+            std::array::from_fn(|of| (after[of] - before[of]) / thousands);
         let script = scene.script(&world)?;
+        let before = meters::cpu_of_tree(self.postmaster)?;
         let baseline = pgbench::run(&self.options, &script, args.pgbench_clients, args.seconds).await?;
+        let pgbench_cpu =
+            (meters::cpu_of_tree(self.postmaster)? - before) / (baseline.transactions / 1_000.0);
         Ok(Round {
             per_second: seen.per_second(),
             p50: seen.percentile(0.5),
             p99: seen.percentile(0.99),
-            service_cpu: (after.0 - before.0) / thousands,
-            postgres_cpu: (after.1 - before.1) / thousands,
+            service_cpu,
+            postgres_cpu,
+            callers_cpu,
             pgbench_per_second: baseline.per_second,
+            pgbench_cpu,
             peak_kib,
         })
     }
 }
 
 /// Half a second of the scene, or of reads where the scene uses something up.
-async fn warm_up(world: &Arc<World>, channels: &[Channel], scene: Scene) -> Result<()> {
+async fn warm_up(world: &Arc<World>, address: &str, scene: Scene) -> Result<()> {
     let scene = if scene.unread().is_some() { Scene::Get } else { scene };
-    let duration = Duration::from_millis(500);
-    let pace = Pace { callers: 16, duration, rate: None };
-    drive::drive(world, channels, scene, pace).await.map(drop)
+    let pace = Pace { callers: 16, connections: 4, duration: Duration::from_millis(500), rate: None };
+    drive::drive(world, address, scene, pace).await.map(drop)
 }
 
 /// Walks to the last full page of 50, or to the thousandth.

@@ -31,6 +31,14 @@ pub fn cpu_of_tree(root: u32) -> Result<f64> {
     Ok(f64::from(u32::try_from(sum)?) / TICKS)
 }
 
+/// Processor time of one process, in seconds, without what it has started.
+pub fn cpu_of(pid: u32) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: u32 = fields.skip(11).take(2).map(str::parse::<u32>).sum::<Result<_, _>>()?;
+    Ok(f64::from(ticks) / TICKS)
+}
+
 /// The parent of a process.
 pub fn parent_of(pid: u32) -> Result<u32> {
     Ok(field_of_status(pid, "PPid:")?.try_into()?)

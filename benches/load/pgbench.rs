@@ -11,6 +11,8 @@ use crate::Result;
 #[derive(Debug, Clone, Copy)]
 pub struct Baseline {
     pub per_second: f64,
+    /// How many transactions it made.
+    pub transactions: f64,
 }
 
 /// Runs a statement in a loop: prepared once per client, like the service's own.
@@ -29,9 +31,12 @@ pub async fn run(options: &PgConnectOptions, script: &str, clients: u32, seconds
         .await?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let failed = text.lines().find_map(|line| line.strip_prefix("number of failed transactions: "));
+    let made = text.lines().find_map(|line| line.strip_prefix("number of transactions actually processed: "));
     let tps = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next());
-    match (tps, failed) {
-        (Some(tps), Some(failed)) if failed.starts_with("0 ") => Ok(Baseline { per_second: tps.parse()? }),
+    match (tps, made, failed) {
+        (Some(tps), Some(made), Some(failed)) if failed.starts_with("0 ") => {
+            Ok(Baseline { per_second: tps.parse()?, transactions: made.trim().parse()? })
+        }
         _ => Err(format!("pgbench: {text}{}", String::from_utf8_lossy(&output.stderr)).into()),
     }
 }

@@ -17,7 +17,11 @@ pub struct Round {
     /// Processor seconds per 1,000 calls.
     pub service_cpu: f64,
     pub postgres_cpu: f64,
+    /// That of the load generator itself, which shares the machine.
+    pub callers_cpu: f64,
     pub pgbench_per_second: f64,
+    /// Processor seconds of PostgreSQL per 1,000 transactions of pgbench: the least that it takes.
+    pub pgbench_cpu: f64,
     /// Most memory of the service during the round.
     pub peak_kib: u64,
 }
@@ -48,14 +52,15 @@ impl Report {
         let mut lines = vec![
             self.settings.clone(),
             String::new(),
-            "| scene | calls/s | of pgbench | p50 ms | p99 ms | CPU s/1,000: service | PostgreSQL | both | peak MiB |"
+            "| scene | calls/s | of pgbench | p50 ms | p99 ms | CPU s/1,000: service | PostgreSQL | both \
+             | PostgreSQL, pgbench | callers | peak MiB |"
                 .to_owned(),
-            "| --- | --- | --- | --- | --- | --- | --- | --- | --- |".to_owned(),
+            "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |".to_owned(),
         ];
         for (name, rounds) in &self.scenes {
             let peak = rounds.iter().map(|round| round.peak_kib).max().unwrap_or_default() / 1_024;
             lines.push(format!(
-                "| {name} | {} | {} | {} | {} | {} | {} | {} | {peak} |",
+                "| {name} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {peak} |",
                 range(rounds, |round| round.per_second, 0),
                 range(rounds, |round| round.per_second / round.pgbench_per_second, 2),
                 range(rounds, |round| round.p50, 1),
@@ -63,6 +68,8 @@ impl Report {
                 range(rounds, |round| round.service_cpu, 3),
                 range(rounds, |round| round.postgres_cpu, 3),
                 range(rounds, |round| round.service_cpu + round.postgres_cpu, 3),
+                range(rounds, |round| round.pgbench_cpu, 3),
+                range(rounds, |round| round.callers_cpu, 3),
             ));
         }
         lines.join("\n")

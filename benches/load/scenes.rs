@@ -29,6 +29,14 @@ pub struct World {
     pub deep: (String, [String; 2]),
 }
 
+impl World {
+    /// The conversation that the call of this number is made on.
+    pub fn target(&self, number: u64) -> &Target {
+        let targets = self.targets.len() as u64;
+        &self.targets[usize::try_from(number % targets).unwrap_or_default()]
+    }
+}
+
 /// Something to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scene {
@@ -184,8 +192,7 @@ impl Client<'_> {
     /// Makes the call of this number.
     pub async fn call(&mut self, number: u64) -> Result<()> {
         let world = self.world;
-        let index = usize::try_from(number).unwrap_or_default() % world.targets.len();
-        let target = &world.targets[index];
+        let target = world.target(number);
         let channel = self.channel.clone();
         match self.scene {
             Scene::Get | Scene::GetBare => {

@@ -17,20 +17,22 @@ const STARTS_WITHIN: Duration = Duration::from_secs(30);
 pub struct Service {
     child: Child,
     pub address: String,
+    /// Where it tells its metrics.
+    pub metrics: String,
 }
 
 impl Service {
     /// Starts it on a database and waits until it is healthy.
     pub async fn start(database_url: &str, log: &std::path::Path) -> Result<Self> {
-        let address = free_address().await?;
+        let (address, metrics) = (free_address().await?, free_address().await?);
         let mut command = Command::new(PROGRAM);
         command
             .arg("serve")
             .env("INKBOX_LISTEN", &address)
-            .env("INKBOX_METRICS_LISTEN", free_address().await?)
+            .env("INKBOX_METRICS_LISTEN", &metrics)
             // Somewhere, as in production; a terminal would be slower than all the rest.
             .stderr(std::fs::File::create(log)?);
-        Self::launch(command, database_url, address).await
+        Self::launch(command, database_url, address, metrics).await
     }
 
     /// Starts the plain server of `bare` instead: this program once more.
@@ -38,13 +40,18 @@ impl Service {
         let address = free_address().await?;
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["--bare", &address]);
-        Self::launch(command, database_url, address).await
+        Self::launch(command, database_url, address, String::new()).await
     }
 
-    async fn launch(mut command: Command, database_url: &str, address: String) -> Result<Self> {
+    async fn launch(
+        mut command: Command,
+        database_url: &str,
+        address: String,
+        metrics: String,
+    ) -> Result<Self> {
         let child =
             command.env("DATABASE_URL", database_url).stdout(Stdio::null()).kill_on_drop(true).spawn()?;
-        let service = Self { child, address };
+        let service = Self { child, address, metrics };
         let answers = async {
             while !run(&["health"], &[("INKBOX_LISTEN", &service.address)]).await?.status.success() {
                 sleep(Duration::from_millis(50)).await;

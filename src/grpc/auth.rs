@@ -111,7 +111,11 @@ impl KeyRing {
         self.inner.uses.write_down(&self.inner.db).await;
     }
 
-    async fn authenticate(&self, headers: &HeaderMap) -> Result<Principal> {
+    /// Who presents a key in these headers.
+    ///
+    /// # Errors
+    /// `ApiKeyInvalid`; those of the database where the key is not remembered.
+    pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Principal> {
         let digest = presented_key(headers).ok_or(Error::ApiKeyInvalid)?;
         let key = self.find(digest).await?.ok_or(Error::ApiKeyInvalid)?;
         let now = self.inner.clock.now();
@@ -136,7 +140,9 @@ impl KeyRing {
         Ok(Some(key))
     }
 
-    fn generation(&self) -> u64 {
+    /// How often everything was forgotten, for [`Self::remember`].
+    #[must_use]
+    pub fn generation(&self) -> u64 {
         self.inner.generation.load(Ordering::Acquire)
     }
 
@@ -145,8 +151,8 @@ impl KeyRing {
         (entry.generation == generation && self.epoch_is_fresh()).then_some(entry.key)
     }
 
-    /// `generation` is that of before the key was read.
-    fn remember(&self, digest: KeyDigest, key: Arc<KnownKey>, generation: u64) {
+    /// Remembers a key that was found, until everything is forgotten. `generation` is that of before the key was read.
+    pub fn remember(&self, digest: KeyDigest, key: Arc<KnownKey>, generation: u64) {
         self.inner.cache.insert(digest, Entry { key, generation });
     }
 

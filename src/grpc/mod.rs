@@ -19,7 +19,7 @@ mod key_uses;
 pub mod limits;
 mod long_answers;
 mod messages;
-mod page_token;
+pub mod page_token;
 mod request;
 mod router;
 mod sandbox;

@@ -23,14 +23,15 @@ const TOKEN_BYTES: usize = 1 + BINDING_BYTES + 8 + 16;
 
 /// A token as it came from the caller: well formed, but not yet known to belong to this list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct PageToken {
+pub struct PageToken {
     binding: [u8; BINDING_BYTES],
     position: Position,
 }
 
 impl PageToken {
     /// Reads a token; `None` for anything that is not exactly one.
-    pub(super) fn decode(text: &str) -> Option<Self> {
+    #[must_use]
+    pub fn decode(text: &str) -> Option<Self> {
         let bytes: [u8; TOKEN_BYTES] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
         let (version, rest) = bytes.split_first()?;
         let (binding, rest) = rest.split_first_chunk::<BINDING_BYTES>()?;
@@ -54,12 +55,13 @@ impl PageToken {
 
 /// The list that a token continues: method, scope and filters.
 #[derive(Debug)]
-pub(super) struct Binding([u8; BINDING_BYTES]);
+pub struct Binding([u8; BINDING_BYTES]);
 
 impl Binding {
     /// `filters` is everything else that decides which rows there are, spelled so that two different sets of filters
     /// never read alike.
-    pub(super) fn new(
+    #[must_use]
+    pub fn new(
         method: &str,
         organization_id: &OrganizationId,
         identity_id: Option<IdentityId>,
@@ -97,7 +99,8 @@ impl Binding {
     }
 
     /// The token of the next page; empty on the last one.
-    pub(super) fn next<T>(&self, page: &Page<T>) -> String {
+    #[must_use]
+    pub fn next<T>(&self, page: &Page<T>) -> String {
         page.next.map_or_else(String::new, |position| PageToken { binding: self.0, position }.encode())
     }
 }

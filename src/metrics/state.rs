@@ -62,6 +62,10 @@ impl Collector for StateCollector {
             lanes.waiting,
         )?;
         gauge("inkbox_background_tasks", "Work that goes on without its caller", self.tasks.len())?;
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let tasks = runtime.metrics().num_alive_tasks();
+            gauge("inkbox_runtime_tasks", "Tasks: connections, calls, and what runs all the time", tasks)?;
+        }
         let sessions = Fixed {
             label: "state",
             series: [("in_use", ConstGauge::new(pool.in_use)), ("idle", ConstGauge::new(pool.idle))],

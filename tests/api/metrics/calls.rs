@@ -1,14 +1,16 @@
 //! Calls: how many, how they ended, how long they took.
 
+use inkbox_imessage::proto::identity_service_client::IdentityServiceClient;
 use inkbox_imessage::proto::{
-    GetConversationRequest, ListConversationsRequest, SendTypingIndicatorRequest, WhoAmIRequest,
+    CreateIdentityRequest, GetConversationRequest, ListConversationsRequest, SendTypingIndicatorRequest,
+    WhoAmIRequest,
 };
 use tonic::Code;
 use tonic::codegen::http::uri::PathAndQuery;
 use uuid::Uuid;
 
 use crate::support::metrics::Scrape;
-use crate::support::{Human, TestApp, eventually};
+use crate::support::{Human, TestApp, assert_reason, eventually};
 
 const CONVERSATIONS: &str = "inkbox.imessage.v1.ConversationService";
 
@@ -64,6 +66,22 @@ async fn each_call_is_counted_once_by_method_and_code_and_timed() {
         assert_eq!(scrape.value("inkbox_grpc_errors_total", &[("reason", reason)]), Some(calls), "{reason}");
     }
     assert_eq!(scrape.value("inkbox_grpc_panics_total", &[]), Some(0.0));
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_is_counted_as_one_and_as_an_internal_error() {
+    let app = TestApp::start().await;
+    let admin = app.admin("org_a").await;
+    app.clock.panic_at_the_next_id();
+    let request = CreateIdentityRequest { agent_handle: "boom".to_owned(), ..Default::default() };
+    // With an id of its own: else the panic would meet the id that the service gives the call.
+    let mut request = admin.request(request);
+    request.metadata_mut().insert("x-request-id", "mine-1".parse().unwrap());
+    let mut client = IdentityServiceClient::new(admin.channel.clone());
+    assert_reason(client.create_identity(request).await, "INTERNAL");
+    let scrape = Scrape::of(app.metrics).await;
+    assert_eq!(scrape.value("inkbox_grpc_panics_total", &[]), Some(1.0));
+    assert_eq!(scrape.value("inkbox_grpc_errors_total", &[("reason", "INTERNAL")]), Some(1.0));
 }
 
 #[tokio::test]
