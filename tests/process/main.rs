@@ -18,7 +18,6 @@ mod folder;
 mod log;
 mod metrics;
 mod operator;
-mod program;
 mod scene;
 mod serve;
 mod traces;
