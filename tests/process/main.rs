@@ -23,3 +23,4 @@ mod serve;
 mod traces;
 mod transport;
 mod usage;
+mod verify;

@@ -1,6 +1,7 @@
 //! `verify`: it names what is broken and nothing else, mends what it says, and is not mistaken about a database in use.
 
 mod breaches;
+mod meanwhile;
 mod scene;
 mod table;
 mod under_load;
