@@ -10,7 +10,7 @@ use crate::support::program::{Ended, Service, command, finish, run};
 const HUMAN: &str = "+15551230001";
 
 /// Asserts an exit code and nothing on standard output; gives the lines for people.
-fn lines(ended: Ended, code: i32) -> Vec<String> {
+fn lines(ended: &Ended, code: i32) -> Vec<String> {
     assert_eq!((ended.code, &*ended.stdout), (Some(code), ""), "{ended:?}");
     assert!(!ended.stderr.contains(&HUMAN[1..]), "{ended:?}");
     ended.stderr.lines().map(str::to_owned).collect()
@@ -20,7 +20,7 @@ fn lines(ended: Ended, code: i32) -> Vec<String> {
 async fn what_is_broken_is_named_and_mended_while_the_service_runs() {
     let folder = Folder::migrated().await;
     // Without a service there is news of its PostgreSQL as well.
-    let said = lines(run(&folder, &["verify"]).await, 0);
+    let said = lines(&run(&folder, &["verify"]).await, 0);
     assert_eq!(said.last().unwrap(), "looked at 0 organizations, 0 rows: everything holds");
     let service = Service::start(&folder, &[]).await;
     let admin = service.caller(&run(&folder, &["org", "create", "org_a"]).await.secret());
@@ -46,8 +46,8 @@ async fn what_is_broken_is_named_and_mended_while_the_service_runs() {
         conversation = router.receive_message(text).await.unwrap().conversation_id;
     }
     let whole = "looked at 1 organizations, 3 rows: everything holds";
-    assert_eq!(lines(run(&folder, &["verify"]).await, 0), [whole]);
-    assert_eq!(lines(run(&folder, &["verify", "--repair"]).await, 0), ["nothing was mended", whole]);
+    assert_eq!(lines(&run(&folder, &["verify"]).await, 0), [whole]);
+    assert_eq!(lines(&run(&folder, &["verify", "--repair"]).await, 0), ["nothing was mended", whole]);
 
     let options = embedded::running(folder.path(), "inkbox").await.unwrap();
     let mut database = options.connect().await.unwrap();
@@ -56,7 +56,7 @@ async fn what_is_broken_is_named_and_mended_while_the_service_runs() {
     raw_sql(breaking).execute(&mut database).await.unwrap();
     let conversation = conversation.unwrap();
     assert_eq!(
-        lines(run(&folder, &["verify"]).await, 1),
+        lines(&run(&folder, &["verify"]).await, 1),
         [
             "broken: a line counts its active connections: 1 (--repair mends it): +12025550101",
             &format!(
@@ -66,7 +66,7 @@ async fn what_is_broken_is_named_and_mended_while_the_service_runs() {
         ]
     );
     assert_eq!(
-        lines(run(&folder, &["verify", "--repair"]).await, 0),
+        lines(&run(&folder, &["verify", "--repair"]).await, 0),
         [
             "mended: a line counts its active connections: 1",
             "mended: a conversation counts its messages: 1",
@@ -75,7 +75,7 @@ async fn what_is_broken_is_named_and_mended_while_the_service_runs() {
     );
 
     raw_sql("DELETE FROM handles").execute(&mut database).await.unwrap();
-    let [nothing, broken, error] = &lines(run(&folder, &["verify", "--repair"]).await, 1)[..] else {
+    let [nothing, broken, error] = &lines(&run(&folder, &["verify", "--repair"]).await, 1)[..] else {
         panic!("three lines")
     };
     assert_eq!(nothing, "nothing was mended");

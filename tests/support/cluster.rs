@@ -89,6 +89,37 @@ impl Cluster {
         self.running.take().unwrap().stop(signal);
     }
 
+    /// Kills every process of it at once: none can do anything more.
+    pub fn kill(&mut self) {
+        let postmaster = self.postmaster();
+        // First the one that would make others.
+        servers::signal("-STOP", &postmaster);
+        let mut processes = servers::children(&postmaster);
+        assert!(processes.len() > 2, "{processes:?}");
+        processes.push(postmaster);
+        for process in &processes {
+            servers::signal("-KILL", process);
+        }
+        self.running.take().unwrap().until_ended();
+    }
+
+    /// Kills one of its processes, which may be one that serves a session. It then ends all others, and recovers.
+    pub fn kill_a_backend(&self, which: usize) {
+        let processes = servers::children(&self.postmaster());
+        servers::signal("-KILL", &processes[which % processes.len()]);
+    }
+
+    fn postmaster(&self) -> String {
+        let file = std::fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
+        file.lines().next().unwrap().to_owned()
+    }
+
+    /// The same as [`Self::options`], for a program.
+    pub fn url(&self) -> String {
+        let folder = self.folder.path().to_str().unwrap();
+        format!("postgres://inkbox@localhost:{}/inkbox?host={folder}&sslmode=disable", self.port)
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }

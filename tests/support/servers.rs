@@ -42,6 +42,11 @@ impl Running {
         if let Some(mut lifeline) = self.child.stdin.take() {
             let _ = writeln!(lifeline, "{signal}");
         }
+        self.until_ended();
+    }
+
+    /// Waits for its end.
+    pub fn until_ended(&mut self) {
         let give_up = Instant::now() + ENDED;
         while self.child.try_wait().unwrap().is_none() {
             assert!(Instant::now() < give_up, "no end of {:?}", self.child);
@@ -59,6 +64,19 @@ impl Drop for Running {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// Sends a signal to a process, which may have ended by itself.
+pub fn signal(signal: &str, pid: &str) {
+    let _ = Command::new("kill").args([signal, pid]).output().unwrap();
+}
+
+/// The processes that a process has started.
+pub fn children(of: &str) -> Vec<String> {
+    let processes = Command::new("ps").args(["-A", "-o", "pid=,ppid="]).output().unwrap().stdout;
+    let processes = String::from_utf8(processes).unwrap();
+    let pairs = processes.lines().filter_map(|line| line.trim().split_once(char::is_whitespace));
+    pairs.filter(|(_, parent)| parent.trim() == of).map(|(pid, _)| pid.to_owned()).collect()
 }
 
 /// Runs a program to its end.
