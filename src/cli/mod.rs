@@ -5,6 +5,7 @@ mod erase;
 mod health;
 mod operator;
 mod serve;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -46,6 +47,13 @@ enum Command {
     Erase {
         #[command(flatten)]
         args: erase::EraseArgs,
+        #[command(flatten)]
+        operator: OperatorArgs,
+    },
+    /// Check every invariant of the database; the service may go on meanwhile. Exit 1 when one does not hold.
+    Verify {
+        #[command(flatten)]
+        args: verify::VerifyArgs,
         #[command(flatten)]
         operator: OperatorArgs,
     },
@@ -222,6 +230,7 @@ async fn obey(cli: Cli) -> Result<(), Failure> {
         Command::Serve(args) => Some(&args.log),
         Command::Migrate(operator)
         | Command::Erase { operator, .. }
+        | Command::Verify { operator, .. }
         | Command::Org(OrgCommand::Create { operator, .. })
         | Command::Key(KeyCommand::Create { operator, .. } | KeyCommand::Revoke { operator, .. })
         | Command::Line(LineCommand::Add { operator, .. }) => Some(&operator.log),
@@ -256,6 +265,7 @@ async fn carry_out(command: Command) -> Result<(), Failure> {
             operator::add_line(&operator.database, &number, role.into(), carrier.into()).await
         }
         Command::Erase { args, operator } => erase::erase(&operator.database, args).await,
+        Command::Verify { args, operator } => verify::verify(&operator.database, &args).await,
         Command::Health(args) => health::check(&args.probe, args.service).await,
     }
 }

@@ -42,10 +42,15 @@ impl Access {
     }
 
     pub(super) async fn open(&self) -> Result<Database, Failure> {
-        store::schema_is_current(&self.endpoint).await.map_err(|error| schema_failure(&error))?;
-        let db = Database::new(&self.endpoint, 1, TaskTracker::new())?;
+        let db = Database::new(self.endpoint().await?, 1, TaskTracker::new())?;
         db.open();
         Ok(db)
+    }
+
+    /// Where it is, once its schema was seen to be the one that this program needs.
+    pub(super) async fn endpoint(&self) -> Result<Endpoint, Failure> {
+        store::schema_is_current(&self.endpoint).await.map_err(|error| schema_failure(&error))?;
+        Ok(self.endpoint.clone())
     }
 
     pub(super) async fn end(self) -> Result<(), Failure> {

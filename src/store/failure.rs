@@ -86,6 +86,14 @@ impl Failure {
             })
     }
 
+    /// Whether the server gave up waiting: for a lock, or for the end of the statement.
+    #[must_use]
+    pub fn was_kept_waiting(&self) -> bool {
+        self.sqlstate().is_some_and(|code| {
+            [sqlstate::LOCK_NOT_AVAILABLE, sqlstate::QUERY_CANCELED].contains(&code.as_str())
+        })
+    }
+
     /// Whether the connection cannot be used any more.
     #[must_use]
     pub fn broke_connection(&self) -> bool {
@@ -96,10 +104,8 @@ impl Failure {
         self.broke_connection()
             || self.lost_to_another()
             || matches!(self, Self::NoConnection(_) | Self::Unavailable(_) | Self::SendsUnderWay { .. })
-            || self.sqlstate().is_some_and(|code| {
-                [sqlstate::TOO_MANY_CONNECTIONS, sqlstate::LOCK_NOT_AVAILABLE, sqlstate::QUERY_CANCELED]
-                    .contains(&code.as_str())
-            })
+            || self.was_kept_waiting()
+            || self.sqlstate().is_some_and(|code| code == sqlstate::TOO_MANY_CONNECTIONS)
     }
 }
 

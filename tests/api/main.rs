@@ -27,4 +27,5 @@ mod releases;
 mod retention;
 mod router;
 mod sandbox;
+mod verification;
 mod webhooks;

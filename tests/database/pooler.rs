@@ -12,10 +12,10 @@ use sqlx::{ConnectOptions as _, Row as _, raw_sql};
 use tokio::process::Command;
 use tokio::time::{Instant, timeout};
 
-use crate::cluster::{Cluster, FAST};
 use crate::limits::limits;
 use crate::pgbouncer::PgBouncer;
 use crate::restart::{RECOVERED, end_of, under_load};
+use crate::support::cluster::{Cluster, FAST};
 use crate::support::{Human, PATIENCE, TestApp, assert_reason, eventually};
 
 /// What lets a service through that was not told of the pooler.

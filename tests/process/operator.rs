@@ -6,7 +6,7 @@ use inkbox_imessage::proto::*;
 use tokio::time::timeout;
 
 use crate::folder::Folder;
-use crate::program::{Service, command, finish, run};
+use crate::support::program::{Service, command, finish, run};
 use crate::support::{assert_reason, eventually};
 
 /// In which a revoked key no longer works.

@@ -19,5 +19,4 @@ mod doors;
 mod hot;
 mod migrations;
 mod plans;
-mod slow_proxy;
 mod unavailable;

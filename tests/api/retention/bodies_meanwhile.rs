@@ -27,7 +27,7 @@ async fn the_preview_of_a_text_that_arrives_while_the_sweep_waits_stays() {
     text.await.unwrap();
     sweeping.await.unwrap().unwrap();
     assert_eq!(texts(&messages_of(&app.admin("org_a").await, &id).await), ["new", ""]);
-    invariants::hold(&app.pool).await;
+    invariants::hold(&app).await;
 }
 
 #[tokio::test]
@@ -47,5 +47,5 @@ async fn a_second_sweep_waits_for_the_batch_of_the_first() {
         sweeping.await.unwrap().unwrap();
     }
     assert_eq!(texts(&messages_of(&app.admin("org_a").await, &id).await), [""]);
-    invariants::hold(&app.pool).await;
+    invariants::hold(&app).await;
 }

@@ -48,7 +48,7 @@ async fn a_connect_that_is_faster_keeps_everything() {
     sweeping.await.unwrap().unwrap();
     let said = human.says(&thread, "back").await;
     assert_eq!(said.conversation_id, Some(history.conversation_id));
-    invariants::hold(&app.pool).await;
+    invariants::hold(&app).await;
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn a_connect_that_is_slower_begins_anew() {
     let id = said.conversation_id.unwrap();
     assert_ne!(id, history.conversation_id);
     assert_eq!(texts(&messages_of(&admin, &id).await), ["back"]);
-    invariants::hold(&app.pool).await;
+    invariants::hold(&app).await;
 }
 
 #[tokio::test]
@@ -156,5 +156,5 @@ async fn an_idempotency_key_is_held_until_its_message_is_deleted() {
     sweep(&app, Retention::default()).await;
     let second = agent.send_message(request).await.unwrap().message.unwrap();
     assert_ne!(second.id, first.id);
-    invariants::hold(&app.pool).await;
+    invariants::hold(&app).await;
 }

@@ -1,6 +1,7 @@
 //! Running the program: a command to its end, or the service beside the test.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -12,30 +13,29 @@ use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::folder::Folder;
-use crate::support::callers::Caller;
-use crate::support::{PATIENCE, eventually};
+use super::callers::Caller;
+use super::{PATIENCE, eventually};
 
 /// The program with these arguments on this folder, and nothing of the test's own environment that configures it.
-pub(crate) fn command(folder: &Folder, arguments: &[&str]) -> Command {
+pub fn command(folder: &impl AsRef<Path>, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_inkbox-imessage"));
     let ours =
         |name: &str| name.starts_with("INKBOX_") || name.starts_with("OTEL_") || name == "DATABASE_URL";
     for (name, _) in std::env::vars().filter(|(name, _)| ours(name)) {
         command.env_remove(name);
     }
-    command.args(arguments).env("INKBOX_DATA_DIR", folder.path()).env("INKBOX_LISTEN", "127.0.0.1:0");
+    command.args(arguments).env("INKBOX_DATA_DIR", folder.as_ref()).env("INKBOX_LISTEN", "127.0.0.1:0");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command
 }
 
 /// Runs a command to its end.
-pub(crate) async fn run(folder: &Folder, arguments: &[&str]) -> Ended {
+pub async fn run(folder: &impl AsRef<Path>, arguments: &[&str]) -> Ended {
     finish(command(folder, arguments)).await
 }
 
 /// Runs a command that was prepared otherwise to its end.
-pub(crate) async fn finish(mut command: Command) -> Ended {
+pub async fn finish(mut command: Command) -> Ended {
     let command_line = format!("{:?}", command.as_std());
     let ended = timeout(PATIENCE, command.output()).await;
     let Output { status, stdout, stderr } =
@@ -50,25 +50,25 @@ pub(crate) async fn finish(mut command: Command) -> Ended {
 
 /// A command that has ended.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub struct Ended {
     /// What was run, for the message of an assertion.
     command_line: String,
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
 }
 
 impl Ended {
     /// Asserts exit code 0; gives what it printed.
     #[track_caller]
-    pub(crate) fn succeeded(self) -> String {
+    pub fn succeeded(self) -> String {
         assert_eq!(self.code, Some(0), "{}: {self:?}", self.command_line);
         self.stdout
     }
 
     /// Asserts this exit code, nothing on standard output, and one line for people that contains these words.
     #[track_caller]
-    pub(crate) fn failed(self, code: i32, words: &str) {
+    pub fn failed(self, code: i32, words: &str) {
         assert_eq!(self.code, Some(code), "{}: {self:?}", self.command_line);
         assert_eq!(self.stdout, "", "{}: {self:?}", self.command_line);
         assert_eq!(self.stderr.lines().count(), 1, "{}: {self:?}", self.command_line);
@@ -77,7 +77,7 @@ impl Ended {
 
     /// Asserts exit code 0 and one line on standard output: a secret, which is nowhere else.
     #[track_caller]
-    pub(crate) fn secret(self) -> String {
+    pub fn secret(self) -> String {
         assert_eq!(self.code, Some(0), "{}: {self:?}", self.command_line);
         let secret = self.stdout.strip_suffix('\n').expect("a line");
         assert!(
@@ -91,35 +91,35 @@ impl Ended {
 }
 
 /// Sends a signal to a process.
-pub(crate) fn signal(signal: &str, pid: &str) {
+pub fn signal(signal: &str, pid: &str) {
     let done = std::process::Command::new("kill").args([signal, pid]).status().unwrap();
     assert!(done.success(), "kill {signal} {pid}");
 }
 
 /// The service, running. Killed when it is dropped.
-pub(crate) struct Service {
+pub struct Service {
     child: Child,
     output: Arc<Mutex<String>>,
     readers: Vec<JoinHandle<()>>,
-    pub(crate) address: SocketAddr,
+    pub address: SocketAddr,
 }
 
 impl Service {
     /// Starts `serve` with these further arguments, and waits until it is SERVING.
-    pub(crate) async fn start(folder: &Folder, arguments: &[&str]) -> Self {
+    pub async fn start(folder: &impl AsRef<Path>, arguments: &[&str]) -> Self {
         let arguments = [&["serve"], arguments].concat();
         Self::spawn(command(folder, &arguments)).await
     }
 
     /// Starts a command that serves, and waits until it is SERVING.
-    pub(crate) async fn spawn(command: Command) -> Self {
+    pub async fn spawn(command: Command) -> Self {
         let service = Self::launch(command).await;
         service.until_health_is(Some("SERVING")).await;
         service
     }
 
     /// Starts a command that serves, and waits until it listens.
-    pub(crate) async fn launch(mut command: Command) -> Self {
+    pub async fn launch(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let output = Arc::new(Mutex::new(String::new()));
         let readers = vec![
@@ -136,19 +136,19 @@ impl Service {
     }
 
     /// All that it has printed so far.
-    pub(crate) fn output(&self) -> String {
+    pub fn output(&self) -> String {
         self.output.lock().unwrap().clone()
     }
 
-    pub(crate) fn channel(&self) -> Channel {
+    pub fn channel(&self) -> Channel {
         Endpoint::from_shared(format!("http://{}", self.address)).unwrap().timeout(PATIENCE).connect_lazy()
     }
 
-    pub(crate) fn caller(&self, secret: &str) -> Caller {
+    pub fn caller(&self, secret: &str) -> Caller {
         Caller::new(self.channel(), Some(secret.to_owned()))
     }
 
-    pub(crate) async fn until_health_is(&self, status: Option<&str>) {
+    pub async fn until_health_is(&self, status: Option<&str>) {
         let channel = self.channel();
         eventually("health says so", async || {
             let answer = HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await;
@@ -158,16 +158,16 @@ impl Service {
         .await;
     }
 
-    pub(crate) fn signal(&self, signal: &str) {
+    pub fn signal(&self, signal: &str) {
         self::signal(signal, &self.pid().to_string());
     }
 
-    pub(crate) fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.child.id().unwrap()
     }
 
     /// Waits until it has ended; gives how, and all that it printed.
-    pub(crate) async fn ended(mut self) -> (ExitStatus, String) {
+    pub async fn ended(mut self) -> (ExitStatus, String) {
         let status = timeout(PATIENCE, self.child.wait()).await.expect("a service that ends").unwrap();
         for reader in self.readers.drain(..) {
             reader.await.unwrap();
@@ -177,7 +177,7 @@ impl Service {
     }
 
     /// Stops it in order.
-    pub(crate) async fn stop(self) -> String {
+    pub async fn stop(self) -> String {
         self.signal("-TERM");
         let (status, output) = self.ended().await;
         assert_eq!(status.code(), Some(0), "{output}");

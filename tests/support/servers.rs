@@ -22,13 +22,13 @@ kill "$watcher" 2>/dev/null
 exit "$status""#;
 
 /// A running server.
-pub(crate) struct Running {
+pub struct Running {
     child: Child,
 }
 
 impl Running {
     /// Starts a program; `signal` stops it at the end of the test. What it says goes to a file.
-    pub(crate) fn start(signal: &str, program: &Path, arguments: &[String], log: &Path) -> Self {
+    pub fn start(signal: &str, program: &Path, arguments: &[String], log: &Path) -> Self {
         let log = std::fs::File::create(log).unwrap();
         let mut command = Command::new("/bin/sh");
         command.args(["-c", SUPERVISE, "sh", signal]).arg(program).args(arguments);
@@ -37,11 +37,16 @@ impl Running {
     }
 
     /// Stops it with a signal and waits for its end.
-    pub(crate) fn stop(&mut self, signal: &str) {
+    pub fn stop(&mut self, signal: &str) {
         use std::io::Write as _;
         if let Some(mut lifeline) = self.child.stdin.take() {
             let _ = writeln!(lifeline, "{signal}");
         }
+        self.until_ended();
+    }
+
+    /// Waits for its end.
+    pub fn until_ended(&mut self) {
         let give_up = Instant::now() + ENDED;
         while self.child.try_wait().unwrap().is_none() {
             assert!(Instant::now() < give_up, "no end of {:?}", self.child);
@@ -61,23 +66,36 @@ impl Drop for Running {
     }
 }
 
+/// Sends a signal to a process, which may have ended by itself.
+pub fn signal(signal: &str, pid: &str) {
+    let _ = Command::new("kill").args([signal, pid]).output().unwrap();
+}
+
+/// The processes that a process has started.
+pub fn children(of: &str) -> Vec<String> {
+    let processes = Command::new("ps").args(["-A", "-o", "pid=,ppid="]).output().unwrap().stdout;
+    let processes = String::from_utf8(processes).unwrap();
+    let pairs = processes.lines().filter_map(|line| line.trim().split_once(char::is_whitespace));
+    pairs.filter(|(_, parent)| parent.trim() == of).map(|(pid, _)| pid.to_owned()).collect()
+}
+
 /// Runs a program to its end.
 #[track_caller]
-pub(crate) fn run(program: &Path, arguments: &[&str]) {
+pub fn run(program: &Path, arguments: &[&str]) {
     let mut command = Command::new(program);
     let output = unprivileged(command.args(arguments)).output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// A folder in /tmp, since the path of a socket must be short, that the servers' account owns.
-pub(crate) fn folder() -> tempfile::TempDir {
+pub fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir_in("/tmp").unwrap();
     give(folder.path());
     folder
 }
 
 /// Gives a file to the servers' account.
-pub(crate) fn give(path: &Path) {
+pub fn give(path: &Path) {
     if geteuid().is_root() {
         let account = account();
         chown(path, Some(account.uid.as_raw()), Some(account.gid.as_raw())).unwrap();
@@ -85,7 +103,7 @@ pub(crate) fn give(path: &Path) {
 }
 
 /// A program in one of these folders, or on the path.
-pub(crate) fn find(name: &str, folders: &[PathBuf], remedy: &str) -> PathBuf {
+pub fn find(name: &str, folders: &[PathBuf], remedy: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = folders.iter().cloned().chain(std::env::split_paths(&path)).map(|dir| dir.join(name));
     found.into_iter().find(|program| program.exists()).unwrap_or_else(|| panic!("no {name}: {remedy}"))

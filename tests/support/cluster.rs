@@ -11,14 +11,14 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use crate::process::{self, Running};
-use crate::support::app::{POOL_LINES, ROUTER_LINE};
-use crate::support::{TestApp, eventually};
+use super::app::{POOL_LINES, ROUTER_LINE};
+use super::servers::{self, Running};
+use super::{TestApp, eventually};
 
 /// How the server is told to stop: without waiting for its clients.
-pub(crate) const FAST: &str = "INT";
+pub const FAST: &str = "INT";
 /// As if it had crashed: it recovers from its log at the next start.
-pub(crate) const CRASH: &str = "QUIT";
+pub const CRASH: &str = "QUIT";
 
 /// Part of the socket's file name only.
 const PORT: u16 = 5432;
@@ -26,22 +26,22 @@ const PORT: u16 = 5432;
 static PREPARED: OnceCell<TempDir> = OnceCell::const_new();
 
 /// A server that is stopped, and whose folder is removed, with the test.
-pub(crate) struct Cluster {
+pub struct Cluster {
     // Dropped in this order: first the server.
     running: Option<Running>,
-    pub(crate) folder: TempDir,
+    pub folder: TempDir,
     settings: Vec<String>,
     port: u16,
 }
 
 impl Cluster {
     /// A server with an empty, migrated database, and these settings besides the usual.
-    pub(crate) async fn start(settings: &[&str]) -> Self {
+    pub async fn start(settings: &[&str]) -> Self {
         Self::start_on(PORT, settings).await
     }
 
     /// The same, where the settings open it to TCP on a port.
-    pub(crate) async fn start_on(port: u16, settings: &[&str]) -> Self {
+    pub async fn start_on(port: u16, settings: &[&str]) -> Self {
         let prepared = PREPARED.get_or_init(prepare).await;
         let mut cluster = Self::in_folder(settings);
         cluster.port = port;
@@ -51,18 +51,18 @@ impl Cluster {
 
     fn in_folder(settings: &[&str]) -> Self {
         let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
-        Self { running: None, folder: process::folder(), settings, port: PORT }
+        Self { running: None, folder: servers::folder(), settings, port: PORT }
     }
 
     /// A streaming standby of this server.
-    pub(crate) async fn standby(&self) -> Self {
+    pub async fn standby(&self) -> Self {
         let standby = Self::in_folder(&[]);
         let (from, to) = (self.folder.path().to_str().unwrap(), standby.data());
         let to = to.to_str().unwrap();
         // With the file and the setting that make it follow this server.
         let arguments =
             ["-h", from, "-p", "5432", "-U", "inkbox", "-D", to, "-R", "-X", "stream", "-c", "fast"];
-        process::run(&program("pg_basebackup"), &arguments);
+        servers::run(&program("pg_basebackup"), &arguments);
         standby.started().await
     }
 
@@ -72,7 +72,7 @@ impl Cluster {
     }
 
     /// Starts it and waits until it answers.
-    pub(crate) async fn start_again(&mut self) {
+    pub async fn start_again(&mut self) {
         let folder = self.folder.path().to_str().unwrap();
         let mut arguments = ["-D", self.data().to_str().unwrap(), "-k", folder].map(str::to_owned).to_vec();
         let usual = ["listen_addresses=", "fsync=off", "full_page_writes=off", "max_connections=60"];
@@ -85,8 +85,39 @@ impl Cluster {
     }
 
     /// Stops it.
-    pub(crate) fn stop(&mut self, signal: &str) {
+    pub fn stop(&mut self, signal: &str) {
         self.running.take().unwrap().stop(signal);
+    }
+
+    /// Kills every process of it at once: none can do anything more.
+    pub fn kill(&mut self) {
+        let postmaster = self.postmaster();
+        // First the one that would make others.
+        servers::signal("-STOP", &postmaster);
+        let mut processes = servers::children(&postmaster);
+        assert!(processes.len() > 2, "{processes:?}");
+        processes.push(postmaster);
+        for process in &processes {
+            servers::signal("-KILL", process);
+        }
+        self.running.take().unwrap().until_ended();
+    }
+
+    /// Kills one of its processes, which may be one that serves a session. It then ends all others, and recovers.
+    pub fn kill_a_backend(&self, which: usize) {
+        let processes = servers::children(&self.postmaster());
+        servers::signal("-KILL", &processes[which % processes.len()]);
+    }
+
+    fn postmaster(&self) -> String {
+        let file = std::fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
+        file.lines().next().unwrap().to_owned()
+    }
+
+    /// The same as [`Self::options`], for a program.
+    pub fn url(&self) -> String {
+        let folder = self.folder.path().to_str().unwrap();
+        format!("postgres://inkbox@localhost:{}/inkbox?host={folder}&sslmode=disable", self.port)
     }
 
     fn data(&self) -> PathBuf {
@@ -94,28 +125,28 @@ impl Cluster {
     }
 
     /// How to reach its database by its socket, as the superuser.
-    pub(crate) fn options(&self) -> PgConnectOptions {
+    pub fn options(&self) -> PgConnectOptions {
         let options = PgConnectOptions::new_without_pgpass().socket(self.folder.path()).port(self.port);
         options.username("inkbox").database("inkbox").ssl_mode(PgSslMode::Disable)
     }
 
     /// A connection of the test's own.
-    pub(crate) async fn connect(&self) -> PgConnection {
+    pub async fn connect(&self) -> PgConnection {
         self.options().connect().await.unwrap()
     }
 
     /// The same, for what is asked again and again.
-    pub(crate) fn pool(&self) -> PgPool {
+    pub fn pool(&self) -> PgPool {
         PgPoolOptions::new().max_connections(1).connect_lazy_with(self.options())
     }
 
     /// Runs a statement.
-    pub(crate) async fn execute(&self, statement: &str) {
+    pub async fn execute(&self, statement: &str) {
         self.connect().await.execute(AssertSqlSafe(statement.to_owned())).await.unwrap();
     }
 
     /// The service on this server, with a router line and three pool lines.
-    pub(crate) async fn app(&self, change: impl FnOnce(&mut Settings)) -> TestApp {
+    pub async fn app(&self, change: impl FnOnce(&mut Settings)) -> TestApp {
         let app = TestApp::on(self.options(), change).await;
         app.add_line(ROUTER_LINE, LineRole::Router).await;
         for line in POOL_LINES {
@@ -130,7 +161,7 @@ async fn prepare() -> TempDir {
     let mut cluster = Cluster::in_folder(&[]);
     let data = cluster.data();
     let as_usual = ["-U", "inkbox", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "-D"];
-    process::run(&program("initdb"), &[&as_usual[..], &[data.to_str().unwrap()]].concat());
+    servers::run(&program("initdb"), &[&as_usual[..], &[data.to_str().unwrap()]].concat());
     let folder = cluster.folder.path().to_str().unwrap().to_owned();
     let arguments =
         ["-D", data.to_str().unwrap(), "-k", &folder, "-c", "listen_addresses="].map(str::to_owned);
@@ -161,5 +192,5 @@ fn program(name: &str) -> PathBuf {
         .collect();
     folders.sort();
     folders.reverse();
-    process::find(name, &folders, "`make postgres` installs it")
+    servers::find(name, &folders, "`make postgres` installs it")
 }
