@@ -19,5 +19,6 @@ mod doors;
 mod hot;
 mod migrations;
 mod plans;
+mod router;
 mod slow_proxy;
 mod unavailable;
