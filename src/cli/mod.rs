@@ -1,6 +1,7 @@
 //! The command line. Secrets go to standard output alone; everything else goes to standard error. Exit codes: 0 done,
 //! 1 failed, 2 wrong usage or configuration.
 
+mod distribute;
 mod erase;
 mod health;
 mod operator;
@@ -34,6 +35,8 @@ enum Command {
     Serve(Box<ServeArgs>),
     /// Apply the migrations that are missing.
     Migrate(OperatorArgs),
+    /// Spread the tables over the nodes of a Citus cluster; with the service stopped. Safe to repeat.
+    Distribute(OperatorArgs),
     /// Organizations.
     #[command(subcommand)]
     Org(OrgCommand),
@@ -229,6 +232,7 @@ async fn obey(cli: Cli) -> Result<(), Failure> {
     let log = match &command {
         Command::Serve(args) => Some(&args.log),
         Command::Migrate(operator)
+        | Command::Distribute(operator)
         | Command::Erase { operator, .. }
         | Command::Verify { operator, .. }
         | Command::Org(OrgCommand::Create { operator, .. })
@@ -251,6 +255,7 @@ async fn carry_out(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(args) => Box::pin(serve::serve(*args)).await,
         Command::Migrate(operator) => operator::migrate(&operator.database).await,
+        Command::Distribute(operator) => distribute::distribute(&operator.database).await,
         Command::Org(OrgCommand::Create { id, operator }) => {
             operator::create_org(&operator.database, id).await
         }

@@ -69,12 +69,9 @@ impl Failure {
     /// Whether a row was refused by this constraint or unique index.
     #[must_use]
     pub fn violates(&self, constraint: &str) -> bool {
-        match self {
-            Self::Sql(error) => {
-                error.as_database_error().and_then(|error| error.constraint()) == Some(constraint)
-            }
-            _ => false,
-        }
+        let Self::Sql(error) = self else { return false };
+        let named = error.as_database_error().and_then(|error| error.constraint());
+        named.is_some_and(|named| is_of(named, constraint))
     }
 
     /// Whether the transaction lost to another and can be run again: the next attempt sees what the other one did.
@@ -109,6 +106,13 @@ impl Failure {
     }
 }
 
+/// Whether a name is a constraint's: where tables are distributed, each shard has it with its number at the end.
+fn is_of(named: &str, constraint: &str) -> bool {
+    let Some(end) = named.strip_prefix(constraint) else { return false };
+    let shard = end.strip_prefix('_');
+    end.is_empty() || shard.is_some_and(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 /// Whether a connection cannot be used any more after this.
 pub(super) fn breaks_connection(error: &sqlx::Error) -> bool {
     match error {
@@ -138,6 +142,22 @@ impl From<Failure> for Error {
         } else {
             tracing::error!(error = %failure, db.sqlstate = code, "database error");
             Self::Internal
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_of;
+
+    #[test]
+    fn a_constraint_of_a_shard_is_known_by_its_name() {
+        assert!(is_of("lines_pkey", "lines_pkey"));
+        assert!(is_of("lines_pkey_102008", "lines_pkey"));
+        for other in
+            ["lines_pkey_", "lines_pkey_old", "lines_pkey_10a", "lines", "lines_pkey2", "old_lines_pkey"]
+        {
+            assert!(!is_of(other, "lines_pkey"), "{other}");
         }
     }
 }

@@ -80,16 +80,7 @@ fn not_connected(error: sqlx::Error) -> SchemaError {
 /// # Errors
 /// See [`SchemaError`].
 pub async fn migrate(options: &PgConnectOptions) -> Result<(), SchemaError> {
-    // A connection of its own: the lock belongs to the session, and closing it lets go in every case.
-    // Without the notice, at every start, that the list of migrations is there already.
-    let quiet = options.clone().options([QUIET]);
-    let opening = timeout(LOOK_LIMIT, quiet.connect());
-    let mut connection = opening.await.map_err(|_| no_answer())?.map_err(not_connected)?;
-    let said = raw_sql("SHOW client_min_messages").fetch_one(&mut connection).await?;
-    if said.try_get::<&str, _>(0)? != QUIET.1 {
-        return Err(SchemaError::Pooler);
-    }
-    lock(&mut connection).await?;
+    let mut connection = alone(options).await?;
     let done = migrations().run_direct(None, &mut connection, false).await;
     connection.close().await?;
     done.map_err(|error| match error {
@@ -101,6 +92,21 @@ pub async fn migrate(options: &PgConnectOptions) -> Result<(), SchemaError> {
         }
         other => SchemaError::Migration(other),
     })
+}
+
+/// A session on PostgreSQL itself that nobody else changes the schema beside.
+pub(super) async fn alone(options: &PgConnectOptions) -> Result<PgConnection, SchemaError> {
+    // A connection of its own: the lock belongs to the session, and closing it lets go in every case.
+    // Without the notice, at every start, that the list of migrations is there already.
+    let quiet = options.clone().options([QUIET]);
+    let opening = timeout(LOOK_LIMIT, quiet.connect());
+    let mut connection = opening.await.map_err(|_| no_answer())?.map_err(not_connected)?;
+    let said = raw_sql("SHOW client_min_messages").fetch_one(&mut connection).await?;
+    if said.try_get::<&str, _>(0)? != QUIET.1 {
+        return Err(SchemaError::Pooler);
+    }
+    lock(&mut connection).await?;
+    Ok(connection)
 }
 
 async fn lock(connection: &mut PgConnection) -> Result<(), SchemaError> {

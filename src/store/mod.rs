@@ -12,6 +12,7 @@ pub mod connections;
 pub mod contact_rules;
 pub mod conversations;
 mod database;
+pub mod distribution;
 pub mod erasure;
 mod failure;
 pub mod identities;

@@ -24,6 +24,7 @@ mod lines;
 mod messages;
 mod metrics;
 mod releases;
+mod replicas;
 mod retention;
 mod router;
 mod sandbox;

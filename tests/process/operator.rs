@@ -44,6 +44,15 @@ async fn everything_is_done_without_a_service_and_is_there_when_one_starts() {
 }
 
 #[tokio::test]
+async fn tables_are_not_distributed_where_there_is_no_citus() {
+    let folder = Folder::migrated().await;
+    let mut distribute = command(&folder, &["distribute"]);
+    distribute.env("INKBOX_LOG", "off");
+    finish(distribute).await.failed(1, "this database has no Citus");
+    assert_eq!(run(&folder, &["org", "create", "org_a"]).await.secret().get(..4), Some("ink_"));
+}
+
+#[tokio::test]
 async fn keys_of_every_scope_are_handed_over_alone_on_standard_output_and_work_at_once() {
     let folder = Folder::migrated().await;
     let service = Service::start(&folder, &[]).await;

@@ -19,4 +19,5 @@ mod doors;
 mod hot;
 mod migrations;
 mod plans;
+mod router;
 mod unavailable;

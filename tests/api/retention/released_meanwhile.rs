@@ -31,7 +31,7 @@ async fn a_connect_that_is_faster_keeps_everything() {
     app.clock.advance(TimeDelta::days(31));
     // Its line is not the least loaded any more: on the same one, connect and sweep would meet earlier.
     Human::new(&app, "+15551230002").await.connects(&identity).await;
-    let lock = "SELECT id FROM conversations WHERE id = $1 FOR UPDATE";
+    let lock = "SELECT id FROM conversations WHERE organization_id = 'org_a' AND id = $1 FOR UPDATE";
     let held = holding(&app, lock, &history.conversation_id).await;
     // The new connection is made, and cannot be seen yet.
     let connecting = tokio::spawn({
@@ -61,7 +61,7 @@ async fn a_connect_that_is_slower_begins_anew() {
     human.disconnects(&identity).await;
     app.clock.advance(TimeDelta::days(31));
     // The sweep has locked the connections when it comes to wait for this row.
-    let lock = "SELECT id FROM conversations WHERE id = $1 FOR UPDATE";
+    let lock = "SELECT id FROM conversations WHERE organization_id = 'org_a' AND id = $1 FOR UPDATE";
     let held = holding(&app, lock, &history.conversation_id).await;
     let parts = app.parts.clone();
     let sweeping = tokio::spawn(async move { sweeper::sweep(&parts, RELEASED).await });

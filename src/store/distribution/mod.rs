@@ -1,0 +1,8 @@
+//! Spreading the tables over several machines, with Citus. The rest of the service knows nothing of it, but for
+//! `Link::is_distributed`.
+
+mod distribute;
+mod layout;
+
+pub use distribute::{NotDistributed, distribute, left_over};
+pub use layout::{FIRST, GLOBAL, Placement, TENANT, placement};
