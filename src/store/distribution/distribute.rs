@@ -24,7 +24,7 @@ pub enum NotDistributed {
         "{0} sessions of inkbox-imessage are on this database: stop the service first, and then repeat this"
     )]
     InUse(i64),
-    /// Citus or PostgreSQL refused; nothing was changed.
+    /// Citus or PostgreSQL refused; no table was moved.
     #[error("nothing was distributed: {0}")]
     Refused(#[from] sqlx::Error),
 }
@@ -76,7 +76,8 @@ where
     Ok(tables.into_iter().filter(|table| some && table.is_missing()).map(|table| table.name).collect())
 }
 
-async fn has_citus<C>(connection: &mut C) -> sqlx::Result<bool>
+/// Whether the extension is in the database.
+pub(in crate::store) async fn has_citus<C>(connection: &mut C) -> sqlx::Result<bool>
 where
     for<'e> &'e mut C: Executor<'e, Database = Postgres>,
 {
