@@ -12,7 +12,7 @@ DENY_VERSION = 0.20.2
 DENY_ROOT = target/cargo-deny-$(DENY_VERSION)
 DENY = $(DENY_ROOT)/bin/cargo-deny
 
-.PHONY: help run test lint audit bench bench-compare sqlx postgres pgbouncer
+.PHONY: help run test lint audit bench simulate bench-compare sqlx postgres pgbouncer
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -38,6 +38,9 @@ audit: $(DENY) ## look for advisories on dependencies; needs the network, GitHub
 
 bench: postgres ## measure the service against pgbench on the same SQL; ARGS="--only get" and the like, --help lists them
 	scripts/bench $(ARGS)
+
+simulate: postgres ## what calls cost the database with 1,000 organizations of very unequal size: docs/scale.md
+	scripts/simulate
 
 bench-compare: ## compare two runs: FIRST and SECOND, files that `make bench ARGS="--out FILE"` wrote
 	scripts/bench --compare $(FIRST) $(SECOND)

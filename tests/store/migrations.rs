@@ -101,10 +101,14 @@ const UNDISTRIBUTED: &str = "0008";
 fn refused(statement: &str) -> Option<&'static str> {
     let tokens = checked_queries::tokens(statement);
     let words: Vec<_> = tokens.iter().map(String::as_str).collect();
+    let has = |pair: [&str; 2]| words.windows(2).any(|two| two == pair);
+    let references = words.iter().filter(|word| **word == "references").count();
+    if words.starts_with(&["create", "table"]) && has(["references", "organizations"]) && references > 1 {
+        return Some("refers to organizations and to what is an organization's: the latter says both");
+    }
     if !words.starts_with(&["alter", "table"]) {
         return None;
     }
-    let has = |pair: [&str; 2]| words.windows(2).any(|two| two == pair);
     let mut depth = 0;
     let several = words.iter().any(|word| {
         depth += i32::from(*word == "(") - i32::from(*word == ")");
@@ -137,6 +141,7 @@ fn migrations_that_come_later_do_nothing_that_a_distributed_database_refuses() {
         "ALTER TABLE lines ADD COLUMN carrier smallint NOT NULL DEFAULT 1 CHECK (carrier IN (1, 2, 3))",
         "ALTER TABLE messages ADD COLUMN draft_id uuid REFERENCES drafts (id)",
         "ALTER TABLE messages ADD COLUMN a integer, ADD CONSTRAINT b CHECK (a > 0)",
+        "CREATE TABLE drafts (a text REFERENCES organizations (id), b text REFERENCES messages (id))",
     ] {
         assert!(refused(bad).is_some(), "{bad}");
     }
@@ -144,6 +149,7 @@ fn migrations_that_come_later_do_nothing_that_a_distributed_database_refuses() {
         "ALTER TABLE messages ADD COLUMN a integer, ADD COLUMN b text NOT NULL DEFAULT ''",
         "ALTER TABLE messages ADD CONSTRAINT b CHECK (a IN (1, 2))",
         "CREATE TABLE drafts (id uuid, CONSTRAINT drafts_pkey PRIMARY KEY (id))",
+        "CREATE TABLE drafts (a text REFERENCES organizations (id))",
     ] {
         assert_eq!(refused(good), None, "{good}");
     }

@@ -105,7 +105,9 @@ where
     for<'e> &'e mut C: Executor<'e, Database = Postgres>,
 {
     let rows: Vec<(String, String, bool)> = query_as(
-        "SELECT c.relname::text, coalesce(obj_description(c.oid, 'pg_class'), ''), p.logicalrelid IS NOT NULL
+        "SELECT c.relname::text, coalesce(obj_description(c.oid, 'pg_class'), ''),
+                -- What refers to a table that is everywhere is noted as well, and stays where it is.
+                p.logicalrelid IS NOT NULL AND (p.partmethod, p.repmodel) <> ('n', 's')
          FROM pg_class c
          LEFT JOIN pg_catalog.pg_dist_partition p ON p.logicalrelid = c.oid
          WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'

@@ -60,14 +60,15 @@ async fn a_text_whose_route_is_seen_before_its_conversation_is_active_again_is_t
     change(
         &scene.app,
         &[
-            "CREATE TABLE aside AS SELECT assignment_id AS id FROM conversations",
+            "CREATE TABLE aside AS SELECT id, released_at FROM connections",
             "UPDATE conversations SET assignment_released = true,
-                 assignment_id = (SELECT id FROM connections WHERE released_at IS NOT NULL)",
+                 assignment_id = (SELECT id FROM aside WHERE released_at IS NOT NULL)",
         ],
     )
     .await;
     let whole = &[
-        "UPDATE conversations SET assignment_released = false, assignment_id = (SELECT id FROM aside)",
+        "UPDATE conversations SET assignment_released = false,
+             assignment_id = (SELECT id FROM aside WHERE released_at IS NULL)",
         "DROP TABLE aside",
     ];
     scene.text_waits(&thread, whole).await;
