@@ -20,7 +20,7 @@ ifndef SEED
 SEED := $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 endif
 
-.PHONY: help run test torture $(TORTURE) lint audit bench bench-pure bench-compare sqlx postgres pgbouncer
+.PHONY: help run test torture $(TORTURE) lint audit bench bench-pure simulate bench-compare sqlx postgres pgbouncer
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -61,6 +61,9 @@ bench: postgres ## measure the service against pgbench on the same SQL; ARGS="--
 
 bench-pure: ## measure what needs no database (Criterion): page tokens, a page on the wire, a remembered key, verdicts
 	cargo bench --locked --bench pure
+
+simulate: postgres ## what calls cost the database with 1,000 organizations of very unequal size: docs/scale.md
+	scripts/simulate
 
 bench-compare: ## compare two runs: FIRST and SECOND, files that `make bench ARGS="--out FILE"` wrote
 	scripts/bench --compare $(FIRST) $(SECOND)

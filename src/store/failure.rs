@@ -42,6 +42,7 @@ pub enum Failure {
 
 /// SQLSTATE classes and codes that the service tells apart (PostgreSQL manual, appendix A).
 pub(super) mod sqlstate {
+    pub(super) const INTEGRITY: &str = "23";
     pub(super) const SERIALIZATION_FAILURE: &str = "40001";
     pub(super) const DEADLOCK_DETECTED: &str = "40P01";
     pub(super) const READ_ONLY_TRANSACTION: &str = "25006";
@@ -69,9 +70,15 @@ impl Failure {
     /// Whether a row was refused by this constraint or unique index.
     #[must_use]
     pub fn violates(&self, constraint: &str) -> bool {
-        let Self::Sql(error) = self else { return false };
-        let named = error.as_database_error().and_then(|error| error.constraint());
-        named.is_some_and(|named| is_of(named, constraint))
+        let Self::Sql(sqlx::Error::Database(error)) = self else { return false };
+        match error.constraint() {
+            Some(named) => is_of(named, constraint),
+            // What comes from another node says it in its message alone.
+            None if error.code().is_some_and(|code| code.starts_with(sqlstate::INTEGRITY)) => {
+                error.message().split('"').skip(1).step_by(2).any(|named| is_of(named, constraint))
+            }
+            None => false,
+        }
     }
 
     /// Whether the transaction lost to another and can be run again: the next attempt sees what the other one did.

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::{Migrate as _, MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions as _, Connection as _, Row as _, query, raw_sql};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, query, raw_sql};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::distribution::{has_citus, statements};
 use super::failure::{breaks_connection, sqlstate};
 use super::link::{Endpoint, Link};
 
@@ -18,7 +19,9 @@ fn migrations() -> Migrator {
     migrator
 }
 
-/// sqlx's list of what was applied. Unchecked: no migration makes that table.
+/// sqlx's list of what was applied.
+const LIST: &str = "_sqlx_migrations";
+/// Unchecked: no migration makes that table.
 const APPLIED: &str = "SELECT version FROM _sqlx_migrations";
 /// How long a look at the schema may take, connection included. A server that is gone without a word would be waited
 /// for for ever.
@@ -81,6 +84,10 @@ fn not_connected(error: sqlx::Error) -> SchemaError {
 /// See [`SchemaError`].
 pub async fn migrate(options: &PgConnectOptions) -> Result<(), SchemaError> {
     let mut connection = alone(options).await?;
+    if has_citus(&mut connection).await? {
+        apply_by_statement(&mut connection).await?;
+    }
+    // Also after that: it compares what was applied with what we have.
     let done = migrations().run_direct(None, &mut connection, false).await;
     connection.close().await?;
     done.map_err(|error| match error {
@@ -92,6 +99,30 @@ pub async fn migrate(options: &PgConnectOptions) -> Result<(), SchemaError> {
         }
         other => SchemaError::Migration(other),
     })
+}
+
+/// Applies the migrations that are missing, each in a transaction of its own, but statement by statement.
+///
+/// # Errors
+/// See [`SchemaError`].
+pub async fn apply_by_statement(connection: &mut PgConnection) -> Result<(), SchemaError> {
+    connection.ensure_migrations_table(LIST).await?;
+    let applied = connection.list_applied_migrations(LIST).await?;
+    for migration in migrations().iter() {
+        if applied.iter().any(|it| it.version == migration.version) {
+            continue;
+        }
+        let mut transaction = connection.begin().await?;
+        for statement in statements(migration.sql.as_str()) {
+            raw_sql(AssertSqlSafe(statement.to_owned()))
+                .execute(&mut *transaction)
+                .await
+                .map_err(|error| MigrateError::ExecuteMigration(error, migration.version))?;
+        }
+        transaction.skip(LIST, migration).await?;
+        transaction.commit().await?;
+    }
+    Ok(())
 }
 
 /// A session on PostgreSQL itself that nobody else changes the schema beside.

@@ -37,7 +37,7 @@ pub mod tapback_texts;
 pub use database::Database;
 pub use failure::Failure;
 pub use link::{Endpoint, Link, Pooler};
-pub use migrations::{SchemaError, migrate, schema_is_current};
+pub use migrations::{SchemaError, apply_by_statement, migrate, schema_is_current};
 pub use reading::Reading;
 pub use session::Session;
 pub use standby::StandbySettings;

@@ -62,7 +62,11 @@ impl Balancer {
                 }
                 Err(status) => {
                     let advice = status.get_details_retry_info().and_then(|advice| advice.retry_delay);
-                    let may_retry = status.code() == Code::Unavailable || advice.is_some();
+                    // A replica that answered says whether to try again; of a connection that was refused, or closed
+                    // before the call went out, the client's transport tells.
+                    let is_answer = status.get_details_error_info().is_some();
+                    let is_gone = [Code::Unavailable, Code::Cancelled].contains(&status.code());
+                    let may_retry = if is_answer { advice.is_some() } else { is_gone };
                     assert!(may_retry, "an error that says nothing of trying again: {status:?}");
                     assert!(Instant::now() < give_up, "tried again and again for {PATIENCE:?}: {status:?}");
                     self.retried.fetch_add(1, Ordering::Relaxed);

@@ -2,7 +2,7 @@
 
 use inkbox_imessage::proto::send_message_request::Target;
 use inkbox_imessage::proto::{
-    ContactRuleAction, ContactRuleStatus, CreateContactRuleRequest, DeleteContactRuleRequest,
+    ContactRuleAction, ContactRuleStatus, CreateContactRuleRequest, DeleteContactRuleRequest, DeliveryStatus,
     MarkConversationReadRequest, ReactionType, ReleaseConnectionRequest, SendMessageRequest,
     SendReactionRequest, SendTypingIndicatorRequest, UpdateContactRuleRequest,
 };
@@ -54,7 +54,7 @@ async fn say(site: &Site, pair: &Pair) -> bool {
     let place = {
         let mut state = pair.state();
         let words = format!("{} answers {}", pair.name, state.number());
-        state.sent.push(Sent { words, fate: SentFate::Unknown, doubtful: false });
+        state.sent.push(Sent { words, fate: SentFate::Unknown, queued: false, doubtful: false });
         state.sent.len() - 1
     };
     send(site, pair, place).await
@@ -101,9 +101,10 @@ pub(crate) async fn send(site: &Site, pair: &Pair, place: usize) -> bool {
             return false;
         }
         (Told::Done(answer), fate) => {
-            let id = answer.message.unwrap().id;
-            assert!(matches!(&fate, SentFate::Unknown) || fate == SentFate::Is(id.clone()), "{why}");
-            SentFate::Is(id)
+            let message = answer.message.unwrap();
+            assert!(matches!(&fate, SentFate::Unknown) || fate == SentFate::Is(message.id.clone()), "{why}");
+            state.sent[place].queued |= message.status() == DeliveryStatus::Queued;
+            SentFate::Is(message.id)
         }
         (Told::Refused(reason), SentFate::Unknown | SentFate::Failed) if reason == "UPSTREAM_FAILED" => {
             SentFate::Failed

@@ -55,6 +55,8 @@ pub(crate) enum Fate {
 pub(crate) struct Sent {
     pub(crate) words: String,
     pub(crate) fate: SentFate,
+    /// Whether it was told that the line took it.
+    pub(crate) queued: bool,
     /// Whether it was ever asked for without an answer.
     pub(crate) doubtful: bool,
 }

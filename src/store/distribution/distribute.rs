@@ -24,7 +24,7 @@ pub enum NotDistributed {
         "{0} sessions of inkbox-imessage are on this database: stop the service first, and then repeat this"
     )]
     InUse(i64),
-    /// Citus or PostgreSQL refused; nothing was changed.
+    /// Citus or PostgreSQL refused; no table was moved.
     #[error("nothing was distributed: {0}")]
     Refused(#[from] sqlx::Error),
 }
@@ -76,7 +76,8 @@ where
     Ok(tables.into_iter().filter(|table| some && table.is_missing()).map(|table| table.name).collect())
 }
 
-async fn has_citus<C>(connection: &mut C) -> sqlx::Result<bool>
+/// Whether the extension is in the database.
+pub(in crate::store) async fn has_citus<C>(connection: &mut C) -> sqlx::Result<bool>
 where
     for<'e> &'e mut C: Executor<'e, Database = Postgres>,
 {
@@ -104,7 +105,9 @@ where
     for<'e> &'e mut C: Executor<'e, Database = Postgres>,
 {
     let rows: Vec<(String, String, bool)> = query_as(
-        "SELECT c.relname::text, coalesce(obj_description(c.oid, 'pg_class'), ''), p.logicalrelid IS NOT NULL
+        "SELECT c.relname::text, coalesce(obj_description(c.oid, 'pg_class'), ''),
+                -- What refers to a table that is everywhere is noted as well, and stays where it is.
+                p.logicalrelid IS NOT NULL AND (p.partmethod, p.repmodel) <> ('n', 's')
          FROM pg_class c
          LEFT JOIN pg_catalog.pg_dist_partition p ON p.logicalrelid = c.oid
          WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'

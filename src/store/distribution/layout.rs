@@ -35,10 +35,16 @@ pub const GLOBAL: [(&str, Placement); 7] = [
     ("standby_beats", Placement::Coordinator),
 ];
 
+/// sqlx's list of migrations, so that the service can be given any node.
+const MIGRATIONS: &str = "_sqlx_migrations";
+
 /// What the comment of a table, which begins with `Tenant. ` or `Global. `, and its name say about its place; `None` for
 /// a table that says nothing.
 #[must_use]
 pub fn placement(table: &str, comment: &str) -> Option<Placement> {
+    if table == MIGRATIONS {
+        return Some(Placement::Everywhere);
+    }
     if comment.starts_with("Tenant. ") {
         return Some(Placement::Spread(TENANT));
     }

@@ -3,6 +3,9 @@
 
 mod distribute;
 mod layout;
+mod statements;
 
+pub(super) use distribute::has_citus;
 pub use distribute::{NotDistributed, distribute, left_over};
 pub use layout::{FIRST, GLOBAL, Placement, TENANT, placement};
+pub use statements::statements;

@@ -23,8 +23,10 @@ pub(super) async fn connect(connection: &mut Link, order: &Order, handle: &Handl
         agent.identity_id.uuid(),
         order.remote_number.as_str(),
     )
-    .fetch_one(&mut *connection)
+    .fetch_optional(&mut *connection)
     .await?;
+    // Where tables are distributed, a handle can be seen a moment before its identity.
+    let Some(identity) = identity else { return Ok(Done::Refused) };
     let rule = rule_on_number(identity.rule_id, identity.rule_action, identity.rule_status)?;
     let mode = filter_mode(identity.filter_mode, agent.identity_id.uuid())?;
     if !identity.imessage_enabled || verdict(mode, rule).is_blocked() {
