@@ -130,7 +130,7 @@ const HOT: [Hot; 29] = [
         indexes: &["conversations_pkey"],
     },
     Hot {
-        text: ("SELECT id FROM connections", &["FOR UPDATE"], NOTHING),
+        text: ("SELECT id FROM connections", &["released_at IS NULL FOR UPDATE"], NOTHING),
         parameters: &["org", "connection"],
         indexes: &["connections_pkey"],
     },
@@ -182,7 +182,7 @@ const HOT: [Hot; 29] = [
         indexes: &["connections_pkey"],
     },
     Hot {
-        text: ("DELETE FROM routes", &[], NOTHING),
+        text: ("DELETE FROM routes WHERE line_number", &[], NOTHING),
         parameters: &["line", "human", "connection"],
         indexes: &["routes_pkey"],
     },
