@@ -36,93 +36,65 @@ pub async fn idempotency_keys(
         .await
 }
 
-/// Removes the oldest router commands that were acted on before a time; true when there may be more.
-pub async fn router_commands(db: &Database, before: DateTime<Utc>) -> Result<bool, Failure> {
-    let mut session = db.look_up().await?;
-    session
-        .run(|connection| async move {
-            let done = query!(
-                "DELETE FROM router_commands
+/// A function that removes the oldest rows of a table of lines' texts; its statement takes a time and a number of rows.
+macro_rules! sweep {
+    ($(#[$doc:meta])* $name:ident, $statement:literal) => {
+        $(#[$doc])*
+        pub async fn $name(db: &Database, before: DateTime<Utc>) -> Result<bool, Failure> {
+            let mut session = db.look_up().await?;
+            session
+                .run(|connection| async move {
+                    let done = query!($statement, before, BATCH).execute(connection).await?;
+                    Ok(more(done.rows_affected()))
+                })
+                .await
+        }
+    };
+}
+
+sweep!(
+    /// Removes the oldest router commands that were acted on before a time; true when there may be more.
+    router_commands,
+    "DELETE FROM router_commands
                  WHERE (line_number, provider_message_id) IN (
                      SELECT line_number, provider_message_id FROM router_commands
                      WHERE created_at < $1
                      ORDER BY created_at
-                     LIMIT $2)",
-                before,
-                BATCH,
-            )
-            .execute(connection)
-            .await?;
-            Ok(more(done.rows_affected()))
-        })
-        .await
-}
+                     LIMIT $2)"
+);
 
-/// Removes the oldest entries that find a sent message for its carrier; true when there may be more.
-pub async fn sent_messages(db: &Database, before: DateTime<Utc>) -> Result<bool, Failure> {
-    let mut session = db.look_up().await?;
-    session
-        .run(|connection| async move {
-            let done = query!(
-                "DELETE FROM sent_messages
+sweep!(
+    /// Removes the oldest entries that find a sent message for its carrier; true when there may be more.
+    sent_messages,
+    "DELETE FROM sent_messages
                  WHERE (line_number, provider_message_id) IN (
                      SELECT line_number, provider_message_id FROM sent_messages
                      WHERE created_at < $1
                      ORDER BY created_at
-                     LIMIT $2)",
-                before,
-                BATCH,
-            )
-            .execute(connection)
-            .await?;
-            Ok(more(done.rows_affected()))
-        })
-        .await
-}
+                     LIMIT $2)"
+);
 
-/// Removes the oldest notes of texts that were taken as tapbacks; true when there may be more.
-pub async fn tapback_texts(db: &Database, before: DateTime<Utc>) -> Result<bool, Failure> {
-    let mut session = db.session().await?;
-    session
-        .run(|connection| async move {
-            let done = query!(
-                "DELETE FROM tapback_texts
+sweep!(
+    /// Removes the oldest notes of texts that were taken as tapbacks; true when there may be more.
+    tapback_texts,
+    "DELETE FROM tapback_texts
                  WHERE (line_number, provider_message_id) IN (
                      SELECT line_number, provider_message_id FROM tapback_texts
                      WHERE created_at < $1
                      ORDER BY created_at
-                     LIMIT $2)",
-                before,
-                BATCH,
-            )
-            .execute(connection)
-            .await?;
-            Ok(more(done.rows_affected()))
-        })
-        .await
-}
+                     LIMIT $2)"
+);
 
-/// Removes the oldest marks of texts that were deleted before a time; true when there may be more.
-pub async fn forgotten_texts(db: &Database, before: DateTime<Utc>) -> Result<bool, Failure> {
-    let mut session = db.look_up().await?;
-    session
-        .run(|connection| async move {
-            let done = query!(
-                "DELETE FROM forgotten_texts
+sweep!(
+    /// Removes the oldest marks of texts that were deleted before a time; true when there may be more.
+    forgotten_texts,
+    "DELETE FROM forgotten_texts
                  WHERE (line_number, provider_message_id) IN (
                      SELECT line_number, provider_message_id FROM forgotten_texts
                      WHERE forgotten_at < $1
                      ORDER BY forgotten_at
-                     LIMIT $2)",
-                before,
-                BATCH,
-            )
-            .execute(connection)
-            .await?;
-            Ok(more(done.rows_affected()))
-        })
-        .await
-}
+                     LIMIT $2)"
+);
 
 fn more(removed: u64) -> bool {
     i64::try_from(removed).unwrap_or(BATCH) >= BATCH

@@ -4,12 +4,12 @@ use inkbox_imessage::proto::send_message_request::Target;
 use inkbox_imessage::proto::{
     ContactRuleAction, ContactRuleStatus, CreateContactRuleRequest, DeleteContactRuleRequest, DeliveryError,
     DeliveryStatus, FilterMode, ListMessagesRequest, MarkConversationReadRequest, ReleaseConnectionRequest,
-    RemoveReactionRequest, SendMessageRequest, SendReactionRequest, UpdateContactRuleRequest,
-    UpdateIdentityRequest,
+    RemoveReactionRequest, SendMessageRequest, SendReactionRequest, SendTypingIndicatorRequest,
+    UpdateContactRuleRequest, UpdateIdentityRequest,
 };
 
-use crate::model::{IdempotencyKey, Message, Reaction, Reason, Rule};
-use crate::step::{Body, KINDS, Pair, Who};
+use crate::model::{IdempotencyKey, Message, Reaction, Reason, Rule, organization_of};
+use crate::step::{AGENTS, Body, KINDS, Pair, Who};
 use crate::world::{Touched, World, as_predicted, file, pick, unknown_id};
 
 /// A send that the model expects to be answered with a message.
@@ -23,7 +23,7 @@ impl World {
         let Some(place) = pick(connection, self.model.connections.len()) else { return Touched::default() };
         let (now, row) = (self.model.now, &mut self.model.connections[place]);
         let request = ReleaseConnectionRequest { connection_id: row.id.clone() };
-        let answer = self.admin.release_connection(request).await;
+        let answer = self.admins[organization_of(row.agent)].next().release_connection(request).await;
         let refused = row.released_at.is_some().then_some("NOT_FOUND");
         let pair = Pair { agent: row.agent, human: row.human };
         if let Some(answer) = as_predicted(answer, refused) {
@@ -44,6 +44,7 @@ impl World {
         let is_taken = self.model.rule_for(pair.agent, pair.human).is_some();
         let refused = match who {
             Who::Other => Some("IDENTITY_MISMATCH"),
+            Who::Foreign => Some("NOT_FOUND"),
             _ => is_taken.then_some("ALREADY_EXISTS"),
         };
         if let Some(answer) = as_predicted(answer, refused) {
@@ -78,7 +79,7 @@ impl World {
             status: paused.map_or(0, |_| row.status.into()),
         };
         let pair = Pair { agent: row.agent, human: row.human };
-        let answer = self.admin.update_contact_rule(request).await.unwrap();
+        let answer = self.caller(Who::Admin, pair.agent).update_contact_rule(request).await.unwrap();
         assert_eq!(answer.contact_rule, Some(self.model.rule_row(place)));
         self.touched(pair)
     }
@@ -87,13 +88,17 @@ impl World {
         let Some(place) = pick(rule, self.model.rules.len()) else { return Touched::default() };
         let row = self.model.rules.remove(place);
         let request = DeleteContactRuleRequest { contact_rule_id: row.id };
-        self.admin.delete_contact_rule(request.clone()).await.unwrap();
-        as_predicted(self.admin.delete_contact_rule(request).await, Some("NOT_FOUND"));
+        for (who, refused) in
+            [(Who::Foreign, Some("NOT_FOUND")), (Who::Admin, None), (Who::Admin, Some("NOT_FOUND"))]
+        {
+            as_predicted(self.caller(who, row.agent).delete_contact_rule(request.clone()).await, refused);
+        }
         self.touched(Pair { agent: row.agent, human: row.human })
     }
 
     pub async fn switch(&mut self, agent: usize, enabled: Option<bool>, whitelist: Option<bool>) -> Touched {
-        let row = &mut self.model.agents[agent % 2];
+        let agent = agent % AGENTS;
+        let row = &mut self.model.agents[agent];
         row.enabled = enabled.unwrap_or(row.enabled);
         row.whitelist = whitelist.unwrap_or(row.whitelist);
         let request = UpdateIdentityRequest {
@@ -107,10 +112,11 @@ impl World {
             }
             .into(),
         };
-        let identity = self.admin.update_identity(request).await.unwrap().identity.unwrap();
+        let admin = self.admins[organization_of(agent)].next();
+        let identity = admin.update_identity(request).await.unwrap().identity.unwrap();
         let is_whitelist = identity.filter_mode() == FilterMode::Whitelist;
         assert_eq!((identity.imessage_enabled, is_whitelist), (row.enabled, row.whitelist));
-        Touched::default()
+        Touched::of(agent)
     }
 
     pub async fn mark_read(&mut self, conversation: usize, who: Who) -> Touched {
@@ -126,12 +132,24 @@ impl World {
             let marked = self.model.mark_read(place);
             assert_eq!((answer.conversation_id, answer.updated_count), (id, marked));
         }
-        Touched { conversation: Some(place), message: None }
+        self.touched(Pair { agent, human })
+    }
+
+    pub async fn show_typing(&mut self, conversation: usize, who: Who) -> Touched {
+        let Some(place) = pick(conversation, self.model.conversations.len()) else {
+            return Touched::default();
+        };
+        let row = &self.model.conversations[place];
+        let request = SendTypingIndicatorRequest { conversation_id: row.id.clone() };
+        let answer = self.caller(who, row.agent).send_typing_indicator(request).await;
+        let refused = self.refused(who, row.human, self.model.check_call(row.agent, row.human));
+        as_predicted(answer, refused);
+        self.touched(Pair { agent: row.agent, human: row.human })
     }
 
     /// Why a call on a row that exists is refused, in the order of checks: seeing it, its own checks, the line.
     fn refused(&self, who: Who, human: usize, checked: Result<(), Reason>) -> Option<Reason> {
-        if who == Who::Other {
+        if matches!(who, Who::Other | Who::Foreign) {
             return Some("NOT_FOUND");
         }
         checked.err().or(self.model.line_fails(human).then_some("UPSTREAM_FAILED"))
@@ -207,8 +225,10 @@ impl World {
         asked: &SendMessageRequest,
     ) -> Result<Sending, Reason> {
         let Pair { agent, human } = pair;
-        if who == Who::Other {
-            return Err(if by_number { "IDENTITY_MISMATCH" } else { "NOT_FOUND" });
+        match who {
+            Who::Other if by_number => return Err("IDENTITY_MISMATCH"),
+            Who::Other | Who::Foreign => return Err("NOT_FOUND"),
+            Who::Admin | Who::Own => {}
         }
         if !by_number && self.model.conversation(agent, human).is_none() {
             return Err("NOT_FOUND");
@@ -274,7 +294,8 @@ impl World {
             limit: Some(200),
             ..Default::default()
         };
-        let rows = self.admin.list_messages(request).await.unwrap().messages;
+        let agent = self.model.conversations[conversation].agent;
+        let rows = self.caller(Who::Admin, agent).list_messages(request).await.unwrap().messages;
         let is_new = |id: &String| self.model.messages.iter().all(|message| message.id != *id);
         let new: Vec<_> = rows.into_iter().map(|row| row.id).filter(is_new).collect();
         assert_eq!(new.len(), 1, "the failed message, and only once");
@@ -327,7 +348,7 @@ impl World {
         let (agent, human) = self.pair_of(message.conversation);
         let request = RemoveReactionRequest { reaction_id: row.id.clone() };
         let answer = self.caller(who, agent).remove_reaction(request).await;
-        let refused = if who == Who::Other || (who == Who::Own && message.blocked) {
+        let refused = if matches!(who, Who::Other | Who::Foreign) || (who == Who::Own && message.blocked) {
             Some("NOT_FOUND")
         } else if row.inbound {
             Some("SCOPE_INSUFFICIENT")

@@ -3,12 +3,14 @@
 use std::fmt::Debug;
 
 use inkbox_imessage::proto::{
-    GetConversationRequest, GetMessageRequest, ListConnectionsRequest, ListContactRulesRequest,
-    ListConversationsRequest, ListMessagesRequest, Message,
+    FilterMode, GetContactRuleRequest, GetConversationRequest, GetIdentityRequest, GetMessageRequest,
+    ListConnectionsRequest, ListContactRulesRequest, ListConversationsRequest, ListIdentitiesRequest,
+    ListMessagesRequest, Message,
 };
 
 use crate::expect::{Scope, View};
-use crate::step::Action;
+use crate::model::organization_of;
+use crate::step::{AGENTS, Action, Who};
 use crate::support::assert_reason;
 use crate::support::callers::Caller;
 use crate::world::{Touched, World, pick};
@@ -36,32 +38,44 @@ impl At<'_> {
     }
 }
 
+/// How often both organizations are looked at: one that a step has nothing to do with must not have changed.
+const BOTH: usize = 8;
+
 /// Compares every list in each of its views and filters, and every get, as each kind of caller sees them: all lists of
-/// the organization, those of each agent, and those of the conversation and message that the step touched.
+/// the organization, those of each of its agents, and those of the conversation and message that the step touched.
 pub async fn everything(world: &World, touched: Touched, number: usize, action: &Action) {
     let at = At { number, action };
     let model = &world.model;
     // Where a step touched no row, another one has its turn.
     let conversation = touched.conversation.or_else(|| pick(number, model.conversations.len()));
     let message = touched.message.or_else(|| pick(number, model.messages.len()));
-    tokio::join!(
-        conversations(world, at),
-        connections_and_rules(world, at),
-        messages(world, at, conversation),
-        async {
-            if let Some(conversation) = conversation {
-                one_conversation(world, at, conversation).await;
-            }
-        },
-        async {
-            if let Some(message) = message {
-                one_message(world, at, message).await;
-            }
-        },
-    );
+    for organization in 0..model.organizations.len() {
+        let is_touched = touched.agent.is_none_or(|agent| organization_of(agent) == organization);
+        if !is_touched && !number.is_multiple_of(BOTH) {
+            continue;
+        }
+        let of_it = |place: &usize| organization_of(model.conversations[*place].agent) == organization;
+        tokio::join!(
+            conversations(world, at, organization),
+            connections_and_rules(world, at, organization),
+            messages(world, at, organization, conversation.filter(of_it)),
+        );
+    }
+    if let Some(conversation) = conversation {
+        one_conversation(world, at, conversation).await;
+    }
+    if let Some(message) = message {
+        one_message(world, at, message).await;
+    }
+    identities(world, at).await;
 }
 
-async fn conversations(world: &World, at: At<'_>) {
+/// The agents of an organization.
+fn agents_of(organization: usize) -> impl Iterator<Item = usize> {
+    (0..AGENTS).filter(move |agent| organization_of(*agent) == organization)
+}
+
+async fn conversations(world: &World, at: At<'_>, organization: usize) {
     let list = async |caller: &Caller, agent_identity_id: Option<String>, view: Option<bool>| {
         let request = ListConversationsRequest {
             agent_identity_id,
@@ -71,36 +85,42 @@ async fn conversations(world: &World, at: At<'_>) {
         };
         caller.list_conversations(request).await
     };
+    let (model, admin) = (&world.model, &world.admins[organization]);
     for view in View::EACH {
-        let rows = list(&world.admin, None, view.asked()).await.unwrap().conversations;
-        at.same("the admin's conversations", &rows, &world.model.conversation_list(None, view));
+        let rows = list(admin.next(), None, view.asked()).await.unwrap().conversations;
+        let expected = model.conversation_list(Scope::Organization(organization), view);
+        at.same("the admin's conversations", &rows, &expected);
     }
-    for (agent, row) in world.model.agents.iter().enumerate() {
+    for agent in agents_of(organization) {
+        let row = &model.agents[agent];
         for view in View::EACH {
-            let answer = list(&world.admin, Some(row.id.clone()), view.asked()).await;
+            let answer = list(admin.next(), Some(row.id.clone()), view.asked()).await;
             if row.enabled {
-                let expected = world.model.conversation_list(Some(agent), view);
+                let expected = model.conversation_list(Scope::Agent(agent), view);
                 at.same("an agent's, by admin", &answer.unwrap().conversations, &expected);
             } else {
                 assert_reason(answer, "IDENTITY_NOT_ENABLED");
             }
         }
-        let rows = list(&world.agents[agent], None, None).await.unwrap().conversations;
-        at.same("an agent's conversations", &rows, &world.model.conversation_list(Some(agent), View::Clear));
-        let rows = list(&world.agents[agent], None, Some(true)).await.unwrap().conversations;
+        let own = &world.agents[agent];
+        let rows = list(own.next(), None, None).await.unwrap().conversations;
+        let expected = model.conversation_list(Scope::Agent(agent), View::Clear);
+        at.same("an agent's conversations", &rows, &expected);
+        let rows = list(own.next(), None, Some(true)).await.unwrap().conversations;
         at.same("blocked ones, to an agent", &rows, &Vec::new());
     }
 }
 
-async fn connections_and_rules(world: &World, at: At<'_>) {
-    let callers = [(&world.admin, None), (&world.agents[0], Some(0)), (&world.agents[1], Some(1))];
-    for (caller, of) in callers {
+async fn connections_and_rules(world: &World, at: At<'_>, organization: usize) {
+    let of_agents = agents_of(organization).map(|agent| (&world.agents[agent], Scope::Agent(agent)));
+    let of_admin = (&world.admins[organization], Scope::Organization(organization));
+    for (callers, scope) in of_agents.chain([of_admin]) {
         let request = ListConnectionsRequest { limit: ALL_ROWS, ..Default::default() };
-        let rows = caller.list_connections(request).await.unwrap().connections;
-        at.same("connections", &rows, &world.model.connection_list(of));
+        let rows = callers.next().list_connections(request).await.unwrap().connections;
+        at.same("connections", &rows, &world.model.connection_list(scope));
         let request = ListContactRulesRequest { limit: ALL_ROWS, ..Default::default() };
-        let rows = caller.list_contact_rules(request).await.unwrap().contact_rules;
-        at.same("contact rules", &rows, &world.model.rule_list(of));
+        let rows = callers.next().list_contact_rules(request).await.unwrap().contact_rules;
+        at.same("contact rules", &rows, &world.model.rule_list(scope));
     }
 }
 
@@ -108,11 +128,13 @@ async fn one_conversation(world: &World, at: At<'_>, place: usize) {
     let model = &world.model;
     let (id, agent) = (&model.conversations[place].id, model.conversations[place].agent);
     let request = GetConversationRequest { conversation_id: id.clone(), agent_identity_id: None };
-    for caller in [&world.admin, &world.agents[agent]] {
-        let row = caller.get_conversation(request.clone()).await.unwrap().conversation.unwrap();
-        at.same("the conversation", &row, &model.conversation_row(place));
+    for who in [Who::Admin, Who::Own] {
+        let answer = world.caller(who, agent).get_conversation(request.clone()).await;
+        at.same("the conversation", &answer.unwrap().conversation.unwrap(), &model.conversation_row(place));
     }
-    assert_reason(world.agents[1 - agent].get_conversation(request).await, "NOT_FOUND");
+    for who in [Who::Other, Who::Foreign] {
+        assert_reason(world.caller(who, agent).get_conversation(request.clone()).await, "NOT_FOUND");
+    }
 }
 
 async fn one_message(world: &World, at: At<'_>, place: usize) {
@@ -121,9 +143,9 @@ async fn one_message(world: &World, at: At<'_>, place: usize) {
     let agent = model.conversations[message.conversation].agent;
     let request = GetMessageRequest { message_id: message.id.clone(), agent_identity_id: None };
     let callers =
-        [(&world.admin, true), (&world.agents[agent], !message.blocked), (&world.agents[1 - agent], false)];
-    for (caller, sees) in callers {
-        let answer = caller.get_message(request.clone()).await;
+        [(Who::Admin, true), (Who::Own, !message.blocked), (Who::Other, false), (Who::Foreign, false)];
+    for (who, sees) in callers {
+        let answer = world.caller(who, agent).get_message(request.clone()).await;
         if sees {
             at.same("the message", &answer.unwrap().message.unwrap(), &model.message_row(place));
         } else {
@@ -132,9 +154,46 @@ async fn one_message(world: &World, at: At<'_>, place: usize) {
     }
 }
 
-/// Each view with each `is_read`, in every scope; the organization's list page by page once a step.
-async fn messages(world: &World, at: At<'_>, conversation: Option<usize>) {
+/// One agent's identity as it is set, one rule, and which identities there are at all.
+async fn identities(world: &World, at: At<'_>) {
     let model = &world.model;
+    let agent = at.number % AGENTS;
+    let row = &model.agents[agent];
+    let request = GetIdentityRequest { identity_id: row.id.clone() };
+    for who in [Who::Admin, Who::Own] {
+        let identity =
+            world.caller(who, agent).get_identity(request.clone()).await.unwrap().identity.unwrap();
+        let is_whitelist = identity.filter_mode() == FilterMode::Whitelist;
+        let shown = (&identity.agent_handle, identity.imessage_enabled, is_whitelist);
+        at.same("the identity", &shown, &(&row.handle, row.enabled, row.whitelist));
+    }
+    for who in [Who::Other, Who::Foreign] {
+        assert_reason(world.caller(who, agent).get_identity(request.clone()).await, "NOT_FOUND");
+    }
+    let request = ListIdentitiesRequest { limit: ALL_ROWS, ..Default::default() };
+    let rows = world.caller(Who::Admin, agent).list_identities(request).await.unwrap().identities;
+    let mut listed: Vec<_> = rows.into_iter().map(|identity| identity.id).collect();
+    let mut expected: Vec<_> =
+        agents_of(organization_of(agent)).map(|agent| model.agents[agent].id.clone()).collect();
+    listed.sort();
+    expected.sort();
+    at.same("identities", &listed, &expected);
+
+    let Some(place) = pick(at.number, model.rules.len()) else { return };
+    let (id, agent) = (&model.rules[place].id, model.rules[place].agent);
+    let request = GetContactRuleRequest { contact_rule_id: id.clone() };
+    for who in [Who::Admin, Who::Own] {
+        let answer = world.caller(who, agent).get_contact_rule(request.clone()).await;
+        at.same("the rule", &answer.unwrap().contact_rule.unwrap(), &model.rule_row(place));
+    }
+    for who in [Who::Other, Who::Foreign] {
+        assert_reason(world.caller(who, agent).get_contact_rule(request.clone()).await, "NOT_FOUND");
+    }
+}
+
+/// Each view with each `is_read`, in every scope; the organization's list page by page once a step.
+async fn messages(world: &World, at: At<'_>, organization: usize, conversation: Option<usize>) {
+    let (model, admin) = (&world.model, &world.admins[organization]);
     let mut turn = 0;
     for view in View::EACH {
         for is_read in [Some(false), None, Some(true)] {
@@ -149,30 +208,30 @@ async fn messages(world: &World, at: At<'_>, conversation: Option<usize>) {
                 at.same(&what, rows, &model.message_list(scope, view, is_read));
             };
             let rows = if at.number % 9 == turn {
-                page_by_page(&world.admin, request.clone()).await
+                page_by_page(admin.next(), request.clone()).await
             } else {
-                world.admin.list_messages(request.clone()).await.unwrap().messages
+                admin.next().list_messages(request.clone()).await.unwrap().messages
             };
-            same(Scope::Organization, view, &rows);
-            for (agent, row) in model.agents.iter().enumerate() {
-                let agent_identity_id = Some(row.id.clone());
+            same(Scope::Organization(organization), view, &rows);
+            for agent in agents_of(organization) {
+                let agent_identity_id = Some(model.agents[agent].id.clone());
                 let request = ListMessagesRequest { agent_identity_id, ..request.clone() };
-                let rows = world.admin.list_messages(request).await.unwrap().messages;
+                let rows = admin.next().list_messages(request).await.unwrap().messages;
                 same(Scope::Agent(agent), view, &rows);
             }
             if let Some(conversation) = conversation {
                 let conversation_id = Some(model.conversations[conversation].id.clone());
                 let request = ListMessagesRequest { conversation_id, ..request.clone() };
-                let rows = world.admin.list_messages(request).await.unwrap().messages;
+                let rows = admin.next().list_messages(request).await.unwrap().messages;
                 same(Scope::Conversation(conversation), view, &rows);
             }
             turn += 1;
         }
     }
     for is_read in [Some(false), None, Some(true)] {
-        for (agent, caller) in world.agents.iter().enumerate() {
+        for agent in agents_of(organization) {
             let request = ListMessagesRequest { limit: ALL_ROWS, is_read, ..Default::default() };
-            let rows = caller.list_messages(request).await.unwrap().messages;
+            let rows = world.agents[agent].next().list_messages(request).await.unwrap().messages;
             let expected = model.message_list(Scope::Agent(agent), View::Clear, is_read);
             at.same("an agent's messages", &rows, &expected);
         }

@@ -5,7 +5,7 @@ use inkbox_imessage::proto::{
 };
 use prost_types::Timestamp;
 
-use crate::model::{Conversation, Message, Micros, Model};
+use crate::model::{Conversation, Message, Micros, Model, organization_of};
 
 /// How much of a text a list shows, in characters.
 const PREVIEW: usize = 256;
@@ -42,9 +42,20 @@ impl View {
 /// Whose messages a list is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    Organization,
+    Organization(usize),
     Agent(usize),
     Conversation(usize),
+}
+
+impl Scope {
+    /// Whether an agent's rows are in it; those of a conversation are asked for by themselves.
+    const fn has(self, agent: usize) -> bool {
+        match self {
+            Self::Organization(organization) => organization_of(agent) == organization,
+            Self::Agent(only) => only == agent,
+            Self::Conversation(_) => false,
+        }
+    }
 }
 
 pub fn timestamp(at: Micros) -> Timestamp {
@@ -108,17 +119,20 @@ impl Model {
         }
     }
 
+    /// Whether a conversation is in a scope.
+    fn is_in(&self, scope: Scope, conversation: usize) -> bool {
+        match scope {
+            Scope::Conversation(only) => only == conversation,
+            _ => scope.has(self.conversations[conversation].agent),
+        }
+    }
+
     /// The messages of a scope in a view, newest first.
     pub fn message_list(&self, scope: Scope, view: View, is_read: Option<bool>) -> Vec<proto::Message> {
         let mut places: Vec<_> = (0..self.messages.len())
             .filter(|place| {
                 let message = &self.messages[*place];
-                let is_in_scope = match scope {
-                    Scope::Organization => true,
-                    Scope::Agent(agent) => self.conversations[message.conversation].agent == agent,
-                    Scope::Conversation(conversation) => message.conversation == conversation,
-                };
-                is_in_scope
+                self.is_in(scope, message.conversation)
                     && view.shows(message)
                     && is_read.is_none_or(|is_read| Self::is_read(message) == is_read)
             })
@@ -155,11 +169,11 @@ impl Model {
         }
     }
 
-    /// The conversations with a message in the view, of one agent or of all, newest message first.
-    pub fn conversation_list(&self, agent: Option<usize>, view: View) -> Vec<ConversationSummary> {
+    /// The conversations of a scope with a message in the view, newest message first.
+    pub fn conversation_list(&self, scope: Scope, view: View) -> Vec<ConversationSummary> {
         let mut rows = Vec::new();
         for place in 0..self.conversations.len() {
-            if agent.is_some_and(|agent| self.conversations[place].agent != agent) {
+            if !self.is_in(scope, place) {
                 continue;
             }
             let in_view: Vec<_> = self
@@ -204,7 +218,7 @@ impl Model {
             id: connection.id.clone(),
             remote_number: self.humans[connection.human].clone(),
             agent_identity_id: self.agents[connection.agent].id.clone(),
-            organization_id: self.organization_id.clone(),
+            organization_id: self.organizations[organization_of(connection.agent)].clone(),
             status: status.into(),
             released_at: connection.released_at.map(timestamp),
             created_at: Some(timestamp(connection.created_at)),
@@ -212,11 +226,11 @@ impl Model {
         }
     }
 
-    /// The active connections, of one agent or of all, newest first.
-    pub fn connection_list(&self, agent: Option<usize>) -> Vec<proto::Connection> {
+    /// The active connections of a scope, newest first.
+    pub fn connection_list(&self, scope: Scope) -> Vec<proto::Connection> {
         let mut places: Vec<_> = (0..self.connections.len())
             .filter(|place| self.connections[*place].released_at.is_none())
-            .filter(|place| agent.is_none_or(|agent| self.connections[*place].agent == agent))
+            .filter(|place| scope.has(self.connections[*place].agent))
             .collect();
         places
             .sort_by_key(|place| (self.connections[*place].created_at, self.connections[*place].id.clone()));
@@ -236,11 +250,10 @@ impl Model {
         }
     }
 
-    /// The rules, of one agent or of all, newest first.
-    pub fn rule_list(&self, agent: Option<usize>) -> Vec<proto::ContactRule> {
-        let mut places: Vec<_> = (0..self.rules.len())
-            .filter(|place| agent.is_none_or(|agent| self.rules[*place].agent == agent))
-            .collect();
+    /// The rules of a scope, newest first.
+    pub fn rule_list(&self, scope: Scope) -> Vec<proto::ContactRule> {
+        let mut places: Vec<_> =
+            (0..self.rules.len()).filter(|place| scope.has(self.rules[*place].agent)).collect();
         places.sort_by_key(|place| (self.rules[*place].created_at, self.rules[*place].id.clone()));
         places.into_iter().rev().map(|place| self.rule_row(place)).collect()
     }

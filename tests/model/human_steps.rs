@@ -20,6 +20,12 @@ impl World {
         self.command("disconnect", pair, Meant::Disconnect { agent: pair.agent }).await
     }
 
+    pub async fn list(&mut self, human: usize) -> Touched {
+        let mut request = self.request(ROUTER_LINE, human);
+        request.text = Some("list".to_owned());
+        self.bring(Delivery { request, human, meant: Meant::List, first: None }).await
+    }
+
     async fn command(&mut self, verb: &str, pair: Pair, meant: Meant) -> Touched {
         let mut request = self.request(ROUTER_LINE, pair.human);
         request.text = Some(format!("{verb} @{}", self.model.agents[pair.agent].handle));
@@ -67,7 +73,7 @@ impl World {
     }
 
     async fn bring(&mut self, mut delivery: Delivery) -> Touched {
-        let answer = self.router.receive_message(delivery.request.clone()).await.unwrap();
+        let answer = self.router.next().receive_message(delivery.request.clone()).await.unwrap();
         let touched = match delivery.meant {
             Meant::Message => self.brought_message(&delivery, &answer),
             _ => {
@@ -99,6 +105,10 @@ impl World {
                     assert_eq!(outcome, ReceiveOutcome::Refused);
                     return;
                 }
+                if self.model.active_connection(agent, human).is_none() && self.model.has_all_lines(human) {
+                    assert_eq!(outcome, ReceiveOutcome::Refused, "no line is free");
+                    return;
+                }
                 assert_eq!(outcome, ReceiveOutcome::Connected);
                 let (id, line) = (answer.connection_id.clone().unwrap(), answer.line_number.clone().unwrap());
                 if let Some(active) = self.model.active_connection(agent, human) {
@@ -120,6 +130,14 @@ impl World {
                     active.released_at = Some(now);
                 }
             },
+            Meant::List => {
+                assert_eq!(outcome, ReceiveOutcome::Help);
+                let reply = answer.reply_text.as_ref().unwrap();
+                for (agent, row) in self.model.agents.iter().enumerate() {
+                    let is_connected = self.model.active_connection(agent, human).is_some();
+                    assert_eq!(reply.contains(&format!("@{}", row.handle)), is_connected, "{reply}");
+                }
+            }
             Meant::Message => unreachable!("not a command"),
         }
     }
@@ -193,7 +211,7 @@ impl World {
             part_index: part,
             removed,
         };
-        let answer = self.router.receive_reaction(request).await;
+        let answer = self.router.next().receive_reaction(request).await;
 
         let model = &mut self.model;
         let to = model.route(&line, human).map(|at| model.connections[at].agent);
@@ -264,6 +282,7 @@ impl World {
         let row = &mut self.model.messages[place];
         let answer = self
             .router
+            .next()
             .update_delivery_status(UpdateDeliveryStatusRequest {
                 line_number: self.model.connections[row.connection].line.clone(),
                 provider_message_id: row.provider_id.clone().unwrap_or_else(|| "unknown".to_owned()),

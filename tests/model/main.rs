@@ -1,6 +1,6 @@
 //! Random sequences of everything that humans, agents, admins and carriers do, driven through the generated client
-//! against the assembled server and against a plain in-memory model ([`model`]). After every step every list and get is
-//! compared ([`compare`]).
+//! against two replicas of the assembled server, in turn, and against a plain in-memory model ([`model`]). After every
+//! step every list and get is compared ([`compare`]), and lists that are being read page by page go on ([`walks`]).
 //!
 //! A run that fails prints its seed; `PROPTEST_RNG_SEED=<seed> cargo test --test model` repeats it, and
 //! `PROPTEST_CASES=<n>` drives more than the usual number of sequences.
@@ -23,8 +23,11 @@ mod agent_steps;
 mod compare;
 mod expect;
 mod human_steps;
+mod keys;
 mod model;
+mod replicas;
 mod step;
+mod walks;
 mod world;
 
 use std::sync::Mutex;
@@ -34,7 +37,7 @@ use std::time::Instant;
 use proptest::test_runner::{Config, RngSeed, TestError, TestRunner};
 use tokio::runtime::Builder;
 
-use crate::support::TestApp;
+use crate::replicas::Replicas;
 use crate::world::World;
 
 /// The number of a human on whose phone nothing ever works.
@@ -47,7 +50,7 @@ const STEPS: std::ops::RangeInclusive<usize> = 50..=55;
 const LEAST_STEPS: usize = 10_000;
 /// Sequences on one database. The failing human's number is in all of them, and leaves traces of each organization that
 /// it reached.
-const CASES_ON_ONE_APP: u32 = 20;
+const CASES_ON_ONE_DATABASE: u32 = 20;
 /// Bounds of the search for a shorter sequence that fails as well.
 const MAX_SHRINK_ITERS: u32 = 300;
 const MAX_SHRINK_MILLISECONDS: u32 = 120_000;
@@ -75,25 +78,26 @@ fn drive(seed: u64, driver: u64) -> usize {
     let _guard = runtime.enter();
     let (driven, cases) = (AtomicUsize::new(0), AtomicUsize::new(0));
     // Gone while a sequence runs, so that the one after a failure starts on a fresh database.
-    let resting: Mutex<Option<(TestApp, u32)>> = Mutex::new(None);
+    let resting: Mutex<Option<(Replicas, u32)>> = Mutex::new(None);
 
     let sequences = proptest::collection::vec(step::step(), STEPS);
     let outcome = TestRunner::new(config(seed.wrapping_add(driver))).run(&sequences, |steps| {
         let case = cases.fetch_add(1, Ordering::Relaxed);
-        let rested = resting.lock().unwrap().take().filter(|(_, age)| *age < CASES_ON_ONE_APP);
-        let (app, age) = rested.unwrap_or_else(|| (runtime.block_on(TestApp::start()), 0));
+        let rested = resting.lock().unwrap().take().filter(|(_, age)| *age < CASES_ON_ONE_DATABASE);
+        let (replicas, age) = rested.unwrap_or_else(|| (runtime.block_on(Replicas::start()), 0));
         runtime.block_on(async {
-            let mut world = World::new(&app, case).await;
+            let mut world = World::new(&replicas, case).await;
             for (number, step) in steps.iter().enumerate() {
                 world.clock.advance(chrono::TimeDelta::microseconds(step.after));
                 world.model.now += step.after;
                 let touched = world.perform(&step.action).await;
                 compare::everything(&world, touched, number, &step.action).await;
+                walks::go_on(&mut world, number).await;
                 driven.fetch_add(1, Ordering::Relaxed);
             }
             world.leave().await;
         });
-        *resting.lock().unwrap() = Some((app, age + 1));
+        *resting.lock().unwrap() = Some((replicas, age + 1));
         Ok(())
     });
     match outcome {

@@ -6,16 +6,18 @@ use inkbox_imessage::proto::{
     ReceiveMessageRequest, ReceiveMessageResponse, SendMessageRequest,
 };
 
+use crate::support::app::POOL_LINES;
+
 /// Why a call is refused, as in `errors.proto`.
 pub type Reason = &'static str;
 /// A moment, in microseconds.
 pub type Micros = i64;
 
-/// Everything that has happened in one organization. Rows name each other by their place in these lists.
+/// Everything that has happened in all organizations. Rows name each other by their place in these lists.
 #[derive(Debug, Default)]
 pub struct Model {
     pub now: Micros,
-    pub organization_id: String,
+    pub organizations: Vec<String>,
     pub agents: Vec<Agent>,
     pub humans: Vec<String>,
     pub connections: Vec<Connection>,
@@ -27,6 +29,7 @@ pub struct Model {
     pub deliveries: Vec<Delivery>,
 }
 
+/// An agent. Two of them at a time are of one organization.
 #[derive(Debug)]
 pub struct Agent {
     pub id: String,
@@ -121,7 +124,18 @@ pub struct Delivery {
 pub enum Meant {
     Connect { agent: usize },
     Disconnect { agent: usize },
+    List,
     Message,
+}
+
+/// The organization of an agent.
+pub const fn organization_of(agent: usize) -> usize {
+    agent / 2
+}
+
+/// The other agent of its organization.
+pub const fn colleague_of(agent: usize) -> usize {
+    agent ^ 1
 }
 
 impl Model {
@@ -159,6 +173,11 @@ impl Model {
         self.connections
             .iter()
             .position(|row| row.line == line && row.human == human && row.released_at.is_none())
+    }
+
+    /// Whether a human has a thread on each line.
+    pub fn has_all_lines(&self, human: usize) -> bool {
+        POOL_LINES.iter().all(|line| self.route(line, human).is_some())
     }
 
     pub fn conversation(&self, agent: usize, human: usize) -> Option<usize> {

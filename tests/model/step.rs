@@ -17,6 +17,7 @@ pub enum Action {
     Connect(Pair),
     Disconnect(Pair),
     Release { connection: usize },
+    List { human: usize },
     Text { pair: Pair, when: When, body: Body },
     Redeliver { delivery: usize },
     CreateRule { pair: Pair, block: bool, who: Who },
@@ -24,6 +25,8 @@ pub enum Action {
     DeleteRule { rule: usize },
     Switch { agent: usize, enabled: Option<bool>, whitelist: Option<bool> },
     MarkRead { conversation: usize, who: Who },
+    Type { conversation: usize, who: Who },
+    NewKey { agent: usize, revoke: bool },
     Send { pair: Pair, by_number: bool, who: Who, body: Body, key: Option<usize> },
     React { message: usize, kind: usize, part: i32, who: Who },
     Unreact { reaction: usize, who: Who },
@@ -66,6 +69,8 @@ pub enum Who {
     Own,
     /// The other agent of the organization.
     Other,
+    /// The admin of another organization.
+    Foreign,
 }
 
 /// Reactions of either side; the last is the human's only.
@@ -97,6 +102,7 @@ fn action() -> impl Strategy<Value = Action> {
         10 => pair().prop_map(Action::Connect),
         2 => pair().prop_map(Action::Disconnect),
         2 => row().prop_map(|connection| Action::Release { connection }),
+        1 => human().prop_map(|human| Action::List { human }),
         30 => (pair(), when(), body()).prop_map(|(pair, when, body)| Action::Text { pair, when, body }),
         4 => row().prop_map(|delivery| Action::Redeliver { delivery }),
         4 => (pair(), prop::bool::weighted(0.6), who())
@@ -107,6 +113,8 @@ fn action() -> impl Strategy<Value = Action> {
         4 => (row(), prop::option::of(prop::bool::weighted(0.8)), prop::option::of(prop::bool::weighted(0.3)))
             .prop_map(|(agent, enabled, whitelist)| Action::Switch { agent, enabled, whitelist }),
         9 => (row(), who()).prop_map(|(conversation, who)| Action::MarkRead { conversation, who }),
+        2 => (row(), who()).prop_map(|(conversation, who)| Action::Type { conversation, who }),
+        1 => (0..AGENTS, any::<bool>()).prop_map(|(agent, revoke)| Action::NewKey { agent, revoke }),
         13 => (pair(), any::<bool>(), who(), body(), prop::option::of(0..4_usize))
             .prop_map(|(pair, by_number, who, body, key)| Action::Send { pair, by_number, who, body, key }),
         6 => (row(), 0..KINDS.len() - 1, part(), who())
@@ -120,15 +128,23 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
+/// Agents, two of an organization.
+pub const AGENTS: usize = 4;
+
 /// Small numbers stay the row they were when a sequence is shrunk.
 fn row() -> impl Strategy<Value = usize> {
     0..1_000_usize
 }
 
-/// The human whose line always fails comes up less often than the others.
+/// The agents of one organization come up more often than those of the other, so that their lists grow.
 fn pair() -> impl Strategy<Value = Pair> {
-    (0..2_usize, prop_oneof![4 => Just(0), 3 => Just(1), 2 => Just(2)])
-        .prop_map(|(agent, human)| Pair { agent, human })
+    let agent = prop_oneof![4 => Just(0), 4 => Just(1), 2 => Just(2), 1 => Just(3)];
+    (agent, human()).prop_map(|(agent, human)| Pair { agent, human })
+}
+
+/// The human whose line always fails comes up less often than the others.
+fn human() -> impl Strategy<Value = usize> {
+    prop_oneof![4 => Just(0), 3 => Just(1), 2 => Just(2)]
 }
 
 fn when() -> impl Strategy<Value = When> {
@@ -150,5 +166,5 @@ fn body() -> impl Strategy<Value = Body> {
 }
 
 fn who() -> impl Strategy<Value = Who> {
-    prop_oneof![4 => Just(Who::Own), 4 => Just(Who::Admin), 1 => Just(Who::Other)]
+    prop_oneof![8 => Just(Who::Own), 8 => Just(Who::Admin), 1 => Just(Who::Other), 1 => Just(Who::Foreign)]
 }

@@ -1,4 +1,4 @@
-//! An organization of two agents with three humans around it, in the service and in the model.
+//! Two organizations of two agents each, with three humans around them, in two replicas of the service and in the model.
 
 use std::sync::Arc;
 
@@ -7,38 +7,54 @@ use inkbox_imessage::proto::{Media, ReleaseConnectionRequest};
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::model::{Agent, Model, Reason};
-use crate::step::{Action, Body, Pair, Who};
+use crate::keys::Key;
+use crate::model::{Agent, Model, Reason, colleague_of, organization_of};
+use crate::replicas::{InTurn, Replicas};
+use crate::step::{AGENTS, Action, Body, Pair, Who};
+use crate::support::assert_reason;
 use crate::support::callers::Caller;
 use crate::support::clock::TestClock;
-use crate::support::{TestApp, assert_reason};
+use crate::walks::Walk;
 
 pub struct World {
     pub case: usize,
-    pub admin: Caller,
-    /// With the key of each agent.
-    pub agents: Vec<Caller>,
-    pub router: Caller,
+    /// Of each organization.
+    pub admins: Vec<InTurn>,
+    /// With the newest key of each agent.
+    pub agents: Vec<InTurn>,
+    pub router: InTurn,
     pub clock: Arc<TestClock>,
     pub model: Model,
+    /// The API keys of each organization.
+    pub keys: Vec<Vec<Key>>,
+    /// Lists that are being read.
+    pub walks: Vec<Walk>,
     next: usize,
 }
 
-/// The rows that a step had to do with.
+/// What a step had to do with; an organization is told by an agent of it.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Touched {
+    pub agent: Option<usize>,
     pub conversation: Option<usize>,
     pub message: Option<usize>,
 }
 
+impl Touched {
+    pub fn of(agent: usize) -> Self {
+        Self { agent: Some(agent), ..Self::default() }
+    }
+}
+
 impl World {
-    pub async fn new(app: &TestApp, case: usize) -> Self {
+    pub async fn new(replicas: &Replicas, case: usize) -> Self {
+        let app = &replicas.first;
         let start = SystemClock.now();
         app.clock.freeze(start);
-        let organization_id = format!("org_{case}");
+        let organizations: Vec<_> = ["a", "b"].map(|name| format!("org_{case}_{name}")).into();
         let mut model = Model {
             now: start.timestamp_micros(),
-            organization_id: organization_id.clone(),
+            organizations: organizations.clone(),
             humans: vec![
                 format!("+1555{case:06}1"),
                 format!("+1555{case:06}2"),
@@ -47,9 +63,9 @@ impl World {
             ..Model::default()
         };
         let mut agents = Vec::new();
-        for _ in 0..2 {
-            let identity = app.identity(&organization_id).await;
-            agents.push(app.agent(&identity).await);
+        for agent in 0..AGENTS {
+            let identity = app.identity(&organizations[organization_of(agent)]).await;
+            agents.push(replicas.both(app.agent(&identity).await));
             model.agents.push(Agent {
                 id: identity.id,
                 handle: identity.agent_handle,
@@ -57,22 +73,22 @@ impl World {
                 whitelist: false,
             });
         }
-        Self {
-            case,
-            admin: app.admin(&organization_id).await,
-            agents,
-            router: app.router().await,
-            clock: app.clock.clone(),
-            model,
-            next: 0,
+        let (mut admins, mut keys, mut walks) = (Vec::new(), Vec::new(), Vec::new());
+        for (organization, id) in organizations.iter().enumerate() {
+            let admin = replicas.both(app.admin(id).await);
+            keys.push(Key::of_organization(&admin).await);
+            walks.extend(Walk::of_organization(organization));
+            admins.push(admin);
         }
+        let router = replicas.both(app.router().await);
+        Self { case, admins, agents, router, clock: app.clock.clone(), model, keys, walks, next: 0 }
     }
 
     /// Ends every connection, so that the lines are free for the next sequence.
     pub async fn leave(self) {
         for connection in self.model.connections.iter().filter(|row| row.released_at.is_none()) {
             let request = ReleaseConnectionRequest { connection_id: connection.id.clone() };
-            self.admin.release_connection(request).await.unwrap();
+            self.caller(Who::Admin, connection.agent).release_connection(request).await.unwrap();
         }
     }
 
@@ -80,6 +96,7 @@ impl World {
         match *action {
             Action::Connect(pair) => self.connect(pair).await,
             Action::Disconnect(pair) => self.disconnect(pair).await,
+            Action::List { human } => self.list(human).await,
             Action::Text { pair, when, body } => self.text(pair, when, body).await,
             Action::Redeliver { delivery } => self.redeliver(delivery).await,
             Action::HumanReacts { message, kind, part, removed } => {
@@ -94,6 +111,8 @@ impl World {
             Action::DeleteRule { rule } => self.delete_rule(rule).await,
             Action::Switch { agent, enabled, whitelist } => self.switch(agent, enabled, whitelist).await,
             Action::MarkRead { conversation, who } => self.mark_read(conversation, who).await,
+            Action::Type { conversation, who } => self.show_typing(conversation, who).await,
+            Action::NewKey { agent, revoke } => self.new_key(agent, revoke).await,
             Action::Send { pair, by_number, who, body, key } => {
                 self.send(pair, by_number, who, body, key).await
             }
@@ -105,9 +124,10 @@ impl World {
     /// Who calls about a row of this agent's.
     pub fn caller(&self, who: Who, agent: usize) -> &Caller {
         match who {
-            Who::Admin => &self.admin,
-            Who::Own => &self.agents[agent],
-            Who::Other => &self.agents[1 - agent],
+            Who::Admin => self.admins[organization_of(agent)].next(),
+            Who::Own => self.agents[agent].next(),
+            Who::Other => self.agents[colleague_of(agent)].next(),
+            Who::Foreign => self.admins[1 - organization_of(agent)].next(),
         }
     }
 
@@ -129,11 +149,13 @@ impl World {
     }
 
     pub fn touched(&self, pair: Pair) -> Touched {
-        Touched { conversation: self.model.conversation(pair.agent, pair.human), message: None }
+        Touched { conversation: self.model.conversation(pair.agent, pair.human), ..Touched::of(pair.agent) }
     }
 
     pub fn touched_message(&self, message: usize) -> Touched {
-        Touched { conversation: Some(self.model.messages[message].conversation), message: Some(message) }
+        let conversation = self.model.messages[message].conversation;
+        let agent = self.model.conversations[conversation].agent;
+        Touched { agent: Some(agent), conversation: Some(conversation), message: Some(message) }
     }
 }
 

@@ -84,9 +84,17 @@ impl TestApp {
         change: impl FnOnce(&mut Settings),
         prepare: impl FnOnce(&mut Server),
     ) -> Self {
+        Self::assemble_at(Arc::default(), options, change, prepare).await
+    }
+
+    async fn assemble_at(
+        clock: Arc<TestClock>,
+        options: PgConnectOptions,
+        change: impl FnOnce(&mut Settings),
+        prepare: impl FnOnce(&mut Server),
+    ) -> Self {
         let mut settings = Self::settings(options.clone());
         change(&mut settings);
-        let clock = Arc::new(TestClock::default());
         let mut server = Server::new(settings, clock.clone()).unwrap();
         prepare(&mut server);
         let parts = server.app().clone();
@@ -176,6 +184,13 @@ impl TestApp {
     /// Another replica of the service on the same database.
     pub async fn replica(&self) -> Self {
         Self::on(self.options.clone(), |_| {}).await
+    }
+
+    /// The same, on the same clock.
+    pub async fn twin(&self) -> Self {
+        let twin = Self::assemble_at(self.clock.clone(), self.options.clone(), |_| {}, |_| {}).await;
+        twin.until_ready().await;
+        twin
     }
 
     /// Adds a line that is with the sandbox.
