@@ -36,11 +36,20 @@ impl Load {
         Self { site: site.clone(), stop, tasks }
     }
 
-    /// Waits until so many more calls were acknowledged. Fails as soon as someone was told what cannot be.
+    /// Waits until so many more calls were acknowledged, as long as one comes after the other. Fails as soon as someone was
+    /// told what cannot be.
     pub(crate) async fn until_done(&mut self, calls: u64) {
-        let goal = self.site.tally.done() + calls;
         let tally = &self.site.tally;
-        let done = eventually("calls are acknowledged", async || (tally.done() >= goal).then_some(()));
+        let goal = tally.done() + calls;
+        let done = async {
+            let mut seen = tally.done();
+            while seen < goal {
+                seen = eventually("another call is acknowledged", async || {
+                    Some(tally.done()).filter(|done| *done > seen)
+                })
+                .await;
+            }
+        };
         tokio::select! {
             () = done => {}
             ended = self.tasks.join_next() => ended.unwrap().expect("nobody ends before the load"),
