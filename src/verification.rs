@@ -49,7 +49,8 @@ pub struct Mended {
     pub count: u64,
 }
 
-/// Looks at everything. Never wrong about a database in use: each invariant is looked at in one state of it.
+/// Looks at everything. Never wrong about a database in use: each invariant is looked at in one state of it. Where
+/// tables are distributed, that is one state of each node: what two of them are about to agree on may be named.
 ///
 /// # Errors
 /// The database's.

@@ -28,6 +28,7 @@ pub mod organizations;
 pub mod reactions;
 mod reading;
 pub mod retention;
+mod routed;
 pub mod router_commands;
 mod session;
 mod standby;

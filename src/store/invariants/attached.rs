@@ -30,11 +30,14 @@ pub const CONNECTIONS: Family = family!(
         of_slice!(
             "what a human reached over a line is remembered for as long as there is a connection",
             Some(Mend::Remembered),
-            "SELECT k.id FROM connections k
-             WHERE k.organization_id = $1 AND k.id > $2 AND k.id <= $3
-               AND NOT EXISTS (SELECT FROM routed_organizations o
-                               WHERE o.line_number = k.line_number AND o.remote_number = k.remote_number
-                                 AND o.organization_id = $1)"
+            r#"WITH k AS MATERIALIZED (
+                 SELECT id, line_number, remote_number FROM connections
+                 WHERE organization_id = $1 AND id > $2 AND id <= $3),
+             o AS MATERIALIZED (
+                 SELECT k.id FROM k
+                 JOIN routed_organizations o ON o.line_number = k.line_number AND o.remote_number = k.remote_number
+                                            AND o.organization_id = $1)
+             SELECT k.id AS "id!" FROM k WHERE NOT EXISTS (SELECT FROM o WHERE o.id = k.id)"#
         ),
     ]
 );

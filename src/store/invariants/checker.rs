@@ -22,6 +22,10 @@ const SNAPSHOT: &str =
 /// The longest that a change may take: it keeps texts of a conversation waiting.
 const CHANGE_LIMIT: Duration = Duration::from_mins(2);
 const CHANGES: &str = "SET LOCAL statement_timeout = '1min'";
+/// The nodes of a distributed database go by the same limits, whatever theirs are; and what is read to be compared may be
+/// as much as there is.
+const ON_ALL_NODES: &str =
+    "SET LOCAL citus.propagate_set_commands = 'local'; SET LOCAL citus.max_intermediate_result_size = -1";
 /// Most organizations in one list.
 const PAGE: i64 = 1_000;
 
@@ -100,6 +104,9 @@ impl Checker {
         let link = &mut self.link;
         let done = timeout(limit, async {
             link.begin().await?;
+            if link.is_distributed() {
+                raw_sql(ON_ALL_NODES).execute(&mut *link).await?;
+            }
             raw_sql(settings).execute(&mut *link).await?;
             match work(link).await {
                 Ok(done) => {

@@ -16,10 +16,12 @@ pub(super) const WHOLE: &[Invariant<()>] = &[
     of_all!(
         "a secret works for an organization's key that was not revoked, as the key says, and for no other",
         None,
-        r#"SELECT coalesce(k.organization_id, d.organization_id) AS organization_id,
+        r#"WITH k AS MATERIALIZED (
+               SELECT organization_id, id, scope, agent_identity_id, expires_at FROM api_keys
+               WHERE revoked_at IS NULL)
+           SELECT coalesce(k.organization_id, d.organization_id) AS organization_id,
                   coalesce(k.id, d.api_key_id)::text AS "id!", count(*) OVER () AS "total!"
-           FROM (SELECT organization_id, id, scope, agent_identity_id, expires_at FROM api_keys
-                 WHERE revoked_at IS NULL) k
+           FROM k
            FULL JOIN (SELECT organization_id, api_key_id, scope, agent_identity_id, expires_at FROM key_digests
                       WHERE scope <> 3) d
                   ON d.organization_id = k.organization_id AND d.api_key_id = k.id
@@ -49,9 +51,10 @@ pub(super) const WHOLE: &[Invariant<()>] = &[
 /// Lower case is Rust's here as where handles are looked up: PostgreSQL's depends on the database's locale.
 async fn handles(link: &mut Link) -> Result<Breaches, Failure> {
     let mut rows = sqlx::query!(
-        r#"SELECT coalesce(i.organization_id, h.organization_id) AS "organization_id!",
+        r#"WITH i AS MATERIALIZED (SELECT organization_id, id, agent_handle FROM identities)
+           SELECT coalesce(i.organization_id, h.organization_id) AS "organization_id!",
                   coalesce(i.id, h.agent_identity_id) AS "id!", i.agent_handle AS "agent_handle?", h.handle AS "handle?"
-           FROM identities i
+           FROM i
            FULL JOIN handles h ON h.organization_id = i.organization_id AND h.agent_identity_id = i.id
            WHERE i.agent_handle IS DISTINCT FROM h.handle"#,
     )

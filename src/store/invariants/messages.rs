@@ -57,25 +57,31 @@ const INVARIANTS: &[Invariant<Slice>] = &[
     of_slice!(
         "what a carrier took is found by the carrier's id for a week",
         None,
-        "SELECT m.id FROM messages m
-         WHERE m.organization_id = $1 AND m.id > $2 AND m.id <= $3
-           AND m.direction = 2 AND m.provider_message_id IS NOT NULL AND m.created_at > $4
-           AND NOT EXISTS (SELECT FROM sent_messages s
-                           WHERE s.line_number = m.line_number AND s.provider_message_id = m.provider_message_id
-                             AND s.organization_id = $1 AND s.message_id = m.id)",
+        r#"WITH m AS MATERIALIZED (
+             SELECT id, line_number, provider_message_id FROM messages
+             WHERE organization_id = $1 AND id > $2 AND id <= $3
+               AND direction = 2 AND provider_message_id IS NOT NULL AND created_at > $4),
+         s AS MATERIALIZED (
+             SELECT m.id FROM m
+             JOIN sent_messages s ON s.line_number = m.line_number AND s.provider_message_id = m.provider_message_id
+                                 AND s.organization_id = $1 AND s.message_id = m.id)
+         SELECT m.id AS "id!" FROM m WHERE NOT EXISTS (SELECT FROM s WHERE s.id = m.id)"#,
         findable_since
     ),
     of_slice!(
         "a text is stored for one organization alone",
         None,
-        "SELECT m.id FROM messages m
-         JOIN conversations c ON c.organization_id = $1 AND c.id = m.conversation_id
-         WHERE m.organization_id = $1 AND m.id > $2 AND m.id <= $3 AND m.direction = 1
-           AND EXISTS (SELECT FROM routed_organizations o
-                       JOIN messages d ON d.organization_id = o.organization_id AND d.line_number = m.line_number
-                                      AND d.provider_message_id = m.provider_message_id AND d.direction = 1
-                       WHERE o.line_number = m.line_number AND o.remote_number = c.remote_number
-                         AND o.organization_id <> $1)"
+        r#"WITH m AS MATERIALIZED (
+             SELECT m.id, m.line_number, m.provider_message_id, c.remote_number FROM messages m
+             JOIN conversations c ON c.organization_id = $1 AND c.id = m.conversation_id
+             WHERE m.organization_id = $1 AND m.id > $2 AND m.id <= $3 AND m.direction = 1),
+         o AS MATERIALIZED (
+             SELECT m.id, m.line_number, m.provider_message_id, o.organization_id FROM m
+             JOIN routed_organizations o ON o.line_number = m.line_number AND o.remote_number = m.remote_number
+                                        AND o.organization_id <> $1)
+         SELECT DISTINCT o.id AS "id!" FROM o
+         JOIN messages d ON d.organization_id = o.organization_id AND d.line_number = o.line_number
+                        AND d.provider_message_id = o.provider_message_id AND d.direction = 1"#
     ),
     of_slice!(
         "what a message said is gone once retention has passed it",

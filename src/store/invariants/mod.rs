@@ -1,5 +1,10 @@
 //! What must hold of the rows whatever was done to them, beyond what constraints say. Each invariant is one statement
-//! that finds what breaks it, and so sees one state of the database, whoever writes meanwhile.
+//! that finds what breaks it, and so sees one state of the database, whoever writes meanwhile; one of each node, where it
+//! is distributed.
+//!
+//! Where two tables are spread over nodes by different columns, each is read to a list of its own first (`WITH …
+//! MATERIALIZED`), since a distributed database joins the lists and not the tables. A list may be joined to a table (it is
+//! sent to each node), but not on the left of an outer join or in a NOT EXISTS.
 //!
 //! To add one: put it into the file of its table, and a way to break it into `tests/api/verification/breaches.rs`, which
 //! misses it otherwise. Where the right state follows from other rows, `verify --repair` can mend it: name the [`Mend`].

@@ -4,6 +4,7 @@ use sqlx::query;
 use uuid::Uuid;
 
 use crate::domain::OrganizationId;
+use crate::store::routed::forget_without_connection;
 use crate::store::{Failure, Link};
 
 /// Most rows of one transaction.
@@ -72,12 +73,14 @@ pub(super) async fn count(link: &mut Link, line_number: &str) -> Result<u64, Fai
     query!("SELECT number FROM lines WHERE number = $1 FOR UPDATE", line_number)
         .fetch_optional(&mut *link)
         .await?;
-    let done = query!(
-        "UPDATE lines SET active_connections = (SELECT count(*) FROM routes WHERE line_number = $1) WHERE number = $1",
-        line_number,
-    )
-    .execute(link)
-    .await?;
+    let routes =
+        query!(r#"SELECT count(*)::integer AS "routes!" FROM routes WHERE line_number = $1"#, line_number)
+            .fetch_one(&mut *link)
+            .await?
+            .routes;
+    let done = query!("UPDATE lines SET active_connections = $2 WHERE number = $1", line_number, routes)
+        .execute(link)
+        .await?;
     Ok(done.rows_affected())
 }
 
@@ -110,33 +113,28 @@ pub(super) async fn remember(
 
 /// Forgets some of what is remembered without a connection.
 pub(super) async fn forget(link: &mut Link) -> Result<u64, Failure> {
-    // Locked first and looked at again afterwards: a connect takes this lock as well, before it makes its connection.
     let rows = query!(
-        "SELECT o.line_number, o.remote_number, o.organization_id FROM routed_organizations o
-         WHERE NOT EXISTS (SELECT FROM connections k
+        r#"WITH o AS MATERIALIZED (SELECT organization_id, line_number, remote_number FROM routed_organizations),
+         k AS MATERIALIZED (SELECT organization_id, line_number, remote_number FROM connections)
+         SELECT o.line_number AS "line_number!", o.remote_number AS "remote_number!",
+                o.organization_id AS "organization_id!"
+         FROM o
+         WHERE NOT EXISTS (SELECT FROM k
                            WHERE k.organization_id = o.organization_id AND k.line_number = o.line_number
                              AND k.remote_number = o.remote_number)
          ORDER BY o.line_number, o.remote_number, o.organization_id
-         LIMIT $1
-         FOR UPDATE",
+         LIMIT $1"#,
         BATCH,
     )
     .fetch_all(&mut *link)
     .await?;
     let mut forgotten = 0;
     for row in rows {
-        let done = query!(
-            "DELETE FROM routed_organizations
-             WHERE line_number = $1 AND remote_number = $2 AND organization_id = $3
-               AND NOT EXISTS (SELECT FROM connections k
-                               WHERE k.organization_id = $3 AND k.line_number = $1 AND k.remote_number = $2)",
-            row.line_number,
-            row.remote_number,
-            row.organization_id,
-        )
-        .execute(&mut *link)
-        .await?;
-        forgotten += done.rows_affected();
+        let (line_number, remote_number) = (row.line_number.into(), row.remote_number.into());
+        let is_gone =
+            forget_without_connection(link, &row.organization_id.into(), &line_number, &remote_number)
+                .await?;
+        forgotten += u64::from(is_gone);
     }
     Ok(forgotten)
 }

@@ -6,6 +6,7 @@ use super::{Agent, Done, Order, active_route, find_agent};
 use crate::domain::{Handle, PhoneNumber, verdict};
 use crate::store::contact_rules::rule_on_number;
 use crate::store::identities::filter_mode;
+use crate::store::routed::forget_without_connection;
 use crate::store::{Failure, Link};
 
 /// How often connect looks again when another text of the same human takes the line it chose, or connects the same two.
@@ -174,16 +175,6 @@ async fn give_back(
     )
     .execute(&mut *connection)
     .await?;
-    query!(
-        "DELETE FROM routed_organizations
-         WHERE line_number = $1 AND remote_number = $2 AND organization_id = $3
-           AND NOT EXISTS (SELECT FROM connections k
-                           WHERE k.organization_id = $3 AND k.remote_number = $2 AND k.line_number = $1)",
-        line_number.as_str(),
-        order.remote_number.as_str(),
-        agent.organization_id.as_str(),
-    )
-    .execute(connection)
-    .await?;
+    forget_without_connection(connection, &agent.organization_id, line_number, &order.remote_number).await?;
     Ok(())
 }

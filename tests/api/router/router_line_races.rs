@@ -3,8 +3,11 @@ use std::collections::BTreeSet;
 use futures_util::future::join_all;
 use inkbox_imessage::domain::LineRole;
 use inkbox_imessage::proto::{Identity, ReceiveMessageResponse, ReceiveOutcome};
+use sqlx::ConnectOptions as _;
+use uuid::Uuid;
 
 use crate::support::app::{POOL_LINES, ROUTER_LINE};
+use crate::support::locks::{commit, until_waiting};
 use crate::support::snapshot::numbers;
 use crate::support::{Human, TestApp, database, invariants};
 
@@ -45,6 +48,38 @@ async fn connects_of_one_human_to_one_agent_make_one_connection() {
         assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
         assert_counts(&app, round + 1).await;
     }
+}
+
+/// The faster one is made by hand, on a line that a connect does not choose, and ends when the slower one waits for it.
+#[tokio::test]
+async fn the_slower_of_two_connects_of_the_same_two_tells_of_the_faster_one_and_leaves_nothing() {
+    let app = TestApp::start().await;
+    let identity = app.identity("org_a").await;
+    let human = Human::new(&app, "+15551230001").await;
+    let connection = "INSERT INTO connections
+        SELECT organization_id, '00000000-0000-7000-8000-000000000001', id, $2, '+15551230001', NULL, now(), now()
+        FROM identities WHERE organization_id = 'org_a' AND id = $1";
+    let route =
+        "INSERT INTO routes VALUES ($2, '+15551230001', 'org_a', $1, '00000000-0000-7000-8000-000000000001')";
+    let remembered = "INSERT INTO routed_organizations VALUES ($2, '+15551230001', 'org_a')";
+    let counted = "UPDATE lines SET active_connections = 1 WHERE number = $2";
+    let mut faster = app.options.connect().await.unwrap();
+    sqlx::query("BEGIN").execute(&mut faster).await.unwrap();
+    for statement in [route, remembered, connection, counted] {
+        let id = Uuid::try_parse(&identity.id).unwrap();
+        sqlx::query(statement).bind(id).bind(POOL_LINES[1]).execute(&mut faster).await.unwrap();
+    }
+    let connecting = tokio::spawn({
+        let (human, command) = (human.clone(), connect(&identity));
+        async move { at_once(&human, vec![command]).await }
+    });
+    until_waiting(&app, 1).await;
+    commit(faster).await;
+    let answer = connecting.await.unwrap().remove(0);
+    assert_eq!(answer.outcome(), ReceiveOutcome::Connected);
+    assert_eq!(answer.line_number(), POOL_LINES[1]);
+    assert_eq!(numbers(&app.pool, "SELECT count(*) FROM routed_organizations").await, [1]);
+    assert_counts(&app, 1).await;
 }
 
 #[tokio::test]
