@@ -12,11 +12,11 @@ DENY_VERSION = 0.20.2
 DENY_ROOT = target/cargo-deny-$(DENY_VERSION)
 DENY = $(DENY_ROOT)/bin/cargo-deny
 
-.PHONY: help run test lint audit bench bench-pure bench-compare sqlx postgres pgbouncer
+.PHONY: help run test torture-isolation torture-fuzz torture-overload lint audit bench bench-pure bench-compare sqlx postgres pgbouncer
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
 
 run: $(POSTGRES) ## build and serve on 127.0.0.1:50051 with a private PostgreSQL, the sandbox line and a demo organization
 	cargo run --locked -- serve --demo
@@ -32,6 +32,19 @@ lint: postgres $(BUF) $(DENY) ## formatting, clippy, the contract (buf), depende
 	cd proto && ../$(BUF) format --diff --exit-code
 	scripts/sqlx-prepare --check
 	$(DENY) --locked check --hide-inclusion-graph bans licenses sources
+
+# The long forms of what `make test` runs for seconds. Each prints what it measured, and its seed where it has one.
+# Nothing else should run meanwhile: two of them measure time.
+TORTURE_TEST = cargo test --locked
+
+torture-isolation: postgres ## every RPC and key: another tenant's ids read like none, to the byte and in time (15 minutes)
+	INKBOX_ISOLATION_CALLS=1000 $(TORTURE_TEST) --test isolation -- --nocapture --test-threads=1
+
+torture-fuzz: ## 10 million inputs for everything that parses; INKBOX_FUZZ_SEED repeats a run
+	INKBOX_FUZZ_EXECUTIONS=$${INKBOX_FUZZ_EXECUTIONS:-10000000} $(TORTURE_TEST) --lib -- fuzz:: --nocapture
+
+torture-overload: postgres ## three times the calls that the service can answer, for a minute
+	INKBOX_OVERLOAD_SECONDS=60 $(TORTURE_TEST) --test overload -- --nocapture --test-threads=1
 
 audit: $(DENY) ## look for advisories on dependencies; needs the network, GitHub's, unlike everything else here
 	$(DENY) --locked check advisories
