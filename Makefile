@@ -12,7 +12,15 @@ DENY_VERSION = 0.20.2
 DENY_ROOT = target/cargo-deny-$(DENY_VERSION)
 DENY = $(DENY_ROOT)/bin/cargo-deny
 
-.PHONY: help run test torture-isolation torture-fuzz torture-overload lint audit bench bench-pure bench-compare sqlx postgres pgbouncer
+# What `make torture` consists of: one target a part, which takes SEED and ROUNDS as far as they mean something to it. Each
+# part has a short form, with few rounds and a seed of its own, that runs in `make test`.
+TORTURE = torture-faults torture-isolation torture-fuzz
+ROUNDS = 100
+ifndef SEED
+SEED := $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+endif
+
+.PHONY: help run test torture $(TORTURE) lint audit bench bench-pure simulate bench-compare sqlx postgres pgbouncer
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -23,6 +31,18 @@ run: $(POSTGRES) ## build and serve on 127.0.0.1:50051 with a private PostgreSQL
 
 test: postgres pgbouncer ## run all tests, against a private PostgreSQL (DATABASE_URL overrides)
 	cargo test --locked --no-fail-fast --lib --bins --tests
+
+# To the end, whatever fails, and then told at once: a part may take hours.
+torture: ## break the service in every way there is a test for; ROUNDS=100 says for how long, SEED=… takes a course again
+	@echo "make torture SEED=$(SEED) ROUNDS=$(ROUNDS)"; failed=; \
+	for part in $(TORTURE); do \
+	  $(MAKE) --no-print-directory $$part SEED=$(SEED) ROUNDS=$(ROUNDS) || failed="$$failed $$part"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "failed:$$failed (SEED=$(SEED) ROUNDS=$(ROUNDS))" >&2; exit 1; fi
+
+torture-faults: postgres
+	INKBOX_TORTURE_SEED=$(SEED) INKBOX_TORTURE_ROUNDS=$(ROUNDS) \
+	  cargo test --locked --test torture -- --nocapture --test-threads=1
 
 # COMMENTS on top of proto/buf.yaml: every item of the contract says what it means.
 lint: postgres $(BUF) $(DENY) ## formatting, clippy, the contract (buf), dependencies (cargo-deny) and freshness of .sqlx/
@@ -54,6 +74,9 @@ bench: postgres ## measure the service against pgbench on the same SQL; ARGS="--
 
 bench-pure: ## measure what needs no database (Criterion): page tokens, a page on the wire, a remembered key, verdicts
 	cargo bench --locked --bench pure
+
+simulate: postgres ## what calls cost the database with 1,000 organizations of very unequal size: docs/scale.md
+	scripts/simulate
 
 bench-compare: ## compare two runs: FIRST and SECOND, files that `make bench ARGS="--out FILE"` wrote
 	scripts/bench --compare $(FIRST) $(SECOND)

@@ -153,7 +153,11 @@ impl DatabaseWatch {
                 }
                 Err(error) => return Err(error.into()),
                 Ok(()) => match self.lines().await {
-                    Ok(lines) => return Ok(self.carriers.check(&lines)?),
+                    Ok(lines) => {
+                        self.carriers.check(&lines)?;
+                        self.tell_of_left_over_tables().await;
+                        return Ok(());
+                    }
                     Err(error) => {
                         tracing::debug!(error = %crate::error::Error::from(error), "the lines cannot be read yet");
                         sleep(POLL).await;
@@ -165,6 +169,22 @@ impl DatabaseWatch {
 
     async fn lines(&self) -> Result<Vec<(PhoneNumber, Carrier)>, store::Failure> {
         store::lines::carried(&mut Link::open(&self.endpoint).await?).await
+    }
+
+    /// Migrations make tables where they run; `distribute` puts them where they belong.
+    async fn tell_of_left_over_tables(&self) {
+        let look = async {
+            let mut link = Link::open(&self.endpoint).await?;
+            store::distribution::left_over(&mut link).await
+        };
+        match timeout(POLL_LIMIT, look).await {
+            Ok(Ok(tables)) if tables.is_empty() => {}
+            Ok(Ok(tables)) => tracing::warn!(
+                tables = tables.join(", "),
+                "these tables are on the coordinator alone: run `inkbox-imessage distribute`"
+            ),
+            problem => tracing::debug!(?problem, "whether tables are left over is not known"),
+        }
     }
 
     async fn poll(&self) {

@@ -26,4 +26,5 @@ pub mod store;
 pub mod sweeper;
 pub mod telemetry;
 pub mod transport;
+pub mod verification;
 pub mod webhooks;

@@ -30,6 +30,8 @@ impl Service {
             .arg("serve")
             .env("INKBOX_LISTEN", &address)
             .env("INKBOX_METRICS_LISTEN", &metrics)
+            // The scenes send nothing; a soak sends more than an agent may.
+            .env("INKBOX_SENDS_PER_DAY", "0")
             // Somewhere, as in production; a terminal would be slower than all the rest.
             .stderr(std::fs::File::create(log)?);
         Self::launch(command, database_url, address, metrics).await

@@ -1,10 +1,12 @@
 //! The command line. Secrets go to standard output alone; everything else goes to standard error. Exit codes: 0 done,
 //! 1 failed, 2 wrong usage or configuration.
 
+mod distribute;
 mod erase;
 mod health;
 mod operator;
 mod serve;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -33,6 +35,8 @@ enum Command {
     Serve(Box<ServeArgs>),
     /// Apply the migrations that are missing.
     Migrate(OperatorArgs),
+    /// Spread the tables over the nodes of a Citus cluster; with the service stopped. Safe to repeat.
+    Distribute(OperatorArgs),
     /// Organizations.
     #[command(subcommand)]
     Org(OrgCommand),
@@ -46,6 +50,13 @@ enum Command {
     Erase {
         #[command(flatten)]
         args: erase::EraseArgs,
+        #[command(flatten)]
+        operator: OperatorArgs,
+    },
+    /// Check every invariant of the database; the service may go on meanwhile. Exit 1 when one does not hold.
+    Verify {
+        #[command(flatten)]
+        args: verify::VerifyArgs,
         #[command(flatten)]
         operator: OperatorArgs,
     },
@@ -221,7 +232,9 @@ async fn obey(cli: Cli) -> Result<(), Failure> {
     let log = match &command {
         Command::Serve(args) => Some(&args.log),
         Command::Migrate(operator)
+        | Command::Distribute(operator)
         | Command::Erase { operator, .. }
+        | Command::Verify { operator, .. }
         | Command::Org(OrgCommand::Create { operator, .. })
         | Command::Key(KeyCommand::Create { operator, .. } | KeyCommand::Revoke { operator, .. })
         | Command::Line(LineCommand::Add { operator, .. }) => Some(&operator.log),
@@ -242,6 +255,7 @@ async fn carry_out(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(args) => Box::pin(serve::serve(*args)).await,
         Command::Migrate(operator) => operator::migrate(&operator.database).await,
+        Command::Distribute(operator) => distribute::distribute(&operator.database).await,
         Command::Org(OrgCommand::Create { id, operator }) => {
             operator::create_org(&operator.database, id).await
         }
@@ -256,6 +270,7 @@ async fn carry_out(command: Command) -> Result<(), Failure> {
             operator::add_line(&operator.database, &number, role.into(), carrier.into()).await
         }
         Command::Erase { args, operator } => erase::erase(&operator.database, args).await,
+        Command::Verify { args, operator } => verify::verify(&operator.database, &args).await,
         Command::Health(args) => health::check(&args.probe, args.service).await,
     }
 }

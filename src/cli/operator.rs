@@ -12,8 +12,9 @@ use crate::embedded;
 use crate::error::Error;
 use crate::minting::{self, NewKey};
 use crate::store::api_keys::KeyOwner;
+use crate::store::distribution::left_over;
 use crate::store::lines::NotAdded;
-use crate::store::{self, Database, Endpoint, SchemaError};
+use crate::store::{self, Database, Endpoint, Link, SchemaError};
 
 /// Name of the database inside the embedded PostgreSQL.
 pub(super) const EMBEDDED_DATABASE: &str = "inkbox";
@@ -41,11 +42,21 @@ impl Access {
         Ok(Self { endpoint: args.endpoint(&options), options, started: Some(server) })
     }
 
+    /// PostgreSQL itself.
+    pub(super) const fn options(&self) -> &PgConnectOptions {
+        &self.options
+    }
+
     pub(super) async fn open(&self) -> Result<Database, Failure> {
-        store::schema_is_current(&self.endpoint).await.map_err(|error| schema_failure(&error))?;
-        let db = Database::new(&self.endpoint, 1, TaskTracker::new())?;
+        let db = Database::new(self.endpoint().await?, 1, TaskTracker::new())?;
         db.open();
         Ok(db)
+    }
+
+    /// Where it is, once its schema was seen to be the one that this program needs.
+    pub(super) async fn endpoint(&self) -> Result<Endpoint, Failure> {
+        store::schema_is_current(&self.endpoint).await.map_err(|error| schema_failure(&error))?;
+        Ok(self.endpoint.clone())
     }
 
     pub(super) async fn end(self) -> Result<(), Failure> {
@@ -70,10 +81,21 @@ pub(super) fn storage_failure(failure: store::Failure) -> Failure {
 pub(super) async fn migrate(args: &DatabaseArgs) -> Result<(), Failure> {
     args.can_migrate().map_err(Failure::Usage)?;
     let access = Access::to(args).await?;
-    let done = store::migrate(&access.options).await.map_err(|error| schema_failure(&error));
+    let left_over = async {
+        store::migrate(&access.options).await?;
+        let mut link = Link::open(&access.endpoint).await?;
+        Ok(left_over(&mut link).await?)
+    }
+    .await;
     access.end().await?;
-    done?;
+    let left_over = left_over.map_err(|error| schema_failure(&error))?;
     say("the schema is up to date");
+    if !left_over.is_empty() {
+        say(&format!(
+            "on the coordinator alone, until `inkbox-imessage distribute`: {}",
+            left_over.join(", ")
+        ));
+    }
     Ok(())
 }
 

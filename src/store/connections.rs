@@ -8,6 +8,7 @@ use sqlx::{query, query_as};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
+use super::database::OPERATION_LIMIT;
 use super::{Database, Failure, Link};
 use crate::domain::{Connection, ConnectionId, IdentityId, OrganizationId, Page, PageRequest, Position};
 
@@ -94,8 +95,9 @@ pub async fn list(
 /// How often the sends of a connection that is to end are looked at: they take as long as a carrier does.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// How much longer than the longest send a release waits: the clocks of the marks and of this process are two.
-const MARGIN: Duration = Duration::from_secs(1);
+/// How much longer than the longest send a release waits: a mark lasts longer by what its statement may have waited, and
+/// the clocks of the marks and of this process are two.
+const MARGIN: Duration = OPERATION_LIMIT.saturating_add(Duration::from_secs(1));
 
 /// Ends a connection and returns it as it is then; `None` when the organization has no such active connection. Waits
 /// for the sends that began before, none of which takes longer than `longest_send`; `now` tells when that is over.
@@ -150,12 +152,12 @@ async fn close(
     session
         .run(|connection| async move {
             query!(
-                "UPDATE conversations c SET closing_until = clock_timestamp() + make_interval(secs => $3)
+                "UPDATE conversations c SET closing_until = statement_timestamp() + make_interval(secs => $3)
                  FROM connections k
                  WHERE k.organization_id = $1 AND k.id = $2 AND k.released_at IS NULL
                    AND c.organization_id = $1 AND c.agent_identity_id = k.agent_identity_id
                    AND c.remote_number = k.remote_number AND c.assignment_id = $2
-                   AND (c.closing_until IS NULL OR c.closing_until <= clock_timestamp())",
+                   AND (c.closing_until IS NULL OR c.closing_until <= statement_timestamp())",
                 organization_id.as_str(),
                 id.uuid(),
                 time.as_secs_f64(),

@@ -42,6 +42,7 @@ pub enum Failure {
 
 /// SQLSTATE classes and codes that the service tells apart (PostgreSQL manual, appendix A).
 pub(super) mod sqlstate {
+    pub(super) const INTEGRITY: &str = "23";
     pub(super) const SERIALIZATION_FAILURE: &str = "40001";
     pub(super) const DEADLOCK_DETECTED: &str = "40P01";
     pub(super) const READ_ONLY_TRANSACTION: &str = "25006";
@@ -69,11 +70,14 @@ impl Failure {
     /// Whether a row was refused by this constraint or unique index.
     #[must_use]
     pub fn violates(&self, constraint: &str) -> bool {
-        match self {
-            Self::Sql(error) => {
-                error.as_database_error().and_then(|error| error.constraint()) == Some(constraint)
+        let Self::Sql(sqlx::Error::Database(error)) = self else { return false };
+        match error.constraint() {
+            Some(named) => is_of(named, constraint),
+            // What comes from another node says it in its message alone.
+            None if error.code().is_some_and(|code| code.starts_with(sqlstate::INTEGRITY)) => {
+                error.message().split('"').skip(1).step_by(2).any(|named| is_of(named, constraint))
             }
-            _ => false,
+            None => false,
         }
     }
 
@@ -86,6 +90,14 @@ impl Failure {
             })
     }
 
+    /// Whether the server gave up waiting: for a lock, or for the end of the statement.
+    #[must_use]
+    pub fn was_kept_waiting(&self) -> bool {
+        self.sqlstate().is_some_and(|code| {
+            [sqlstate::LOCK_NOT_AVAILABLE, sqlstate::QUERY_CANCELED].contains(&code.as_str())
+        })
+    }
+
     /// Whether the connection cannot be used any more.
     #[must_use]
     pub fn broke_connection(&self) -> bool {
@@ -96,11 +108,16 @@ impl Failure {
         self.broke_connection()
             || self.lost_to_another()
             || matches!(self, Self::NoConnection(_) | Self::Unavailable(_) | Self::SendsUnderWay { .. })
-            || self.sqlstate().is_some_and(|code| {
-                [sqlstate::TOO_MANY_CONNECTIONS, sqlstate::LOCK_NOT_AVAILABLE, sqlstate::QUERY_CANCELED]
-                    .contains(&code.as_str())
-            })
+            || self.was_kept_waiting()
+            || self.sqlstate().is_some_and(|code| code == sqlstate::TOO_MANY_CONNECTIONS)
     }
+}
+
+/// Whether a name is a constraint's: where tables are distributed, each shard has it with its number at the end.
+fn is_of(named: &str, constraint: &str) -> bool {
+    let Some(end) = named.strip_prefix(constraint) else { return false };
+    let shard = end.strip_prefix('_');
+    end.is_empty() || shard.is_some_and(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Whether a connection cannot be used any more after this.
@@ -132,6 +149,22 @@ impl From<Failure> for Error {
         } else {
             tracing::error!(error = %failure, db.sqlstate = code, "database error");
             Self::Internal
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_of;
+
+    #[test]
+    fn a_constraint_of_a_shard_is_known_by_its_name() {
+        assert!(is_of("lines_pkey", "lines_pkey"));
+        assert!(is_of("lines_pkey_102008", "lines_pkey"));
+        for other in
+            ["lines_pkey_", "lines_pkey_old", "lines_pkey_10a", "lines", "lines_pkey2", "old_lines_pkey"]
+        {
+            assert!(!is_of(other, "lines_pkey"), "{other}");
         }
     }
 }

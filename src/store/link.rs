@@ -72,6 +72,12 @@ const LIMITS: [(&str, &str); 5] = [
     ("max_parallel_workers_per_gather", "0"),
 ];
 const STATEMENT_TIMEOUT: (&str, &str) = ("statement_timeout", "5s");
+/// The exception where tables are distributed: Citus has no plan for all parameters, since they say which node is asked.
+const PLAN_BY_PARAMETERS: &str = "SET LOCAL plan_cache_mode = 'auto'";
+/// Finds Citus, and sets the same for the session.
+const FIND_CITUS: &str = "SELECT set_config('plan_cache_mode', 'auto', false) FROM pg_catalog.pg_extension WHERE extname = 'citus'";
+/// Finds it behind a pooler, where nothing may be set.
+const FIND_CITUS_ALONE: &str = "SELECT 1 FROM pg_catalog.pg_extension WHERE extname = 'citus'";
 /// The same, for one transaction. In one message, so that they cost no round trip.
 const BEGIN_WITH_LIMITS: &str = "BEGIN; \
     SET LOCAL statement_timeout = '5s'; \
@@ -80,11 +86,18 @@ const BEGIN_WITH_LIMITS: &str = "BEGIN; \
     SET LOCAL plan_cache_mode = 'force_generic_plan'; \
     SET LOCAL max_parallel_workers_per_gather = '0'";
 
+/// How transactions begin, and statements are prepared.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    pooler: Pooler,
+    is_distributed: bool,
+}
+
 /// A connection.
 #[derive(Debug)]
 pub struct Link {
     raw: PgConnection,
-    pooler: Pooler,
+    way: Way,
     in_transaction: bool,
     /// What the work changes of what lists and gets show.
     pub(super) shown: Shown,
@@ -102,13 +115,22 @@ impl Link {
             // The one thing that sqlx says at the start which PgBouncer does not take.
             Pooler::Transaction => options.extra_float_digits(None),
         };
-        let raw = options.connect().await?;
-        Ok(Self { raw, pooler: endpoint.pooler, in_transaction: false, shown: Shown::Nothing })
+        let mut raw = options.connect().await?;
+        let find = if endpoint.pooler == Pooler::None { FIND_CITUS } else { FIND_CITUS_ALONE };
+        let is_distributed = raw_sql(find).fetch_optional(&mut raw).await?.is_some();
+        let way = Way { pooler: endpoint.pooler, is_distributed };
+        Ok(Self { raw, way, in_transaction: false, shown: Shown::Nothing })
+    }
+
+    /// Whether tables may be distributed: Citus is there. It refuses to change two tables in one statement, so that what
+    /// is one statement elsewhere is two in a transaction.
+    pub(super) const fn is_distributed(&self) -> bool {
+        self.way.is_distributed
     }
 
     /// Whether what was set at the start is still so: a pooler that lets it pass forgets it.
     pub(super) async fn keeps_its_settings(&mut self) -> sqlx::Result<bool> {
-        if self.pooler == Pooler::Transaction {
+        if self.way.pooler == Pooler::Transaction {
             return Ok(true);
         }
         // Without a prepared statement, which a pooler might not keep either.
@@ -129,7 +151,7 @@ impl Link {
 
     /// Begins a transaction. One that is not ended by [`Self::commit`] or [`Self::roll_back`] ends with the connection.
     pub(super) async fn begin(&mut self) -> sqlx::Result<()> {
-        begin(&mut self.raw, self.pooler).await?;
+        begin(&mut self.raw, self.way).await?;
         self.in_transaction = true;
         Ok(())
     }
@@ -145,10 +167,14 @@ impl Link {
     }
 }
 
-async fn begin(raw: &mut PgConnection, pooler: Pooler) -> sqlx::Result<()> {
-    let statement = match pooler {
-        Pooler::None => "BEGIN",
-        Pooler::Transaction => BEGIN_WITH_LIMITS,
+async fn begin(raw: &mut PgConnection, way: Way) -> sqlx::Result<()> {
+    let statement = match way {
+        Way { pooler: Pooler::None, .. } => "BEGIN",
+        Way { is_distributed: false, .. } => BEGIN_WITH_LIMITS,
+        Way { is_distributed: true, .. } => {
+            raw_sql(BEGIN_WITH_LIMITS).execute(&mut *raw).await?;
+            PLAN_BY_PARAMETERS
+        }
     };
     raw_sql(statement).execute(raw).await.map(drop)
 }
@@ -181,10 +207,10 @@ impl<'q, E: Execute<'q, Postgres>> Execute<'q, Postgres> for Unnamed<E> {
 /// Runs one statement in a transaction of its own, to the end: what it answers is at most a page.
 async fn alone<'q, E: 'q + Execute<'q, Postgres>>(
     raw: &mut PgConnection,
-    pooler: Pooler,
+    way: Way,
     query: E,
 ) -> sqlx::Result<Vec<Either<PgQueryResult, PgRow>>> {
-    begin(raw, pooler).await?;
+    begin(raw, way).await?;
     let answer = (&mut *raw).fetch_many(Unnamed(query)).try_collect().await;
     match &answer {
         Ok(_) => end(raw, "COMMIT").await?,
@@ -203,10 +229,10 @@ impl<'c> Executor<'c> for &'c mut Link {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        match (self.pooler, self.in_transaction) {
+        match (self.way.pooler, self.in_transaction) {
             (Pooler::None, _) => self.raw.fetch_many(query),
             (Pooler::Transaction, true) => self.raw.fetch_many(Unnamed(query)),
-            (Pooler::Transaction, false) => stream::once(alone(&mut self.raw, self.pooler, query))
+            (Pooler::Transaction, false) => stream::once(alone(&mut self.raw, self.way, query))
                 .map_ok(|answer| stream::iter(answer.into_iter().map(Ok)))
                 .try_flatten()
                 .boxed(),
@@ -218,11 +244,11 @@ impl<'c> Executor<'c> for &'c mut Link {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        match (self.pooler, self.in_transaction) {
+        match (self.way.pooler, self.in_transaction) {
             (Pooler::None, _) => self.raw.fetch_optional(query),
             (Pooler::Transaction, true) => self.raw.fetch_optional(Unnamed(query)),
             (Pooler::Transaction, false) => Box::pin(async move {
-                let answer = alone(&mut self.raw, self.pooler, query).await?;
+                let answer = alone(&mut self.raw, self.way, query).await?;
                 Ok(answer.into_iter().find_map(Either::right))
             }),
         }

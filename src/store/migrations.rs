@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::{Migrate as _, MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions as _, Connection as _, Row as _, query, raw_sql};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, query, raw_sql};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::distribution::{has_citus, statements};
 use super::failure::{breaks_connection, sqlstate};
 use super::link::{Endpoint, Link};
 
@@ -18,7 +19,9 @@ fn migrations() -> Migrator {
     migrator
 }
 
-/// sqlx's list of what was applied. Unchecked: no migration makes that table.
+/// sqlx's list of what was applied.
+const LIST: &str = "_sqlx_migrations";
+/// Unchecked: no migration makes that table.
 const APPLIED: &str = "SELECT version FROM _sqlx_migrations";
 /// How long a look at the schema may take, connection included. A server that is gone without a word would be waited
 /// for for ever.
@@ -80,16 +83,11 @@ fn not_connected(error: sqlx::Error) -> SchemaError {
 /// # Errors
 /// See [`SchemaError`].
 pub async fn migrate(options: &PgConnectOptions) -> Result<(), SchemaError> {
-    // A connection of its own: the lock belongs to the session, and closing it lets go in every case.
-    // Without the notice, at every start, that the list of migrations is there already.
-    let quiet = options.clone().options([QUIET]);
-    let opening = timeout(LOOK_LIMIT, quiet.connect());
-    let mut connection = opening.await.map_err(|_| no_answer())?.map_err(not_connected)?;
-    let said = raw_sql("SHOW client_min_messages").fetch_one(&mut connection).await?;
-    if said.try_get::<&str, _>(0)? != QUIET.1 {
-        return Err(SchemaError::Pooler);
+    let mut connection = alone(options).await?;
+    if has_citus(&mut connection).await? {
+        apply_by_statement(&mut connection).await?;
     }
-    lock(&mut connection).await?;
+    // Also after that: it compares what was applied with what we have.
     let done = migrations().run_direct(None, &mut connection, false).await;
     connection.close().await?;
     done.map_err(|error| match error {
@@ -101,6 +99,45 @@ pub async fn migrate(options: &PgConnectOptions) -> Result<(), SchemaError> {
         }
         other => SchemaError::Migration(other),
     })
+}
+
+/// Applies the migrations that are missing, each in a transaction of its own, but statement by statement.
+///
+/// # Errors
+/// See [`SchemaError`].
+pub async fn apply_by_statement(connection: &mut PgConnection) -> Result<(), SchemaError> {
+    connection.ensure_migrations_table(LIST).await?;
+    let applied = connection.list_applied_migrations(LIST).await?;
+    for migration in migrations().iter() {
+        if applied.iter().any(|it| it.version == migration.version) {
+            continue;
+        }
+        let mut transaction = connection.begin().await?;
+        for statement in statements(migration.sql.as_str()) {
+            raw_sql(AssertSqlSafe(statement.to_owned()))
+                .execute(&mut *transaction)
+                .await
+                .map_err(|error| MigrateError::ExecuteMigration(error, migration.version))?;
+        }
+        transaction.skip(LIST, migration).await?;
+        transaction.commit().await?;
+    }
+    Ok(())
+}
+
+/// A session on PostgreSQL itself that nobody else changes the schema beside.
+pub(super) async fn alone(options: &PgConnectOptions) -> Result<PgConnection, SchemaError> {
+    // A connection of its own: the lock belongs to the session, and closing it lets go in every case.
+    // Without the notice, at every start, that the list of migrations is there already.
+    let quiet = options.clone().options([QUIET]);
+    let opening = timeout(LOOK_LIMIT, quiet.connect());
+    let mut connection = opening.await.map_err(|_| no_answer())?.map_err(not_connected)?;
+    let said = raw_sql("SHOW client_min_messages").fetch_one(&mut connection).await?;
+    if said.try_get::<&str, _>(0)? != QUIET.1 {
+        return Err(SchemaError::Pooler);
+    }
+    lock(&mut connection).await?;
+    Ok(connection)
 }
 
 async fn lock(connection: &mut PgConnection) -> Result<(), SchemaError> {

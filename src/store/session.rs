@@ -99,6 +99,7 @@ pub(super) fn pool(
 /// A session lent to one caller. Given back by dropping it, wherever its work then stands.
 pub struct Session {
     object: Object<Connector>,
+    is_distributed: bool,
     deadline: Instant,
     /// Where what the work changed is told.
     standby: Option<Arc<Standby>>,
@@ -115,7 +116,8 @@ impl Session {
         match timeout_at(deadline, pool.get()).await {
             Ok(Ok(mut object)) => {
                 object.link.shown = shown;
-                Ok(Self { object, deadline, standby })
+                let is_distributed = object.link.is_distributed();
+                Ok(Self { object, is_distributed, deadline, standby })
             }
             Ok(Err(PoolError::Backend(error))) => Err(Failure::NoConnection(error)),
             Ok(Err(_)) => Err(Failure::Unavailable("the pool is closed")),
@@ -134,6 +136,11 @@ impl Session {
         F: Future<Output = Result<T, Failure>>,
     {
         traced(&trace::store_span("query", &work), self.attempt(work)).await
+    }
+
+    /// Whether tables may be distributed; see `Link::is_distributed`.
+    pub(super) const fn is_distributed(&self) -> bool {
+        self.is_distributed
     }
 
     /// The same without a span of its own.

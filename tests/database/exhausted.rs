@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use inkbox_imessage::proto::ListConversationsRequest;
 use tokio::time::{Instant, timeout};
 
-use crate::cluster::Cluster;
+use crate::support::cluster::Cluster;
 use crate::support::{TestApp, assert_reason, eventually};
 
 /// In which every call is answered.

@@ -4,7 +4,7 @@ use inkbox_imessage::store::{Database, Failure};
 use sqlx::query_scalar;
 use tokio_util::task::TaskTracker;
 
-use crate::cluster::Cluster;
+use crate::support::cluster::Cluster;
 use crate::support::{TestApp, eventually};
 
 /// Its settings, as a statement on its own and one in a transaction see them.

@@ -12,12 +12,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod cluster;
 mod exhausted;
 mod limits;
 mod pgbouncer;
 mod pooler;
-mod process;
 mod restart;
 mod standby;
 mod standby_trust;

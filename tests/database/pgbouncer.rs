@@ -6,9 +6,9 @@ use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 use tempfile::TempDir;
 
-use crate::cluster::Cluster;
-use crate::process::{self, Running};
+use crate::support::cluster::Cluster;
 use crate::support::eventually;
+use crate::support::servers::{self, Running};
 
 /// So few sessions of PostgreSQL that clients have to share them.
 const SESSIONS: u8 = 3;
@@ -23,7 +23,7 @@ pub(crate) struct PgBouncer {
 impl PgBouncer {
     /// A pooler as it comes, with these lines of configuration besides what it cannot do without.
     pub(crate) async fn before(cluster: &Cluster, besides: &str) -> Self {
-        let folder = process::folder();
+        let folder = servers::folder();
         let (here, there) = (folder.path().display(), cluster.folder.path().display());
         let configuration = format!(
             "[databases]\ninkbox = host={there} port=5432 user=inkbox\n[pgbouncer]\nlisten_addr =\n\
@@ -32,9 +32,9 @@ impl PgBouncer {
         );
         let file = folder.path().join("pgbouncer.ini");
         std::fs::write(&file, configuration).unwrap();
-        process::give(&file);
+        servers::give(&file);
         let program =
-            process::find("pgbouncer", &[PathBuf::from("/usr/sbin")], "`make pgbouncer` installs it");
+            servers::find("pgbouncer", &[PathBuf::from("/usr/sbin")], "`make pgbouncer` installs it");
         let arguments = [file.to_str().unwrap().to_owned()];
         let running = Running::start("KILL", &program, &arguments, &folder.path().join("log"));
         let pooler = Self { _running: running, folder };

@@ -1,21 +1,23 @@
 //! Behind PgBouncer in transaction mode, where statements that follow each other share no session.
 
 use futures_util::future::join_all;
+use inkbox_imessage::clock::{Clock as _, SystemClock};
 use inkbox_imessage::proto::{
     ListConversationsRequest, ListMessagesRequest, MarkConversationReadRequest, RevokeApiKeyRequest,
     SendMessageRequest, WhoAmIRequest, send_message_request::Target,
 };
 use inkbox_imessage::server::{ServeError, Settings};
 use inkbox_imessage::store::{self, Endpoint, Pooler, SchemaError};
+use inkbox_imessage::verification;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Row as _, raw_sql};
 use tokio::process::Command;
 use tokio::time::{Instant, timeout};
 
-use crate::cluster::{Cluster, FAST};
 use crate::limits::limits;
 use crate::pgbouncer::PgBouncer;
 use crate::restart::{RECOVERED, end_of, under_load};
+use crate::support::cluster::{Cluster, FAST};
 use crate::support::{Human, PATIENCE, TestApp, assert_reason, eventually};
 
 /// What lets a service through that was not told of the pooler.
@@ -58,6 +60,12 @@ async fn two_replicas_share_the_few_sessions_of_a_pooler_as_it_comes() {
     let other = TestApp::on(cluster.options(), through(&options)).await;
     let counts = join_all((0..10).map(|n| conversation(&app, &other, n))).await;
     assert_eq!(counts, vec![11; 10]);
+
+    // An operator looks through the pooler as well.
+    let endpoint = Endpoint::new(options.clone(), Pooler::Transaction);
+    assert_eq!(verification::repair(endpoint.clone(), SystemClock.now()).await.unwrap(), []);
+    let report = verification::verify(endpoint, SystemClock.now()).await.unwrap();
+    assert!(report.broken.is_empty() && report.rows > 110, "{report:?}");
 
     // What one replica revokes, the other refuses: the poll goes through the pooler as well.
     let admin = app.admin("org_a").await;

@@ -13,8 +13,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tonic::Status;
 
-use crate::cluster::{CRASH, Cluster, FAST};
 use crate::support::callers::Caller;
+use crate::support::cluster::{CRASH, Cluster, FAST};
 use crate::support::{Human, TestApp, assert_reason, eventually};
 
 /// In which every call works after the database is back.

@@ -6,8 +6,8 @@ use inkbox_imessage::proto::*;
 use inkbox_imessage::server::Settings;
 use inkbox_imessage::store::StandbySettings;
 
-use crate::cluster::Cluster;
 use crate::support::callers::Caller;
+use crate::support::cluster::Cluster;
 use crate::support::{Human, TestApp, assert_reason, eventually};
 
 /// A lag that no test comes near to.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use inkbox_imessage::proto::ListIdentitiesRequest;
 use tokio::time::Instant;
 
-use crate::cluster::{Cluster, FAST};
 use crate::standby::{ANY_LAG, Probe, pause, reading_from, resume};
+use crate::support::cluster::{Cluster, FAST};
 use crate::support::{TestApp, eventually};
 
 /// The least that can be configured.

@@ -9,8 +9,8 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::cluster::Cluster;
-use crate::process;
+use crate::support::cluster::Cluster;
+use crate::support::servers;
 use crate::support::{PATIENCE, TestApp};
 
 /// A made-up authority.
@@ -47,7 +47,7 @@ struct Setting {
 impl Setting {
     async fn start(tls: bool) -> Self {
         let authority = Authority::new();
-        let files = process::folder();
+        let files = servers::folder();
         let (certificate, key) = authority.certify("localhost");
         for (name, text) in [("cert", &certificate), ("key", &key), ("ca", &authority.pem)] {
             let file = files.path().join(name);
@@ -55,7 +55,7 @@ impl Setting {
             // PostgreSQL takes no key that others can read.
             let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
             std::fs::set_permissions(&file, mode).unwrap();
-            process::give(&file);
+            servers::give(&file);
         }
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let at = |name: &str| files.path().join(name).display().to_string();

@@ -7,8 +7,8 @@ use serde_json::Value;
 use tonic::Status;
 
 use crate::folder::Folder;
-use crate::program::{Service, command};
 use crate::support::callers::Caller;
+use crate::support::program::{Service, command};
 use crate::support::{assert_reason, eventually};
 
 /// A call that the page shows, as the shell would hand it to the tool.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use yaml_rust2::{Yaml, YamlLoader};
 
 use crate::folder::Folder;
-use crate::program::{Service, command, finish, run};
+use crate::support::program::{Service, command, finish, run};
 
 /// What a drain takes beyond its settings at most: see docs/settings.md.
 const MARGIN: Duration = Duration::from_secs(5);

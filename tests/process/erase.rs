@@ -3,8 +3,8 @@
 use inkbox_imessage::proto::*;
 
 use crate::folder::Folder;
-use crate::program::{Service, command, finish, run};
 use crate::support::callers::Caller;
+use crate::support::program::{Service, command, finish, run};
 
 const NUMBER: &str = "+15551230001";
 

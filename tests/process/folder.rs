@@ -11,8 +11,8 @@ use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use crate::program;
 use crate::support::database;
+use crate::support::program;
 
 /// The longest that the processes of a folder may take to end by themselves.
 const ENDED: Duration = Duration::from_secs(10);
@@ -60,6 +60,12 @@ impl Folder {
     pub(crate) fn signal_postgres(&self, signal: &str) {
         let pid = std::fs::read_to_string(self.path().join("pgdata/postmaster.pid")).unwrap();
         program::signal(signal, pid.lines().next().unwrap());
+    }
+}
+
+impl AsRef<Path> for Folder {
+    fn as_ref(&self) -> &Path {
+        self.path()
     }
 }
 

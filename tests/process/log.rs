@@ -6,8 +6,8 @@ use inkbox_imessage::proto::{WhoAmIRequest, api_key_service_client};
 use serde_json::Value;
 
 use crate::folder::Folder;
-use crate::program::Service;
 use crate::scene::{Scene, TRACE_ID};
+use crate::support::program::Service;
 
 /// Service and method of a call, or `None` for one of the test's own probes.
 fn method_of(path: &str) -> Option<String> {

@@ -6,9 +6,9 @@ use inkbox_imessage::proto::WhoAmIRequest;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::folder::Folder;
-use crate::program::{Service, run};
 use crate::support::eventually;
 use crate::support::metrics::Scrape;
+use crate::support::program::{Service, run};
 
 /// Where the service says that its metrics are.
 fn address_in(output: &str) -> Option<SocketAddr> {

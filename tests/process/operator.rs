@@ -6,7 +6,7 @@ use inkbox_imessage::proto::*;
 use tokio::time::timeout;
 
 use crate::folder::Folder;
-use crate::program::{Service, command, finish, run};
+use crate::support::program::{Service, command, finish, run};
 use crate::support::{assert_reason, eventually};
 
 /// In which a revoked key no longer works.
@@ -41,6 +41,15 @@ async fn everything_is_done_without_a_service_and_is_there_when_one_starts() {
     assert_eq!(who(&service, &admin).await.scope(), ApiKeyScope::Admin);
     let number = service.caller(&router).get_router_number(GetRouterNumberRequest {}).await.unwrap().number;
     assert_eq!(number, "+12025550100");
+}
+
+#[tokio::test]
+async fn tables_are_not_distributed_where_there_is_no_citus() {
+    let folder = Folder::migrated().await;
+    let mut distribute = command(&folder, &["distribute"]);
+    distribute.env("INKBOX_LOG", "off");
+    finish(distribute).await.failed(1, "this database has no Citus");
+    assert_eq!(run(&folder, &["org", "create", "org_a"]).await.secret().get(..4), Some("ink_"));
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@ use sqlx::ConnectOptions as _;
 use tonic::{Code, Status};
 
 use crate::folder::Folder;
-use crate::program::{Service, run};
 use crate::support::callers::Caller;
+use crate::support::program::{Service, run};
 
 /// What must not be in any output: numbers of humans and lines (without their +), words, and secrets.
 const ROUTER_LINE: &str = "12025550100";

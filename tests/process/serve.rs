@@ -9,11 +9,12 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tonic::Status;
 
+use crate::demo;
 use crate::folder::Folder;
-use crate::program::{Service, command};
 use crate::support::callers::Caller;
 use crate::support::eventually;
-use crate::{demo, program};
+use crate::support::program;
+use crate::support::program::{Service, command};
 
 /// The sandbox's number that takes 2 s, and the one that never answers.
 const SLOW: &str = "+15005550003";

@@ -19,8 +19,8 @@ use tonic::transport::server::TcpIncoming;
 use tonic::{Code, Request, Response, Status};
 
 use crate::folder::Folder;
-use crate::program::{Service, command, run};
 use crate::scene::{CALLERS_SPAN_ID, Scene, TRACE_ID};
+use crate::support::program::{Service, command, run};
 
 /// A collector that keeps what it gets.
 #[derive(Clone, Default)]

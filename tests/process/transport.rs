@@ -11,8 +11,8 @@ use tokio::process::Command;
 use tokio::time::sleep;
 
 use crate::folder::Folder;
-use crate::program::{self, Service, command};
 use crate::support::eventually;
+use crate::support::program::{self, Service, command};
 
 /// Files with a certificate for `localhost` and its key, of one authority for both sides.
 struct Files(TempDir);

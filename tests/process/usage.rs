@@ -1,7 +1,7 @@
 //! Wrong usage and bad configuration: one clear line, exit code 2, and nothing is touched.
 
 use crate::folder::Folder;
-use crate::program::{command, finish, run};
+use crate::support::program::{command, finish, run};
 
 #[tokio::test]
 async fn wrong_usage_is_one_line_and_exit_code_2() {

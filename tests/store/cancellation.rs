@@ -9,10 +9,12 @@ use sqlx::postgres::PgPool;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::slow_proxy::SlowProxy;
 use crate::support::callers::Caller;
+use crate::support::proxy::{Proxy, Weather};
 use crate::support::{TestApp, database, eventually};
 
+/// How long bytes travel to the database, one way, so that a caller can be gone while a statement is on its way.
+const DELAY: Duration = Duration::from_millis(4);
 /// How many callers hang up.
 const CALLERS: u64 = 100;
 /// How many of them call at once.
@@ -51,7 +53,8 @@ async fn count(pool: &PgPool, query: &'static str) -> i64 {
 #[tokio::test]
 async fn callers_who_hang_up_leave_no_transaction_open_and_nothing_half_done() {
     let direct = database::fresh().await;
-    let proxy = SlowProxy::to(&direct);
+    let proxy = Proxy::unix(&direct);
+    proxy.set(Weather { delay: DELAY, steady: true, ..Weather::default() });
     let app = TestApp::on(proxy.options(&direct), |settings| settings.sessions = 4).await;
     let pool = PgPool::connect_with(direct).await.unwrap();
     let admin = app.admin("org_a").await;

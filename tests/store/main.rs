@@ -19,5 +19,5 @@ mod doors;
 mod hot;
 mod migrations;
 mod plans;
-mod slow_proxy;
+mod router;
 mod unavailable;

@@ -1,6 +1,5 @@
 //! The database is down, or stands still: what callers and probes are told, how soon, and how soon it is over.
 
-use std::process::Command;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -14,6 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::support::app::ROUTER_LINE;
 use crate::support::callers::Caller;
+use crate::support::servers;
 use crate::support::{Human, TestApp, assert_reason, eventually};
 
 /// In which every call is answered while the database is not.
@@ -61,15 +61,7 @@ impl Postgres {
         // First the one that would make others.
         let mut frozen = Frozen { pids: vec![postmaster.clone()] };
         frozen.signal("-STOP");
-        let processes = Command::new("ps").args(["-A", "-o", "pid=,ppid="]).output().unwrap().stdout;
-        for line in String::from_utf8(processes).unwrap().lines() {
-            let mut ids = line.split_whitespace();
-            if let (Some(pid), Some(parent)) = (ids.next(), ids.next())
-                && parent == postmaster
-            {
-                frozen.pids.push(pid.to_owned());
-            }
-        }
+        frozen.pids.extend(servers::children(&postmaster));
         assert!(frozen.pids.len() > 2, "{:?}", frozen.pids);
         frozen.signal("-STOP");
         frozen
@@ -82,8 +74,9 @@ struct Frozen {
 
 impl Frozen {
     fn signal(&self, signal: &str) {
-        // Its result is of no interest: a session may have ended by itself.
-        let _ = Command::new("kill").arg(signal).args(&self.pids).output().unwrap();
+        for pid in &self.pids {
+            servers::signal(signal, pid);
+        }
     }
 }
 

@@ -21,30 +21,38 @@ struct Postgres {
 }
 
 static POSTGRES: OnceCell<Postgres> = OnceCell::const_new();
+/// A program that is run with the name of each database once it is made and migrated, and with the name of its template
+/// where it is a copy: for a server that is more than one, such as the coordinator of a cluster in `DATABASE_URL`.
+const SETUP: &str = "INKBOX_TEST_DATABASE_SETUP";
+
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// A migrated database of the test's own.
 pub async fn fresh() -> PgConnectOptions {
     let postgres = POSTGRES.get_or_init(start).await;
-    create(&format!("TEMPLATE {}", postgres.template)).await
+    create(Some(&postgres.template)).await
 }
 
 /// An empty database of the test's own, without the schema.
 pub async fn empty() -> PgConnectOptions {
-    create("").await
+    create(None).await
 }
 
 /// A copy of a database that nobody is connected to.
 pub async fn copy(of: &PgConnectOptions) -> PgConnectOptions {
-    create(&format!("TEMPLATE {}", of.get_database().unwrap())).await
+    create(Some(of.get_database().unwrap())).await
 }
 
-async fn create(like: &str) -> PgConnectOptions {
+async fn create(template: Option<&str>) -> PgConnectOptions {
     let postgres = POSTGRES.get_or_init(start).await;
     let name = format!("{}_{}", postgres.template, NEXT.fetch_add(1, Ordering::Relaxed));
     let mut connection = postgres.options.connect().await.unwrap();
+    let like = template.map(|template| format!("TEMPLATE {template}")).unwrap_or_default();
     execute(&mut connection, &format!("CREATE DATABASE {name} {like}")).await;
     connection.close().await.unwrap();
+    if let Some(template) = template {
+        set_up(&[&name, template]).await;
+    }
     postgres.options.clone().database(&name)
 }
 
@@ -72,7 +80,15 @@ async fn start() -> Postgres {
     execute(&mut connection, &format!("CREATE DATABASE {template}")).await;
     connection.close().await.unwrap();
     store::migrate(&options.clone().database(&template)).await.unwrap();
+    set_up(&[&template]).await;
     Postgres { _server: server, options, template }
+}
+
+async fn set_up(names: &[&str]) {
+    if let Ok(program) = std::env::var(SETUP) {
+        let status = tokio::process::Command::new(program).args(names).status().await.unwrap();
+        assert!(status.success(), "{SETUP} {names:?}: {status}");
+    }
 }
 
 /// One folder a checkout and test binary: it is used again by the next run, so that nothing piles up.

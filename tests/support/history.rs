@@ -76,28 +76,48 @@ impl History {
 /// Adds so many unread texts to a conversation as if they had all come now.
 pub async fn add_texts(app: &TestApp, conversation_id: &str, count: i32) {
     let ids: Vec<Uuid> = (0..count).map(|_| app.clock.new_id()).collect();
-    let statement = "
-        WITH summary AS (
-            UPDATE conversations SET clear_total = clear_total + $3, clear_received = clear_received + $3,
-                latest_at = $4, clear_latest_at = $4, clear_latest_id = $5, clear_latest_direction = 1,
-                clear_latest_text = 'more', clear_latest_has_media = false, blocked_is_latest = false
-            WHERE id = $1
-            RETURNING *)
+    // Two statements, which a distributed database takes as well.
+    let mut transaction = app.pool.begin().await.unwrap();
+    let summary = "
+        UPDATE conversations SET clear_total = clear_total + $2, clear_received = clear_received + $2,
+            latest_at = $3, clear_latest_at = $3, clear_latest_id = $4, clear_latest_direction = 1,
+            clear_latest_text = 'more', clear_latest_has_media = false, blocked_is_latest = false
+        WHERE id = $1
+        RETURNING organization_id, agent_identity_id, assignment_id, clear_received";
+    let id = Uuid::try_parse(conversation_id).unwrap();
+    let now = app.clock.now();
+    let (organization, identity, connection, received): (String, Uuid, Uuid, i32) = sqlx::query_as(summary)
+        .bind(id)
+        .bind(count)
+        .bind(now)
+        .bind(ids.last())
+        .fetch_one(&mut *transaction)
+        .await
+        .unwrap();
+    let line: String =
+        sqlx::query_scalar("SELECT line_number FROM connections WHERE organization_id = $1 AND id = $2")
+            .bind(&organization)
+            .bind(connection)
+            .fetch_one(&mut *transaction)
+            .await
+            .unwrap();
+    let texts = "
         INSERT INTO messages (organization_id, id, conversation_id, agent_identity_id, assignment_id, line_number,
                               provider_message_id, direction, received_number, is_blocked, text, transport, status,
                               created_at, updated_at)
-        SELECT organization_id, n.id, s.id, agent_identity_id, assignment_id, k.line_number, n.id::text, 1,
-               clear_received - $3 + n.number, false, 'more', 1, 9, latest_at, latest_at
-        FROM summary s
-        JOIN (SELECT id AS connection_id, line_number FROM connections) k ON k.connection_id = s.assignment_id
-        CROSS JOIN unnest($2::uuid[]) WITH ORDINALITY AS n (id, number)";
-    sqlx::query(statement)
-        .bind(Uuid::try_parse(conversation_id).unwrap())
+        SELECT $1, n.id, $2, $3, $4, $5, n.id::text, 1, $6 + n.number, false, 'more', 1, 9, $7, $7
+        FROM unnest($8::uuid[]) WITH ORDINALITY AS n (id, number)";
+    sqlx::query(texts)
+        .bind(&organization)
+        .bind(id)
+        .bind(identity)
+        .bind(connection)
+        .bind(&line)
+        .bind(received - count)
+        .bind(now)
         .bind(&ids)
-        .bind(count)
-        .bind(app.clock.now())
-        .bind(ids.last())
-        .execute(&app.pool)
+        .execute(&mut *transaction)
         .await
         .unwrap();
+    transaction.commit().await.unwrap();
 }

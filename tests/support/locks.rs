@@ -24,8 +24,16 @@ pub async fn commit(mut session: PgConnection) {
 
 /// How many of the service's statements wait for a lock.
 pub async fn waiting(app: &TestApp) -> i64 {
-    let statement = "SELECT count(*) FROM pg_stat_activity
-                     WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let citus = "SELECT count(*) FROM pg_extension WHERE extname = 'citus'";
+    let statement = if numbers(&app.pool, citus).await == [0] {
+        "SELECT count(*) FROM pg_stat_activity
+         WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    } else {
+        // The locks are where the rows are.
+        "SELECT sum(result::bigint)::bigint FROM run_command_on_all_nodes(
+             $$SELECT count(*) FROM pg_stat_activity
+               WHERE datname = current_database() AND wait_event_type = 'Lock'$$)"
+    };
     numbers(&app.pool, statement).await[0]
 }
 

@@ -9,6 +9,7 @@ pub mod assertions;
 pub mod callers;
 pub mod carrier;
 pub mod clock;
+pub mod cluster;
 pub mod database;
 pub mod history;
 pub mod http;
@@ -17,8 +18,11 @@ pub mod invariants;
 pub mod locks;
 pub mod metrics;
 pub mod phone_line;
+pub mod program;
+pub mod proxy;
 pub mod raw;
 pub mod rows;
+pub mod servers;
 pub mod snapshot;
 
 pub use app::TestApp;
@@ -31,6 +35,8 @@ use tokio::time::{Instant, sleep};
 
 /// The longest that a test waits for something that must happen.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+/// The most that one look counts of that: what takes longer is a machine that was suspended, which waits for nothing.
+const LONGEST_LOOK: Duration = Duration::from_secs(5);
 
 /// Waits until `condition` gives a value, looking again and again; fails the test when it does not within [`PATIENCE`].
 #[track_caller]
@@ -41,13 +47,15 @@ where
     let what = what.to_owned();
     let caller = std::panic::Location::caller();
     async move {
-        let give_up = Instant::now() + PATIENCE;
+        let mut waited = Duration::ZERO;
         loop {
+            let looked = Instant::now();
             if let Some(value) = condition().await {
                 return value;
             }
-            assert!(Instant::now() < give_up, "{caller}: waited {PATIENCE:?} in vain until {what}");
+            assert!(waited < PATIENCE, "{caller}: waited {PATIENCE:?} in vain until {what}");
             sleep(Duration::from_millis(10)).await;
+            waited += looked.elapsed().min(LONGEST_LOOK);
         }
     }
 }

@@ -48,26 +48,28 @@ pub async fn remove_rules(pool: &PgPool, identity: &Identity) {
 
 /// Conversations of one clear message each, all of the same time, and their active connections.
 pub async fn many_conversations(pool: &PgPool, identity: &Identity, count: i32) {
-    sqlx::query(
-        "WITH connected AS (
-             INSERT INTO connections (organization_id, id, agent_identity_id, line_number, remote_number, created_at,
-                                      updated_at)
-             SELECT $1, gen_random_uuid(), $2, '+12025550101', '+1555' || 7000000 + n, now(), now()
-             FROM generate_series(1, $3) n
-             RETURNING organization_id, id, agent_identity_id, remote_number)
-         INSERT INTO conversations (organization_id, id, agent_identity_id, remote_number, assignment_id, created_at,
-                                    updated_at, latest_at, clear_total, clear_received, clear_latest_id,
-                                    clear_latest_at, clear_latest_direction, clear_latest_text, clear_latest_has_media)
-         SELECT organization_id, gen_random_uuid(), agent_identity_id, remote_number, id, now(), now(), now(), 1, 1,
-                gen_random_uuid(), now(), 1, 'hello', false
-         FROM connected",
-    )
-    .bind(&identity.organization_id)
-    .bind(Uuid::try_parse(&identity.id).unwrap())
-    .bind(count)
-    .execute(pool)
-    .await
-    .unwrap();
+    let ids: Vec<Uuid> = (0..count).map(|_| Uuid::from_u128(rand::random())).collect();
+    let connections = "
+        INSERT INTO connections (organization_id, id, agent_identity_id, line_number, remote_number, created_at,
+                                 updated_at)
+        SELECT $1, id, $2, '+12025550101', '+1555' || 7000000 + n, now(), now()
+        FROM unnest($3::uuid[]) WITH ORDINALITY AS u (id, n)";
+    let conversations = "
+        INSERT INTO conversations (organization_id, id, agent_identity_id, remote_number, assignment_id, created_at,
+                                   updated_at, latest_at, clear_total, clear_received, clear_latest_id,
+                                   clear_latest_at, clear_latest_direction, clear_latest_text, clear_latest_has_media)
+        SELECT $1, gen_random_uuid(), $2, '+1555' || 7000000 + n, id, now(), now(), now(), 1, 1,
+               gen_random_uuid(), now(), 1, 'hello', false
+        FROM unnest($3::uuid[]) WITH ORDINALITY AS u (id, n)";
+    for statement in [connections, conversations] {
+        sqlx::query(statement)
+            .bind(&identity.organization_id)
+            .bind(Uuid::try_parse(&identity.id).unwrap())
+            .bind(&ids)
+            .execute(pool)
+            .await
+            .unwrap();
+    }
 }
 
 /// Makes the newest clear message of a conversation one that the agent sent.

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::query;
+use uuid::Uuid;
 
 use super::{Destination, InboundText, Stored};
 use crate::domain::{ConversationId, DeliveryStatus, Direction, MessageId, preview};
@@ -36,8 +37,8 @@ pub enum Storing {
     NotConnected,
 }
 
-/// Stores a text and sums it up in its conversation, in one statement; the first text of all makes the conversation
-/// in the same transaction.
+/// Stores a text and sums it up in its conversation, in one statement where the database allows that; the first text of
+/// all makes the conversation in the same transaction.
 pub async fn store(
     db: &Database,
     new: NewInbound,
@@ -46,26 +47,42 @@ pub async fn store(
     let stored = match conversation_id {
         Some(conversation_id) => {
             let mut session = db.session_for(&new.to.organization_id).await?;
-            session.run(|connection| append(connection, &new, conversation_id)).await
+            if session.is_distributed() {
+                drop(session);
+                store_in_transaction(db, new, Some(conversation_id)).await
+            } else {
+                session.run(|connection| append(connection, &new, conversation_id)).await
+            }
         }
-        // Two tables must agree on whether the connection is active while the conversation is made.
-        None => {
-            db.transaction_for(&new.to.organization_id.clone(), move |connection| {
-                let new = new.clone();
-                Box::pin(async move {
-                    match begin_conversation(connection, &new).await? {
-                        Some(conversation_id) => append(connection, &new, conversation_id).await,
-                        None => Ok(Storing::NotConnected),
-                    }
-                })
-            })
-            .await
-        }
+        None => store_in_transaction(db, new, None).await,
     };
     match stored {
         Err(failure) if failure.violates("messages_one_per_provider_id") => Ok(Storing::Delivered),
         other => other,
     }
+}
+
+/// The same in a transaction, which makes the conversation where there is none.
+async fn store_in_transaction(
+    db: &Database,
+    new: NewInbound,
+    conversation_id: Option<ConversationId>,
+) -> Result<Storing, Failure> {
+    // Two tables must agree on whether the connection is active while the conversation is made, or the message added.
+    db.transaction_for(&new.to.organization_id.clone(), move |connection| {
+        let new = new.clone();
+        Box::pin(async move {
+            let conversation_id = match conversation_id {
+                Some(conversation_id) => Some(conversation_id),
+                None => begin_conversation(connection, &new).await?,
+            };
+            match conversation_id {
+                Some(conversation_id) => append(connection, &new, conversation_id).await,
+                None => Ok(Storing::NotConnected),
+            }
+        })
+    })
+    .await
 }
 
 /// Makes the conversation, with nothing in it yet; `None` when the connection is not active. The connection's lock
@@ -104,101 +121,178 @@ async fn begin_conversation(
     id_of_pair(connection, &new.to.organization_id, new.to.identity_id, &new.text.remote_number).await
 }
 
-/// Adds the message and moves the summary, while the connection is the conversation's active one.
+/// Moves the summary with `$update`, whose parameters are `$moved`, and adds the message: in one statement, which costs
+/// two thirds of two in a transaction, but where the database refuses that.
+macro_rules! sum_up_and_add {
+    ($connection:ident, $row:ident, $update:literal, [$($moved:ident),+], $blocked:literal, $is_blocked:literal) => {
+        if $connection.is_distributed() {
+            let summary = query!($update, $($row.$moved),+).fetch_optional(&mut *$connection).await?;
+            match summary {
+                Some(summary) => {
+                    query!(
+                        "INSERT INTO messages (organization_id, id, conversation_id, agent_identity_id, assignment_id,
+                                               line_number, provider_message_id, direction, received_number,
+                                               is_blocked, text, media, transport, status, created_at, updated_at)
+                         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+                        $row.organization_id,
+                        $row.message_id,
+                        $row.conversation_id,
+                        summary.agent_identity_id,
+                        $row.connection_id,
+                        $row.line_number,
+                        $row.provider_message_id,
+                        $row.direction,
+                        summary.number,
+                        $is_blocked,
+                        $row.text,
+                        $row.media,
+                        $row.transport,
+                        $row.status,
+                        $row.sent_at,
+                        $row.now,
+                    )
+                    .execute($connection)
+                    .await?
+                    .rows_affected()
+                }
+                None => 0,
+            }
+        } else {
+            query!(
+                "WITH summary AS (" + $update + ")
+                 INSERT INTO messages (organization_id, id, conversation_id, agent_identity_id, assignment_id,
+                                       line_number, provider_message_id, direction, received_number, is_blocked, text,
+                                       media, transport, status, created_at, updated_at)
+                 SELECT $1, $4, $2, agent_identity_id, $3, $10, $11, $9, \"number?\", " + $blocked + ", $12, $5, $13, $14,
+                        $6, $8
+                 FROM summary",
+                $row.organization_id,
+                $row.conversation_id,
+                $row.connection_id,
+                $row.message_id,
+                $row.media,
+                $row.sent_at,
+                $row.preview,
+                $row.now,
+                $row.direction,
+                $row.line_number,
+                $row.provider_message_id,
+                $row.text,
+                $row.transport,
+                $row.status,
+            )
+            .execute($connection)
+            .await?
+            .rows_affected()
+        }
+    };
+}
+
+/// What the statements are given.
+struct NewRow<'a> {
+    organization_id: &'a str,
+    conversation_id: Uuid,
+    connection_id: Uuid,
+    message_id: Uuid,
+    media: Option<serde_json::Value>,
+    sent_at: DateTime<Utc>,
+    preview: Option<&'a str>,
+    now: DateTime<Utc>,
+    direction: i16,
+    line_number: &'a str,
+    provider_message_id: &'a str,
+    text: Option<&'a str>,
+    transport: i16,
+    status: i16,
+}
+
+/// Adds the message and moves the summary, while the connection is the conversation's active one. In a transaction of
+/// the caller's where tables may be distributed.
 async fn append(
     connection: &mut Link,
     new: &NewInbound,
     conversation_id: ConversationId,
 ) -> Result<Storing, Failure> {
-    let media = (!new.text.media.is_empty()).then(|| serde_json::json!(new.text.media));
     let text = new.text.text.as_deref();
-    let rows = if new.is_blocked {
-        query!(
-            "WITH summary AS (
-                 UPDATE conversations SET
-                     latest_at = greatest(latest_at, $12),
-                     blocked_is_latest = blocked_is_latest
-                         OR coalesce(($12, $4) > (clear_latest_at, clear_latest_id), true),
-                     blocked_total = blocked_total + 1,
-                     blocked_latest_id = CASE WHEN blocked_latest_at IS NULL
-                         OR ($12, $4) > (blocked_latest_at, blocked_latest_id) THEN $4 ELSE blocked_latest_id END,
-                     blocked_latest_text = CASE WHEN blocked_latest_at IS NULL
-                         OR ($12, $4) > (blocked_latest_at, blocked_latest_id) THEN $14 ELSE blocked_latest_text END,
-                     blocked_latest_has_media = CASE WHEN blocked_latest_at IS NULL
-                         OR ($12, $4) > (blocked_latest_at, blocked_latest_id) THEN $9::jsonb IS NOT NULL
-                         ELSE blocked_latest_has_media END,
-                     blocked_latest_at = greatest(blocked_latest_at, $12)
-                 WHERE organization_id = $1 AND id = $2 AND assignment_id = $3 AND NOT assignment_released
-                 RETURNING agent_identity_id)
-             INSERT INTO messages (organization_id, id, conversation_id, agent_identity_id, assignment_id, line_number,
-                                   provider_message_id, direction, received_number, is_blocked, text, media, transport,
-                                   status, created_at, updated_at)
-             SELECT $1, $4, $2, agent_identity_id, $3, $5, $6, $7, NULL, true, $8, $9, $10, $11, $12, $13
-             FROM summary",
-            new.to.organization_id.as_str(),
-            conversation_id.uuid(),
-            new.to.connection_id.uuid(),
-            new.message_id.uuid(),
-            new.text.line_number.as_str(),
-            new.text.provider_message_id,
-            Direction::Inbound.number(),
-            text,
-            media,
-            new.text.transport.number(),
-            DeliveryStatus::Received.number(),
-            new.text.sent_at,
-            new.now,
-            text.map(preview),
-        )
-        .execute(connection)
-        .await?
-    } else {
-        query!(
-            "WITH summary AS (
-                 UPDATE conversations SET
-                     updated_at = greatest(updated_at, $13),
-                     assignment_messaged = true,
-                     latest_at = greatest(latest_at, $12),
-                     blocked_is_latest = blocked_is_latest
-                         AND (blocked_latest_at, blocked_latest_id) > ($12, $4),
-                     clear_total = clear_total + 1,
-                     clear_received = clear_received + 1,
-                     clear_latest_id = CASE WHEN clear_latest_at IS NULL
-                         OR ($12, $4) > (clear_latest_at, clear_latest_id) THEN $4 ELSE clear_latest_id END,
-                     clear_latest_direction = CASE WHEN clear_latest_at IS NULL
-                         OR ($12, $4) > (clear_latest_at, clear_latest_id) THEN $7 ELSE clear_latest_direction END,
-                     clear_latest_text = CASE WHEN clear_latest_at IS NULL
-                         OR ($12, $4) > (clear_latest_at, clear_latest_id) THEN $14 ELSE clear_latest_text END,
-                     clear_latest_has_media = CASE WHEN clear_latest_at IS NULL
-                         OR ($12, $4) > (clear_latest_at, clear_latest_id) THEN $9::jsonb IS NOT NULL
-                         ELSE clear_latest_has_media END,
-                     clear_latest_at = greatest(clear_latest_at, $12)
-                 WHERE organization_id = $1 AND id = $2 AND assignment_id = $3 AND NOT assignment_released
-                 RETURNING agent_identity_id, clear_received)
-             INSERT INTO messages (organization_id, id, conversation_id, agent_identity_id, assignment_id, line_number,
-                                   provider_message_id, direction, received_number, is_blocked, text, media, transport,
-                                   status, created_at, updated_at)
-             SELECT $1, $4, $2, agent_identity_id, $3, $5, $6, $7, clear_received, false, $8, $9, $10, $11, $12, $13
-             FROM summary",
-            new.to.organization_id.as_str(),
-            conversation_id.uuid(),
-            new.to.connection_id.uuid(),
-            new.message_id.uuid(),
-            new.text.line_number.as_str(),
-            new.text.provider_message_id,
-            Direction::Inbound.number(),
-            text,
-            media,
-            new.text.transport.number(),
-            DeliveryStatus::Received.number(),
-            new.text.sent_at,
-            new.now,
-            text.map(preview),
-        )
-        .execute(connection)
-        .await?
+    let row = NewRow {
+        organization_id: new.to.organization_id.as_str(),
+        conversation_id: conversation_id.uuid(),
+        connection_id: new.to.connection_id.uuid(),
+        message_id: new.message_id.uuid(),
+        media: (!new.text.media.is_empty()).then(|| serde_json::json!(new.text.media)),
+        sent_at: new.text.sent_at,
+        preview: text.map(preview),
+        now: new.now,
+        direction: Direction::Inbound.number(),
+        line_number: new.text.line_number.as_str(),
+        provider_message_id: &new.text.provider_message_id,
+        text,
+        transport: new.text.transport.number(),
+        status: DeliveryStatus::Received.number(),
     };
-    Ok(if rows.rows_affected() == 1 {
+    let added = if new.is_blocked {
+        sum_up_and_add!(
+            connection,
+            row,
+            "UPDATE conversations SET
+                 latest_at = greatest(latest_at, $6),
+                 blocked_is_latest = blocked_is_latest
+                     OR coalesce(($6, $4) > (clear_latest_at, clear_latest_id), true),
+                 blocked_total = blocked_total + 1,
+                 blocked_latest_id = CASE WHEN blocked_latest_at IS NULL
+                     OR ($6, $4) > (blocked_latest_at, blocked_latest_id) THEN $4 ELSE blocked_latest_id END,
+                 blocked_latest_text = CASE WHEN blocked_latest_at IS NULL
+                     OR ($6, $4) > (blocked_latest_at, blocked_latest_id) THEN $7 ELSE blocked_latest_text END,
+                 blocked_latest_has_media = CASE WHEN blocked_latest_at IS NULL
+                     OR ($6, $4) > (blocked_latest_at, blocked_latest_id) THEN $5::jsonb IS NOT NULL
+                     ELSE blocked_latest_has_media END,
+                 blocked_latest_at = greatest(blocked_latest_at, $6)
+             WHERE organization_id = $1 AND id = $2 AND assignment_id = $3 AND NOT assignment_released
+             RETURNING agent_identity_id, NULL::integer AS \"number?\"",
+            [organization_id, conversation_id, connection_id, message_id, media, sent_at, preview],
+            "true",
+            true
+        )
+    } else {
+        sum_up_and_add!(
+            connection,
+            row,
+            "UPDATE conversations SET
+                 updated_at = greatest(updated_at, $8),
+                 assignment_messaged = true,
+                 latest_at = greatest(latest_at, $6),
+                 blocked_is_latest = blocked_is_latest
+                     AND (blocked_latest_at, blocked_latest_id) > ($6, $4),
+                 clear_total = clear_total + 1,
+                 clear_received = clear_received + 1,
+                 clear_latest_id = CASE WHEN clear_latest_at IS NULL
+                     OR ($6, $4) > (clear_latest_at, clear_latest_id) THEN $4 ELSE clear_latest_id END,
+                 clear_latest_direction = CASE WHEN clear_latest_at IS NULL
+                     OR ($6, $4) > (clear_latest_at, clear_latest_id) THEN $9 ELSE clear_latest_direction END,
+                 clear_latest_text = CASE WHEN clear_latest_at IS NULL
+                     OR ($6, $4) > (clear_latest_at, clear_latest_id) THEN $7 ELSE clear_latest_text END,
+                 clear_latest_has_media = CASE WHEN clear_latest_at IS NULL
+                     OR ($6, $4) > (clear_latest_at, clear_latest_id) THEN $5::jsonb IS NOT NULL
+                     ELSE clear_latest_has_media END,
+                 clear_latest_at = greatest(clear_latest_at, $6)
+             WHERE organization_id = $1 AND id = $2 AND assignment_id = $3 AND NOT assignment_released
+             RETURNING agent_identity_id, clear_received AS \"number?\"",
+            [
+                organization_id,
+                conversation_id,
+                connection_id,
+                message_id,
+                media,
+                sent_at,
+                preview,
+                now,
+                direction
+            ],
+            "false",
+            false
+        )
+    };
+    Ok(if added == 1 {
         Storing::Stored(Stored {
             message_id: new.message_id,
             conversation_id,

@@ -1,5 +1,6 @@
 //! Messages: reading them, and writing those that go out. Those that come in are in `inbound`.
 
+mod append;
 mod get;
 mod idempotency;
 mod list;

@@ -5,9 +5,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::query;
 
+use super::append::append;
 use crate::domain::{
-    ConnectionId, ConversationId, DeliveryStatus, Direction, IdentityId, Media, MessageId, OrganizationId,
-    PhoneNumber, SendStyle, Transport, preview,
+    ConnectionId, ConversationId, DeliveryStatus, IdentityId, Media, MessageId, OrganizationId, PhoneNumber,
+    SendStyle,
 };
 use crate::error::Error;
 use crate::store::{Database, Failure, Link};
@@ -131,57 +132,6 @@ async fn take_key(
     .execute(connection)
     .await?;
     Ok(taken.rows_affected() == 1)
-}
-
-/// Adds the message and moves the summary, while the connection is active, not about to end, and the human has texted
-/// on it.
-async fn append(connection: &mut Link, new: &NewOutbound) -> Result<(), Failure> {
-    let media = new.media.as_ref().map(|file| serde_json::json!([file]));
-    let text = new.text.as_deref();
-    let stored = query!(
-        "WITH summary AS (
-             UPDATE conversations SET
-                 updated_at = greatest(updated_at, $12),
-                 latest_at = greatest(latest_at, $12),
-                 blocked_is_latest = blocked_is_latest AND (blocked_latest_at, blocked_latest_id) > ($12, $4),
-                 clear_total = clear_total + 1,
-                 clear_latest_id = CASE WHEN clear_latest_at IS NULL
-                     OR ($12, $4) > (clear_latest_at, clear_latest_id) THEN $4 ELSE clear_latest_id END,
-                 clear_latest_direction = CASE WHEN clear_latest_at IS NULL
-                     OR ($12, $4) > (clear_latest_at, clear_latest_id) THEN $6 ELSE clear_latest_direction END,
-                 clear_latest_text = CASE WHEN clear_latest_at IS NULL
-                     OR ($12, $4) > (clear_latest_at, clear_latest_id) THEN $13 ELSE clear_latest_text END,
-                 clear_latest_has_media = CASE WHEN clear_latest_at IS NULL
-                     OR ($12, $4) > (clear_latest_at, clear_latest_id) THEN $8::jsonb IS NOT NULL
-                     ELSE clear_latest_has_media END,
-                 clear_latest_at = greatest(clear_latest_at, $12)
-             WHERE organization_id = $1 AND id = $2 AND assignment_id = $3 AND NOT assignment_released
-               AND assignment_messaged AND (closing_until IS NULL OR closing_until <= clock_timestamp())
-             RETURNING agent_identity_id)
-         INSERT INTO messages (organization_id, id, conversation_id, agent_identity_id, assignment_id, line_number,
-                               direction, is_blocked, text, media, send_style, transport, status, created_at,
-                               updated_at, in_flight_until)
-         SELECT $1, $4, $2, agent_identity_id, $3, $5, $6, false, $7, $8, $9, $10, $11, $12, $12,
-                clock_timestamp() + make_interval(secs => $14)
-         FROM summary",
-        new.organization_id.as_str(),
-        new.conversation_id.uuid(),
-        new.assignment_id.uuid(),
-        new.message_id.uuid(),
-        new.line_number.as_str(),
-        Direction::Outbound.number(),
-        text,
-        media,
-        new.send_style.map_or(0, SendStyle::number),
-        Transport::IMessage.number(),
-        DeliveryStatus::Pending.number(),
-        new.now,
-        text.map(preview),
-        new.longest.as_secs_f64(),
-    )
-    .execute(connection)
-    .await?;
-    if stored.rows_affected() == 1 { Ok(()) } else { Err(Error::ConnectionReleased.into()) }
 }
 
 /// What the line said.

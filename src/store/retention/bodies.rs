@@ -99,12 +99,25 @@ pub async fn blank(
     .await
 }
 
-/// Takes the organization's turn; a sweep of another replica waits here.
+/// Takes the organization's turn, and says how far sweeps have come. Another one waits here.
 async fn lock_progress(
     connection: &mut Link,
     organization_id: &OrganizationId,
     bodies: Bodies,
 ) -> Result<Uuid, Failure> {
+    let (messages_to, reactions_to) = take_turn(connection, organization_id).await?;
+    Ok(match bodies {
+        Bodies::Messages => messages_to,
+        Bodies::Reactions => reactions_to,
+    })
+}
+
+/// Keeps sweeps from blanking anything of an organization until the end of the transaction; returns up to which ids of
+/// messages and reactions they have come. To be done before any other lock is taken.
+pub(in crate::store) async fn take_turn(
+    connection: &mut Link,
+    organization_id: &OrganizationId,
+) -> Result<(Uuid, Uuid), Failure> {
     query!(
         "INSERT INTO retention_progress (organization_id, messages_to, reactions_to) VALUES ($1, $2, $2)
          ON CONFLICT (organization_id) DO NOTHING",
@@ -119,10 +132,7 @@ async fn lock_progress(
     )
     .fetch_one(connection)
     .await?;
-    Ok(match bodies {
-        Bodies::Messages => row.messages_to,
-        Bodies::Reactions => row.reactions_to,
-    })
+    Ok((row.messages_to, row.reactions_to))
 }
 
 /// Writes down how far it has come; never back, so that a limit that was made longer looks at nothing again.

@@ -3,6 +3,7 @@
 mod bodies;
 mod released;
 
+pub(super) use bodies::take_turn;
 pub use bodies::{Bodies, Progress, blank, to_be_blanked};
 pub use released::{ReleasedPage, released};
 

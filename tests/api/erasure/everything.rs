@@ -59,7 +59,7 @@ async fn no_row_tells_of_the_human_any_more() {
         after.remove(table);
     }
     assert_eq!(after, before);
-    invariants::hold(&app.pool).await;
+    invariants::hold(&app).await;
     assert!(erase(&app, "org_a", &human, false).await.is_nothing());
 }
 
@@ -75,7 +75,7 @@ async fn what_other_organizations_and_other_humans_have_is_untouched() {
     let theirs = all_messages(&foreign_admin).await;
     rows::block(&app.pool, &foreign, "+15551230009").await;
     erase(&app, "org_a", &human, false).await;
-    invariants::hold(&app.pool).await;
+    invariants::hold(&app).await;
     assert_eq!(all_messages(&foreign_admin).await, theirs);
     let listed = admin.list_conversations(ListConversationsRequest::default()).await.unwrap().conversations;
     assert_eq!(listed.iter().map(|row| &row.id).collect::<Vec<_>>(), [&kept[1].conversation_id]);
@@ -126,7 +126,7 @@ async fn redelivered_texts_commands_and_news_bring_nothing_back() {
         assert_eq!((again.outcome(), again.message_id), (ReceiveOutcome::Duplicate, None));
         assert_eq!(numbers(&app.pool, "SELECT count(*) FROM messages").await, [0]);
     }
-    invariants::hold(&app.pool).await;
+    invariants::hold(&app).await;
 }
 
 #[tokio::test]
@@ -146,7 +146,7 @@ async fn who_comes_back_begins_anew_and_the_idempotency_key_is_free() {
     let sent = admin.send_message(request).await.unwrap().message.unwrap();
     assert_ne!(sent.id, history.sent_id);
     assert_eq!(deliveries(&admin).await.len(), reached + 1);
-    invariants::hold(&app.pool).await;
+    invariants::hold(&app).await;
 }
 
 #[tokio::test]
@@ -160,12 +160,12 @@ async fn an_erasure_that_was_killed_half_way_is_ended_by_the_next() {
     human.disconnects(&identity).await;
     discard(&app.parts.db, pair(&identity, &human), None, app.clock.now()).await.unwrap();
     // The process is killed here: one conversation is invisible and not yet deleted, the other one untouched.
-    invariants::hold(&app.pool).await;
+    invariants::hold(&app).await;
     let erased = erase(&app, "org_a", &human, false).await;
     assert_eq!((erased.messages, erased.conversations, erased.connections), (609, 1, 1));
     let left = "SELECT (SELECT count(*) FROM messages) + (SELECT count(*) FROM discarded_conversations)";
     assert_eq!(numbers(&app.pool, left).await, [0]);
-    invariants::hold(&app.pool).await;
+    invariants::hold(&app).await;
 }
 
 #[tokio::test]

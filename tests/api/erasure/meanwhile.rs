@@ -34,7 +34,7 @@ async fn a_send_that_a_line_is_busy_with_is_waited_for_and_leaves_nothing() {
     sending.await.unwrap().unwrap();
     assert_eq!(deliveries(&admin).await.len(), 1);
     assert_eq!(numbers(&app.pool, LEFT).await, [0]);
-    invariants::hold(&app.pool).await;
+    invariants::hold(&app).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -59,7 +59,7 @@ async fn texts_that_race_with_an_erasure_are_erased_or_not_stored() {
         }
         assert_eq!(erased.messages, stored);
         assert_eq!(numbers(&app.pool, LEFT).await, [0]);
-        invariants::hold(&app.pool).await;
+        invariants::hold(&app).await;
     }
 }
 
@@ -77,14 +77,14 @@ async fn a_connect_that_races_with_an_erasure_is_erased_or_begins_anew() {
         });
         erase(&app, "org_a", &human, false).await;
         let thread = connecting.await.unwrap();
-        invariants::hold(&app.pool).await;
+        invariants::hold(&app).await;
         let outcome = human.says(&thread, "back").await.outcome();
         let left = numbers(&app.pool, "SELECT count(*) FROM messages").await[0];
         assert!(
             [(ReceiveOutcome::Stored, 1), (ReceiveOutcome::NotConnected, 0)].contains(&(outcome, left)),
             "{outcome:?} {left}"
         );
-        invariants::hold(&app.pool).await;
+        invariants::hold(&app).await;
         erase(&app, "org_a", &human, false).await;
     }
 }
@@ -106,5 +106,5 @@ async fn a_sweep_beside_an_erasure_shares_the_work() {
     // What the erasure says is erased is erased, whoever did it.
     assert_eq!(numbers(&app.pool, LEFT).await, [0]);
     sweeping.await.unwrap();
-    invariants::hold(&app.pool).await;
+    invariants::hold(&app).await;
 }

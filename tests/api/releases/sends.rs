@@ -99,12 +99,10 @@ async fn a_send_whose_process_died_holds_a_release_up_only_until_its_mark_lapses
     let (thread, id) = human.converses(&identity, "hello").await;
     let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
     send(&agent, &id, "hi").await;
-    sqlx::query(
-        "UPDATE messages SET in_flight_until = clock_timestamp() + interval '1s' WHERE direction = 2",
-    )
-    .execute(&app.pool)
-    .await
-    .unwrap();
+    sqlx::query("UPDATE messages SET in_flight_until = now() + interval '1s' WHERE direction = 2")
+        .execute(&app.pool)
+        .await
+        .unwrap();
     let releasing = tokio::spawn({
         let (admin, request) = (admin.clone(), release(&thread));
         async move { admin.release_connection(request).await }
@@ -122,7 +120,7 @@ async fn a_release_whose_process_died_while_it_waited_refuses_sends_only_until_i
     let identity = app.identity("org_a").await;
     let (_, id) = Human::new(&app, "+15551230001").await.converses(&identity, "hello").await;
     let agent = app.agent(&identity).await;
-    sqlx::query("UPDATE conversations SET closing_until = clock_timestamp() + interval '1s'")
+    sqlx::query("UPDATE conversations SET closing_until = now() + interval '1s'")
         .execute(&app.pool)
         .await
         .unwrap();

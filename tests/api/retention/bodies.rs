@@ -68,7 +68,7 @@ async fn what_old_messages_said_is_gone_and_nothing_else_of_them() {
         let expected: Vec<_> = list.into_iter().map(quiet).collect();
         assert_eq!(conversations(&admin, view).await, expected, "{view:?}");
     }
-    invariants::hold(&app.pool).await;
+    invariants::hold(&app).await;
     let said = numbers(
         &app.pool,
         "SELECT (SELECT count(*) FROM messages WHERE text IS NOT NULL OR media IS NOT NULL)
@@ -92,12 +92,12 @@ async fn younger_messages_and_their_previews_stay_as_they_are() {
     sweep(&app, BODIES).await;
     assert_eq!(texts(&messages_of(&admin, &id).await), ["young", ""]);
     assert_eq!(conversations(&admin, None).await[0].latest_text.as_deref(), Some("young"));
-    invariants::hold(&app.pool).await;
+    invariants::hold(&app).await;
     app.clock.advance(TimeDelta::days(2));
     sweep(&app, BODIES).await;
     assert_eq!(texts(&messages_of(&admin, &id).await), ["", ""]);
     assert_eq!(conversations(&admin, None).await[0].latest_text, None);
-    invariants::hold(&app.pool).await;
+    invariants::hold(&app).await;
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn more_than_a_batch_is_blanked_by_replicas_side_by_side() {
     let ((), ()) = tokio::join!(sweep(&app, BODIES), sweep(&other, BODIES));
     let left = "SELECT count(*) FROM messages WHERE text IS NOT NULL";
     assert_eq!(numbers(&app.pool, left).await, [1]);
-    invariants::hold(&app.pool).await;
+    invariants::hold(&app).await;
     // Nothing is looked at again, but for the last minutes before the limit.
     let progress = "SELECT count(*) FROM messages m JOIN retention_progress p USING (organization_id)
                     WHERE m.id > p.messages_to";

@@ -14,7 +14,12 @@ async fn the_preview_of_a_text_that_arrives_while_the_sweep_waits_stays() {
     let human = Human::new(&app, "+15551230001").await;
     let (thread, id) = human.converses(&identity, "old").await;
     app.clock.advance(TimeDelta::days(31));
-    let held = holding(&app, "SELECT id FROM conversations WHERE id = $1 FOR UPDATE", &id).await;
+    let held = holding(
+        &app,
+        "SELECT id FROM conversations WHERE organization_id = 'org_a' AND id = $1 FOR UPDATE",
+        &id,
+    )
+    .await;
     let text = tokio::spawn({
         let (human, thread) = (human.clone(), thread.clone());
         async move { human.says(&thread, "new").await }
@@ -27,7 +32,7 @@ async fn the_preview_of_a_text_that_arrives_while_the_sweep_waits_stays() {
     text.await.unwrap();
     sweeping.await.unwrap().unwrap();
     assert_eq!(texts(&messages_of(&app.admin("org_a").await, &id).await), ["new", ""]);
-    invariants::hold(&app.pool).await;
+    invariants::hold(&app).await;
 }
 
 #[tokio::test]
@@ -37,7 +42,12 @@ async fn a_second_sweep_waits_for_the_batch_of_the_first() {
     let human = Human::new(&app, "+15551230001").await;
     let (_, id) = human.converses(&identity, "old").await;
     app.clock.advance(TimeDelta::days(31));
-    let held = holding(&app, "SELECT id FROM conversations WHERE id = $1 FOR UPDATE", &id).await;
+    let held = holding(
+        &app,
+        "SELECT id FROM conversations WHERE organization_id = 'org_a' AND id = $1 FOR UPDATE",
+        &id,
+    )
+    .await;
     let sweeps = [app.parts.clone(), app.parts.clone()]
         .map(|parts| tokio::spawn(async move { inkbox_imessage::sweeper::sweep(&parts, BODIES).await }));
     // One waits for the test, the other for the one.
@@ -47,5 +57,5 @@ async fn a_second_sweep_waits_for_the_batch_of_the_first() {
         sweeping.await.unwrap().unwrap();
     }
     assert_eq!(texts(&messages_of(&app.admin("org_a").await, &id).await), [""]);
-    invariants::hold(&app.pool).await;
+    invariants::hold(&app).await;
 }

@@ -89,7 +89,7 @@ async fn other_pairs_stay_and_so_does_what_they_reached_over_the_same_line() {
     app.clock.advance(TimeDelta::days(31));
     History::between(&app, &human, &second).await;
     sweep(&app, RELEASED).await;
-    invariants::hold(&app.pool).await;
+    invariants::hold(&app).await;
     let kept = "SELECT count(*) FROM conversations UNION ALL SELECT count(*) FROM connections
                 UNION ALL SELECT count(*) FROM messages UNION ALL SELECT count(*) FROM reactions
                 UNION ALL SELECT count(*) FROM routed_organizations";
@@ -113,7 +113,7 @@ async fn who_comes_back_afterwards_begins_anew() {
     let counts: Vec<_> = listed.iter().map(|row| (&row.id, row.total_count, row.unread_count)).collect();
     assert_eq!(counts, [(&id, 2, 1)]);
     assert_eq!(texts(&messages_of(&admin, &id).await), ["welcome", "hello again"]);
-    invariants::hold(&app.pool).await;
+    invariants::hold(&app).await;
 }
 
 #[tokio::test]
@@ -187,7 +187,7 @@ async fn what_was_left_half_deleted_is_invisible_and_the_next_sweep_ends_it() {
     let remove = RemoveReactionRequest { reaction_id: reaction.unwrap().id };
     assert_reason(admin.remove_reaction(remove).await, "NOT_FOUND");
     assert_reason(admin.send_message(history.sent).await, "NOT_FOUND");
-    invariants::hold(&app.pool).await;
+    invariants::hold(&app).await;
     sweep(&app, Retention::default()).await;
     let left = "SELECT (SELECT count(*) FROM messages) + (SELECT count(*) FROM reactions)
                      + (SELECT count(*) FROM idempotency_keys) + (SELECT count(*) FROM sent_messages)

@@ -31,7 +31,7 @@ async fn a_connect_that_is_faster_keeps_everything() {
     app.clock.advance(TimeDelta::days(31));
     // Its line is not the least loaded any more: on the same one, connect and sweep would meet earlier.
     Human::new(&app, "+15551230002").await.connects(&identity).await;
-    let lock = "SELECT id FROM conversations WHERE id = $1 FOR UPDATE";
+    let lock = "SELECT id FROM conversations WHERE organization_id = 'org_a' AND id = $1 FOR UPDATE";
     let held = holding(&app, lock, &history.conversation_id).await;
     // The new connection is made, and cannot be seen yet.
     let connecting = tokio::spawn({
@@ -48,7 +48,7 @@ async fn a_connect_that_is_faster_keeps_everything() {
     sweeping.await.unwrap().unwrap();
     let said = human.says(&thread, "back").await;
     assert_eq!(said.conversation_id, Some(history.conversation_id));
-    invariants::hold(&app.pool).await;
+    invariants::hold(&app).await;
 }
 
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn a_connect_that_is_slower_begins_anew() {
     human.disconnects(&identity).await;
     app.clock.advance(TimeDelta::days(31));
     // The sweep has locked the connections when it comes to wait for this row.
-    let lock = "SELECT id FROM conversations WHERE id = $1 FOR UPDATE";
+    let lock = "SELECT id FROM conversations WHERE organization_id = 'org_a' AND id = $1 FOR UPDATE";
     let held = holding(&app, lock, &history.conversation_id).await;
     let parts = app.parts.clone();
     let sweeping = tokio::spawn(async move { sweeper::sweep(&parts, RELEASED).await });
@@ -79,7 +79,7 @@ async fn a_connect_that_is_slower_begins_anew() {
     let id = said.conversation_id.unwrap();
     assert_ne!(id, history.conversation_id);
     assert_eq!(texts(&messages_of(&admin, &id).await), ["back"]);
-    invariants::hold(&app.pool).await;
+    invariants::hold(&app).await;
 }
 
 #[tokio::test]
@@ -156,5 +156,5 @@ async fn an_idempotency_key_is_held_until_its_message_is_deleted() {
     sweep(&app, Retention::default()).await;
     let second = agent.send_message(request).await.unwrap().message.unwrap();
     assert_ne!(second.id, first.id);
-    invariants::hold(&app.pool).await;
+    invariants::hold(&app).await;
 }

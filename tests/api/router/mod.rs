@@ -1,4 +1,5 @@
 mod get_router_number;
+mod half_seen;
 mod pool_line;
 mod pool_line_duplicates;
 mod pool_line_fields;

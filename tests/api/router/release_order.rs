@@ -27,7 +27,7 @@ async fn a_text_that_comes_to_its_conversation_after_the_release_is_not_stored()
     let identity = app.identity("org_a").await;
     let human = Human::new(&app, "+15551230001").await;
     let (thread, conversation_id) = human.converses(&identity, "hello").await;
-    let lock = "SELECT id FROM conversations WHERE id = $1 FOR UPDATE";
+    let lock = "SELECT id FROM conversations WHERE organization_id = 'org_a' AND id = $1 FOR UPDATE";
     let held = holding(&app, lock, &conversation_id).await;
 
     let release = releasing(&app, &thread).await;

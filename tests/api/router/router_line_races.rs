@@ -6,7 +6,7 @@ use inkbox_imessage::proto::{Identity, ReceiveMessageResponse, ReceiveOutcome};
 
 use crate::support::app::{POOL_LINES, ROUTER_LINE};
 use crate::support::snapshot::numbers;
-use crate::support::{Human, TestApp, database};
+use crate::support::{Human, TestApp, database, invariants};
 
 /// Races are run for so many humans, each of whom starts with no connection.
 const ROUNDS: usize = 5;
@@ -31,6 +31,7 @@ async fn assert_counts(app: &TestApp, active: usize) {
     )
     .await;
     assert_eq!(counted, [i64::try_from(active).unwrap(); 3]);
+    invariants::hold(app).await;
 }
 
 #[tokio::test]

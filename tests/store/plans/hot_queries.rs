@@ -117,7 +117,7 @@ const HOT: [Hot; 29] = [
     },
     Hot {
         text: (
-            "WITH summary AS ( UPDATE conversations",
+            "WITH summary AS (UPDATE conversations",
             &["clear_total = clear_total + 1", "assignment_messaged = true"],
             NOTHING,
         ),
@@ -125,12 +125,12 @@ const HOT: [Hot; 29] = [
         indexes: &["conversations_pkey"],
     },
     Hot {
-        text: ("WITH summary AS ( UPDATE conversations", &["blocked_total = blocked_total + 1"], NOTHING),
+        text: ("WITH summary AS (UPDATE conversations", &["blocked_total = blocked_total + 1"], NOTHING),
         parameters: &STORED,
         indexes: &["conversations_pkey"],
     },
     Hot {
-        text: ("SELECT id FROM connections", &["FOR UPDATE"], NOTHING),
+        text: ("SELECT id FROM connections", &["released_at IS NULL FOR UPDATE"], NOTHING),
         parameters: &["org", "connection"],
         indexes: &["connections_pkey"],
     },
@@ -182,7 +182,7 @@ const HOT: [Hot; 29] = [
         indexes: &["connections_pkey"],
     },
     Hot {
-        text: ("DELETE FROM routes", &[], NOTHING),
+        text: ("DELETE FROM routes WHERE line_number", &[], NOTHING),
         parameters: &["line", "human", "connection"],
         indexes: &["routes_pkey"],
     },
@@ -194,16 +194,16 @@ const STORED: [&str; 14] = [
     "conversation",
     "connection",
     "fresh",
+    "NULL",
+    "at",
+    "'text'",
+    "at",
+    "1",
     "line",
     "'new'",
-    "1",
     "'text'",
-    "NULL",
     "1",
     "9",
-    "at",
-    "at",
-    "'text'",
 ];
 
 /// Either index of `routes` will do where the human is known, who has a handful of them at most.

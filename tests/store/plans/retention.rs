@@ -15,7 +15,7 @@ const ALL: [Hot; 21] = [
         indexes: &["messages_pkey"],
     },
     Hot {
-        text: ("SELECT id FROM reactions", &["id > $2"], NOTHING),
+        text: ("SELECT id FROM reactions", &["id < $3"], NOTHING),
         parameters: &["org", "fresh", "fresh", "500"],
         indexes: &["reactions_pkey"],
     },

@@ -1,0 +1,136 @@
+//! The connection on which a database is checked and mended, beside a service or without one.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use sqlx::{query_scalar, raw_sql};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::{Breaches, Family, Invariant, Slice};
+use crate::domain::OrganizationId;
+use crate::store::{Endpoint, Failure, Link};
+
+/// The longest that a connection may take.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// The longest that one look may take, and the server's own limit for its statements, which comes first: tables of any
+/// size are read to their end.
+const LOOK_LIMIT: Duration = Duration::from_mins(61);
+/// One state of the database for all that is looked at together, and no way to change it.
+const SNAPSHOT: &str =
+    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL statement_timeout = '60min'";
+/// The longest that a change may take: it keeps texts of a conversation waiting.
+const CHANGE_LIMIT: Duration = Duration::from_mins(2);
+const CHANGES: &str = "SET LOCAL statement_timeout = '1min'";
+/// Most organizations in one list.
+const PAGE: i64 = 1_000;
+
+/// A connection of its own, since what the service's sessions may take is far too little here.
+pub struct Checker {
+    link: Link,
+}
+
+impl Checker {
+    /// Connects.
+    ///
+    /// # Errors
+    /// `NoConnection`, `Unavailable`.
+    pub async fn connect(endpoint: &Endpoint) -> Result<Self, Failure> {
+        let opening = timeout(CONNECT_LIMIT, Link::open(endpoint)).await;
+        let link = opening.map_err(|_| Failure::Unavailable("no answer"))?.map_err(Failure::NoConnection)?;
+        Ok(Self { link })
+    }
+
+    /// Organizations after one, in the order of their ids.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn organizations(&mut self, after: &str) -> Result<Vec<OrganizationId>, Failure> {
+        let after = after.to_owned();
+        self.within(SNAPSHOT, LOOK_LIMIT, |link| Box::pin(organizations(link, after))).await
+    }
+
+    /// What breaks an invariant of whole tables.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn look_at_all(&mut self, invariant: &'static Invariant<()>) -> Result<Breaches, Failure> {
+        self.within(SNAPSHOT, LOOK_LIMIT, |link| (invariant.find)(link, &())).await
+    }
+
+    /// Looks at the next rows of a family: what breaks each of its invariants, how many rows that were, and the last
+    /// of them; `None` for the last when there are no more.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn look_at(&mut self, family: &'static Family, from: &Slice) -> Result<Look, Failure> {
+        let mut slice = from.clone();
+        self.within(SNAPSHOT, LOOK_LIMIT, move |link| {
+            Box::pin(async move {
+                let ids =
+                    (family.ids)(link, slice.organization_id.as_str(), slice.after, family.rows).await?;
+                let is_last = i64::try_from(ids.len()).is_ok_and(|rows| rows < family.rows);
+                let next = ids.last().copied().filter(|_| !is_last);
+                // The last one goes to the end, so that rows which point at a row that is not there are seen as well.
+                slice.to = next.unwrap_or(Uuid::max());
+                let mut found = Vec::new();
+                for invariant in family.invariants {
+                    found.push((invariant, (invariant.find)(link, &slice).await?));
+                }
+                Ok(Look { found, rows: ids.len() as u64, next })
+            })
+        })
+        .await
+    }
+
+    /// Changes something, in a transaction.
+    pub(in crate::store) async fn change<T>(
+        &mut self,
+        work: impl for<'c> FnOnce(&'c mut Link) -> BoxFuture<'c, Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        self.within(CHANGES, CHANGE_LIMIT, work).await
+    }
+
+    async fn within<T>(
+        &mut self,
+        settings: &'static str,
+        limit: Duration,
+        work: impl for<'c> FnOnce(&'c mut Link) -> BoxFuture<'c, Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let link = &mut self.link;
+        let done = timeout(limit, async {
+            link.begin().await?;
+            raw_sql(settings).execute(&mut *link).await?;
+            match work(link).await {
+                Ok(done) => {
+                    link.commit().await?;
+                    Ok(done)
+                }
+                Err(failure) => {
+                    if !failure.broke_connection() {
+                        link.roll_back().await?;
+                    }
+                    Err(failure)
+                }
+            }
+        });
+        done.await.unwrap_or(Err(Failure::Unavailable("no answer")))
+    }
+}
+
+/// What was seen of some rows.
+pub struct Look {
+    /// What breaks each invariant of the family.
+    pub found: Vec<(&'static Invariant<Slice>, Breaches)>,
+    /// How many rows were looked at.
+    pub rows: u64,
+    /// The last of them, where there may be more.
+    pub next: Option<Uuid>,
+}
+
+async fn organizations(link: &mut Link, after: String) -> Result<Vec<OrganizationId>, Failure> {
+    let ids = query_scalar!("SELECT id FROM organizations WHERE id > $1 ORDER BY id LIMIT $2", after, PAGE)
+        .fetch_all(link)
+        .await?;
+    Ok(ids.into_iter().map(Into::into).collect())
+}

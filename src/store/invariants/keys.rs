@@ -1,0 +1,73 @@
+//! Names and keys: who a handle or a secret means. Nothing of it is mended, since that would decide who may act or be
+//! reached under it: an operator looks at it.
+
+use futures_util::TryStreamExt as _;
+
+use super::{Breach, Breaches, Invariant, LISTED, Looking, of_all};
+use crate::domain::Handle;
+use crate::store::{Failure, Link};
+
+pub(super) const WHOLE: &[Invariant<()>] = &[
+    Invariant {
+        name: "an identity has its handle, and a handle its identity",
+        mend: None,
+        find: |link, ()| Box::pin(handles(link)),
+    },
+    of_all!(
+        "a secret works for an organization's key that was not revoked, as the key says, and for no other",
+        None,
+        r#"SELECT coalesce(k.organization_id, d.organization_id) AS organization_id,
+                  coalesce(k.id, d.api_key_id)::text AS "id!", count(*) OVER () AS "total!"
+           FROM (SELECT organization_id, id, scope, agent_identity_id, expires_at FROM api_keys
+                 WHERE revoked_at IS NULL) k
+           FULL JOIN (SELECT organization_id, api_key_id, scope, agent_identity_id, expires_at FROM key_digests
+                      WHERE scope <> 3) d
+                  ON d.organization_id = k.organization_id AND d.api_key_id = k.id
+           WHERE (k.id, k.scope, k.agent_identity_id, k.expires_at)
+                 IS DISTINCT FROM (d.api_key_id, d.scope, d.agent_identity_id, d.expires_at)
+           LIMIT $1"#
+    ),
+    of_all!(
+        "a secret works for a router key that was not revoked, as the key says, and for no other",
+        None,
+        r#"SELECT NULL::text AS organization_id, coalesce(k.id, d.api_key_id)::text AS "id!",
+                  count(*) OVER () AS "total!"
+           FROM (SELECT id, expires_at FROM router_keys WHERE revoked_at IS NULL) k
+           FULL JOIN (SELECT api_key_id, expires_at FROM key_digests WHERE scope = 3) d ON d.api_key_id = k.id
+           WHERE (k.id, k.expires_at) IS DISTINCT FROM (d.api_key_id, d.expires_at)
+           LIMIT $1"#
+    ),
+    of_all!(
+        "revocations are counted",
+        None,
+        r#"SELECT NULL::text AS organization_id, 'key_epoch' AS "id!", 1::bigint AS "total!"
+           WHERE NOT EXISTS (SELECT FROM key_epoch)
+           LIMIT $1"#
+    ),
+];
+
+/// Lower case is Rust's here as where handles are looked up: PostgreSQL's depends on the database's locale.
+async fn handles(link: &mut Link) -> Result<Breaches, Failure> {
+    let mut rows = sqlx::query!(
+        r#"SELECT coalesce(i.organization_id, h.organization_id) AS "organization_id!",
+                  coalesce(i.id, h.agent_identity_id) AS "id!", i.agent_handle AS "agent_handle?", h.handle AS "handle?"
+           FROM identities i
+           FULL JOIN handles h ON h.organization_id = i.organization_id AND h.agent_identity_id = i.id
+           WHERE i.agent_handle IS DISTINCT FROM h.handle"#,
+    )
+    .fetch(link);
+    let mut found = Breaches::default();
+    while let Some(row) = rows.try_next().await? {
+        let name = row.agent_handle.as_deref().and_then(|name| Handle::parse(name).ok());
+        if row.handle.is_some() && name.as_ref().map(Handle::key) == row.handle.as_deref() {
+            continue;
+        }
+        found.total += 1;
+        if found.total <= LISTED.unsigned_abs() {
+            found
+                .some
+                .push(Breach { organization_id: Some(row.organization_id.into()), id: row.id.to_string() });
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,96 @@
+//! Messages and what hangs on them.
+
+use uuid::Uuid;
+
+use super::{Breaches, Family, Invariant, Looking, Slice, family, of_slice};
+use crate::store::Link;
+
+/// Nothing of a message is mended: what it says, whose it is and where it went is said nowhere else.
+pub const MESSAGES: Family = family!(
+    "messages",
+    5_000,
+    "SELECT id FROM messages WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+    INVARIANTS
+);
+
+const INVARIANTS: &[Invariant<Slice>] = &[
+    of_slice!(
+        "a message is in a conversation, unless that was discarded",
+        None,
+        "SELECT m.id FROM messages m
+         WHERE m.organization_id = $1 AND m.id > $2 AND m.id <= $3
+           AND NOT EXISTS (SELECT FROM conversations c WHERE c.organization_id = $1 AND c.id = m.conversation_id)
+           AND NOT EXISTS (SELECT FROM discarded_conversations d
+                           WHERE d.organization_id = $1 AND d.conversation_id = m.conversation_id)"
+    ),
+    of_slice!(
+        "a message is of its conversation's identity",
+        None,
+        "SELECT m.id FROM messages m
+         JOIN conversations c ON c.organization_id = $1 AND c.id = m.conversation_id
+         WHERE m.organization_id = $1 AND m.id > $2 AND m.id <= $3 AND m.agent_identity_id <> c.agent_identity_id"
+    ),
+    of_slice!(
+        "a message came or went on a connection of its conversation's two, by that one's line",
+        None,
+        "SELECT m.id FROM messages m
+         JOIN conversations c ON c.organization_id = $1 AND c.id = m.conversation_id
+         LEFT JOIN connections k ON k.organization_id = $1 AND k.id = m.assignment_id
+         WHERE m.organization_id = $1 AND m.id > $2 AND m.id <= $3
+           AND (k.agent_identity_id, k.remote_number, k.line_number)
+               IS DISTINCT FROM (c.agent_identity_id, c.remote_number, m.line_number)"
+    ),
+    of_slice!(
+        "an inbound message is received and has its carrier's id, an outbound one is never received",
+        None,
+        "SELECT m.id FROM messages m
+         WHERE m.organization_id = $1 AND m.id > $2 AND m.id <= $3
+           AND ((m.direction = 1) <> (m.status = 9) OR (m.direction = 1 AND m.provider_message_id IS NULL))"
+    ),
+    of_slice!(
+        "only a pending message of an agent is in flight",
+        None,
+        "SELECT m.id FROM messages m
+         WHERE m.organization_id = $1 AND m.id > $2 AND m.id <= $3
+           AND m.in_flight_until IS NOT NULL AND (m.direction, m.status) <> (2, 2)"
+    ),
+    of_slice!(
+        "what a carrier took is found by the carrier's id for a week",
+        None,
+        "SELECT m.id FROM messages m
+         WHERE m.organization_id = $1 AND m.id > $2 AND m.id <= $3
+           AND m.direction = 2 AND m.provider_message_id IS NOT NULL AND m.created_at > $4
+           AND NOT EXISTS (SELECT FROM sent_messages s
+                           WHERE s.line_number = m.line_number AND s.provider_message_id = m.provider_message_id
+                             AND s.organization_id = $1 AND s.message_id = m.id)",
+        findable_since
+    ),
+    of_slice!(
+        "a text is stored for one organization alone",
+        None,
+        "SELECT m.id FROM messages m
+         JOIN conversations c ON c.organization_id = $1 AND c.id = m.conversation_id
+         WHERE m.organization_id = $1 AND m.id > $2 AND m.id <= $3 AND m.direction = 1
+           AND EXISTS (SELECT FROM routed_organizations o
+                       JOIN messages d ON d.organization_id = o.organization_id AND d.line_number = m.line_number
+                                      AND d.provider_message_id = m.provider_message_id AND d.direction = 1
+                       WHERE o.line_number = m.line_number AND o.remote_number = c.remote_number
+                         AND o.organization_id <> $1)"
+    ),
+    of_slice!(
+        "what a message said is gone once retention has passed it",
+        None,
+        "SELECT m.id FROM messages m
+         JOIN retention_progress p ON p.organization_id = $1
+         WHERE m.organization_id = $1 AND m.id > $2 AND m.id <= $3
+           AND m.id <= p.messages_to AND (m.text IS NOT NULL OR m.media IS NOT NULL)"
+    ),
+    of_slice!(
+        "an idempotency key is of a message that its identity sent",
+        None,
+        "SELECT i.message_id FROM idempotency_keys i
+         LEFT JOIN messages m ON m.organization_id = $1 AND m.id = i.message_id
+         WHERE i.organization_id = $1 AND i.message_id > $2 AND i.message_id <= $3
+           AND (m.agent_identity_id, m.direction) IS DISTINCT FROM (i.agent_identity_id, 2::smallint)"
+    ),
+];

@@ -1,0 +1,41 @@
+//! Making rows agree again, from those that say what is right, while the service goes on. Each mend is a transaction of
+//! its own on one thing, takes the locks that the service takes for it, in the same order, and looks at everything
+//! anew once it has them: what was broken when it was seen may have been mended or erased since.
+
+mod conversation;
+mod directories;
+
+use uuid::Uuid;
+
+use super::Failure;
+use super::invariants::{Breach, Checker, Mend};
+
+/// Mends a breach, and tells how many that were: 0 where it is none any more, or cannot be mended now, since someone else
+/// holds its rows or has what would be right. Several where they are mended together.
+///
+/// # Errors
+/// The database's.
+pub async fn mend(checker: &mut Checker, mend: Mend, breach: &Breach) -> Result<u64, Failure> {
+    let owner = breach.organization_id.clone();
+    let id = Uuid::try_parse(&breach.id).ok();
+    let line_number = breach.id.clone();
+    let done = checker.change(|link| {
+        Box::pin(async move {
+            match (mend, owner, id) {
+                (Mend::Conversation, Some(owner), Some(id)) => conversation::rebuild(link, &owner, id).await,
+                (Mend::Route, Some(owner), Some(id)) => directories::route(link, &owner, id).await,
+                (Mend::Remembered, Some(owner), Some(id)) => directories::remember(link, &owner, id).await,
+                (Mend::Line, ..) => directories::count(link, &line_number).await,
+                (Mend::Forgotten, ..) => directories::forget(link).await,
+                _ => Ok(0),
+            }
+        })
+    });
+    match done.await {
+        Err(failure) if failure.lost_to_another() || failure.was_kept_waiting() => {
+            tracing::warn!(error = %failure, "someone else is at it: not mended");
+            Ok(0)
+        }
+        done => done,
+    }
+}
