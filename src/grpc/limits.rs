@@ -120,10 +120,11 @@ where
         Box::pin(async move {
             let _place = place;
             match timeout(time, inner.call(request)).await {
-                Ok(Ok(response)) if is_tonics_word_for_too_large(response.headers()) => {
-                    refuse(&Error::TooLarge { what: "the request", limit: limits.request as usize })
-                }
-                Ok(response) => response,
+                Ok(Ok(response)) => match meant_by_tonic(response.headers(), limits.request as usize) {
+                    Some(error) => refuse(&error),
+                    None => Ok(response),
+                },
+                Ok(Err(never)) => match never {},
                 Err(_) => refuse(&Error::DeadlineExceeded),
             }
         })
@@ -135,12 +136,16 @@ fn size_of(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len() + HEADER_OVERHEAD).sum()
 }
 
-/// tonic refuses a request that is too large as `OUT_OF_RANGE`, or one that unpacks to too much as `RESOURCE_EXHAUSTED`,
-/// both without details. No answer of ours is like that.
-fn is_tonics_word_for_too_large(headers: &HeaderMap) -> bool {
-    match headers.get("grpc-status").map(http::HeaderValue::as_bytes) {
-        Some(b"11") => true,
-        Some(b"8") => !headers.contains_key("grpc-status-details-bin"),
-        _ => false,
+/// What tonic means by an answer of its own about the bytes of a request, which has no details. It refuses a request that
+/// is too large as `OUT_OF_RANGE`, one that unpacks to too much as `RESOURCE_EXHAUSTED`, and one that cannot be unpacked, or
+/// breaks off, as `INTERNAL`. No answer of ours is like that.
+fn meant_by_tonic(headers: &HeaderMap, limit: usize) -> Option<Error> {
+    let code = headers.get("grpc-status")?.as_bytes();
+    let is_ours = headers.contains_key("grpc-status-details-bin");
+    match code {
+        b"11" => Some(Error::TooLarge { what: "the request", limit }),
+        b"8" if !is_ours => Some(Error::TooLarge { what: "the request", limit }),
+        b"13" if !is_ours => Some(Error::invalid("", "not a message as gRPC frames and packs it")),
+        _ => None,
     }
 }

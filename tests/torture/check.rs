@@ -13,6 +13,9 @@ use crate::pair::{Ended, Fate, Pair, Possible, SentFate, State};
 use crate::settle::{active, until_done};
 use crate::site::Site;
 
+/// How many deliveries of a conversation the sandbox lists.
+const LISTED: usize = 1_000;
+
 /// What became of messages at their line, by their words.
 pub(crate) enum Line {
     /// How often each reached a phone.
@@ -22,14 +25,20 @@ pub(crate) enum Line {
 }
 
 impl Line {
-    /// Of the sandbox, which remembers the newest thousand deliveries of an organization.
+    /// Of the sandbox, which lists the newest thousand deliveries of a conversation.
     pub(crate) async fn sandbox(site: &Site, pairs: &[Arc<Pair>]) -> Self {
-        let list = until_done("deliveries are listed", async || {
-            site.caller(&pairs[0].admin).list_deliveries(ListDeliveriesRequest::default()).await
-        });
         let mut times = BTreeMap::new();
-        for delivery in list.await.deliveries {
-            if delivery.kind() == DeliveryKind::Message {
+        for pair in pairs {
+            let request = ListDeliveriesRequest { conversation_id: pair.state().conversation_id.clone() };
+            if request.conversation_id.is_none() {
+                continue;
+            }
+            let list = until_done("deliveries are listed", async || {
+                site.caller(&pair.admin).list_deliveries(request.clone()).await
+            });
+            let deliveries = list.await.deliveries;
+            assert!(deliveries.len() < LISTED, "{}: more deliveries than are listed", pair.name);
+            for delivery in deliveries.into_iter().filter(|one| one.kind() == DeliveryKind::Message) {
                 *times.entry(delivery.text.unwrap()).or_default() += 1;
             }
         }

@@ -2,7 +2,9 @@ use inkbox_imessage::proto::conversation_service_client::ConversationServiceClie
 use inkbox_imessage::proto::message_service_client::MessageServiceClient;
 use inkbox_imessage::proto::{ListConversationsRequest, ListMessagesRequest, SendMessageRequest};
 use tokio::net::TcpStream;
+use tonic::Status;
 use tonic::codec::CompressionEncoding;
+use tonic_types::StatusExt as _;
 
 use crate::support::callers::Caller;
 use crate::support::{Human, TestApp, assert_reason};
@@ -49,24 +51,51 @@ async fn large_answers_are_compressed_for_clients_that_take_it() {
     assert!(client.list_messages(list(1)).await.unwrap().metadata().get("grpc-encoding").is_none());
 }
 
+#[tokio::test]
+async fn a_message_that_cannot_be_unpacked_or_breaks_off_is_the_callers_mistake_and_says_so() {
+    let app = TestApp::start().await;
+    let agent = app.admin("org_a").await;
+    for (name, body) in [
+        ("packed, but it is not", [&[1, 0, 0, 0, 4][..], b"\xff\xff\xff\xff"].concat()),
+        ("no such flag", vec![7, 0, 0, 0, 0]),
+        ("longer than it is", vec![0, 0, 0, 0, 200, 1]),
+    ] {
+        let answer = list_messages(&app, &agent, ("grpc-encoding", "gzip"), body).await;
+        let status = Status::from_header_map(answer.headers()).unwrap();
+        assert!(status.get_details_bad_request().is_some(), "{name}: {status:?}");
+        assert_reason(Err::<(), _>(status), "INVALID_ARGUMENT");
+    }
+}
+
 /// The flag before an answer's message: 1 where it is compressed.
 async fn is_packed(app: &TestApp, agent: &Caller, encoding: &str, message: ListMessagesRequest) -> u8 {
+    let message = prost::Message::encode_to_vec(&message);
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    let body = [&[0][..], &length, &message].concat();
+    let mut answer = list_messages(app, agent, ("grpc-accept-encoding", encoding), body).await;
+    answer.body_mut().data().await.unwrap().unwrap()[0]
+}
+
+/// Calls ListMessages with these bytes for a body.
+async fn list_messages(
+    app: &TestApp,
+    agent: &Caller,
+    (header, value): (&str, &str),
+    body: Vec<u8>,
+) -> http::Response<h2::RecvStream> {
     let stream = TcpStream::connect(app.address).await.unwrap();
     let (sender, connection) = h2::client::handshake(stream).await.unwrap();
-    let driving = tokio::spawn(connection);
+    // Ends with the client's last handle.
+    tokio::spawn(connection);
     let request =
         http::Request::post(format!("http://{}/inkbox.imessage.v1.MessageService/ListMessages", app.address))
             .header("content-type", "application/grpc")
             .header("te", "trailers")
-            .header("grpc-accept-encoding", encoding)
+            .header(header, value)
             .header("x-api-key", agent.secret.as_ref().unwrap())
             .body(())
             .unwrap();
-    let (answer, mut body) = sender.ready().await.unwrap().send_request(request, false).unwrap();
-    let message = prost::Message::encode_to_vec(&message);
-    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
-    body.send_data([&[0][..], &length, &message].concat().into(), true).unwrap();
-    let first: bytes::Bytes = answer.await.unwrap().into_body().data().await.unwrap().unwrap();
-    driving.abort();
-    first[0]
+    let (answer, mut stream) = sender.ready().await.unwrap().send_request(request, false).unwrap();
+    stream.send_data(body.into(), true).unwrap();
+    answer.await.unwrap()
 }

@@ -45,6 +45,24 @@ async fn more_webhooks_at_once_than_there_is_room_for_are_to_come_again() {
 }
 
 #[tokio::test]
+async fn a_webhook_that_does_not_come_is_not_waited_for() {
+    let scene = Scene::of(Carrier::Sendblue).await;
+    let mut no_head = TcpStream::connect(scene.webhooks).await.unwrap();
+    no_head.write_all(b"POST /webhooks/sendblue HTTP/1.1\r\nhost: ").await.unwrap();
+    let mut no_body = begun(&scene, SENDBLUE_SECRET).await;
+    let (mut of_no_head, mut of_no_body) = (String::new(), String::new());
+    let both = async {
+        tokio::join!(no_head.read_to_string(&mut of_no_head), no_body.read_to_string(&mut of_no_body))
+    };
+    let (head, body) = timeout(PATIENCE, both).await.unwrap();
+    head.unwrap();
+    body.unwrap();
+    assert!(!of_no_head.contains("200 OK"), "{of_no_head}");
+    assert!(of_no_body.starts_with("HTTP/1.1 408 "), "{of_no_body}");
+    assert!(of_no_body.ends_with("too_slow"), "{of_no_body}");
+}
+
+#[tokio::test]
 async fn a_drain_takes_no_webhook_more_and_finishes_the_one_under_way() {
     let scene = Scene::of(Carrier::Sendblue).await;
     let closed = scene.phone.gate().lock_owned().await;
