@@ -69,7 +69,7 @@ fn strings(value: &Value, random: &mut StdRng) -> String {
         Value::Array(items) if !items.is_empty() => strings(pick(items, random), random),
         Value::Object(fields) if !fields.is_empty() => {
             let values: Vec<_> = fields.values().collect();
-            strings(pick(&values, random), random)
+            strings(pick::<&Value>(&values, random), random)
         }
         other => other.to_string(),
     }

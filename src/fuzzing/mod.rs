@@ -1,8 +1,8 @@
 //! Running a property over many inputs: every seed of a committed corpus, then seeds changed at random. Tests alone.
 //!
-//! Own code, since what there is needs more than this gives: cargo-fuzz needs a nightly compiler; bolero's engine for
-//! plain `cargo test` derives its inputs from random bytes alone, and its engines that follow coverage need everything
-//! built once more with other flags; proptest builds a tree for each value, at a hundred times the cost of the parsers.
+//! Own code, for want of something that fits: cargo-fuzz needs a nightly compiler; bolero's engine for plain `cargo test`
+//! makes its inputs of random bytes alone; proptest keeps a tree of each value to shrink it, which none of these short
+//! inputs needs.
 //!
 //! `INKBOX_FUZZ_EXECUTIONS` = executions of all targets together; `INKBOX_FUZZ_SEED` repeats a run. A failure prints the
 //! input: added to the target's corpus it is run first ever after.
@@ -55,7 +55,7 @@ pub(crate) fn over_texts(target: &str, property: impl Fn(&[u8], &mut StdRng)) {
     let seeds = texts(target);
     let next = |n: u64, random: &mut StdRng| match usize::try_from(n).ok().and_then(|n| seeds.get(n)) {
         Some(seed) => seed.clone(),
-        None => changed(pick(&seeds, random), &seeds, random),
+        None => changed(pick::<Vec<u8>>(&seeds, random), &seeds, random),
     };
     over(target, next, |input, random| property(input, random));
 }
@@ -82,7 +82,7 @@ pub(crate) fn over<T: Debug>(
         }
     }
     let took = begun.elapsed();
-    say(&format!("fuzz {target}: INKBOX_FUZZ_SEED={seed}, {executions} executions in {took:.1?}"));
+    say(&format!("fuzz {target}: INKBOX_FUZZ_SEED={seed}, {executions} of {all} executions, {took:.1?}"));
 }
 
 #[expect(clippy::print_stdout, reason = "whoever runs this is to know the seed")]
@@ -98,4 +98,15 @@ pub(crate) fn text(input: &[u8]) -> String {
 /// One time in `n`.
 pub(crate) fn once_in(n: u32, random: &mut StdRng) -> bool {
     random.random_range(0..n) == 0
+}
+
+#[test]
+fn every_corpus_is_a_targets() {
+    let folder = std::fs::read_dir(format!("{}/tests/corpus", env!("CARGO_MANIFEST_DIR"))).expect("a folder");
+    let names = folder.map(|file| file.expect("a file").file_name().into_string().expect("a name"));
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    let mut targets = TARGETS.map(|target| format!("{target}.json"));
+    targets.sort();
+    assert_eq!(names, targets);
 }

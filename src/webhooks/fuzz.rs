@@ -1,5 +1,7 @@
 //! Whatever carriers deliver: it is read without a panic, and what passes the checks keeps every documented bound.
 
+use std::cell::Cell;
+
 use chrono::{DateTime, Datelike as _, Utc};
 use rand::rngs::StdRng;
 use serde_json::Value;
@@ -127,7 +129,7 @@ fn over_bodies(target: &str, property: impl Fn(&Value, &mut StdRng) -> bool) {
         let body = json::altered(pick(&bodies, random), &bodies, random).to_string().into_bytes();
         if once_in(8, random) { changed(&body, &[], random) } else { body }
     };
-    let passed = std::cell::Cell::new(0_u64);
+    let passed = Cell::new(0_u64);
     over(target, next, |input, random| {
         // What is no JSON object is answered before any carrier's code sees it.
         if let Ok(body @ Value::Object(_)) = serde_json::from_slice(input) {
@@ -138,7 +140,7 @@ fn over_bodies(target: &str, property: impl Fn(&Value, &mut StdRng) -> bool) {
 }
 
 #[test]
-fn sendblue() {
+fn bodies_of_sendblue() {
     over_bodies("sendblue", |body, _| {
         let told = sendblue::parse_status(body);
         assert!(
@@ -155,7 +157,7 @@ fn sendblue() {
 }
 
 #[test]
-fn bluebubbles() {
+fn bodies_of_bluebubbles() {
     over_bodies("bluebubbles", |body, random| {
         let line = *pick(&["+12025550101", "+12025550101", "nonsense", ""], random);
         let read = bluebubbles::parse(line, body);

@@ -161,7 +161,9 @@ fn addresses(value: &Value, wrong: &mut BTreeSet<String>) {
         [] => {}
         [one] => {
             let address = one.as_str().expect("a text");
-            let has_form = address.len() > "https://".len()
+            let host = address.to_lowercase().strip_prefix("https://").map(|rest| rest.chars().next());
+            let has_form = host.is_some_and(|first| !matches!(first, None | Some('/' | '\\')))
+                && address.chars().all(|c| !c.is_whitespace() && !c.is_control())
                 && url::Url::parse(address).is_ok_and(|url| url.scheme() == "https" && url.has_host());
             if !is_text(address, 2_048) || !has_form {
                 wrong.insert("media_urls[0]".to_owned());

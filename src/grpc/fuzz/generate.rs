@@ -98,7 +98,10 @@ fn string(before: &str, random: &mut StdRng) -> String {
             ];
             pick(&forms, random).clone()
         }
-        5 => format!("+{}", random.random_range(0..10_u64.pow(random.random_range(1..18)))),
+        5 => {
+            let digits = random.random_range(1..18);
+            format!("+{}", random.random_range(0..10_u64.pow(digits)))
+        }
         6 => token(random),
         7 => pick(&["https://a", "https://", "http://a/", "HTTPS://A/b", "https:a", "file:///x"], random)
             .to_string(),
