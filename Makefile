@@ -12,9 +12,10 @@ DENY_VERSION = 0.20.2
 DENY_ROOT = target/cargo-deny-$(DENY_VERSION)
 DENY = $(DENY_ROOT)/bin/cargo-deny
 
-# What `make torture` consists of: one target a part, which takes SEED and ROUNDS as far as they mean something to it. Each
-# part has a short form, with few rounds and a seed of its own, that runs in `make test`.
-TORTURE = torture-faults torture-isolation torture-fuzz
+# What `make torture` consists of: one target a part, which takes SEED and ROUNDS as far as they mean something to it: 100
+# rounds are 1,000 calls of each kind, 10 million inputs, 60 seconds. Each part has a short form, with few rounds and a seed
+# of its own, that runs in `make test`.
+TORTURE = torture-faults torture-isolation torture-fuzz torture-overload
 ROUNDS = 100
 ifndef SEED
 SEED := $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
@@ -24,7 +25,7 @@ endif
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
 
 run: $(POSTGRES) ## build and serve on 127.0.0.1:50051 with a private PostgreSQL, the sandbox line and a demo organization
 	cargo run --locked -- serve --demo
@@ -44,6 +45,19 @@ torture-faults: postgres
 	INKBOX_TORTURE_SEED=$(SEED) INKBOX_TORTURE_ROUNDS=$(ROUNDS) \
 	  cargo test --locked --test torture -- --nocapture --test-threads=1
 
+# Nothing else should run beside the first and the last: they measure time.
+torture-isolation: postgres
+	INKBOX_ISOLATION_CALLS=$$(($(ROUNDS) * 10)) \
+	  cargo test --locked --test isolation -- --nocapture --test-threads=1
+
+torture-fuzz:
+	INKBOX_FUZZ_SEED=$(SEED) INKBOX_FUZZ_EXECUTIONS=$$(($(ROUNDS) * 100000)) \
+	  cargo test --locked --lib -- fuzz:: --nocapture
+
+torture-overload: postgres
+	INKBOX_OVERLOAD_SECONDS=$$(($(ROUNDS) * 6 / 10)) \
+	  cargo test --locked --test overload -- --nocapture --test-threads=1
+
 # COMMENTS on top of proto/buf.yaml: every item of the contract says what it means.
 lint: postgres $(BUF) $(DENY) ## formatting, clippy, the contract (buf), dependencies (cargo-deny) and freshness of .sqlx/
 	cargo fmt --check
@@ -52,19 +66,6 @@ lint: postgres $(BUF) $(DENY) ## formatting, clippy, the contract (buf), depende
 	cd proto && ../$(BUF) format --diff --exit-code
 	scripts/sqlx-prepare --check
 	$(DENY) --locked check --hide-inclusion-graph bans licenses sources
-
-# The long forms of what `make test` runs for seconds. Each prints what it measured, and its seed where it has one.
-# Nothing else should run meanwhile: two of them measure time.
-TORTURE_TEST = cargo test --locked
-
-torture-isolation: postgres ## every RPC and key: another tenant's ids read like none, to the byte and in time (15 minutes)
-	INKBOX_ISOLATION_CALLS=1000 $(TORTURE_TEST) --test isolation -- --nocapture --test-threads=1
-
-torture-fuzz: ## 10 million inputs for everything that parses; INKBOX_FUZZ_SEED repeats a run
-	INKBOX_FUZZ_EXECUTIONS=$${INKBOX_FUZZ_EXECUTIONS:-10000000} $(TORTURE_TEST) --lib -- fuzz:: --nocapture
-
-torture-overload: postgres ## three times the calls that the service can answer, for a minute
-	INKBOX_OVERLOAD_SECONDS=60 $(TORTURE_TEST) --test overload -- --nocapture --test-threads=1
 
 audit: $(DENY) ## look for advisories on dependencies; needs the network, GitHub's, unlike everything else here
 	$(DENY) --locked check advisories

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep, sleep_until};
-use tonic::Code;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 
 use crate::mix::{Callers, Mix};
-use crate::service::{PATIENCE, Service};
+use crate::service::{Service, WORTH};
 
 /// Connections, each of which takes 256 calls at once: enough for all that can be under way.
 const CONNECTIONS: usize = 32;
@@ -30,6 +31,8 @@ pub struct Tally {
     pub late: u64,
     pub other: u64,
     pub others: BTreeMap<String, u64>,
+    /// Refusals that do not say why, or when to come again: one of them.
+    pub bare: Option<Status>,
     pub lasted: Duration,
     /// The longest that a call of the open loop left after its time.
     pub latest: Duration,
@@ -38,13 +41,18 @@ pub struct Tally {
 }
 
 impl Tally {
-    pub fn note(&mut self, code: Code, took: Duration) {
+    pub fn note(&mut self, outcome: Result<(), Status>, took: Duration) {
+        let (code, status) = match outcome {
+            Ok(()) => (Code::Ok, None),
+            Err(status) => (status.code(), Some(status)),
+        };
         match code {
-            Code::Ok if took <= PATIENCE => {
+            Code::Ok if took <= WORTH => {
                 self.good += 1;
                 self.good_times.push(took);
             }
             Code::ResourceExhausted => {
+                self.bare = self.bare.take().or(status.filter(|status| !is_whole(status)));
                 self.refused += 1;
                 self.refused_times.push(took);
             }
@@ -52,7 +60,7 @@ impl Tally {
             Code::Ok | Code::DeadlineExceeded | Code::Cancelled => self.late += 1,
             other => {
                 self.other += 1;
-                *self.others.entry(other.to_string()).or_default() += 1;
+                *self.others.entry(format!("{other:?}")).or_default() += 1;
             }
         }
     }
@@ -83,6 +91,13 @@ impl fmt::Display for Tally {
     }
 }
 
+/// Whether a refusal is `OVERLOADED` and says when to come again.
+fn is_whole(status: &Status) -> bool {
+    let Ok(details) = status.check_error_details() else { return false };
+    details.error_info().is_some_and(|info| info.reason == "OVERLOADED")
+        && details.retry_info().is_some_and(|retry| retry.retry_delay.is_some_and(|after| !after.is_zero()))
+}
+
 #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
 fn count(number: u64) -> f64 {
     number as f64
@@ -107,9 +122,10 @@ pub struct Load {
 }
 
 impl Load {
-    pub fn new(service: &Service, mix: Mix) -> Self {
+    /// Callers who wait so long for an answer.
+    pub fn new(service: &Service, mix: Mix, patience: Duration) -> Self {
         let connection = || {
-            let channel = service.channel();
+            let channel = service.channel(patience);
             Callers { admin: service.admin(channel.clone()), router: service.router(channel) }
         };
         Self { mix: Rc::new(mix), connections: (0..CONNECTIONS).map(|_| connection()).collect() }
@@ -129,8 +145,8 @@ impl Load {
             calling.spawn_local(async move {
                 while Instant::now() < end {
                     let begun = Instant::now();
-                    let code = mix.call(&callers).await.map_or_else(|status| status.code(), |()| Code::Ok);
-                    tally.borrow_mut().note(code, begun.elapsed());
+                    let outcome = mix.call(&callers).await;
+                    tally.borrow_mut().note(outcome, begun.elapsed());
                 }
             });
         }
@@ -156,11 +172,11 @@ impl Load {
                         let late = now - due(made);
                         let (mix, callers, tally) = (self.mix.clone(), self.callers(made), tally.clone());
                         let at = begun + due(made);
-                        tally.borrow_mut().latest = tally.borrow().latest.max(late);
+                        let latest = tally.borrow().latest.max(late);
+                        tally.borrow_mut().latest = latest;
                         tokio::task::spawn_local(async move {
-                            let code =
-                                mix.call(&callers).await.map_or_else(|status| status.code(), |()| Code::Ok);
-                            tally.borrow_mut().note(code, at.elapsed());
+                            let outcome = mix.call(&callers).await;
+                            tally.borrow_mut().note(outcome, at.elapsed());
                         });
                         made += 1;
                     }
@@ -187,8 +203,8 @@ impl Load {
         quantile(&times, 0.5)
     }
 
-    /// How long it takes until one caller waits at most twice as long as usual; `None` where it does not happen.
-    pub async fn recovers(&self, usual: Duration, give_up: Duration) -> Option<Duration> {
+    /// How long it takes until one caller waits at most so long in half of its calls; `None` where it does not happen.
+    pub async fn recovers(&self, wait: Duration, give_up: Duration) -> Option<Duration> {
         let begun = Instant::now();
         while begun.elapsed() < give_up {
             let callers = self.callers(0);
@@ -196,10 +212,10 @@ impl Load {
             for _ in 0..15 {
                 let one = Instant::now();
                 let is_good = self.mix.glance(&callers).await.is_ok();
-                times.push(if is_good { one.elapsed() } else { PATIENCE });
+                times.push(if is_good { one.elapsed() } else { Duration::MAX });
                 sleep(Duration::from_millis(5)).await;
             }
-            if quantile(&times, 0.5) <= usual * 2 {
+            if quantile(&times, 0.5) <= wait {
                 return Some(begun.elapsed());
             }
         }

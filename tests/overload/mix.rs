@@ -7,9 +7,9 @@ use inkbox_imessage::proto::*;
 use tonic::Status;
 
 use crate::service::Service;
-use crate::support::Human;
 use crate::support::callers::Caller;
 use crate::support::human::Thread;
+use crate::support::{Human, PATIENCE};
 
 /// Humans with a conversation.
 const HUMANS: u32 = 40;
@@ -29,7 +29,7 @@ pub struct Callers {
 
 impl Mix {
     pub async fn prepare(service: &Service) -> Self {
-        let channel = service.channel();
+        let channel = service.channel(PATIENCE);
         let (admin, router) = (service.admin(channel.clone()), service.router(channel));
         let identities = admin.list_identities(ListIdentitiesRequest::default()).await.unwrap().identities;
         let mut threads = Vec::new();

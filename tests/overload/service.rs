@@ -17,8 +17,8 @@ use crate::support::callers::Caller;
 
 /// How long it may take to start: it makes a database first.
 const START: Duration = Duration::from_secs(120);
-/// How long a caller waits for an answer, and how long it is worth something.
-pub const PATIENCE: Duration = Duration::from_secs(2);
+/// How long an answer is worth something.
+pub const WORTH: Duration = Duration::from_secs(2);
 
 pub struct Service {
     process: RefCell<Child>,
@@ -59,9 +59,10 @@ impl Service {
         Self { process: RefCell::new(process), address, admin, router, _folder: folder }
     }
 
-    /// A connection of its own, opened at its first call.
-    pub fn channel(&self) -> Channel {
-        Endpoint::from_shared(format!("http://{}", self.address)).unwrap().timeout(PATIENCE).connect_lazy()
+    /// A connection of its own, opened at its first call, whose calls wait so long for their answers.
+    pub fn channel(&self, patience: Duration) -> Channel {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.address)).unwrap();
+        endpoint.timeout(patience).connect_lazy()
     }
 
     pub fn admin(&self, channel: Channel) -> Caller {

@@ -12,6 +12,7 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::load::quantile;
 use crate::service::Service;
+use crate::support::PATIENCE;
 
 /// How often health is asked for, and memory looked at.
 const HEALTH_ROUND: Duration = Duration::from_millis(50);
@@ -48,7 +49,7 @@ impl Health {
     pub fn watch(service: &Service) -> Watch<Self> {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let guard = runtime.enter();
-        let channel = service.channel();
+        let channel = service.channel(PATIENCE);
         drop(guard);
         Watch::start(move |stop| {
             let mut times = Vec::new();
@@ -67,11 +68,9 @@ impl Health {
         })
     }
 
-    /// The share of answers that took at most so long.
-    #[expect(clippy::cast_precision_loss, reason = "a share")]
-    pub fn share_within(&self, time: Duration) -> f64 {
-        let within = self.times.iter().filter(|took| **took <= time).count();
-        within as f64 / self.times.len() as f64
+    /// The longest that it took; `None` where it was never asked.
+    pub fn longest(&self) -> Option<Duration> {
+        self.times.iter().copied().max()
     }
 }
 

@@ -159,9 +159,6 @@ fn requests() {
         let (taken, refused) = counts.get();
         match DynamicMessage::decode(request.clone(), &message[..]) {
             Ok(message) => {
-                // What is read is what was written.
-                let again = DynamicMessage::decode(request.clone(), &message.encode_to_vec()[..]);
-                assert_eq!(again.as_ref(), Ok(&message));
                 let is_refused = check(name, *key, &message, status.as_ref());
                 counts.set((taken + u64::from(!is_refused), refused + u64::from(is_refused)));
             }
