@@ -12,9 +12,10 @@ DENY_VERSION = 0.20.2
 DENY_ROOT = target/cargo-deny-$(DENY_VERSION)
 DENY = $(DENY_ROOT)/bin/cargo-deny
 
-# What `make torture` consists of: one target a part, which takes SEED and ROUNDS as far as they mean something to it. Each
-# part has a short form, with few rounds and a seed of its own, that runs in `make test`.
-TORTURE = torture-faults
+# What `make torture` consists of: one target a part, which takes SEED and ROUNDS as far as they mean something to it: 100
+# rounds are 1,000 calls of each kind, 10 million inputs, 60 seconds. Each part has a short form, with few rounds and a seed
+# of its own, that runs in `make test`.
+TORTURE = torture-faults torture-isolation torture-fuzz torture-overload
 ROUNDS = 100
 ifndef SEED
 SEED := $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
@@ -43,6 +44,19 @@ torture: ## break the service in every way there is a test for; ROUNDS=100 says 
 torture-faults: postgres
 	INKBOX_TORTURE_SEED=$(SEED) INKBOX_TORTURE_ROUNDS=$(ROUNDS) \
 	  cargo test --locked --test torture -- --nocapture --test-threads=1
+
+# Nothing else should run beside the first and the last: they measure time.
+torture-isolation: postgres
+	INKBOX_ISOLATION_CALLS=$$(($(ROUNDS) * 10)) \
+	  cargo test --locked --test isolation -- --nocapture --test-threads=1
+
+torture-fuzz:
+	INKBOX_FUZZ_SEED=$(SEED) INKBOX_FUZZ_EXECUTIONS=$$(($(ROUNDS) * 100000)) \
+	  cargo test --locked --lib -- fuzz:: --nocapture
+
+torture-overload: postgres
+	INKBOX_OVERLOAD_SECONDS=$$(($(ROUNDS) * 6 / 10)) \
+	  cargo test --locked --test overload -- --nocapture --test-threads=1
 
 # COMMENTS on top of proto/buf.yaml: every item of the contract says what it means.
 lint: postgres $(BUF) $(DENY) ## formatting, clippy, the contract (buf), dependencies (cargo-deny) and freshness of .sqlx/

@@ -10,6 +10,8 @@ pub mod embedded;
 pub mod erasure;
 pub mod error;
 pub mod fields;
+#[cfg(test)]
+mod fuzzing;
 pub mod grpc;
 pub mod health;
 pub mod ingest;

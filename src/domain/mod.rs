@@ -4,6 +4,8 @@ mod api_key;
 mod connection;
 mod contact_rule;
 mod conversation;
+#[cfg(test)]
+mod fuzz;
 mod handle;
 mod identity;
 mod ids;

@@ -42,6 +42,9 @@ fn parse_timeout(text: &str) -> Option<Duration> {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use std::time::Duration;
 

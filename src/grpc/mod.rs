@@ -14,6 +14,8 @@ mod contact_rules;
 mod conversations;
 mod deadline;
 mod encode;
+#[cfg(test)]
+mod fuzz;
 mod identities;
 mod key_uses;
 pub mod limits;

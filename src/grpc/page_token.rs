@@ -106,6 +106,9 @@ impl Binding {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use chrono::DateTime;
     use uuid::Uuid;

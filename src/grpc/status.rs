@@ -2,9 +2,10 @@
 //! `proto/inkbox/imessage/v1/errors.proto`; every status carries `ErrorInfo` and what else its reason promises.
 #![allow(clippy::disallowed_methods, reason = "this is where statuses are built")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use prost::Message as _;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
@@ -172,8 +173,34 @@ pub fn of(error: &Error, request_id: &str) -> Status {
         | Error::RecipientBlocked { matched_rule_id: None }
         | Error::UpstreamFailed { retry_after: None } => {}
     }
+    let has_order = metadata.len() > 1;
     details.set_error_info(reason, ERROR_DOMAIN, metadata);
-    Status::with_error_details(code, message(error), details)
+    let status = Status::with_error_details(code, message(error), details);
+    if has_order { in_order(status) } else { status }
+}
+
+/// `google.rpc.ErrorInfo` with its metadata in order.
+#[derive(Clone, PartialEq, prost::Message)]
+struct OrderedErrorInfo {
+    #[prost(string, tag = "1")]
+    reason: String,
+    #[prost(string, tag = "2")]
+    domain: String,
+    #[prost(btree_map = "string, string", tag = "3")]
+    metadata: BTreeMap<String, String>,
+}
+
+/// The same status with the metadata of its `ErrorInfo` in order. The generated type keeps it in a map whose order is
+/// another one each time, and answers that say the same are to be the same bytes.
+fn in_order(status: Status) -> Status {
+    let Ok(mut details) = tonic_types::Status::decode(status.details()) else { return status };
+    for detail in
+        details.details.iter_mut().filter(|detail| detail.type_url.ends_with("/google.rpc.ErrorInfo"))
+    {
+        let Ok(info) = OrderedErrorInfo::decode(&*detail.value) else { return status };
+        detail.value = info.encode_to_vec();
+    }
+    Status::with_details(status.code(), status.message(), details.encode_to_vec().into())
 }
 
 /// The end of an endless answer (watching health, reflection) where the service stops.
@@ -205,4 +232,29 @@ pub(super) fn undecodable(error: &prost::DecodeError) -> Status {
         what = rest;
     }
     of(&Error::invalid(path.join("."), what), "")
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::StatusExt as _;
+
+    use super::of;
+    use crate::domain::PhoneNumber;
+    use crate::error::Error;
+
+    #[test]
+    fn errors_that_say_the_same_are_the_same_bytes() {
+        let error = Error::RecipientNotConnected {
+            router_number: Some(PhoneNumber::from("+12025550100".to_owned())),
+            connect_command: "connect @sales".to_owned(),
+        };
+        let first = of(&error, "");
+        for _ in 0..50 {
+            assert_eq!(of(&error, "").details(), first.details());
+        }
+        let details = first.check_error_details().expect("details");
+        let info = details.error_info().expect("an ErrorInfo");
+        assert_eq!((info.reason.as_str(), info.metadata.len()), ("RECIPIENT_NOT_CONNECTED", 3));
+        assert_eq!(info.metadata["connect_command"], "connect @sales");
+    }
 }

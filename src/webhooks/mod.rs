@@ -11,6 +11,8 @@ mod answer;
 mod bluebubbles;
 mod body;
 mod event;
+#[cfg(test)]
+mod fuzz;
 mod json;
 mod listener;
 mod reply;

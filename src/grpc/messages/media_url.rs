@@ -19,10 +19,19 @@ pub(super) fn parse(fields: &mut Fields, urls: Vec<String>) -> Option<Option<Med
         return None;
     }
     let url = fields.required_text("media_urls[0]", url, URL_LIMIT)?;
-    let is_https = Url::parse(&url).is_ok_and(|parsed| parsed.scheme() == "https" && parsed.has_host());
-    if !is_https {
+    if !is_https(&url) {
         fields.refuse("media_urls[0]", "must be an https URL");
         return None;
     }
     Some(Some(Media { url, content_type: None, size_bytes: None }))
+}
+
+/// Whether an address is one as it is written: it goes to the carrier unchanged, and the parser forgives what a carrier's
+/// may not, such as a missing or a third slash, and line breaks.
+fn is_https(url: &str) -> bool {
+    let is_written_out = url.split_at_checked("https://".len()).is_some_and(|(scheme, rest)| {
+        scheme.eq_ignore_ascii_case("https://") && !rest.starts_with(['/', '\\'])
+    });
+    let is_one_word = !url.contains(|c: char| c.is_whitespace() || c.is_control());
+    is_written_out && is_one_word && Url::parse(url).is_ok_and(|parsed| parsed.has_host())
 }

@@ -1,0 +1,63 @@
+//! Whatever humans type.
+
+use super::{Handle, PhoneNumber, RouterCommand};
+use crate::fuzzing::{over_texts, text};
+
+/// `+`, one digit that is not zero, and up to 14 more: said once more in other words than the parser's.
+fn is_e164(text: &str) -> bool {
+    let characters: Vec<char> = text.chars().collect();
+    matches!(characters.as_slice(), ['+', '1'..='9', rest @ ..]
+        if (1..=14).contains(&rest.len()) && rest.iter().all(|c| matches!(c, '0'..='9')))
+}
+
+#[test]
+fn phone_numbers() {
+    over_texts("phone_numbers", |input, _| {
+        let given = text(input);
+        let parsed = PhoneNumber::parse(&given);
+        assert_eq!(parsed.is_ok(), is_e164(&given));
+        if let Ok(number) = parsed {
+            assert_eq!(number.as_str(), given, "nothing is trimmed or guessed");
+            assert_eq!(PhoneNumber::parse(number.as_str()).as_ref(), Ok(&number));
+            assert!(!format!("{number:?}").contains(|c: char| c.is_ascii_digit()));
+        }
+    });
+}
+
+/// What holds of every handle that is taken.
+fn check_handle(handle: &Handle) {
+    let name = handle.as_given();
+    assert!((1..=Handle::MAX_CHARACTERS).contains(&name.chars().count()));
+    assert!(!name.starts_with('@') && !name.contains(|c: char| c.is_whitespace() || c.is_control()));
+    assert_eq!(Handle::parse(name).as_ref(), Ok(handle), "reads back");
+    assert_eq!(Handle::parse(&format!("@{name}")).as_ref(), Ok(handle), "with and without @");
+    assert_eq!(handle.key().to_lowercase(), handle.key(), "a key is its own key");
+}
+
+#[test]
+fn router_commands() {
+    over_texts("router_commands", |input, _| {
+        let given = text(input);
+        let command = RouterCommand::parse(&given);
+        assert_eq!(RouterCommand::parse(&format!(" \t{given}\n")), command, "blanks around do not matter");
+        let (verb, handle) = match &command {
+            RouterCommand::Connect(handle) => ("connect", handle),
+            RouterCommand::Disconnect(handle) => ("disconnect", handle),
+            RouterCommand::List => {
+                assert_eq!(given.trim().to_lowercase(), "list");
+                return;
+            }
+            RouterCommand::Help => return,
+        };
+        assert!(given.trim().to_lowercase().starts_with(verb));
+        assert!(given.contains(handle.as_given()), "a handle is what was typed");
+        check_handle(handle);
+        for again in [
+            format!("{verb} @{}", handle.as_given()),
+            format!("{verb}@{}", handle.as_given()),
+            format!("{} @ {}", verb.to_uppercase(), handle.as_given()),
+        ] {
+            assert_eq!(RouterCommand::parse(&again), command, "{again}");
+        }
+    });
+}

@@ -1,0 +1,47 @@
+//! Whatever comes as `grpc-timeout`.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue};
+use rand::RngExt as _;
+
+use super::{GRPC_TIMEOUT, HEAD_START, parse_timeout, time_for};
+use crate::fuzzing::{over_texts, text};
+
+/// gRPC over HTTP/2: one to eight digits, and a unit of six; nanoseconds of it.
+fn as_documented(text: &str) -> Option<u128> {
+    let unit: u128 = match text.chars().last()? {
+        'H' => 3_600_000_000_000,
+        'M' => 60_000_000_000,
+        'S' => 1_000_000_000,
+        'm' => 1_000_000,
+        'u' => 1_000,
+        'n' => 1,
+        _ => return None,
+    };
+    let digits = &text[..text.len() - 1];
+    let is_number = (1..=8).contains(&digits.len()) && digits.chars().all(|c| matches!(c, '0'..='9'));
+    is_number.then(|| digits.chars().fold(0, |sum, c| sum * 10 + u128::from(u32::from(c) - 48)) * unit)
+}
+
+#[test]
+fn grpc_timeouts() {
+    over_texts("grpc_timeouts", |input, random| {
+        let given = text(input);
+        let read = parse_timeout(&given);
+        assert_eq!(read.map(|time| time.as_nanos()), as_documented(&given));
+
+        let longest = Duration::from_millis(random.random_range(1..600_000));
+        let Ok(value) = HeaderValue::from_bytes(input) else { return };
+        let headers = HeaderMap::from_iter([(http::HeaderName::from_static(GRPC_TIMEOUT), value)]);
+        let time = time_for(&headers, longest);
+        assert!(time <= longest, "never longer than we let it");
+        // A header of other bytes than ASCII says nothing, as one that cannot be read.
+        match read.filter(|asked| std::str::from_utf8(input).is_ok() && *asked <= longest) {
+            Some(asked) => {
+                assert!(time <= asked && asked <= time + HEAD_START.1, "before the client gives up")
+            }
+            None => assert_eq!(time, longest),
+        }
+    });
+}

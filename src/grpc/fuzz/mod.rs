@@ -1,0 +1,218 @@
+//! Whatever comes as a request: every RPC through routing, decoding and its handler's `parse`, with each kind of key and
+//! a database that does not answer. Refused are exactly the fields that break a bound of the contract ([`bounds`]).
+
+mod bounds;
+mod generate;
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use http::Request;
+use http_body_util::Full;
+use prost_reflect::prost::Message as _;
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use sqlx::postgres::PgConnectOptions;
+use tokio::runtime::{Builder, Runtime};
+use tokio_util::task::TaskTracker;
+use tonic::body::Body;
+use tonic::service::Routes;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+use tower::ServiceExt as _;
+use uuid::Uuid;
+
+use super::auth::KeyRing;
+use crate::app::{App, SendLimits};
+use crate::clock::{Clock, SystemClock};
+use crate::domain::{Principal, Tenant};
+use crate::fuzzing::{changed, corpus, once_in, over, pick};
+use crate::line::{Carriers, LineSettings};
+use crate::metrics::{KeyMetrics, Metrics};
+use crate::proto::FILE_DESCRIPTOR_SET;
+use crate::store::Database;
+
+const PACKAGE: &str = "inkbox.imessage.v1";
+
+/// An RPC and seeds of its requests.
+pub(super) struct Rpc {
+    /// `Service/Rpc`.
+    pub(super) name: String,
+    pub(super) request: MessageDescriptor,
+    pub(super) seeds: Vec<DynamicMessage>,
+}
+
+/// One call.
+#[derive(Debug)]
+struct Call {
+    rpc: usize,
+    key: Key,
+    message: Vec<u8>,
+}
+
+/// Kinds of key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Key {
+    Admin,
+    Identity,
+    Router,
+}
+
+/// The identity of the identity key, which requests of the corpus name.
+const IDENTITY: Uuid = Uuid::from_u128(0x0189_0a5d_ac96_774b_bcce_b302_099a_8057);
+
+impl Key {
+    fn principal(self) -> Principal {
+        let key_id = Uuid::from_u128(1).into();
+        let tenant = |identity_id| Tenant { key_id, organization_id: "org_a".into(), identity_id };
+        match self {
+            Self::Admin => Principal::Tenant(tenant(None)),
+            Self::Identity => Principal::Tenant(tenant(Some(IDENTITY.into()))),
+            Self::Router => Principal::Router { key_id },
+        }
+    }
+}
+
+/// Every RPC of the contract; the corpus has a seed of each.
+fn rpcs() -> Vec<Rpc> {
+    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("a contract");
+    let seeds = corpus("requests");
+    let mut rpcs = Vec::new();
+    for service in pool.services().filter(|service| service.package_name() == PACKAGE) {
+        for method in service.methods() {
+            let name = format!("{}/{}", service.name(), method.name());
+            let of_this = seeds.iter().filter(|seed| seed["rpc"] == name.as_str());
+            let read = |seed: &serde_json::Value| {
+                DynamicMessage::deserialize(method.input(), seed["request"].clone()).expect("a request")
+            };
+            let seeds: Vec<_> = of_this.map(read).collect();
+            assert!(!seeds.is_empty(), "no request of {name} in tests/corpus/requests.json");
+            rpcs.push(Rpc { name, request: method.input(), seeds });
+        }
+    }
+    rpcs
+}
+
+/// The routes of the service over a database that was never opened: what parses ends there.
+struct Stack {
+    runtime: Runtime,
+    routes: Routes,
+}
+
+impl Stack {
+    fn new() -> Self {
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let routes = {
+            let _inside = runtime.enter();
+            let app = app();
+            let keys = KeyRing::new(app.db.clone(), app.clock.clone(), KeyMetrics::default());
+            super::routes(&app, &keys, 1 << 20).routes().prepare()
+        };
+        Self { runtime, routes }
+    }
+
+    /// The status of the answer; `None` = OK.
+    fn call(&self, name: &str, key: Key, message: &[u8]) -> Option<Status> {
+        let mut frame = BytesMut::with_capacity(message.len() + 5);
+        frame.put_u8(0);
+        frame.put_u32(u32::try_from(message.len()).expect("a length"));
+        frame.extend_from_slice(message);
+        let request = Request::post(format!("/{PACKAGE}.{name}"))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .extension(key.principal())
+            .body(Body::new(Full::<Bytes>::new(frame.freeze())))
+            .expect("a request");
+        let answer = self.runtime.block_on(self.routes.clone().oneshot(request)).expect("an answer");
+        Status::from_header_map(answer.headers())
+    }
+}
+
+#[test]
+fn requests() {
+    let (stack, rpcs) = (Stack::new(), rpcs());
+    let encoded: Vec<_> =
+        rpcs.iter().flat_map(|rpc| rpc.seeds.iter().map(DynamicMessage::encode_to_vec)).collect();
+    let seeds: Vec<_> =
+        rpcs.iter().enumerate().flat_map(|(n, rpc)| rpc.seeds.iter().map(move |seed| (n, seed))).collect();
+    let next = |n: u64, random: &mut StdRng| {
+        let key = *pick(&[Key::Admin, Key::Identity, Key::Router], random);
+        if let Some((rpc, seed)) = usize::try_from(n).ok().and_then(|n| seeds.get(n)) {
+            return Call { rpc: *rpc, key, message: seed.encode_to_vec() };
+        }
+        let rpc = random.random_range(0..rpcs.len());
+        let mut message = pick(&rpcs[rpc].seeds, random).clone();
+        generate::change(&mut message, random);
+        let bytes = message.encode_to_vec();
+        // Mostly messages of the contract; some that were damaged on the way.
+        let message = if once_in(4, random) { changed(&bytes, &encoded, random) } else { bytes };
+        Call { rpc, key, message }
+    };
+    let counts = Cell::new((0_u64, 0_u64));
+    over("requests", next, |Call { rpc, key, message }, _| {
+        let Rpc { name, request, .. } = &rpcs[*rpc];
+        let status = stack.call(name, *key, message);
+        let (taken, refused) = counts.get();
+        match DynamicMessage::decode(request.clone(), &message[..]) {
+            Ok(message) => {
+                let is_refused = check(name, *key, &message, status.as_ref());
+                counts.set((taken + u64::from(!is_refused), refused + u64::from(is_refused)));
+            }
+            Err(_) => {
+                let status = status.expect("a refusal");
+                assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
+                assert!(status.check_error_details().expect("details").bad_request().is_some());
+            }
+        }
+    });
+    let (taken, refused) = counts.get();
+    assert!(taken > 300 && refused > 300, "{taken} taken and {refused} refused: no test of both");
+}
+
+/// The parts of a service whose database was never opened.
+fn app() -> App {
+    let tasks = TaskTracker::new();
+    let db = Database::new(&PgConnectOptions::new(), 1, tasks.clone()).expect("a pool");
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let metrics = Metrics::default();
+    let time_out = Duration::from_secs(1);
+    let carriers = Carriers::new(db.clone(), &clock, &LineSettings::default(), time_out, &metrics.lines);
+    let carriers = Arc::new(carriers.expect("carriers"));
+    let limits = SendLimits { per_day: None, line_time_out: time_out };
+    App { db, clock, carriers, lanes: Arc::default(), limits, metrics, tasks }
+}
+
+/// Compares an answer to a message of the contract with its bounds; says whether it was refused.
+fn check(name: &str, key: Key, message: &DynamicMessage, status: Option<&Status>) -> bool {
+    let wrong = bounds::wrong_fields(name, key, message);
+    // What an identity key asks for by another identity's name is not there, without a look at any row.
+    let beyond_parsing = [Code::Unavailable, Code::PermissionDenied, Code::NotFound];
+    let Some(status) = status.filter(|status| !beyond_parsing.contains(&status.code())) else {
+        assert!(wrong.is_empty(), "{name} took {wrong:?} of {message}");
+        // The sandbox's list needs no database, where no conversation is named.
+        assert!(
+            status.is_some() || name == "SandboxService/ListDeliveries",
+            "{name}: an answer out of nothing"
+        );
+        return false;
+    };
+    let details = status.check_error_details().expect("details that decode");
+    assert_eq!(status.code(), Code::InvalidArgument, "{name}: {status:?}: {message}");
+    let violations = &details.bad_request().expect("a BadRequest").field_violations;
+    assert!(violations.iter().all(|violation| !violation.description.is_empty()));
+    let named: BTreeSet<_> = violations.iter().map(|violation| violation.field.clone()).collect();
+    if wrong.is_empty() {
+        // A token of the right form that belongs to no list of this caller's.
+        assert_eq!(named.iter().collect::<Vec<_>>(), ["page_token"], "{name}: {message}");
+        assert!(bounds::has_token(message));
+    } else if violations.len() < 20 {
+        assert_eq!(named, wrong, "{name}: {message}");
+    } else {
+        assert!(named.is_subset(&wrong), "{name}: {message}");
+    }
+    true
+}
