@@ -7,7 +7,7 @@ use crate::fuzzing::{over_texts, text};
 fn is_e164(text: &str) -> bool {
     let characters: Vec<char> = text.chars().collect();
     matches!(characters.as_slice(), ['+', '1'..='9', rest @ ..]
-        if (1..=14).contains(&rest.len()) && rest.iter().all(|c| matches!(c, '0'..='9')))
+        if (1..=14).contains(&rest.len()) && rest.iter().all(char::is_ascii_digit))
 }
 
 #[test]

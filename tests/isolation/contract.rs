@@ -152,7 +152,7 @@ fn every_field_of_every_request_is_thought_about_here() {
 
 #[test]
 fn no_field_that_reads_like_an_id_or_a_token_passes_for_plain() {
-    for (name, meaning) in FIELDS.iter() {
+    for (name, meaning) in &FIELDS {
         let names_something =
             ["_id", "_ids", "_token", "_key", "_handle", "_number"].iter().any(|end| name.ends_with(end));
         assert!(!names_something || *meaning != Meaning::Plain, "{name}");

@@ -60,7 +60,7 @@ async fn whom_another_tenant_knows_is_nobody_to_us() {
         human.converses(&world.foreign.identity, "hello").await;
         match what {
             "blocked" => {
-                _ = crate::support::rows::block(&world.app.pool, &world.foreign.identity, number).await
+                _ = crate::support::rows::block(&world.app.pool, &world.foreign.identity, number).await;
             }
             "left" => human.disconnects(&world.foreign.identity).await,
             _ => {}
@@ -161,7 +161,7 @@ async fn a_carriers_id_of_another_line_or_human_is_unknown() {
         answer(&router.caller, "RouterService/ReceiveReaction", request).await
     };
     for id in [sent.as_str(), &world.foreign.provider_id] {
-        assert_eq!(tapback(world.own.human(), id).await, tapback(world.own.human(), "nothing").await);
+        assert_eq!(tapback(HUMANS[0], id).await, tapback(HUMANS[0], "nothing").await);
     }
     // On the own line, another human's: the second human of the same tenant may be on another line than the first.
     let stranger = "+15554448888";
@@ -176,7 +176,7 @@ async fn a_text_is_no_redelivery_of_anothers() {
     let [_, _, router, _] = world.askers();
     let request = ReceiveMessageRequest {
         line_number: world.own.thread.line.clone(),
-        remote_number: world.own.human().to_owned(),
+        remote_number: HUMANS[0].to_owned(),
         text: Some("hello".to_owned()),
         provider_message_id: world.foreign.provider_id.clone(),
         ..Default::default()

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::contract::{Kind, Meaning, Rpc};
-use crate::tenant::Tenant;
+use crate::tenant::{HUMANS, Tenant};
 
 /// A request's message.
 pub type Request = Value;
@@ -31,7 +31,7 @@ pub fn of(rpc: &Rpc, own: &Tenant) -> Vec<Request> {
         "MessageService/SendMessage" => vec![
             json!({ "conversation_id": conversation, "text": "hi" }),
             json!({ "conversation_id": conversation, "text": "hi", "idempotency_key": own.handle() }),
-            json!({ "to": own.human(), "agent_identity_id": identity, "text": "hi" }),
+            json!({ "to": HUMANS[0], "agent_identity_id": identity, "text": "hi" }),
         ],
         "MessageService/SendReaction" => {
             vec![json!({ "message_id": id(Kind::Message), "reaction": "REACTION_TYPE_LOVE" })]

@@ -10,7 +10,7 @@ use crate::support::callers::Caller;
 use crate::support::human::Thread;
 use crate::support::{Human, TestApp};
 
-/// The humans, the same ones for every tenant: each has a line for each.
+/// The humans, the same ones for every tenant: each has a line for each. The first is connected and has texted.
 pub const HUMANS: [&str; 4] = ["+15551230001", "+15551230002", "+15551230003", "+15551230004"];
 /// The human whom the sandbox line refuses for good.
 const REFUSES: &str = "+15005550005";
@@ -47,11 +47,6 @@ impl Tenant {
 
     pub fn handle(&self) -> &str {
         &self.identity.agent_handle
-    }
-
-    /// A human who is connected and has texted.
-    pub fn human(&self) -> &str {
-        HUMANS[0]
     }
 
     /// Makes everything.

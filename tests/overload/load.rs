@@ -169,7 +169,7 @@ impl Load {
                     let now = begun.elapsed();
                     let due = |n: usize| Duration::from_secs_f64(count(n as u64) / rate);
                     while due(made) <= now {
-                        let late = now - due(made);
+                        let late = now.saturating_sub(due(made));
                         let (mix, callers, tally) = (self.mix.clone(), self.callers(made), tally.clone());
                         let at = begun + due(made);
                         let latest = tally.borrow().latest.max(late);

@@ -16,7 +16,7 @@ use crate::cpus::Shares;
 use crate::support::callers::Caller;
 
 /// How long it may take to start: it makes a database first.
-const START: Duration = Duration::from_secs(120);
+const START: Duration = Duration::from_mins(2);
 /// How long an answer is worth something.
 pub const WORTH: Duration = Duration::from_secs(2);
 
@@ -102,7 +102,7 @@ fn read_keys(process: &mut Child) -> (String, String, String) {
         for line in log.lines() {
             let Ok(line) = line else { return };
             if let Some(rest) = line.strip_prefix("Serving on ") {
-                address = rest.split(',').next().unwrap().to_owned();
+                rest.split(',').next().unwrap().clone_into(&mut address);
             } else if let Some(secret) = line.strip_prefix("  admin   ") {
                 secret.clone_into(&mut admin);
             } else if let Some(secret) = line.strip_prefix("  router  ") {

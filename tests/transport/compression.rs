@@ -76,7 +76,7 @@ async fn is_packed(app: &TestApp, agent: &Caller, encoding: &str, message: ListM
     answer.body_mut().data().await.unwrap().unwrap()[0]
 }
 
-/// Calls ListMessages with these bytes for a body.
+/// Calls `ListMessages` with these bytes for a body.
 async fn list_messages(
     app: &TestApp,
     agent: &Caller,

@@ -24,7 +24,7 @@ fn key_in((name, value): &(HeaderName, HeaderValue)) -> Option<Vec<u8>> {
     if *name == API_KEY_HEADER {
         return Some(value.to_vec());
     }
-    let is_bearer = value.len() >= 7 && value[..7].to_ascii_lowercase() == b"bearer ";
+    let is_bearer = value.len() >= 7 && value[..7].eq_ignore_ascii_case(b"bearer ");
     is_bearer.then(|| value[7..].to_vec())
 }
 

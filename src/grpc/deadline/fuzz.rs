@@ -20,7 +20,7 @@ fn as_documented(text: &str) -> Option<u128> {
         _ => return None,
     };
     let digits = &text[..text.len() - 1];
-    let is_number = (1..=8).contains(&digits.len()) && digits.chars().all(|c| matches!(c, '0'..='9'));
+    let is_number = (1..=8).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| digits.chars().fold(0, |sum, c| sum * 10 + u128::from(u32::from(c) - 48)) * unit)
 }
 
@@ -39,7 +39,7 @@ fn grpc_timeouts() {
         // A header of other bytes than ASCII says nothing, as one that cannot be read.
         match read.filter(|asked| std::str::from_utf8(input).is_ok() && *asked <= longest) {
             Some(asked) => {
-                assert!(time <= asked && asked <= time + HEAD_START.1, "before the client gives up")
+                assert!(time <= asked && asked <= time + HEAD_START.1, "before the client gives up");
             }
             None => assert_eq!(time, longest),
         }

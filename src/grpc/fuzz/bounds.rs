@@ -119,13 +119,13 @@ fn relations(rpc: &str, key: Key, message: &DynamicMessage, wrong: &mut BTreeSet
 fn is_wrong_enum(rpc: &str, name: &str, field: &FieldDescriptor, value: &Value) -> bool {
     let number = value.as_enum_number().expect("a number");
     let Kind::Enum(values) = field.kind() else { panic!("{name} is no enum") };
-    let is_required = match rpc {
+    let is_required = matches!(
+        rpc,
         "ContactRuleService/CreateContactRule"
-        | "MessageService/SendReaction"
-        | "RouterService/ReceiveReaction"
-        | "RouterService/UpdateDeliveryStatus" => true,
-        _ => false,
-    };
+            | "MessageService/SendReaction"
+            | "RouterService/ReceiveReaction"
+            | "RouterService/UpdateDeliveryStatus"
+    );
     // CUSTOM is what humans send, RECEIVED what they sent.
     let is_theirs = matches!(
         (rpc, number),
