@@ -183,7 +183,7 @@ impl Server {
         let finish = CancellationToken::new();
         let service = ServiceBuilder::new()
             .layer(AccessLogLayer::new(app.clock.clone(), app.metrics.calls.clone()))
-            .layer(LimitsLayer::new(settings.calls, finish.clone()))
+            .layer(LimitsLayer::new(settings.calls, app.db.clone(), finish.clone()))
             .layer(AuthLayer::new(keys.clone()))
             .service(routes.routes().prepare());
         let transport = Transport::open(listeners.into(), settings.connections, settings.tls, service);

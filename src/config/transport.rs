@@ -54,6 +54,10 @@ pub struct TransportArgs {
     #[arg(long, env = "INKBOX_CALLS_IN_FLIGHT", default_value = "512", value_name = "NUMBER",
           value_parser = clap::value_parser!(u16).range(1..))]
     pub calls_in_flight: u16,
+    /// How long calls may wait for a connection to the database; while they wait longer, further calls are refused with
+    /// `RESOURCE_EXHAUSTED`. Health and reflection are not.
+    #[arg(long, env = "INKBOX_CALL_WAIT", default_value = "500ms", value_name = "TIME", value_parser = over_zero)]
+    pub call_wait: Duration,
     /// The longest that a call may take, whatever its client says.
     #[arg(long, env = "INKBOX_CALL_LIMIT", default_value = "60s", value_name = "TIME", value_parser = over_zero)]
     pub call_limit: Duration,
@@ -106,6 +110,7 @@ impl TransportArgs {
     pub fn calls(&self) -> CallLimits {
         CallLimits {
             in_flight: usize::from(self.calls_in_flight),
+            wait: self.call_wait,
             longest: self.call_limit,
             request: self.request_limit,
             metadata: self.metadata_limit,

@@ -1,7 +1,8 @@
 //! Bounds on what one process takes on: how many calls at once, how long each may take, how large it may be.
 //!
 //! tonic's own limit cannot except health; hence this layer. A call beyond the bound is refused at once, before anything
-//! is looked up: a queue would only make every caller late.
+//! is looked up: a queue would only make every caller late. Calls that wait for a line cost nothing but their place, so
+//! there may be many; those that wait for the database make each other wait, so their bound is on that time.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -21,6 +22,7 @@ use super::auth::is_open_service;
 use super::deadline::time_for;
 use super::{long_answers, status};
 use crate::error::Error;
+use crate::store::Database;
 
 /// After how long a refused call is worth trying again.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
@@ -32,6 +34,8 @@ const HEADER_OVERHEAD: usize = 32;
 pub struct CallLimits {
     /// Calls at once; health and reflection are not counted.
     pub in_flight: usize,
+    /// How long calls may wait for a session of the database before others are refused.
+    pub wait: Duration,
     /// The longest that a call may take, whatever its client says.
     pub longest: Duration,
     /// Bytes of a request, unpacked.
@@ -51,14 +55,16 @@ pub(super) struct PackFrom(pub(super) usize);
 pub struct LimitsLayer {
     limits: CallLimits,
     places: Arc<Semaphore>,
+    db: Database,
     finish: CancellationToken,
 }
 
 impl LimitsLayer {
-    /// A layer with these limits, shared by all connections; answers without an end are ended at `finish`.
+    /// A layer with these limits, shared by all connections, for calls on this database; answers without an end are ended
+    /// at `finish`.
     #[must_use]
-    pub fn new(limits: CallLimits, finish: CancellationToken) -> Self {
-        Self { limits, places: Arc::new(Semaphore::new(limits.in_flight)), finish }
+    pub fn new(limits: CallLimits, db: Database, finish: CancellationToken) -> Self {
+        Self { limits, places: Arc::new(Semaphore::new(limits.in_flight)), db, finish }
     }
 }
 
@@ -93,7 +99,7 @@ where
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
-        let LimitsLayer { limits, places, finish } = &self.layer;
+        let LimitsLayer { limits, places, db, finish } = &self.layer;
         let limits = *limits;
         if is_open_service(request.uri().path()) {
             let finish = finish.clone();
@@ -110,7 +116,8 @@ where
         if size_of(request.headers()) > limit {
             return Box::pin(async move { refuse(&Error::TooLarge { what: "the metadata", limit }) });
         }
-        let Ok(place) = places.clone().try_acquire_owned() else {
+        let place = places.clone().try_acquire_owned().ok().filter(|_| !db.keeps_waiting(limits.wait));
+        let Some(place) = place else {
             return Box::pin(async move { refuse(&Error::Overloaded { retry_after: RETRY_AFTER }) });
         };
         if request.headers().contains_key("grpc-accept-encoding") {

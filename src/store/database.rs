@@ -1,7 +1,7 @@
 //! The database as every part of the service uses it, and the only ways in which a query is run.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadpool::managed::Pool;
@@ -35,6 +35,8 @@ pub struct Database {
     pub(super) standby: Option<(Arc<Standby>, Pool<Connector>)>,
     standby_endpoint: Option<Endpoint>,
     opened: Arc<AtomicBool>,
+    /// How long the caller who was lent a session last had waited for it, in microseconds.
+    waited: Arc<AtomicU64>,
     tasks: TaskTracker,
 }
 
@@ -63,7 +65,15 @@ impl Database {
     pub fn new(primary: impl Into<Endpoint>, sessions: usize, tasks: TaskTracker) -> Result<Self, Error> {
         let primary = primary.into();
         let pool = session::pool(primary.clone(), sessions, None)?;
-        Ok(Self { primary, pool, standby: None, standby_endpoint: None, opened: Arc::default(), tasks })
+        Ok(Self {
+            primary,
+            pool,
+            standby: None,
+            standby_endpoint: None,
+            opened: Arc::default(),
+            waited: Arc::default(),
+            tasks,
+        })
     }
 
     /// The same with a standby for lists and gets, and as many connections to it. It is read from once
@@ -124,7 +134,20 @@ impl Database {
             return Err(Failure::Unavailable("not opened yet"));
         }
         let standby = self.standby.as_ref().map(|(standby, _)| standby.clone());
-        Session::lend(&self.pool, deadline, shown, standby).await
+        let asked = Instant::now();
+        let lent = Session::lend(&self.pool, deadline, shown, standby).await;
+        // A database that does not answer at all is another matter, and told as such.
+        let waited = lent.as_ref().map_or(Duration::ZERO, |_| asked.elapsed());
+        self.waited.store(u64::try_from(waited.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        lent
+    }
+
+    /// Whether callers wait longer than this for a session: the one who was lent one last did, and others wait now. They
+    /// are served in their order, so whoever comes now would wait as long, and what it was to be for may be over by then.
+    #[must_use]
+    pub fn keeps_waiting(&self, longest: Duration) -> bool {
+        u128::from(self.waited.load(Ordering::Relaxed)) > longest.as_micros()
+            && self.pool.status().waiting > 0
     }
 
     /// Runs statements that must agree, in a transaction, in a task of its own: a caller who goes away changes

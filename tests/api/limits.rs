@@ -1,14 +1,17 @@
 use std::time::{Duration, Instant};
 
 use inkbox_imessage::proto::{
-    ListConversationsRequest, ListDeliveriesRequest, MarkConversationReadRequest,
-    MarkConversationReadResponse,
+    ListConnectionsRequest, ListContactRulesRequest, ListConversationsRequest, ListDeliveriesRequest,
+    ListIdentitiesRequest, MarkConversationReadRequest, MarkConversationReadResponse,
 };
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::PgConnection;
 use tonic::{Response, Status};
 use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 
 use crate::support::callers::Caller;
+use crate::support::locks::{commit, until_waiting};
 use crate::support::{Human, TestApp, assert_reason, eventually};
 
 /// The sandbox takes 2 s for this number.
@@ -51,6 +54,57 @@ async fn calls_beyond_the_bound_are_refused_at_once_and_health_and_reflection_ar
     assert!(reflection.server_reflection_info(asked).await.is_ok());
     assert_eq!(slow.await.unwrap().updated_count, 1);
     assert!(admin.list_conversations(ListConversationsRequest::default()).await.is_ok());
+}
+
+/// Locks a table against everyone, until it is committed.
+async fn locking(app: &TestApp, statement: &'static str) -> PgConnection {
+    let mut session = app.options.connect().await.unwrap();
+    sqlx::raw_sql(statement).execute(&mut session).await.unwrap();
+    session
+}
+
+/// One session: the second call is lent it after a long wait and keeps it for a table that is locked, the third waits.
+#[tokio::test]
+async fn calls_are_refused_while_others_wait_long_for_the_database_and_taken_again_afterwards() {
+    let app = TestApp::with(|settings| {
+        settings.sessions = 1;
+        settings.calls.wait = Duration::from_millis(5);
+    })
+    .await;
+    let admin = app.admin("org_a").await;
+    admin.list_connections(ListConnectionsRequest::default()).await.unwrap();
+    let connections = locking(&app, "BEGIN; LOCK TABLE connections").await;
+    let rules = locking(&app, "BEGIN; LOCK TABLE contact_rules").await;
+    let until_others_wait = async |calls| {
+        eventually("calls wait for the session", async || {
+            (app.parts.db.pool_state().waiting >= calls).then_some(())
+        })
+        .await;
+    };
+
+    let (first, second, third) = (admin.clone(), admin.clone(), admin.clone());
+    let first = tokio::spawn(async move { first.list_connections(ListConnectionsRequest::default()).await });
+    until_waiting(&app, 1).await;
+    let second =
+        tokio::spawn(async move { second.list_contact_rules(ListContactRulesRequest::default()).await });
+    until_others_wait(1).await;
+    let third = tokio::spawn(async move { third.list_identities(ListIdentitiesRequest::default()).await });
+    until_others_wait(2).await;
+    commit(connections).await;
+    first.await.unwrap().unwrap();
+    until_waiting(&app, 1).await;
+
+    let refused = admin.list_connections(ListConnectionsRequest::default()).await;
+    let details = assert_reason(refused, "OVERLOADED");
+    assert!(details.retry_info().is_some());
+    assert_eq!(app.health("").await, Some("SERVING"));
+    commit(rules).await;
+    second.await.unwrap().unwrap();
+    third.await.unwrap().unwrap();
+    eventually("calls are taken again", async || {
+        admin.list_connections(ListConnectionsRequest::default()).await.ok()
+    })
+    .await;
 }
 
 #[tokio::test]
