@@ -56,7 +56,7 @@ torture-fuzz:
 
 torture-overload: postgres
 	INKBOX_OVERLOAD_SECONDS=$$(($(ROUNDS) * 6 / 10)) \
-	  cargo test --locked --test overload -- --nocapture --test-threads=1
+	  cargo test --locked --release --test overload -- --nocapture --test-threads=1
 
 # COMMENTS on top of proto/buf.yaml: every item of the contract says what it means.
 lint: postgres $(BUF) $(DENY) ## formatting, clippy, the contract (buf), dependencies (cargo-deny) and freshness of .sqlx/
