@@ -255,17 +255,6 @@ async fn in_transaction<T>(
     work: &(impl for<'c> Fn(&'c mut Link) -> BoxFuture<'c, Result<T, Failure>> + Sync),
 ) -> Result<T, Failure> {
     link.begin().await?;
-    match work(link).await {
-        Ok(done) => {
-            link.commit().await?;
-            Ok(done)
-        }
-        Err(failure) => {
-            // Awaited, not left to drop: the session must be seen to be out of the transaction.
-            if !failure.broke_connection() {
-                link.roll_back().await?;
-            }
-            Err(failure)
-        }
-    }
+    let worked = work(link).await;
+    link.end(worked).await
 }

@@ -19,6 +19,7 @@ use sqlx::{
     ConnectOptions as _, Connection as _, Either, Execute, Executor, Postgres, Row as _, SqlStr, raw_sql,
 };
 
+use super::failure::Failure;
 use super::standby::Shown;
 use crate::domain::OrganizationId;
 
@@ -149,21 +150,23 @@ impl Link {
         self.shown.add(organization_id);
     }
 
-    /// Begins a transaction. One that is not ended by [`Self::commit`] or [`Self::roll_back`] ends with the connection.
+    /// Begins a transaction. One that is not ended by [`Self::end`] ends with the connection.
     pub(super) async fn begin(&mut self) -> sqlx::Result<()> {
         begin(&mut self.raw, self.way).await?;
         self.in_transaction = true;
         Ok(())
     }
 
-    pub(super) async fn commit(&mut self) -> sqlx::Result<()> {
+    /// Ends the transaction as its work has ended: commits what was done, takes back what failed. Awaited, not left to
+    /// drop: the session must be seen to be out of the transaction.
+    pub(super) async fn end<T>(&mut self, worked: Result<T, Failure>) -> Result<T, Failure> {
         self.in_transaction = false;
-        end(&mut self.raw, "COMMIT").await
-    }
-
-    pub(super) async fn roll_back(&mut self) -> sqlx::Result<()> {
-        self.in_transaction = false;
-        end(&mut self.raw, "ROLLBACK").await
+        match &worked {
+            Ok(_) => end(&mut self.raw, "COMMIT").await?,
+            Err(failure) if failure.broke_connection() => {}
+            Err(_) => end(&mut self.raw, "ROLLBACK").await?,
+        }
+        worked
     }
 }
 

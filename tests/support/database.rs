@@ -38,9 +38,15 @@ pub async fn empty() -> PgConnectOptions {
     create(None).await
 }
 
-/// A copy of a database that nobody is connected to.
+/// A copy of a database that nobody is connected to, unless an extension's own workers are: they are sent away.
 pub async fn copy(of: &PgConnectOptions) -> PgConnectOptions {
-    create(Some(of.get_database().unwrap())).await
+    let postgres = POSTGRES.get_or_init(start).await;
+    let name = of.get_database().unwrap();
+    let send_away = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1";
+    let mut connection = postgres.options.connect().await.unwrap();
+    sqlx::query(send_away).bind(name).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    create(Some(name)).await
 }
 
 async fn create(template: Option<&str>) -> PgConnectOptions {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::{query_scalar, raw_sql};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::{Breaches, Family, Invariant, Slice};
@@ -26,6 +26,14 @@ const CHANGES: &str = "SET LOCAL statement_timeout = '1min'";
 /// as much as there is.
 const ON_ALL_NODES: &str =
     "SET LOCAL citus.propagate_set_commands = 'local'; SET LOCAL citus.max_intermediate_result_size = -1";
+/// How long to wait before each further look at what seems broken where tables are distributed: together longer than any
+/// transaction of the service may take, and soon at first, since most of what was under way is over by then.
+const UNTIL_NEXT_LOOK: [Duration; 4] = [
+    Duration::from_millis(100),
+    Duration::from_millis(400),
+    Duration::from_secs(1),
+    Duration::from_millis(1_600),
+];
 /// Most organizations in one list.
 const PAGE: i64 = 1_000;
 
@@ -45,6 +53,12 @@ impl Checker {
         Ok(Self { link })
     }
 
+    /// Whether tables may be distributed, and a look sees each node at a moment of its own.
+    #[must_use]
+    pub const fn is_distributed(&self) -> bool {
+        self.link.is_distributed()
+    }
+
     /// Organizations after one, in the order of their ids.
     ///
     /// # Errors
@@ -59,7 +73,39 @@ impl Checker {
     /// # Errors
     /// The database's.
     pub async fn look_at_all(&mut self, invariant: &'static Invariant<()>) -> Result<Breaches, Failure> {
-        self.within(SNAPSHOT, LOOK_LIMIT, |link| (invariant.find)(link, &())).await
+        let found = self.look(invariant, ()).await?;
+        self.still_broken(invariant, (), found).await
+    }
+
+    async fn look<S: Send + Sync>(
+        &mut self,
+        invariant: &'static Invariant<S>,
+        at: S,
+    ) -> Result<Breaches, Failure> {
+        let find = invariant.find;
+        self.within(SNAPSHOT, LOOK_LIMIT, move |link| Box::pin(async move { find(link, &at).await })).await
+    }
+
+    /// What was found and is found each time that it is looked for again. A transaction that changes two nodes is seen on
+    /// one of them first, so that one look at a distributed database may find what is only under way; elsewhere a look is
+    /// at one state of everything.
+    async fn still_broken<S: Clone + Send + Sync>(
+        &mut self,
+        invariant: &'static Invariant<S>,
+        at: S,
+        mut found: Breaches,
+    ) -> Result<Breaches, Failure> {
+        if !self.link.is_distributed() {
+            return Ok(found);
+        }
+        for pause in UNTIL_NEXT_LOOK {
+            if found.total == 0 {
+                break;
+            }
+            sleep(pause).await;
+            found = found.seen_again(self.look(invariant, at.clone()).await?);
+        }
+        Ok(found)
     }
 
     /// Looks at the next rows of a family: what breaks each of its invariants, how many rows that were, and the last
@@ -69,7 +115,7 @@ impl Checker {
     /// The database's.
     pub async fn look_at(&mut self, family: &'static Family, from: &Slice) -> Result<Look, Failure> {
         let mut slice = from.clone();
-        self.within(SNAPSHOT, LOOK_LIMIT, move |link| {
+        let looking = self.within(SNAPSHOT, LOOK_LIMIT, move |link| {
             Box::pin(async move {
                 let ids =
                     (family.ids)(link, slice.organization_id.as_str(), slice.after, family.rows).await?;
@@ -81,10 +127,14 @@ impl Checker {
                 for invariant in family.invariants {
                     found.push((invariant, (invariant.find)(link, &slice).await?));
                 }
-                Ok(Look { found, rows: ids.len() as u64, next })
+                Ok((slice, Look { found, rows: ids.len() as u64, next }))
             })
-        })
-        .await
+        });
+        let (slice, mut look) = looking.await?;
+        for (invariant, found) in &mut look.found {
+            *found = self.still_broken(invariant, slice.clone(), std::mem::take(found)).await?;
+        }
+        Ok(look)
     }
 
     /// Changes something, in a transaction.
@@ -108,18 +158,8 @@ impl Checker {
                 raw_sql(ON_ALL_NODES).execute(&mut *link).await?;
             }
             raw_sql(settings).execute(&mut *link).await?;
-            match work(link).await {
-                Ok(done) => {
-                    link.commit().await?;
-                    Ok(done)
-                }
-                Err(failure) => {
-                    if !failure.broke_connection() {
-                        link.roll_back().await?;
-                    }
-                    Err(failure)
-                }
-            }
+            let worked = work(link).await;
+            link.end(worked).await
         });
         done.await.unwrap_or(Err(Failure::Unavailable("no answer")))
     }

@@ -90,6 +90,16 @@ pub struct Breaches {
 }
 
 impl Breaches {
+    /// Those that a later look has found again; all of the later ones where there are more than either lists.
+    fn seen_again(self, mut later: Self) -> Self {
+        let is_all = |breaches: &Self| breaches.some.len() as u64 == breaches.total;
+        if is_all(&self) && is_all(&later) {
+            later.some.retain(|breach| self.some.contains(breach));
+            later.total = later.some.len() as u64;
+        }
+        later
+    }
+
     fn of(slice: &Slice, ids: Vec<Uuid>) -> Self {
         let organization_id = Some(slice.organization_id.clone());
         let breach = |id: Uuid| Breach { organization_id: organization_id.clone(), id: id.to_string() };

@@ -1,6 +1,9 @@
 //! The global tables that find connections, from the connections.
 
+use std::time::Duration;
+
 use sqlx::query;
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::domain::OrganizationId;
@@ -9,6 +12,8 @@ use crate::store::{Failure, Link};
 
 /// Most rows of one transaction.
 const BATCH: i64 = 500;
+/// How long a decided transaction may take until each node knows: messages between nodes of one site, many times over.
+const UNTIL_ALL_NODES_ARE_TOLD: Duration = Duration::from_millis(250);
 
 /// Makes the route of a connection what the connection says: its own while it is active, else none. Where another
 /// connection has this human on this line, it stays: which of the two a text means cannot be known.
@@ -67,18 +72,43 @@ pub(super) async fn route(
     Ok(u64::from(!lines.is_empty()))
 }
 
-/// Counts the routes of a line. Whoever has added or removed one that is not committed yet waits for the line's row, and
-/// counts it then.
-pub(super) async fn count(link: &mut Link, line_number: &str) -> Result<u64, Failure> {
-    query!("SELECT number FROM lines WHERE number = $1 FOR UPDATE", line_number)
+/// A line's count, and the right one.
+struct Count {
+    is: i32,
+    routes: i32,
+}
+
+/// Locks a line and counts its routes. Whoever has added or removed one that is not committed yet waits for the line's
+/// row, and counts it then.
+async fn counted(link: &mut Link, line_number: &str) -> Result<Option<Count>, Failure> {
+    let line = query!("SELECT active_connections FROM lines WHERE number = $1 FOR UPDATE", line_number)
         .fetch_optional(&mut *link)
         .await?;
+    let Some(line) = line else { return Ok(None) };
+    if link.is_distributed() {
+        // Whoever had the line last has given it back, and may not have been told yet on the node that has the route.
+        sleep(UNTIL_ALL_NODES_ARE_TOLD).await;
+    }
     let routes =
         query!(r#"SELECT count(*)::integer AS "routes!" FROM routes WHERE line_number = $1"#, line_number)
-            .fetch_one(&mut *link)
+            .fetch_one(link)
             .await?
             .routes;
-    let done = query!("UPDATE lines SET active_connections = $2 WHERE number = $1", line_number, routes)
+    Ok(Some(Count { is: line.active_connections, routes }))
+}
+
+/// Whether a line's count is wrong, whatever goes on meanwhile.
+pub(super) async fn is_miscounted(link: &mut Link, line_number: &str) -> Result<bool, Failure> {
+    Ok(counted(link, line_number).await?.is_some_and(|count| count.is != count.routes))
+}
+
+/// Makes a line's count right.
+pub(super) async fn count(link: &mut Link, line_number: &str) -> Result<u64, Failure> {
+    let Some(count) = counted(&mut *link, line_number).await? else { return Ok(0) };
+    if count.is == count.routes {
+        return Ok(0);
+    }
+    let done = query!("UPDATE lines SET active_connections = $2 WHERE number = $1", line_number, count.routes)
         .execute(link)
         .await?;
     Ok(done.rows_affected())

@@ -39,3 +39,18 @@ pub async fn mend(checker: &mut Checker, mend: Mend, breach: &Breach) -> Result<
         done => done,
     }
 }
+
+/// Whether a line's count is wrong beyond doubt: looked at under the lock that everyone takes who changes it. True also
+/// where that could not be had.
+///
+/// # Errors
+/// The database's.
+pub async fn is_miscounted(checker: &mut Checker, line_number: &str) -> Result<bool, Failure> {
+    let line_number = line_number.to_owned();
+    let looking =
+        checker.change(|link| Box::pin(async move { directories::is_miscounted(link, &line_number).await }));
+    match looking.await {
+        Err(failure) if failure.lost_to_another() || failure.was_kept_waiting() => Ok(true),
+        looked => looked,
+    }
+}

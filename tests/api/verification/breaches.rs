@@ -88,7 +88,8 @@ async fn a_repair_of_what_is_whole_changes_nothing() {
 async fn what_was_read_stays_read_when_messages_are_numbered_anew() {
     let (whole, now) = everything().await;
     let mut connection = whole.connect().await.unwrap();
-    let read = "SELECT count(*) FROM messages m JOIN conversations c ON c.id = m.conversation_id
+    let read = "SELECT count(*) FROM messages m
+                JOIN conversations c ON c.organization_id = m.organization_id AND c.id = m.conversation_id
                 WHERE m.received_number <= c.clear_read";
     let breaking = "
         ALTER TABLE conversations DROP CONSTRAINT conversations_horizon;

@@ -1,4 +1,5 @@
-//! How each invariant is broken by hand in the database of [`super::scene`], and what `--repair` leaves of that.
+//! How each invariant is broken by hand in the database of [`super::scene`], and what `--repair` leaves of that. In
+//! statements that Citus takes as well: joins by the organization, and no made-up id in an UPDATE.
 
 /// A way to break something.
 pub(super) struct Breakage {
@@ -104,7 +105,7 @@ pub(super) const BREAKAGES: &[Breakage] = &[
     mended(SHOWS, "UPDATE conversations SET blocked_latest_has_media = true WHERE blocked_total > 0", &[]),
     mended(SHOWS, "UPDATE conversations SET latest_at = latest_at - interval '1 s'", &[]),
     mended(SHOWS, "UPDATE conversations SET blocked_is_latest = NOT blocked_is_latest", &[]),
-    mended(SHOWS, "UPDATE conversations SET clear_latest_id = gen_random_uuid()", &[]),
+    mended(SHOWS, "UPDATE conversations SET clear_latest_id = '00000000-0000-7000-8000-000000000009'", &[]),
     mended(
         BOUNDS,
         "ALTER TABLE conversations DROP CONSTRAINT conversations_horizon;
@@ -125,7 +126,7 @@ pub(super) const BREAKAGES: &[Breakage] = &[
     mended(ON_CONNECTION, "UPDATE conversations SET assignment_released = NOT assignment_released", &[]),
     mended(
         ON_CONNECTION,
-        "UPDATE conversations SET assignment_id = gen_random_uuid(), assignment_messaged = false
+        "UPDATE conversations SET assignment_id = '00000000-0000-7000-8000-000000000009', assignment_messaged = false
          WHERE assignment_released",
         &[],
     ),
@@ -133,7 +134,8 @@ pub(super) const BREAKAGES: &[Breakage] = &[
         ON_ACTIVE,
         "UPDATE conversations c SET assignment_id = k.id, assignment_released = true FROM connections k
          WHERE k.remote_number = '+15551230004' AND k.released_at IS NOT NULL
-           AND c.remote_number = k.remote_number AND c.agent_identity_id = k.agent_identity_id",
+           AND c.organization_id = k.organization_id AND c.remote_number = k.remote_number
+           AND c.agent_identity_id = k.agent_identity_id",
         &[],
     ),
     mended(MESSAGED, "UPDATE conversations SET assignment_messaged = false", &[]),
@@ -173,7 +175,7 @@ pub(super) const BREAKAGES: &[Breakage] = &[
     },
     Breakage {
         name: BY_LINE,
-        sql: concat!("UPDATE messages SET assignment_id = gen_random_uuid() WHERE id = ", text!()),
+        sql: concat!("UPDATE messages SET assignment_id = '00000000-0000-7000-8000-000000000009' WHERE id = ", text!()),
         besides: &[],
         left: &[BY_LINE],
     },
@@ -198,7 +200,7 @@ pub(super) const BREAKAGES: &[Breakage] = &[
     Breakage { name: FINDABLE, sql: "DELETE FROM sent_messages", besides: &[], left: &[FINDABLE] },
     Breakage {
         name: FINDABLE,
-        sql: "UPDATE sent_messages SET message_id = gen_random_uuid()",
+        sql: "UPDATE sent_messages SET message_id = '00000000-0000-7000-8000-000000000009'",
         besides: &[FOUND],
         left: &[FINDABLE, FOUND],
     },
@@ -224,13 +226,13 @@ pub(super) const BREAKAGES: &[Breakage] = &[
     },
     Breakage {
         name: IDEMPOTENCY,
-        sql: "UPDATE idempotency_keys SET message_id = gen_random_uuid()",
+        sql: "UPDATE idempotency_keys SET message_id = '00000000-0000-7000-8000-000000000009'",
         besides: &[],
         left: &[IDEMPOTENCY],
     },
     Breakage {
         name: REACTION,
-        sql: "UPDATE reactions SET conversation_id = gen_random_uuid()",
+        sql: "UPDATE reactions SET conversation_id = '00000000-0000-7000-8000-000000000009'",
         besides: &[],
         left: &[REACTION],
     },
@@ -265,7 +267,7 @@ pub(super) const BREAKAGES: &[Breakage] = &[
          WHERE remote_number = '+15551230003'",
         &[LINE],
     ),
-    mended(ROUTES, "UPDATE routes SET agent_identity_id = gen_random_uuid()", &[]),
+    mended(ROUTES, "UPDATE routes SET agent_identity_id = '00000000-0000-7000-8000-000000000009'", &[]),
     mended(ROUTES, "UPDATE routes SET organization_id = 'org_c'", &[]),
     mended(LINE, "UPDATE lines SET active_connections = active_connections + 1", &[]),
     Breakage {
@@ -279,7 +281,7 @@ pub(super) const BREAKAGES: &[Breakage] = &[
     },
     Breakage {
         name: COMMAND,
-        sql: "UPDATE router_commands SET connection_id = gen_random_uuid() WHERE connection_id IS NOT NULL",
+        sql: "UPDATE router_commands SET connection_id = '00000000-0000-7000-8000-000000000009' WHERE connection_id IS NOT NULL",
         besides: &[],
         left: &[COMMAND],
     },
