@@ -4,6 +4,7 @@ use super::{Breach, Breaches, Invariant, Looking, Mend, of_all};
 use crate::store::Link;
 
 pub(super) const WHOLE: &[Invariant<()>] = &[
+    // Routes without their connection come first: only when they are gone is there room for the right ones.
     of_all!(
         "active connections are the routes",
         Some(Mend::Route),
@@ -19,6 +20,7 @@ pub(super) const WHOLE: &[Invariant<()>] = &[
                       AND r.remote_number = k.remote_number AND r.organization_id = k.organization_id
                       AND r.agent_identity_id = k.agent_identity_id
            WHERE k.id IS NULL OR r.connection_id IS NULL
+           ORDER BY k.id IS NOT NULL
            LIMIT $1"#
     ),
     of_all!(

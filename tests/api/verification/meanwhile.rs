@@ -48,7 +48,7 @@ const DISCARDS: &str = "
 const BLANKS: &str = "
     INSERT INTO retention_progress VALUES ('org_a', '00000000-0000-0000-0000-000000000000',
                                            '00000000-0000-0000-0000-000000000000');
-    SELECT messages_to FROM retention_progress FOR NO KEY UPDATE;
+    SELECT messages_to FROM retention_progress WHERE organization_id = 'org_a' FOR NO KEY UPDATE;
     UPDATE messages SET text = NULL;
     UPDATE retention_progress SET messages_to = 'ffffffff-ffff-ffff-ffff-ffffffffffff'";
 

@@ -103,7 +103,7 @@ pub(super) const BREAKAGES: &[Breakage] = &[
     ),
     mended(SHOWS, "UPDATE conversations SET clear_latest_text = 'no one said so'", &[]),
     mended(SHOWS, "UPDATE conversations SET blocked_latest_has_media = true WHERE blocked_total > 0", &[]),
-    mended(SHOWS, "UPDATE conversations SET latest_at = latest_at - interval '1 s'", &[]),
+    mended(SHOWS, "UPDATE conversations SET latest_at = '2020-01-01T00:00:00Z'", &[]),
     mended(SHOWS, "UPDATE conversations SET blocked_is_latest = NOT blocked_is_latest", &[]),
     mended(SHOWS, "UPDATE conversations SET clear_latest_id = '00000000-0000-7000-8000-000000000009'", &[]),
     mended(
@@ -159,11 +159,8 @@ pub(super) const BREAKAGES: &[Breakage] = &[
     },
     Breakage {
         name: OF_IDENTITY,
-        sql: concat!(
-            "UPDATE messages SET agent_identity_id = (SELECT agent_identity_id FROM messages WHERE text = 'bye')
-             WHERE id = ",
-            text!()
-        ),
+        sql: "UPDATE messages m SET agent_identity_id = o.agent_identity_id FROM messages o
+              WHERE m.text = 'unread' AND o.text = 'bye' AND o.organization_id = m.organization_id",
         besides: &[],
         left: &[OF_IDENTITY],
     },
@@ -206,9 +203,7 @@ pub(super) const BREAKAGES: &[Breakage] = &[
     },
     Breakage {
         name: ONE_OWNER,
-        sql: "UPDATE messages SET provider_message_id =
-                  (SELECT provider_message_id FROM messages WHERE text = 'to the one')
-              WHERE text = 'to the other'",
+        sql: "UPDATE messages SET provider_message_id = 'the same' WHERE text IN ('to the one', 'to the other')",
         besides: &[],
         left: &[ONE_OWNER],
     },
