@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::stream::{StreamExt as _, iter};
 use inkbox_imessage::proto::{
     DeliveryKind, DeliveryStatus, ListConversationsRequest, ListDeliveriesRequest, ListMessagesRequest,
     Message, MessageDirection, ReactionType,
 };
 
 use crate::pair::{Ended, Fate, Pair, Possible, SentFate, State};
-use crate::settle::{active, until_done};
+use crate::settle::{AT_ONCE, active, until_done};
 use crate::site::Site;
 
 /// How many deliveries of a conversation the sandbox lists.
@@ -55,8 +55,8 @@ impl Line {
 
 /// Asserts it for all of these. Gives how many messages they have.
 pub(crate) async fn all(site: &Site, pairs: &[Arc<Pair>], line: &Line) -> usize {
-    let checked = join_all(pairs.iter().map(|pair| one(site, pair, line))).await;
-    checked.into_iter().sum()
+    let checked = iter(pairs).map(|pair| one(site, pair, line)).buffer_unordered(AT_ONCE);
+    checked.fold(0, async |sum, messages| sum + messages).await
 }
 
 async fn one(site: &Site, pair: &Pair, line: &Line) -> usize {

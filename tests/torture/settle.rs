@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::stream::{StreamExt as _, iter};
 use inkbox_imessage::proto::{ListConnectionsRequest, ListContactRulesRequest};
 use tonic::Status;
 
@@ -10,6 +10,10 @@ use crate::pair::{Ended, Fate, Pair, Possible, SentFate};
 use crate::site::Site;
 use crate::support::eventually;
 use crate::{agent, human};
+
+/// Pairs that are settled or looked at at once, of the hundreds that there are at the end: with all of them, the service
+/// would refuse most calls for having too much to do, and this is not about that.
+pub(crate) const AT_ONCE: usize = 16;
 
 /// Calls until it is done.
 pub(crate) async fn until_done<T>(what: &str, call: impl AsyncFn() -> Result<T, Status>) -> T {
@@ -20,20 +24,20 @@ pub(crate) async fn until_done<T>(what: &str, call: impl AsyncFn() -> Result<T, 
 /// take longer where a process died in the middle of one: these are left for [`at_last`].
 pub(crate) async fn after_round(site: &Site, pairs: &[Arc<Pair>]) {
     site.until_quiet().await;
-    join_all(pairs.iter().map(|pair| async move {
+    let each = iter(pairs).for_each_concurrent(AT_ONCE, async |pair| {
         texts(site, pair).await;
         once_more(site, pair).await;
         rules(site, pair).await;
         connections(site, pair).await;
-    }))
-    .await;
+    });
+    each.await;
 }
 
 /// At the end: nothing is left open. Connections that someone wanted to end are ended; all of them, where nobody is to
 /// stay connected.
 pub(crate) async fn at_last(site: &Site, pairs: &[Arc<Pair>], parts_all: bool) {
     site.until_quiet().await;
-    join_all(pairs.iter().map(|pair| async move {
+    let each = iter(pairs).for_each_concurrent(AT_ONCE, async |pair| {
         texts(site, pair).await;
         let sent = pair.state().sent.len();
         for place in 0..sent {
@@ -56,8 +60,8 @@ pub(crate) async fn at_last(site: &Site, pairs: &[Arc<Pair>], parts_all: bool) {
                 .await;
         }
         rules(site, pair).await;
-    }))
-    .await;
+    });
+    each.await;
 }
 
 async fn texts(site: &Site, pair: &Pair) {
