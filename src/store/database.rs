@@ -11,7 +11,10 @@ use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
+use super::conversations::{ConversationById, TargetById};
 use super::failure::Failure;
+use super::gathered::Gathered;
+use super::inbound::SituationOfText;
 use super::link::{Endpoint, Link, Pooler};
 use super::session::{self, Connector, Session, traced};
 use super::standby::{Shown, Standby, StandbySettings, Watch};
@@ -37,7 +40,16 @@ pub struct Database {
     opened: Arc<AtomicBool>,
     /// How long the caller who was lent a session last had waited for it, in microseconds.
     waited: Arc<AtomicU64>,
-    tasks: TaskTracker,
+    pub(super) look_ups: Arc<LookUps>,
+    pub(super) tasks: TaskTracker,
+}
+
+/// What is looked up for several callers together.
+#[derive(Default)]
+pub(super) struct LookUps {
+    pub(super) conversations: Gathered<ConversationById>,
+    pub(super) targets: Gathered<TargetById>,
+    pub(super) situations: Gathered<SituationOfText>,
 }
 
 /// How the pool stands.
@@ -72,6 +84,7 @@ impl Database {
             standby_endpoint: None,
             opened: Arc::default(),
             waited: Arc::default(),
+            look_ups: Arc::default(),
             tasks,
         })
     }
@@ -89,6 +102,11 @@ impl Database {
         self.standby = Some((standby, pool));
         self.standby_endpoint = Some(endpoint);
         Ok(self)
+    }
+
+    /// Whether lists and gets may be read from a standby.
+    pub(super) const fn has_standby(&self) -> bool {
+        self.standby.is_some()
     }
 
     /// Lets queries through: the schema has been seen to be the one this program needs.

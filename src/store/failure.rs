@@ -1,19 +1,21 @@
 //! What the database can answer instead of rows, and what a caller is told of it.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use crate::domain::{ConnectionId, OrganizationId};
 use crate::error::Error;
 
 /// Why a piece of work on the database did not finish.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Failure {
     /// The driver's error.
     #[error("{0}")]
-    Sql(#[from] sqlx::Error),
+    Sql(Arc<sqlx::Error>),
     /// No connection could be opened.
     #[error("no connection: {0}")]
-    NoConnection(sqlx::Error),
+    NoConnection(Arc<sqlx::Error>),
     /// The database did not answer in time, or is not to be asked yet.
     #[error("{0}")]
     Unavailable(&'static str),
@@ -40,6 +42,13 @@ pub enum Failure {
     Refused(#[from] Error),
 }
 
+/// Shared, since several callers may have waited for one statement.
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Sql(Arc::new(error))
+    }
+}
+
 /// SQLSTATE classes and codes that the service tells apart (PostgreSQL manual, appendix A).
 pub(super) mod sqlstate {
     pub(super) const INTEGRITY: &str = "23";
@@ -58,6 +67,10 @@ pub(super) mod sqlstate {
 }
 
 impl Failure {
+    pub(super) fn no_connection(error: sqlx::Error) -> Self {
+        Self::NoConnection(Arc::new(error))
+    }
+
     fn sqlstate(&self) -> Option<String> {
         match self {
             Self::Sql(error) | Self::NoConnection(error) => {
@@ -70,7 +83,8 @@ impl Failure {
     /// Whether a row was refused by this constraint or unique index.
     #[must_use]
     pub fn violates(&self, constraint: &str) -> bool {
-        let Self::Sql(sqlx::Error::Database(error)) = self else { return false };
+        let Self::Sql(error) = self else { return false };
+        let Some(error) = error.as_database_error() else { return false };
         match error.constraint() {
             Some(named) => is_of(named, constraint),
             // What comes from another node says it in its message alone.

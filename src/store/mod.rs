@@ -15,6 +15,7 @@ mod database;
 pub mod distribution;
 pub mod erasure;
 mod failure;
+mod gathered;
 pub mod identities;
 pub mod inbound;
 pub mod invariants;

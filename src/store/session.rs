@@ -119,7 +119,7 @@ impl Session {
                 let is_distributed = object.link.is_distributed();
                 Ok(Self { object, is_distributed, deadline, standby })
             }
-            Ok(Err(PoolError::Backend(error))) => Err(Failure::NoConnection(error)),
+            Ok(Err(PoolError::Backend(error))) => Err(Failure::no_connection(error)),
             Ok(Err(_)) => Err(Failure::Unavailable("the pool is closed")),
             Err(_) => Err(Failure::Unavailable("no session within the operation limit")),
         }

@@ -16,6 +16,7 @@ mod cancellation;
 mod catalog;
 mod checked_queries;
 mod doors;
+mod gathered;
 mod hot;
 mod migrations;
 mod plans;

@@ -1,10 +1,15 @@
 //! One conversation.
 
+use futures_util::future::BoxFuture;
 use sqlx::{query, query_as};
+use uuid::Uuid;
 
 use super::Base;
 use crate::domain::{Conversation, ConversationId, IdentityId, OrganizationId};
-use crate::store::{Database, Failure};
+use crate::store::gathered::{Found, LookUp};
+use crate::store::session::traced;
+use crate::store::{Database, Failure, Link};
+use crate::telemetry::trace;
 
 /// One conversation of an organization, of one identity where one is named.
 pub async fn get(
@@ -13,23 +18,55 @@ pub async fn get(
     identity_id: Option<IdentityId>,
     id: ConversationId,
 ) -> Result<Option<Conversation>, Failure> {
-    let identity_id = identity_id.map(IdentityId::uuid);
-    let mut reading = db.reading(organization_id).await?;
-    reading.find(|connection| async move {
-        let row = query_as!(
-            Base,
-            "SELECT id, agent_identity_id, remote_number, assignment_id, assignment_released, created_at, updated_at
-             FROM conversations
-             WHERE organization_id = $1 AND id = $2 AND ($3::uuid IS NULL OR agent_identity_id = $3)",
-            organization_id.as_str(),
-            id.uuid(),
-            identity_id,
-        )
-        .fetch_optional(connection)
-        .await?;
-        Ok(row.map(Into::into))
-    })
-    .await
+    let whose = (organization_id.clone(), identity_id);
+    if db.has_standby() {
+        let mut reading = db.reading(organization_id).await?;
+        let found = reading.find(|link| async {
+            let found = by_id(link, &whose, &[id]).await?;
+            Ok(found.into_iter().next().flatten())
+        });
+        return found.await;
+    }
+    let finding = || db.look_ups.conversations.find(db, whose, id);
+    traced(&trace::store_span("query", &finding), finding()).await
+}
+
+/// Conversations of an organization, of one identity where one is named, by id.
+pub(in crate::store) struct ConversationById;
+
+impl LookUp for ConversationById {
+    type Group = (OrganizationId, Option<IdentityId>);
+    type Key = ConversationId;
+    type Found = Option<Conversation>;
+
+    fn look_up<'a>(
+        link: &'a mut Link,
+        whose: &'a Self::Group,
+        ids: &'a [ConversationId],
+    ) -> BoxFuture<'a, Result<Found<Self>, Failure>> {
+        Box::pin(async move { Ok(by_id(link, whose, ids).await?.into_iter().map(Ok).collect()) })
+    }
+}
+
+async fn by_id(
+    link: &mut Link,
+    (organization_id, identity_id): &(OrganizationId, Option<IdentityId>),
+    ids: &[ConversationId],
+) -> Result<Vec<Option<Conversation>>, Failure> {
+    let asked: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let rows = query_as!(
+        Base,
+        "SELECT id, agent_identity_id, remote_number, assignment_id, assignment_released, created_at, updated_at
+         FROM conversations
+         WHERE organization_id = $1 AND id = ANY($2) AND ($3::uuid IS NULL OR agent_identity_id = $3)",
+        organization_id.as_str(),
+        &asked,
+        identity_id.map(IdentityId::uuid),
+    )
+    .fetch_all(link)
+    .await?;
+    let found: Vec<Conversation> = rows.into_iter().map(Into::into).collect();
+    Ok(ids.iter().map(|id| found.iter().find(|found| found.id == *id).cloned()).collect())
 }
 
 /// Whether an organization has this conversation.

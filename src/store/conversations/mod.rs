@@ -6,10 +6,12 @@ mod mark_read;
 mod recipient;
 mod target;
 
+pub(super) use get::ConversationById;
 pub use get::{exists, get};
 pub use list::list;
 pub use mark_read::mark_read;
 pub use recipient::{Recipient, recipient};
+pub(super) use target::TargetById;
 pub use target::{CallTarget, target};
 
 use chrono::{DateTime, Utc};

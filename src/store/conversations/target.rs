@@ -1,6 +1,8 @@
 //! What a call that reaches the human's phone must know first.
 
-use sqlx::query;
+use futures_util::future::BoxFuture;
+use sqlx::query_as;
+use uuid::Uuid;
 
 use crate::domain::{
     ConnectionId, ConversationId, IdentityId, OrganizationId, PhoneNumber, Verdict, verdict,
@@ -8,8 +10,11 @@ use crate::domain::{
 use crate::error::{Error, Resource};
 use crate::line::{Thread, ThreadOwner};
 use crate::store::contact_rules::rule_on_number;
+use crate::store::gathered::{Found, LookUp};
 use crate::store::identities::filter_mode;
-use crate::store::{Database, Failure};
+use crate::store::session::traced;
+use crate::store::{Database, Failure, Link};
+use crate::telemetry::trace;
 
 /// A conversation, with all that decides whether its human may be reached, as one snapshot.
 #[derive(Debug, Clone)]
@@ -95,40 +100,89 @@ pub async fn target(
     identity_id: Option<IdentityId>,
     id: ConversationId,
 ) -> Result<CallTarget, Failure> {
-    let identity_id = identity_id.map(IdentityId::uuid);
-    let mut session = db.look_up().await?;
-    session.run(|connection| async move {
-        let row = query!(
-            r#"SELECT c.agent_identity_id, c.remote_number, c.assignment_id, c.assignment_released,
-                          c.assignment_messaged, c.clear_received,
-                      k.line_number, i.imessage_enabled, i.filter_mode,
-                      r.id AS "rule_id?", r.action AS "rule_action?", r.status AS "rule_status?"
-               FROM conversations c
-               JOIN identities i ON i.organization_id = $1 AND i.id = c.agent_identity_id
-               JOIN connections k ON k.organization_id = $1 AND k.id = c.assignment_id
-               LEFT JOIN contact_rules r ON r.organization_id = $1 AND r.agent_identity_id = c.agent_identity_id
-                                        AND r.match_target = c.remote_number
-               WHERE c.organization_id = $1 AND c.id = $2 AND ($3::uuid IS NULL OR c.agent_identity_id = $3)"#,
-            organization_id.as_str(),
-            id.uuid(),
-            identity_id,
-        )
-        .fetch_optional(connection)
-        .await?
-        .ok_or(Error::NotFound(Resource::Conversation))?;
-        let rule = rule_on_number(row.rule_id, row.rule_action, row.rule_status)?;
+    let finding = || db.look_ups.targets.find(db, (organization_id.clone(), identity_id), id);
+    traced(&trace::store_span("query", &finding), finding()).await
+}
+
+/// Targets in an organization, of one identity where one is named, by their conversations.
+pub(in crate::store) struct TargetById;
+
+impl LookUp for TargetById {
+    type Group = (OrganizationId, Option<IdentityId>);
+    type Key = ConversationId;
+    type Found = CallTarget;
+
+    fn look_up<'a>(
+        link: &'a mut Link,
+        whose: &'a Self::Group,
+        ids: &'a [ConversationId],
+    ) -> BoxFuture<'a, Result<Found<Self>, Failure>> {
+        Box::pin(by_id(link, whose, ids))
+    }
+}
+
+/// `OFFSET 0` has the others looked up for each conversation: free to choose, PostgreSQL begins with all identities.
+async fn by_id(
+    link: &mut Link,
+    (organization_id, identity_id): &(OrganizationId, Option<IdentityId>),
+    ids: &[ConversationId],
+) -> Result<Found<TargetById>, Failure> {
+    let asked: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let rows = query_as!(
+        Row,
+        r#"SELECT c.id, c.agent_identity_id, c.remote_number, c.assignment_id, c.assignment_released,
+                      c.assignment_messaged, c.clear_received,
+                  k.line_number, i.imessage_enabled, i.filter_mode,
+                  r.id AS "rule_id?", r.action AS "rule_action?", r.status AS "rule_status?"
+           FROM conversations c
+           CROSS JOIN LATERAL (SELECT imessage_enabled, filter_mode FROM identities
+                               WHERE organization_id = $1 AND id = c.agent_identity_id OFFSET 0) i
+           CROSS JOIN LATERAL (SELECT line_number FROM connections
+                               WHERE organization_id = $1 AND id = c.assignment_id OFFSET 0) k
+           LEFT JOIN LATERAL (SELECT id, action, status FROM contact_rules
+                              WHERE organization_id = $1 AND agent_identity_id = c.agent_identity_id
+                                AND match_target = c.remote_number OFFSET 0) r ON true
+           WHERE c.organization_id = $1 AND c.id = ANY($2) AND ($3::uuid IS NULL OR c.agent_identity_id = $3)"#,
+        organization_id.as_str(),
+        &asked,
+        identity_id.map(IdentityId::uuid),
+    )
+    .fetch_all(link)
+    .await?;
+    let found = |id: &ConversationId| rows.iter().find(|row| row.id == id.uuid());
+    Ok(ids.iter().map(|id| found(id).ok_or(Error::NotFound(Resource::Conversation))?.target()).collect())
+}
+
+struct Row {
+    id: Uuid,
+    agent_identity_id: Uuid,
+    remote_number: String,
+    assignment_id: Uuid,
+    assignment_released: bool,
+    assignment_messaged: bool,
+    clear_received: i32,
+    line_number: String,
+    imessage_enabled: bool,
+    filter_mode: i16,
+    rule_id: Option<Uuid>,
+    rule_action: Option<i16>,
+    rule_status: Option<i16>,
+}
+
+impl Row {
+    fn target(&self) -> Result<CallTarget, Failure> {
+        let rule = rule_on_number(self.rule_id, self.rule_action, self.rule_status)?;
         Ok(CallTarget {
-            identity_id: row.agent_identity_id.into(),
-            conversation_id: id,
-            assignment_id: row.assignment_id.into(),
-            line_number: row.line_number.into(),
-            remote_number: row.remote_number.into(),
-            received: row.clear_received,
-            imessage_enabled: row.imessage_enabled,
-            verdict: verdict(filter_mode(row.filter_mode, row.agent_identity_id)?, rule),
-            released: row.assignment_released,
-            messaged: row.assignment_messaged,
+            identity_id: self.agent_identity_id.into(),
+            conversation_id: self.id.into(),
+            assignment_id: self.assignment_id.into(),
+            line_number: self.line_number.clone().into(),
+            remote_number: self.remote_number.clone().into(),
+            received: self.clear_received,
+            imessage_enabled: self.imessage_enabled,
+            verdict: verdict(filter_mode(self.filter_mode, self.agent_identity_id)?, rule),
+            released: self.assignment_released,
+            messaged: self.assignment_messaged,
         })
-    })
-    .await
+    }
 }

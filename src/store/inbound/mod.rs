@@ -1,18 +1,19 @@
 //! Texts that humans send: where they belong, and storing them.
 
 mod append;
+mod situation;
 
 pub use append::{NewInbound, Storing, store};
+pub(super) use situation::SituationOfText;
+pub use situation::{Situation, situation};
 
 use chrono::{DateTime, Utc};
 use sqlx::query;
 
-use super::contact_rules::rule_on_number;
-use super::identities::filter_mode;
 use super::{Database, Failure};
 use crate::domain::{
     ConnectionId, ConversationId, IdentityId, LineRole, Media, MessageId, OrganizationId, PhoneNumber,
-    Transport, Verdict, verdict,
+    Transport,
 };
 
 /// A text that a line delivered.
@@ -139,71 +140,6 @@ pub async fn find_delivered(
                 conversation_id: row.conversation_id.into(),
                 connection_id: row.assignment_id.into(),
             }))
-        })
-        .await
-}
-
-/// All that decides what becomes of a text or tapback, inside its organization.
-#[derive(Debug, Clone)]
-pub struct Situation {
-    /// Whether the identity takes texts at all.
-    pub imessage_enabled: bool,
-    /// Whether this human may reach it.
-    pub verdict: Verdict,
-    /// The conversation of the two; `None` before the first message.
-    pub conversation_id: Option<ConversationId>,
-    /// The message with this provider id on this line, if the organization has it.
-    pub delivered: Option<Stored>,
-}
-
-/// Reads the situation at a destination.
-pub async fn situation(
-    db: &Database,
-    to: &Destination,
-    remote_number: &PhoneNumber,
-    line_number: &PhoneNumber,
-    provider_message_id: &str,
-) -> Result<Situation, Failure> {
-    let mut session = db.look_up().await?;
-    session
-        .run(|connection| async move {
-            let row = query!(
-                r#"SELECT i.imessage_enabled, i.filter_mode,
-                      r.id AS "rule_id?", r.action AS "rule_action?", r.status AS "rule_status?",
-                      c.id AS "conversation_id?",
-                      m.id AS "message_id?", m.conversation_id AS "message_conversation_id?",
-                      m.assignment_id AS "message_assignment_id?"
-               FROM identities i
-               LEFT JOIN contact_rules r ON r.organization_id = $1 AND r.agent_identity_id = $2
-                                        AND r.match_target = $3
-               LEFT JOIN conversations c ON c.organization_id = $1 AND c.agent_identity_id = $2
-                                        AND c.remote_number = $3
-               LEFT JOIN messages m ON m.organization_id = $1 AND m.line_number = $4
-                                   AND m.provider_message_id = $5
-               WHERE i.organization_id = $1 AND i.id = $2"#,
-                to.organization_id.as_str(),
-                to.identity_id.uuid(),
-                remote_number.as_str(),
-                line_number.as_str(),
-                provider_message_id,
-            )
-            .fetch_one(connection)
-            .await?;
-            let rule = rule_on_number(row.rule_id, row.rule_action, row.rule_status)?;
-            let delivered = match (row.message_id, row.message_conversation_id, row.message_assignment_id) {
-                (Some(message_id), Some(conversation_id), Some(connection_id)) => Some(Stored {
-                    message_id: message_id.into(),
-                    conversation_id: conversation_id.into(),
-                    connection_id: connection_id.into(),
-                }),
-                _ => None,
-            };
-            Ok(Situation {
-                imessage_enabled: row.imessage_enabled,
-                verdict: verdict(filter_mode(row.filter_mode, to.identity_id.uuid())?, rule),
-                conversation_id: row.conversation_id.map(Into::into),
-                delivered,
-            })
         })
         .await
 }

@@ -49,7 +49,7 @@ impl Checker {
     /// `NoConnection`, `Unavailable`.
     pub async fn connect(endpoint: &Endpoint) -> Result<Self, Failure> {
         let opening = timeout(CONNECT_LIMIT, Link::open(endpoint)).await;
-        let link = opening.map_err(|_| Failure::Unavailable("no answer"))?.map_err(Failure::NoConnection)?;
+        let link = opening.map_err(|_| Failure::Unavailable("no answer"))?.map_err(Failure::no_connection)?;
         Ok(Self { link })
     }
 

@@ -81,10 +81,10 @@ struct Count {
 /// Locks a line and counts its routes. Whoever has added or removed one that is not committed yet waits for the line's
 /// row, and counts it then.
 async fn counted(link: &mut Link, line_number: &str) -> Result<Option<Count>, Failure> {
-    let line = query!("SELECT active_connections FROM lines WHERE number = $1 FOR UPDATE", line_number)
+    let row = query!("SELECT active_connections FROM lines WHERE number = $1 FOR UPDATE", line_number)
         .fetch_optional(&mut *link)
         .await?;
-    let Some(line) = line else { return Ok(None) };
+    let Some(row) = row else { return Ok(None) };
     if link.is_distributed() {
         // Whoever had the line last has given it back, and may not have been told yet on the node that has the route.
         sleep(UNTIL_ALL_NODES_ARE_TOLD).await;
@@ -94,7 +94,7 @@ async fn counted(link: &mut Link, line_number: &str) -> Result<Option<Count>, Fa
             .fetch_one(link)
             .await?
             .routes;
-    Ok(Some(Count { is: line.active_connections, routes }))
+    Ok(Some(Count { is: row.active_connections, routes }))
 }
 
 /// Whether a line's count is wrong, whatever goes on meanwhile.
@@ -108,9 +108,10 @@ pub(super) async fn count(link: &mut Link, line_number: &str) -> Result<u64, Fai
     if count.is == count.routes {
         return Ok(0);
     }
-    let done = query!("UPDATE lines SET active_connections = $2 WHERE number = $1", line_number, count.routes)
-        .execute(link)
-        .await?;
+    let done =
+        query!("UPDATE lines SET active_connections = $2 WHERE number = $1", line_number, count.routes)
+            .execute(link)
+            .await?;
     Ok(done.rows_affected())
 }
 

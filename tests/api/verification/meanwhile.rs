@@ -101,12 +101,20 @@ async fn a_connection_that_is_being_released_gets_no_route() {
 
 #[tokio::test]
 async fn a_preview_is_not_rebuilt_from_what_a_sweep_is_blanking() {
-    is_waited_for("UPDATE conversations SET clear_latest_id = '00000000-0000-7000-8000-000000000009'", BLANKS).await;
+    is_waited_for(
+        "UPDATE conversations SET clear_latest_id = '00000000-0000-7000-8000-000000000009'",
+        BLANKS,
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_conversation_follows_a_connection_that_is_being_released() {
-    is_waited_for("UPDATE conversations SET assignment_id = '00000000-0000-7000-8000-000000000009'", RELEASES).await;
+    is_waited_for(
+        "UPDATE conversations SET assignment_id = '00000000-0000-7000-8000-000000000009'",
+        RELEASES,
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -42,8 +42,8 @@ const HOT: [Hot; 29] = [
     },
     // GetConversation, GetIdentity, WhoAmI, and the authentication of every call.
     Hot {
-        text: ("SELECT", &["FROM conversations WHERE organization_id = $1 AND id = $2 AND ($3"], NOTHING),
-        parameters: &["org", "conversation", "identity"],
+        text: ("SELECT", &["FROM conversations WHERE organization_id = $1 AND id = ANY($2)"], NOTHING),
+        parameters: &["org", "ARRAY[conversation]", "identity"],
         indexes: &["conversations_pkey"],
     },
     Hot {
@@ -63,8 +63,8 @@ const HOT: [Hot; 29] = [
     },
     // The target of MarkConversationRead and SendTypingIndicator, and the mark itself.
     Hot {
-        text: ("SELECT c.agent_identity_id", &["c.clear_received", "FROM conversations c"], NOTHING),
-        parameters: &["org", "conversation", "identity"],
+        text: ("SELECT c.id, c.agent_identity_id", &["c.clear_received", "FROM conversations c"], NOTHING),
+        parameters: &["org", "ARRAY[conversation]", "identity"],
         indexes: &[
             "connections_pkey",
             "contact_rules_one_per_number",
@@ -106,8 +106,8 @@ const HOT: [Hot; 29] = [
         indexes: &["messages_one_per_provider_id"],
     },
     Hot {
-        text: ("SELECT i.imessage_enabled", &["LEFT JOIN messages m"], NOTHING),
-        parameters: &["org", "identity", "human", "line", "provider_id"],
+        text: ("SELECT t.number", &["SELECT id, conversation_id, assignment_id FROM messages"], NOTHING),
+        parameters: &["org", "ARRAY[identity]", "ARRAY[human]", "ARRAY[line]", "ARRAY[provider_id]"],
         indexes: &[
             "contact_rules_one_per_number",
             "conversations_one_per_pair",
