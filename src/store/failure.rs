@@ -55,7 +55,10 @@ pub(super) mod sqlstate {
     pub(super) const SERIALIZATION_FAILURE: &str = "40001";
     pub(super) const DEADLOCK_DETECTED: &str = "40P01";
     pub(super) const READ_ONLY_TRANSACTION: &str = "25006";
-    pub(super) const TOO_MANY_CONNECTIONS: &str = "53300";
+    /// A full disk, no memory, too many connections.
+    pub(super) const INSUFFICIENT_RESOURCES: &str = "53";
+    /// What failed outside PostgreSQL: a disk that cannot be read or written.
+    pub(super) const SYSTEM_ERROR: &str = "58";
     pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
     pub(super) const QUERY_CANCELED: &str = "57014";
     /// Shutdown, crash, not yet accepting connections; and idle sessions that the server ended.
@@ -123,7 +126,9 @@ impl Failure {
             || self.lost_to_another()
             || matches!(self, Self::NoConnection(_) | Self::Unavailable(_) | Self::SendsUnderWay { .. })
             || self.was_kept_waiting()
-            || self.sqlstate().is_some_and(|code| code == sqlstate::TOO_MANY_CONNECTIONS)
+            || self.sqlstate().is_some_and(|code| {
+                code.starts_with(sqlstate::INSUFFICIENT_RESOURCES) || code.starts_with(sqlstate::SYSTEM_ERROR)
+            })
     }
 }
 

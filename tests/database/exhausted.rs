@@ -1,13 +1,14 @@
-//! More callers than sessions.
+//! More callers than sessions, and a server that has run out of something.
 
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use inkbox_imessage::proto::ListConversationsRequest;
+use sqlx::{AssertSqlSafe, raw_sql};
 use tokio::time::{Instant, timeout};
 
 use crate::support::cluster::Cluster;
-use crate::support::{TestApp, assert_reason, eventually};
+use crate::support::{Human, TestApp, assert_reason, eventually};
 
 /// In which every call is answered.
 const ANSWERED: Duration = Duration::from_secs(3);
@@ -57,4 +58,25 @@ async fn there_are_never_more_sessions_than_configured() {
     let sessions: i64 = sqlx::query_scalar(count).fetch_one(&mut cluster.connect().await).await.unwrap();
     // One that watches, and what the test itself makes rows with.
     assert!((4..=3 + 1 + 2).contains(&sessions), "{sessions}");
+}
+
+#[tokio::test]
+async fn a_full_disk_or_a_broken_one_is_a_database_that_is_not_available_and_no_defect_of_ours() {
+    let app = TestApp::start().await;
+    let identity = app.identity("org_a").await;
+    let human = Human::new(&app, "+15551230001").await;
+    let (thread, _) = human.converses(&identity, "hello").await;
+    // disk_full, out_of_memory, io_error.
+    for code in ["53100", "53200", "58030"] {
+        let fails = format!(
+            "CREATE OR REPLACE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS
+                 $$BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '{code}'; END$$;
+             CREATE OR REPLACE TRIGGER fails BEFORE INSERT ON messages EXECUTE FUNCTION fails()"
+        );
+        raw_sql(AssertSqlSafe(fails)).execute(&app.pool).await.unwrap();
+        let text = human.text(&thread.line, "is there room?");
+        assert_reason(human.router.receive_message(text.clone()).await, "STORAGE_UNAVAILABLE");
+        raw_sql("DROP TRIGGER fails ON messages").execute(&app.pool).await.unwrap();
+        human.router.receive_message(text).await.unwrap();
+    }
 }
