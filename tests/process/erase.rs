@@ -1,43 +1,17 @@
 //! `erase`: what an operator types, and what is printed.
 
-use inkbox_imessage::proto::*;
+use inkbox_imessage::proto::{ListMessagesRequest, ReceiveOutcome};
 
 use crate::folder::Folder;
-use crate::support::callers::Caller;
+use crate::human::{LINE, Met, NUMBER, meets, texts};
 use crate::support::program::{Service, command, finish, run};
-
-const NUMBER: &str = "+15551230001";
-
-async fn texts(router: &Caller, line: &str, id: &str, words: &str) -> ReceiveMessageResponse {
-    let request = ReceiveMessageRequest {
-        line_number: line.to_owned(),
-        remote_number: NUMBER.to_owned(),
-        text: Some(words.to_owned()),
-        provider_message_id: id.to_owned(),
-        ..Default::default()
-    };
-    router.receive_message(request).await.unwrap()
-}
 
 #[tokio::test]
 async fn a_human_is_counted_and_erased_while_the_service_runs() {
     let folder = Folder::migrated().await;
     let service = Service::start(&folder, &[]).await;
-    let admin = service.caller(&run(&folder, &["org", "create", "org_a"]).await.secret());
     run(&folder, &["org", "create", "org_b"]).await.secret();
-    let router = service.caller(&run(&folder, &["key", "create", "--scope", "router"]).await.secret());
-    for (number, role) in [("+12025550100", "router"), ("+12025550101", "pool")] {
-        run(&folder, &["line", "add", number, "--role", role]).await.succeeded();
-    }
-    let request = CreateIdentityRequest {
-        agent_handle: "agent".to_owned(),
-        imessage_enabled: true,
-        filter_mode: FilterMode::Blacklist.into(),
-        ..Default::default()
-    };
-    admin.create_identity(request).await.unwrap();
-    texts(&router, "+12025550100", "1", "connect @agent").await;
-    texts(&router, "+12025550101", "2", "hello").await;
+    let Met { admin, router, .. } = meets(&folder, &service).await;
 
     let erase = async |org: &str, more: &[&str]| {
         run(&folder, &[&["erase", "--org", org, "--number", NUMBER], more].concat()).await
@@ -56,7 +30,7 @@ async fn a_human_is_counted_and_erased_while_the_service_runs() {
 
     let list = admin.list_messages(ListMessagesRequest::default()).await.unwrap();
     assert_eq!(list.messages, []);
-    let again = texts(&router, "+12025550101", "3", "still there?").await;
+    let again = texts(&router, LINE, "3", "still there?").await;
     assert_eq!(again.outcome(), ReceiveOutcome::NotConnected);
     erase("org_a", &[]).await.failed(1, "org_a has nothing about this number");
 }

@@ -15,6 +15,7 @@ mod demo;
 mod deployment;
 mod erase;
 mod folder;
+mod human;
 mod log;
 mod metrics;
 mod operator;

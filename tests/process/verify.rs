@@ -1,18 +1,16 @@
 //! `verify`: what an operator types, and what is printed.
 
 use inkbox_imessage::embedded;
-use inkbox_imessage::proto::{CreateIdentityRequest, ReceiveMessageRequest};
 use sqlx::{ConnectOptions as _, raw_sql};
 
 use crate::folder::Folder;
+use crate::human::{Met, NUMBER, meets};
 use crate::support::program::{Ended, Service, command, finish, run};
-
-const HUMAN: &str = "+15551230001";
 
 /// Asserts an exit code and nothing on standard output; gives the lines for people.
 fn lines(ended: &Ended, code: i32) -> Vec<String> {
     assert_eq!((ended.code, &*ended.stdout), (Some(code), ""), "{ended:?}");
-    assert!(!ended.stderr.contains(&HUMAN[1..]), "{ended:?}");
+    assert!(!ended.stderr.contains(&NUMBER[1..]), "{ended:?}");
     ended.stderr.lines().map(str::to_owned).collect()
 }
 
@@ -23,28 +21,7 @@ async fn what_is_broken_is_named_and_mended_while_the_service_runs() {
     let said = lines(&run(&folder, &["verify"]).await, 0);
     assert_eq!(said.last().unwrap(), "looked at 0 organizations, 0 rows: everything holds");
     let service = Service::start(&folder, &[]).await;
-    let admin = service.caller(&run(&folder, &["org", "create", "org_a"]).await.secret());
-    let router = service.caller(&run(&folder, &["key", "create", "--scope", "router"]).await.secret());
-    for (number, role) in [("+12025550100", "router"), ("+12025550101", "pool")] {
-        run(&folder, &["line", "add", number, "--role", role]).await.succeeded();
-    }
-    let request = CreateIdentityRequest {
-        agent_handle: "agent".to_owned(),
-        imessage_enabled: true,
-        ..Default::default()
-    };
-    admin.create_identity(request).await.unwrap();
-    let mut conversation = None;
-    for (line, id, words) in [("+12025550100", "1", "connect @agent"), ("+12025550101", "2", "hello")] {
-        let text = ReceiveMessageRequest {
-            line_number: line.to_owned(),
-            remote_number: HUMAN.to_owned(),
-            text: Some(words.to_owned()),
-            provider_message_id: id.to_owned(),
-            ..Default::default()
-        };
-        conversation = router.receive_message(text).await.unwrap().conversation_id;
-    }
+    let Met { conversation_id, .. } = meets(&folder, &service).await;
     let whole = "looked at 1 organizations, 3 rows: everything holds";
     assert_eq!(lines(&run(&folder, &["verify"]).await, 0), [whole]);
     assert_eq!(lines(&run(&folder, &["verify", "--repair"]).await, 0), ["nothing was mended", whole]);
@@ -54,13 +31,12 @@ async fn what_is_broken_is_named_and_mended_while_the_service_runs() {
     let breaking =
         "UPDATE conversations SET clear_total = 7; UPDATE lines SET active_connections = 2 WHERE role = 2";
     raw_sql(breaking).execute(&mut database).await.unwrap();
-    let conversation = conversation.unwrap();
     assert_eq!(
         lines(&run(&folder, &["verify"]).await, 1),
         [
             "broken: a line counts its active connections: 1 (--repair mends it): +12025550101",
             &format!(
-                "broken: a conversation counts its messages: 1 (--repair mends it): org_a/{conversation}"
+                "broken: a conversation counts its messages: 1 (--repair mends it): org_a/{conversation_id}"
             ),
             "error: looked at 1 organizations, 3 rows: 2 invariants are broken",
         ]
