@@ -16,7 +16,7 @@ const ROUTER_LINE: &str = "+12025550100";
 
 /// Who was made.
 pub(crate) struct Met {
-    /// An admin of org_a, to whom the agent belongs.
+    /// An admin of `org_a`, to whom the agent belongs.
     pub(crate) admin: Caller,
     /// Who hands in what the human texts.
     pub(crate) router: Caller,
