@@ -52,7 +52,7 @@ torture-isolation: postgres
 
 torture-fuzz:
 	INKBOX_FUZZ_SEED=$(SEED) INKBOX_FUZZ_EXECUTIONS=$$(($(ROUNDS) * 100000)) \
-	  cargo test --locked --lib -- fuzz:: --nocapture
+	  cargo test --locked --profile fuzz --lib -- fuzz:: --nocapture
 
 torture-overload: postgres
 	INKBOX_OVERLOAD_SECONDS=$$(($(ROUNDS) * 6 / 10)) \

@@ -137,7 +137,7 @@ impl Scene {
                 (&["FROM connections", "(created_at, id) < ($2, $3)"], of_identity, page(newest).to_vec())
             }
             Self::MarkOne | Self::MarkThousand => (
-                &["SET clear_read_before = clear_read"],
+                &["SET clear_read_before = clear_read", "AND id = $2"],
                 "INSERT",
                 [organization, conversation, "md5('k' || :n)::uuid", "clear_received"]
                     .map(str::to_owned)

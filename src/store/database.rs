@@ -11,10 +11,10 @@ use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
-use super::conversations::{ConversationById, TargetById};
+use super::conversations::{ConversationById, MarkRead, TargetById};
 use super::failure::Failure;
 use super::gathered::Gathered;
-use super::inbound::SituationOfText;
+use super::inbound::{RouteOfText, SituationOfText};
 use super::link::{Endpoint, Link, Pooler};
 use super::session::{self, Connector, Session, traced};
 use super::standby::{Shown, Standby, StandbySettings, Watch};
@@ -40,15 +40,17 @@ pub struct Database {
     opened: Arc<AtomicBool>,
     /// How long the caller who was lent a session last had waited for it, in microseconds.
     waited: Arc<AtomicU64>,
-    pub(super) look_ups: Arc<LookUps>,
+    pub(super) shared: Arc<Statements>,
     pub(super) tasks: TaskTracker,
 }
 
-/// What is looked up for several callers together.
+/// The statements that callers share.
 #[derive(Default)]
-pub(super) struct LookUps {
+pub(super) struct Statements {
     pub(super) conversations: Gathered<ConversationById>,
     pub(super) targets: Gathered<TargetById>,
+    pub(super) marks: Gathered<MarkRead>,
+    pub(super) routes: Gathered<RouteOfText>,
     pub(super) situations: Gathered<SituationOfText>,
 }
 
@@ -84,7 +86,7 @@ impl Database {
             standby_endpoint: None,
             opened: Arc::default(),
             waited: Arc::default(),
-            look_ups: Arc::default(),
+            shared: Arc::default(),
             tasks,
         })
     }
@@ -107,6 +109,12 @@ impl Database {
     /// Whether lists and gets may be read from a standby.
     pub(super) const fn has_standby(&self) -> bool {
         self.standby.is_some()
+    }
+
+    /// Whether tables may be distributed, as far as it is known: not before the first session; see
+    /// `Link::is_distributed`.
+    pub(super) fn is_distributed(&self) -> bool {
+        self.pool.manager().is_distributed.load(Ordering::Relaxed)
     }
 
     /// Lets queries through: the schema has been seen to be the one this program needs.

@@ -1,9 +1,11 @@
-//! Look-ups that go together: what several callers look up by key at the same moment is read in one statement.
+//! Statements that callers share: what several ask for by key at the same moment is read, or changed, in one.
 //!
 //! A statement costs PostgreSQL and this process far more than one more row of it does. So no more than [`LANES`]
 //! statements of a kind are under way for one group (the rows of one organization, say); whoever comes meanwhile shares
 //! the next one. Nobody waits for company: a lone caller is served at once. A statement begins after each of its callers
 //! came, so each sees all that was committed before.
+//!
+//! All callers of a statement wait as long as the slowest of them would, so none of its rows may be waited for.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -20,73 +22,78 @@ use crate::error::Error;
 
 /// Statements of a kind under way for one group: one is on its way while the other's rows are handed out.
 const LANES: usize = 2;
-/// Most keys of one statement, so that it stays as short as the others of the service.
+/// Most callers of one statement, so that it stays as short as the others of the service.
 const MOST: usize = 64;
 
-/// What was found under each key, in their order.
-pub(super) type Found<L> = Vec<Result<<L as LookUp>::Found, Failure>>;
+/// What each caller is answered, in their order.
+pub(super) type Answers<S> = Vec<Result<<S as Shared>::Answer, Failure>>;
 
-/// A kind of look-up by key.
-pub(super) trait LookUp: Send + Sync + 'static {
-    /// What keys of one statement have in common.
+/// A kind of statement that callers share.
+pub(super) trait Shared: Send + Sync + 'static {
+    /// What callers of one statement have in common.
     type Group: Clone + Eq + Hash + Send + Sync;
-    /// What is looked up.
-    type Key: Send + Sync;
-    /// What is found.
-    type Found: Send;
+    /// What a caller asks for.
+    type Item: Send + Sync;
+    /// What a caller is answered.
+    type Answer: Send;
 
-    /// Looks up several, which may be the same.
-    fn look_up<'a>(
+    /// Whose rows, of those that lists and gets show, it changes.
+    fn shown(_: &Self::Group) -> Shown {
+        Shown::Nothing
+    }
+
+    /// Answers several, who may ask for the same.
+    fn run<'a>(
         link: &'a mut Link,
         group: &'a Self::Group,
-        keys: &'a [Self::Key],
-    ) -> BoxFuture<'a, Result<Found<Self>, Failure>>;
+        items: &'a [Self::Item],
+    ) -> BoxFuture<'a, Result<Answers<Self>, Failure>>;
 }
 
-type Answer<L> = oneshot::Sender<Result<<L as LookUp>::Found, Failure>>;
+type Caller<S> = oneshot::Sender<Result<<S as Shared>::Answer, Failure>>;
 
-struct Queue<L: LookUp + ?Sized> {
+struct Queue<S: Shared + ?Sized> {
     lanes: usize,
     /// At most as many as calls are under way.
-    waiting: VecDeque<(L::Key, Answer<L>)>,
+    waiting: VecDeque<(S::Item, Caller<S>)>,
 }
 
-/// Keys of one statement, and who waits for what is found under each.
-type Batch<L> = (Vec<<L as LookUp>::Key>, Vec<Answer<L>>);
+/// What one statement is asked for, and by whom.
+type Batch<S> = (Vec<<S as Shared>::Item>, Vec<Caller<S>>);
 
-type Queues<L> = Mutex<HashMap<<L as LookUp>::Group, Queue<L>>>;
+type Queues<S> = Mutex<HashMap<<S as Shared>::Group, Queue<S>>>;
 
-/// Look-ups of one kind.
-pub(super) struct Gathered<L: LookUp> {
-    queues: Arc<Queues<L>>,
+/// Statements of one kind.
+pub(super) struct Gathered<S: Shared> {
+    queues: Arc<Queues<S>>,
 }
 
-impl<L: LookUp> Default for Gathered<L> {
+impl<S: Shared> Default for Gathered<S> {
     fn default() -> Self {
         Self { queues: Arc::default() }
     }
 }
 
-impl<L: LookUp> Gathered<L> {
-    /// Looks up one key, on the primary.
+impl<S: Shared> Gathered<S> {
+    /// Asks for one thing, on the primary. A caller who gives up before the statement begins has asked for nothing.
     ///
     /// # Errors
     /// What the database answered, or `Unavailable` when the operation limit is over.
-    pub(super) async fn find(
+    pub(super) async fn ask(
         &self,
         db: &Database,
-        group: L::Group,
-        key: L::Key,
-    ) -> Result<L::Found, Failure> {
-        let (answer, answered) = oneshot::channel();
-        if let Some(lane) = self.queue(group, key, answer) {
+        group: S::Group,
+        item: S::Item,
+    ) -> Result<S::Answer, Failure> {
+        let (caller, answered) = oneshot::channel();
+        if let Some(lane) = self.queue(group, item, caller) {
             let lane_db = db.clone();
             db.tasks.spawn(lane.run(lane_db));
         }
         match timeout(OPERATION_LIMIT, answered).await {
-            Ok(Ok(found)) => found,
+            Ok(Ok(answer)) => answer,
             Ok(Err(_)) => {
-                tracing::error!("a look-up ended early");
+                tracing::error!("a shared statement ended early");
                 Err(Error::Internal.into())
             }
             Err(_) => Err(Failure::Unavailable("no answer within the operation limit")),
@@ -94,11 +101,11 @@ impl<L: LookUp> Gathered<L> {
     }
 
     /// Takes a place in the queue of its group; gives the lane that is to be run where one is free.
-    fn queue(&self, group: L::Group, key: L::Key, answer: Answer<L>) -> Option<Lane<L>> {
+    fn queue(&self, group: S::Group, item: S::Item, caller: Caller<S>) -> Option<Lane<S>> {
         let mut queues = lock(&self.queues);
         let queue =
             queues.entry(group.clone()).or_insert_with(|| Queue { lanes: 0, waiting: VecDeque::new() });
-        queue.waiting.push_back((key, answer));
+        queue.waiting.push_back((item, caller));
         (queue.lanes < LANES).then(|| {
             queue.lanes += 1;
             Lane { queues: self.queues.clone(), group, is_over: false }
@@ -106,65 +113,65 @@ impl<L: LookUp> Gathered<L> {
     }
 }
 
-fn lock<L: LookUp>(queues: &Queues<L>) -> MutexGuard<'_, HashMap<L::Group, Queue<L>>> {
+fn lock<S: Shared>(queues: &Queues<S>) -> MutexGuard<'_, HashMap<S::Group, Queue<S>>> {
     queues.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One statement after the other, until nobody waits.
-struct Lane<L: LookUp> {
-    queues: Arc<Queues<L>>,
-    group: L::Group,
+struct Lane<S: Shared> {
+    queues: Arc<Queues<S>>,
+    group: S::Group,
     is_over: bool,
 }
 
-impl<L: LookUp> Lane<L> {
+impl<S: Shared> Lane<S> {
     async fn run(mut self, db: Database) {
-        while let Some((keys, answers)) = self.next() {
-            match self.look_up(&db, &keys).await {
-                Ok(found) => {
-                    for (answer, found) in answers.into_iter().zip(found) {
+        while let Some((items, callers)) = self.next() {
+            match self.answer(&db, &items).await {
+                Ok(answers) => {
+                    for (caller, answer) in callers.into_iter().zip(answers) {
                         // Whoever has gone meanwhile does not want it.
-                        let _ = answer.send(found);
+                        let _ = caller.send(answer);
                     }
                 }
                 Err(failure) => {
-                    for answer in answers {
-                        let _ = answer.send(Err(failure.clone()));
+                    for caller in callers {
+                        let _ = caller.send(Err(failure.clone()));
                     }
                 }
             }
         }
     }
 
-    async fn look_up(&self, db: &Database, keys: &[L::Key]) -> Result<Found<L>, Failure> {
-        let mut session = db.lend(Instant::now() + OPERATION_LIMIT, Shown::Nothing).await?;
-        session.attempt(|link| L::look_up(link, &self.group, keys)).await
+    async fn answer(&self, db: &Database, items: &[S::Item]) -> Result<Answers<S>, Failure> {
+        let mut session = db.lend(Instant::now() + OPERATION_LIMIT, S::shown(&self.group)).await?;
+        session.attempt(|link| S::run(link, &self.group, items)).await
     }
 
     /// Those who wait and have not gone. Where there is nobody the lane is given up at once, before anyone can come and
     /// rely on it.
-    fn next(&mut self) -> Option<Batch<L>> {
+    fn next(&mut self) -> Option<Batch<S>> {
         let mut queues = lock(&self.queues);
-        let (mut keys, mut answers) = (Vec::new(), Vec::new());
+        let (mut items, mut callers) = (Vec::new(), Vec::new());
         if let Some(queue) = queues.get_mut(&self.group) {
-            while keys.len() < MOST
-                && let Some((key, answer)) = queue.waiting.pop_front()
+            while items.len() < MOST
+                && let Some((item, caller)) = queue.waiting.pop_front()
             {
-                if !answer.is_closed() {
-                    keys.push(key);
-                    answers.push(answer);
+                if !caller.is_closed() {
+                    items.push(item);
+                    callers.push(caller);
                 }
             }
         }
-        if keys.is_empty() {
+        if items.is_empty() {
             self.is_over = true;
             give_up(&mut queues, &self.group);
         }
-        (!keys.is_empty()).then_some((keys, answers))
+        (!items.is_empty()).then_some((items, callers))
     }
 }
 
-fn give_up<L: LookUp>(queues: &mut HashMap<L::Group, Queue<L>>, group: &L::Group) {
+fn give_up<S: Shared>(queues: &mut HashMap<S::Group, Queue<S>>, group: &S::Group) {
     if let Some(queue) = queues.get_mut(group) {
         queue.lanes -= 1;
         if queue.lanes == 0 && queue.waiting.is_empty() {
@@ -173,7 +180,7 @@ fn give_up<L: LookUp>(queues: &mut HashMap<L::Group, Queue<L>>, group: &L::Group
     }
 }
 
-impl<L: LookUp> Drop for Lane<L> {
+impl<S: Shared> Drop for Lane<S> {
     fn drop(&mut self) {
         if !self.is_over {
             give_up(&mut lock(&self.queues), &self.group);

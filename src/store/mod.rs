@@ -2,8 +2,8 @@
 //! checked against the migrations at compile time.
 //!
 //! To add a query: write it with `query!` in the file of its table and run it where it belongs: a list or get on
-//! [`Database::reading`], what decides something on [`Database::look_up`] (or, looked up by key in calls that come by the
-//! thousand, as a kind of `gathered::LookUp`), a change on [`Database::session_for`], or in
+//! [`Database::reading`], what decides something on [`Database::look_up`] (or, where calls that ask by key come by the
+//! thousand, as a kind of `gathered::Shared`), a change on [`Database::session_for`], or in
 //! a [`Database::transaction_for`] where statements must agree; name
 //! `organization_id` in every condition on a tenant table; give it an index, and name the query in that index's
 //! comment; `make sqlx` refreshes `.sqlx/`. Lock order: connection, then conversation, then messages.

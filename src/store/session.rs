@@ -6,7 +6,7 @@
 //! session that was not seen to finish its work is closed instead.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
@@ -38,6 +38,8 @@ pub(super) struct Connector {
     generation: AtomicU64,
     /// How many sessions were opened.
     pub(super) opened: AtomicU64,
+    /// What the newest of them was told; see `Link::is_distributed`.
+    pub(super) is_distributed: AtomicBool,
     /// With the standby's own pool: the one that must be at the other end.
     standby: Option<Arc<Standby>>,
 }
@@ -52,6 +54,7 @@ impl Connector {
             return Err(sqlx::Error::Configuration("another server than the standby that is watched".into()));
         }
         self.opened.fetch_add(1, Ordering::Relaxed);
+        self.is_distributed.store(link.is_distributed(), Ordering::Relaxed);
         Ok(Connection { link, at_rest: true, opened_at: Instant::now(), generation })
     }
 
@@ -89,7 +92,13 @@ pub(super) fn pool(
     sessions: usize,
     standby: Option<Arc<Standby>>,
 ) -> Result<Pool<Connector>, Error> {
-    let connector = Connector { endpoint, generation: AtomicU64::new(0), opened: AtomicU64::new(0), standby };
+    let connector = Connector {
+        endpoint,
+        generation: AtomicU64::new(0),
+        opened: AtomicU64::new(0),
+        is_distributed: AtomicBool::new(false),
+        standby,
+    };
     Pool::builder(connector).max_size(sessions).build().map_err(|error| {
         tracing::error!(error = %error, "pool not built");
         Error::Internal

@@ -39,11 +39,17 @@ fn fault(function: &str) -> Option<&str> {
     writes(function).find(|write| reads_only || (looks_up && !is_unseen(write)))
 }
 
+/// Whether a source has a kind of statement that callers share which writes and does not say whose rows.
+fn shares_a_write_unsaid(source: &str) -> bool {
+    source.contains("impl Shared for") && writes(source).next().is_some() && !source.contains("fn shown(")
+}
+
 #[test]
 fn what_lists_and_gets_show_is_written_through_doors_that_count() {
     let mut doors = 0;
     for path in sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store"))) {
         let source = std::fs::read_to_string(&path).unwrap();
+        assert!(!shares_a_write_unsaid(&source), "{}", path.display());
         for function in functions(&source) {
             doors += usize::from(function.contains(".reading(") || function.contains(".look_up()"));
             let name = function.split('(').next().unwrap();
@@ -59,4 +65,7 @@ fn a_write_through_the_wrong_door_is_noticed() {
     assert!(fault("f() { db.look_up(); query!(\"UPDATE messages SET text\") }").is_some());
     assert!(fault("f() { db.look_up(); query!(\"INSERT INTO lines (number)\") }").is_none());
     assert!(fault("f() { db.session_for(id); query!(\"UPDATE messages SET text\") }").is_none());
+    let shared = "impl Shared for Edit {} async fn edit() { query!(\"UPDATE messages SET text\") }";
+    assert!(shares_a_write_unsaid(shared));
+    assert!(!shares_a_write_unsaid(&shared.replace("{} async", "{ fn shown() {} } async")));
 }

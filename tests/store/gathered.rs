@@ -1,16 +1,20 @@
-//! Look-ups of the same moment go together in one statement, and each caller gets an answer of its own.
+//! Callers of the same moment share statements, and each gets an answer of its own.
 
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use inkbox_imessage::domain::LineRole;
-use inkbox_imessage::proto::{GetConversationRequest, GetConversationResponse};
+use inkbox_imessage::proto::{
+    GetConversationRequest, GetConversationResponse, MarkConversationReadRequest, ReceiveOutcome,
+    SendTypingIndicatorRequest,
+};
 use tokio::time::{Instant, timeout};
 use tonic::{Code, Status};
 use uuid::Uuid;
 
 use crate::support::app::{POOL_LINES, ROUTER_LINE};
 use crate::support::callers::Caller;
+use crate::support::locks::{commit, holding, until_waiting};
 use crate::support::proxy::{Proxy, Weather};
 use crate::support::{Human, TestApp, assert_reason, database, eventually};
 
@@ -117,4 +121,103 @@ async fn all_who_wait_for_a_database_that_does_not_answer_are_told_in_time() {
     assert!(asked.elapsed() < ANSWERED, "{:?}", asked.elapsed());
     proxy.set(Weather::default());
     eventually("conversations can be read again", async || get(&agent, &id).await.ok()).await;
+}
+
+async fn mark(caller: &Caller, id: &str) -> Result<i32, Status> {
+    let request = MarkConversationReadRequest { conversation_id: id.to_owned() };
+    Ok(caller.mark_conversation_read(request).await?.updated_count)
+}
+
+#[tokio::test]
+async fn of_many_marks_at_once_each_conversations_share_its_messages_and_no_others() {
+    let (app, proxy) = far().await;
+    let identity = app.identity("org_a").await;
+    let agent = app.agent(&identity).await;
+    let mut ids = Vec::new();
+    for (number, unread) in [("+15551230001", 3), ("+15551230002", 1), ("+15551230003", 2)] {
+        let human = Human::new(&app, number).await;
+        let (thread, id) = human.converses(&identity, "hello").await;
+        for _ in 1..unread {
+            human.says(&thread, "again").await;
+        }
+        // So that the key and the line's carrier are known.
+        let request = SendTypingIndicatorRequest { conversation_id: id.clone() };
+        agent.send_typing_indicator(request).await.unwrap();
+        ids.push((id, unread));
+    }
+
+    proxy.set(slow());
+    let marks = (0..24).map(|n| {
+        let (agent, id) = (&agent, &ids[n % ids.len()].0);
+        async move { (id, mark(agent, id).await.unwrap()) }
+    });
+    let counts = join_all(marks).await;
+    for (id, unread) in &ids {
+        let counts: Vec<i32> =
+            counts.iter().filter(|(marked, _)| *marked == id).map(|(_, count)| *count).collect();
+        assert_eq!(counts.iter().sum::<i32>(), *unread, "{counts:?}");
+        assert!(counts.iter().all(|count| *count == 0 || count == unread), "{counts:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_mark_waits_for_its_own_conversation_and_for_no_other() {
+    let app = TestApp::start().await;
+    let identity = app.identity("org_a").await;
+    let agent = app.agent(&identity).await;
+    let (_, held) = Human::new(&app, "+15551230001").await.converses(&identity, "hello").await;
+    let (_, free) = Human::new(&app, "+15551230002").await.converses(&identity, "hello").await;
+
+    let session = holding(&app, "SELECT id FROM conversations WHERE id = $1 FOR UPDATE", &held).await;
+    let waits = tokio::spawn({
+        let (agent, held) = (agent.clone(), held.clone());
+        async move { mark(&agent, &held).await }
+    });
+    until_waiting(&app, 1).await;
+    let asked = Instant::now();
+    assert_eq!(mark(&agent, &free).await.unwrap(), 1);
+    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    assert!(!waits.is_finished());
+    commit(session).await;
+    assert_eq!(waits.await.unwrap().unwrap(), 1);
+}
+
+#[tokio::test]
+async fn texts_of_many_humans_at_once_each_go_their_own_way() {
+    let (app, proxy) = far().await;
+    let (mine, foreign) = (app.identity("org_a").await, app.identity("org_b").await);
+    let mut texts = Vec::new();
+    let mut number = 15_551_230_000_u64;
+    let first = Human::new(&app, "+15551230000").await;
+    for _ in 0..6 {
+        for identity in [Some(&mine), Some(&foreign), None] {
+            number += 1;
+            let human = Human { number: format!("+{number}"), ..first.clone() };
+            let (line, goes_to, outcome) = match identity {
+                Some(identity) => {
+                    let (thread, id) = human.converses(identity, "hello").await;
+                    (thread.line, Some(id), ReceiveOutcome::Stored)
+                }
+                None => (POOL_LINES[0].to_owned(), None, ReceiveOutcome::NotConnected),
+            };
+            texts.push((human.clone(), line, goes_to, Some(outcome)));
+            texts.push((human, "+12025550199".to_owned(), None, None));
+        }
+    }
+
+    proxy.set(slow());
+    let receiving = texts.into_iter().map(|(human, line, goes_to, outcome)| async move {
+        (human.router.receive_message(human.text(&line, "again")).await, goes_to, outcome)
+    });
+    for (answer, goes_to, outcome) in join_all(receiving).await {
+        match outcome {
+            Some(outcome) => {
+                let answer = answer.unwrap();
+                assert_eq!((answer.outcome(), &answer.conversation_id), (outcome, &goes_to));
+            }
+            None => {
+                assert_reason(answer, "NOT_FOUND");
+            }
+        }
+    }
 }

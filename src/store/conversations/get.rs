@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::Base;
 use crate::domain::{Conversation, ConversationId, IdentityId, OrganizationId};
-use crate::store::gathered::{Found, LookUp};
+use crate::store::gathered::{Answers, Shared};
 use crate::store::session::traced;
 use crate::store::{Database, Failure, Link};
 use crate::telemetry::trace;
@@ -27,23 +27,23 @@ pub async fn get(
         });
         return found.await;
     }
-    let finding = || db.look_ups.conversations.find(db, whose, id);
-    traced(&trace::store_span("query", &finding), finding()).await
+    let asking = || db.shared.conversations.ask(db, whose, id);
+    traced(&trace::store_span("query", &asking), asking()).await
 }
 
 /// Conversations of an organization, of one identity where one is named, by id.
 pub(in crate::store) struct ConversationById;
 
-impl LookUp for ConversationById {
+impl Shared for ConversationById {
     type Group = (OrganizationId, Option<IdentityId>);
-    type Key = ConversationId;
-    type Found = Option<Conversation>;
+    type Item = ConversationId;
+    type Answer = Option<Conversation>;
 
-    fn look_up<'a>(
+    fn run<'a>(
         link: &'a mut Link,
         whose: &'a Self::Group,
         ids: &'a [ConversationId],
-    ) -> BoxFuture<'a, Result<Found<Self>, Failure>> {
+    ) -> BoxFuture<'a, Result<Answers<Self>, Failure>> {
         Box::pin(async move { Ok(by_id(link, whose, ids).await?.into_iter().map(Ok).collect()) })
     }
 }

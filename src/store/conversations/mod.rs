@@ -9,6 +9,7 @@ mod target;
 pub(super) use get::ConversationById;
 pub use get::{exists, get};
 pub use list::list;
+pub(super) use mark_read::MarkRead;
 pub use mark_read::mark_read;
 pub use recipient::{Recipient, recipient};
 pub(super) use target::TargetById;

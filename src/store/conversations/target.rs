@@ -10,7 +10,7 @@ use crate::domain::{
 use crate::error::{Error, Resource};
 use crate::line::{Thread, ThreadOwner};
 use crate::store::contact_rules::rule_on_number;
-use crate::store::gathered::{Found, LookUp};
+use crate::store::gathered::{Answers, Shared};
 use crate::store::identities::filter_mode;
 use crate::store::session::traced;
 use crate::store::{Database, Failure, Link};
@@ -100,23 +100,23 @@ pub async fn target(
     identity_id: Option<IdentityId>,
     id: ConversationId,
 ) -> Result<CallTarget, Failure> {
-    let finding = || db.look_ups.targets.find(db, (organization_id.clone(), identity_id), id);
-    traced(&trace::store_span("query", &finding), finding()).await
+    let asking = || db.shared.targets.ask(db, (organization_id.clone(), identity_id), id);
+    traced(&trace::store_span("query", &asking), asking()).await
 }
 
 /// Targets in an organization, of one identity where one is named, by their conversations.
 pub(in crate::store) struct TargetById;
 
-impl LookUp for TargetById {
+impl Shared for TargetById {
     type Group = (OrganizationId, Option<IdentityId>);
-    type Key = ConversationId;
-    type Found = CallTarget;
+    type Item = ConversationId;
+    type Answer = CallTarget;
 
-    fn look_up<'a>(
+    fn run<'a>(
         link: &'a mut Link,
         whose: &'a Self::Group,
         ids: &'a [ConversationId],
-    ) -> BoxFuture<'a, Result<Found<Self>, Failure>> {
+    ) -> BoxFuture<'a, Result<Answers<Self>, Failure>> {
         Box::pin(by_id(link, whose, ids))
     }
 }
@@ -126,7 +126,7 @@ async fn by_id(
     link: &mut Link,
     (organization_id, identity_id): &(OrganizationId, Option<IdentityId>),
     ids: &[ConversationId],
-) -> Result<Found<TargetById>, Failure> {
+) -> Result<Answers<TargetById>, Failure> {
     let asked: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
     let rows = query_as!(
         Row,

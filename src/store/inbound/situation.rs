@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{Destination, Stored};
 use crate::domain::{ConversationId, IdentityId, OrganizationId, PhoneNumber, Verdict, verdict};
 use crate::store::contact_rules::rule_on_number;
-use crate::store::gathered::{Found, LookUp};
+use crate::store::gathered::{Answers, Shared};
 use crate::store::identities::filter_mode;
 use crate::store::session::traced;
 use crate::store::{Database, Failure, Link};
@@ -40,8 +40,8 @@ pub async fn situation(
         line_number: line_number.clone(),
         provider_message_id: provider_message_id.to_owned(),
     };
-    let finding = || db.look_ups.situations.find(db, to.organization_id.clone(), text);
-    traced(&trace::store_span("query", &finding), finding()).await
+    let asking = || db.shared.situations.ask(db, to.organization_id.clone(), text);
+    traced(&trace::store_span("query", &asking), asking()).await
 }
 
 /// Situations of texts to an organization.
@@ -55,16 +55,16 @@ pub(in crate::store) struct TextTo {
     provider_message_id: String,
 }
 
-impl LookUp for SituationOfText {
+impl Shared for SituationOfText {
     type Group = OrganizationId;
-    type Key = TextTo;
-    type Found = Situation;
+    type Item = TextTo;
+    type Answer = Situation;
 
-    fn look_up<'a>(
+    fn run<'a>(
         link: &'a mut Link,
         organization_id: &'a OrganizationId,
         texts: &'a [TextTo],
-    ) -> BoxFuture<'a, Result<Found<Self>, Failure>> {
+    ) -> BoxFuture<'a, Result<Answers<Self>, Failure>> {
         Box::pin(situations(link, organization_id, texts))
     }
 }
@@ -74,7 +74,7 @@ async fn situations(
     link: &mut Link,
     organization_id: &OrganizationId,
     texts: &[TextTo],
-) -> Result<Found<SituationOfText>, Failure> {
+) -> Result<Answers<SituationOfText>, Failure> {
     let identities: Vec<Uuid> = texts.iter().map(|text| text.identity_id.uuid()).collect();
     let humans: Vec<&str> = texts.iter().map(|text| text.remote_number.as_str()).collect();
     let lines: Vec<&str> = texts.iter().map(|text| text.line_number.as_str()).collect();

@@ -17,7 +17,7 @@ pub(super) struct Hot {
 /// What no query contains.
 pub(super) const NOTHING: &str = "$99";
 
-const HOT: [Hot; 29] = [
+const HOT: [Hot; 31] = [
     // ListConnections.
     Hot {
         text: ("SELECT", &["FROM connections", "< ($2, $3)"], "$6"),
@@ -77,6 +77,12 @@ const HOT: [Hot; 29] = [
         parameters: &["org", "conversation", "connection", "1"],
         indexes: &["conversations_pkey"],
     },
+    Hot {
+        text: ("WITH free AS MATERIALIZED", &["SET clear_read_before"], NOTHING),
+        parameters: &["org", "ARRAY[conversation]", "ARRAY[connection]", "ARRAY[1]"],
+        // Once to see whether it is free, once to change it.
+        indexes: &["conversations_pkey", "conversations_pkey"],
+    },
     // A release: whether sends are under way, and that no other may begin.
     Hot {
         text: ("SELECT id FROM messages", &["assignment_id = $2 AND in_flight_until"], NOTHING),
@@ -98,6 +104,11 @@ const HOT: [Hot; 29] = [
     Hot {
         text: ("SELECT l.role", &["FROM lines l LEFT JOIN routes r"], NOTHING),
         parameters: &["line", "human", "provider_id"],
+        indexes: &["forgotten_texts_pkey", "lines_pkey", "routed_organizations_pkey", "routes_pkey"],
+    },
+    Hot {
+        text: ("SELECT t.number", &["FROM unnest($1::text[]"], NOTHING),
+        parameters: &["ARRAY[line]", "ARRAY[human]", "ARRAY[provider_id]"],
         indexes: &["forgotten_texts_pkey", "lines_pkey", "routed_organizations_pkey", "routes_pkey"],
     },
     Hot {
