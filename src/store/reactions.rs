@@ -36,15 +36,18 @@ pub async fn target(
     session
         .run(|connection| async move {
             let row = query!(
-                "SELECT conversation_id, assignment_id, provider_message_id, is_blocked FROM messages
-                 WHERE organization_id = $1 AND id = $2 AND ($3::uuid IS NULL OR agent_identity_id = $3)",
+                "SELECT conversation_id, assignment_id, provider_message_id FROM messages
+                 WHERE organization_id = $1 AND id = $2 AND ($3::uuid IS NULL OR agent_identity_id = $3)
+                   AND CASE WHEN is_blocked THEN $4 ELSE $5::boolean END",
                 organization_id.as_str(),
                 message_id.uuid(),
                 identity_id,
+                view.shows(true),
+                view.shows(false),
             )
             .fetch_optional(connection)
             .await?;
-            Ok(row.filter(|row| view.shows(row.is_blocked)).map(|row| ReactionTarget {
+            Ok(row.map(|row| ReactionTarget {
                 message_id,
                 conversation_id: row.conversation_id.into(),
                 assignment_id: row.assignment_id.into(),
@@ -181,17 +184,20 @@ pub async fn find(
         .run(|connection| async move {
             let row = query!(
                 "SELECT r.message_id, r.conversation_id, r.direction, r.reaction, r.custom_emoji, r.part_index,
-                        r.created_at, r.removed_at, m.assignment_id, m.provider_message_id, m.is_blocked
+                        r.created_at, r.removed_at, m.assignment_id, m.provider_message_id
                  FROM reactions r
                  JOIN messages m ON m.organization_id = $1 AND m.id = r.message_id
-                 WHERE r.organization_id = $1 AND r.id = $2 AND ($3::uuid IS NULL OR m.agent_identity_id = $3)",
+                 WHERE r.organization_id = $1 AND r.id = $2 AND ($3::uuid IS NULL OR m.agent_identity_id = $3)
+                   AND CASE WHEN m.is_blocked THEN $4 ELSE $5::boolean END",
                 organization_id.as_str(),
                 id.uuid(),
                 identity_id,
+                view.shows(true),
+                view.shows(false),
             )
             .fetch_optional(connection)
             .await?;
-            let Some(row) = row.filter(|row| view.shows(row.is_blocked)) else { return Ok(None) };
+            let Some(row) = row else { return Ok(None) };
             let corrupt = |column| Failure::Corrupt { table: "reactions", column, id: id.uuid() };
             Ok(Some(Removal {
                 reaction: Reaction {
