@@ -111,27 +111,37 @@ impl Scene {
         let newest = ["'infinity'::timestamptz", "'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid"];
         let page = |from: [&str; 2]| [organization, from[0], from[1], limit, "0"].map(str::to_owned);
         let of_identity = "agent_identity_id = $6";
+        // A page by itself, not one of several.
+        let alone = "< ($2, $3)";
         let (stands, without, parameters): (&[&str], &str, Vec<String>) = match self {
             Self::Get | Self::GetBare => (
                 &["FROM conversations", "($3::uuid IS NULL OR agent_identity_id = $3)", "updated_at\n"],
                 "identities",
                 [organization, conversation, "NULL::uuid"].map(str::to_owned).to_vec(),
             ),
-            Self::ListAll => (&["FROM conversations", "AND latest_at >"], of_identity, page(newest).to_vec()),
+            Self::ListAll => {
+                (&["FROM conversations", "AND latest_at >", alone], of_identity, page(newest).to_vec())
+            }
             Self::ListClear => {
-                (&["FROM conversations", "AND clear_latest_at >"], of_identity, page(newest).to_vec())
+                (&["FROM conversations", "AND clear_latest_at >", alone], of_identity, page(newest).to_vec())
             }
-            Self::ListBlocked => {
-                (&["FROM conversations", "AND blocked_latest_at >"], of_identity, page(newest).to_vec())
-            }
+            Self::ListBlocked => (
+                &["FROM conversations", "AND blocked_latest_at >", alone],
+                of_identity,
+                page(newest).to_vec(),
+            ),
             Self::ListDeep => {
                 let from = [world.deep.1[0].as_str(), world.deep.1[1].as_str()];
-                (&["FROM conversations", "AND latest_at >"], of_identity, page(from).to_vec())
+                (&["FROM conversations", "AND latest_at >", alone], of_identity, page(from).to_vec())
             }
             Self::ListOfIdentity => {
                 let mut parameters = page(newest).to_vec();
                 parameters.push("md5('i0')::uuid".to_owned());
-                (&["FROM conversations", of_identity, "AND clear_latest_at >"], "latest_at >=", parameters)
+                (
+                    &["FROM conversations", of_identity, "AND clear_latest_at >", alone],
+                    "latest_at >=",
+                    parameters,
+                )
             }
             Self::ListConnections => {
                 (&["FROM connections", "(created_at, id) < ($2, $3)"], of_identity, page(newest).to_vec())

@@ -52,6 +52,13 @@ macro_rules! uuid_id {
             }
         }
 
+        impl From<$name> for String {
+            /// As it is sent: the digits alone, without what `to_string` spends on formatting. A page has hundreds.
+            fn from(id: $name) -> Self {
+                id.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()).to_owned()
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 self.0.fmt(f)

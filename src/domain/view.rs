@@ -3,7 +3,7 @@
 use super::Tenant;
 
 /// The messages that count for one call. Preview, order, unread, total and membership are all computed inside it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum View {
     /// Blocked or not.
     All,

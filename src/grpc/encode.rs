@@ -17,13 +17,13 @@ pub(super) fn timestamp(time: DateTime<Utc>) -> Timestamp {
 impl From<Conversation> for proto::Conversation {
     fn from(conversation: Conversation) -> Self {
         Self {
-            id: conversation.id.to_string(),
-            assignment_id: conversation.assignment_id.to_string(),
+            id: conversation.id.into(),
+            assignment_id: conversation.assignment_id.into(),
             assignment_status: conversation.assignment_status.into(),
             remote_number: conversation.remote_number.into_string(),
             created_at: Some(timestamp(conversation.created_at)),
             updated_at: Some(timestamp(conversation.updated_at)),
-            agent_identity_id: conversation.agent_identity_id.to_string(),
+            agent_identity_id: conversation.agent_identity_id.into(),
         }
     }
 }
@@ -53,9 +53,9 @@ impl From<Connection> for proto::Connection {
     fn from(connection: Connection) -> Self {
         let status: AssignmentStatus = connection.status();
         Self {
-            id: connection.id.to_string(),
+            id: connection.id.into(),
             remote_number: connection.remote_number.into_string(),
-            agent_identity_id: connection.agent_identity_id.to_string(),
+            agent_identity_id: connection.agent_identity_id.into(),
             organization_id: connection.organization_id.to_string(),
             status: status.into(),
             released_at: connection.released_at.map(timestamp),
@@ -68,9 +68,9 @@ impl From<Connection> for proto::Connection {
 impl From<Message> for proto::Message {
     fn from(message: Message) -> Self {
         Self {
-            id: message.id.to_string(),
-            conversation_id: message.conversation_id.to_string(),
-            assignment_id: message.assignment_id.to_string(),
+            id: message.id.into(),
+            conversation_id: message.conversation_id.into(),
+            assignment_id: message.assignment_id.into(),
             direction: message.direction.into(),
             remote_number: message.remote_number.into_string(),
             text: message.text,
@@ -100,9 +100,9 @@ impl From<Media> for proto::Media {
 impl From<Reaction> for proto::Reaction {
     fn from(reaction: Reaction) -> Self {
         Self {
-            id: reaction.id.to_string(),
-            conversation_id: reaction.conversation_id.to_string(),
-            message_id: reaction.message_id.to_string(),
+            id: reaction.id.into(),
+            conversation_id: reaction.conversation_id.into(),
+            message_id: reaction.message_id.into(),
             direction: reaction.direction.into(),
             reaction: reaction.reaction.into(),
             custom_emoji: reaction.custom_emoji,
@@ -115,8 +115,8 @@ impl From<Reaction> for proto::Reaction {
 impl From<ContactRule> for proto::ContactRule {
     fn from(rule: ContactRule) -> Self {
         Self {
-            id: rule.id.to_string(),
-            agent_identity_id: rule.agent_identity_id.to_string(),
+            id: rule.id.into(),
+            agent_identity_id: rule.agent_identity_id.into(),
             action: rule.action.into(),
             match_target: rule.match_target.into_string(),
             status: rule.status.into(),
@@ -129,7 +129,7 @@ impl From<ContactRule> for proto::ContactRule {
 impl From<Identity> for proto::Identity {
     fn from(identity: Identity) -> Self {
         Self {
-            id: identity.id.to_string(),
+            id: identity.id.into(),
             organization_id: identity.organization_id.to_string(),
             agent_handle: identity.agent_handle,
             display_name: identity.display_name,
@@ -144,10 +144,10 @@ impl From<Identity> for proto::Identity {
 impl From<ApiKey> for proto::ApiKey {
     fn from(key: ApiKey) -> Self {
         Self {
-            id: key.id.to_string(),
+            id: key.id.into(),
             organization_id: key.organization_id.as_ref().map(OrganizationId::to_string),
             scope: key.scope.into(),
-            agent_identity_id: key.agent_identity_id.map(|id| id.to_string()),
+            agent_identity_id: key.agent_identity_id.map(Into::into),
             label: key.label,
             display_prefix: key.display_prefix,
             created_at: Some(timestamp(key.created_at)),
@@ -162,7 +162,7 @@ impl From<Delivery> for proto::Delivery {
     fn from(delivery: Delivery) -> Self {
         Self {
             kind: delivery.kind as i32,
-            conversation_id: delivery.conversation_id.to_string(),
+            conversation_id: delivery.conversation_id.into(),
             remote_number: PhoneNumber::into_string(delivery.remote_number),
             text: delivery.text,
             failed: delivery.failed,

@@ -11,10 +11,10 @@ use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
-use super::conversations::{ConversationById, MarkRead, TargetById};
+use super::conversations::{ConversationById, MarkRead, PageOfConversations, TargetById};
 use super::failure::Failure;
 use super::gathered::Gathered;
-use super::inbound::{RouteOfText, SituationOfText};
+use super::inbound::{RouteOfText, SituationOfText, StoreText};
 use super::link::{Endpoint, Link, Pooler};
 use super::session::{self, Connector, Session, traced};
 use super::standby::{Shown, Standby, StandbySettings, Watch};
@@ -48,10 +48,12 @@ pub struct Database {
 #[derive(Default)]
 pub(super) struct Statements {
     pub(super) conversations: Gathered<ConversationById>,
+    pub(super) pages: Gathered<PageOfConversations>,
     pub(super) targets: Gathered<TargetById>,
     pub(super) marks: Gathered<MarkRead>,
     pub(super) routes: Gathered<RouteOfText>,
     pub(super) situations: Gathered<SituationOfText>,
+    pub(super) texts: Gathered<StoreText>,
 }
 
 /// How the pool stands.

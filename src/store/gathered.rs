@@ -1,30 +1,32 @@
 //! Statements that callers share: what several ask for by key at the same moment is read, or changed, in one.
 //!
-//! A statement costs PostgreSQL and this process far more than one more row of it does. So no more than [`LANES`]
-//! statements of a kind are under way for one group (the rows of one organization, say); whoever comes meanwhile shares
-//! the next one. Nobody waits for company: a lone caller is served at once. A statement begins after each of its callers
-//! came, so each sees all that was committed before.
+//! A statement costs PostgreSQL and this process far more than one more row of it does. So only one statement of a kind
+//! is under way for one group (the rows of one organization, say), or a few; whoever comes meanwhile shares the next
+//! one. Nobody waits for company: a lone caller is served at once, and where statements are slow (a disk that takes its
+//! time, a connection that does not answer) another begins beside them. A statement begins after each of its callers came,
+//! so each sees all that was committed before.
 //!
 //! All callers of a statement wait as long as the slowest of them would, so none of its rows may be waited for.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::database::{Database, OPERATION_LIMIT};
 use super::standby::Shown;
 use super::{Failure, Link};
 use crate::error::Error;
 
-/// Statements of a kind under way for one group: one is on its way while the other's rows are handed out.
-const LANES: usize = 2;
-/// Most callers of one statement, so that it stays as short as the others of the service.
-const MOST: usize = 64;
-
+/// How long a caller waits before another statement begins beside those under way: some times as long as one takes, and
+/// too short for anyone to notice.
+const PATIENCE: Duration = Duration::from_millis(10);
+/// Most statements of a kind under way for one group, however long they take: a quarter of the default sessions.
+const MOST_LANES: usize = 4;
 /// What each caller is answered, in their order.
 pub(super) type Answers<S> = Vec<Result<<S as Shared>::Answer, Failure>>;
 
@@ -36,6 +38,11 @@ pub(super) trait Shared: Send + Sync + 'static {
     type Item: Send + Sync;
     /// What a caller is answered.
     type Answer: Send;
+
+    /// Most callers of one statement, so that it stays as short as the others of the service.
+    const MOST: usize = 64;
+    /// Statements under way at once for one group while nobody waits long.
+    const LANES: usize = 1;
 
     /// Whose rows, of those that lists and gets show, it changes.
     fn shown(_: &Self::Group) -> Shown {
@@ -85,12 +92,18 @@ impl<S: Shared> Gathered<S> {
         group: S::Group,
         item: S::Item,
     ) -> Result<S::Answer, Failure> {
-        let (caller, answered) = oneshot::channel();
-        if let Some(lane) = self.queue(group, item, caller) {
-            let lane_db = db.clone();
-            db.tasks.spawn(lane.run(lane_db));
-        }
-        match timeout(OPERATION_LIMIT, answered).await {
+        let deadline = Instant::now() + OPERATION_LIMIT;
+        let (caller, mut answered) = oneshot::channel();
+        let lane = self.queue(group.clone(), item, caller);
+        begin(lane, db);
+        let answer = match timeout(PATIENCE, &mut answered).await {
+            Err(_) => {
+                begin(self.beside_the_slow(group), db);
+                timeout_at(deadline, answered).await
+            }
+            in_time => in_time,
+        };
+        match answer {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => {
                 tracing::error!("a shared statement ended early");
@@ -106,10 +119,25 @@ impl<S: Shared> Gathered<S> {
         let queue =
             queues.entry(group.clone()).or_insert_with(|| Queue { lanes: 0, waiting: VecDeque::new() });
         queue.waiting.push_back((item, caller));
-        (queue.lanes < LANES).then(|| {
-            queue.lanes += 1;
-            Lane { queues: self.queues.clone(), group, is_over: false }
-        })
+        (queue.lanes < S::LANES).then(|| self.lane(queue, group))
+    }
+
+    /// One lane more for those who wait, where there may be one.
+    fn beside_the_slow(&self, group: S::Group) -> Option<Lane<S>> {
+        let mut queues = lock(&self.queues);
+        let queue = queues.get_mut(&group)?;
+        (queue.lanes < MOST_LANES && !queue.waiting.is_empty()).then(|| self.lane(queue, group))
+    }
+
+    fn lane(&self, queue: &mut Queue<S>, group: S::Group) -> Lane<S> {
+        queue.lanes += 1;
+        Lane { queues: self.queues.clone(), group, is_over: false }
+    }
+}
+
+fn begin<S: Shared>(lane: Option<Lane<S>>, db: &Database) {
+    if let Some(lane) = lane {
+        db.tasks.spawn(lane.run(db.clone()));
     }
 }
 
@@ -154,7 +182,7 @@ impl<S: Shared> Lane<S> {
         let mut queues = lock(&self.queues);
         let (mut items, mut callers) = (Vec::new(), Vec::new());
         if let Some(queue) = queues.get_mut(&self.group) {
-            while items.len() < MOST
+            while items.len() < S::MOST
                 && let Some((item, caller)) = queue.waiting.pop_front()
             {
                 if !caller.is_closed() {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
+use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, QueueMode, RecycleError, RecycleResult};
 use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument as _, Span};
 
@@ -99,7 +99,7 @@ pub(super) fn pool(
         is_distributed: AtomicBool::new(false),
         standby,
     };
-    Pool::builder(connector).max_size(sessions).build().map_err(|error| {
+    Pool::builder(connector).max_size(sessions).queue_mode(QueueMode::Lifo).build().map_err(|error| {
         tracing::error!(error = %error, "pool not built");
         Error::Internal
     })

@@ -1,112 +1,15 @@
 //! The list of conversations, newest message in the view first.
 
-use chrono::{DateTime, Utc};
-use sqlx::query_as;
-use uuid::Uuid;
+use std::cmp::Reverse;
 
-use super::Base;
-use crate::domain::{
-    ConversationSummary, Direction, IdentityId, Latest, OrganizationId, Page, PageRequest, Position, View,
-};
-use crate::store::{Database, Failure};
+use futures_util::future::BoxFuture;
 
-struct Row {
-    id: Uuid,
-    agent_identity_id: Uuid,
-    remote_number: String,
-    assignment_id: Uuid,
-    assignment_released: bool,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-    latest_at: DateTime<Utc>,
-    latest_text: Option<String>,
-    latest_direction: i16,
-    latest_has_media: bool,
-    unread_count: i32,
-    total_count: i32,
-}
-
-impl TryFrom<Row> for ConversationSummary {
-    type Error = Failure;
-
-    fn try_from(row: Row) -> Result<Self, Failure> {
-        let direction = Direction::from_number(row.latest_direction).ok_or(Failure::Corrupt {
-            table: "conversations",
-            column: "clear_latest_direction",
-            id: row.id,
-        })?;
-        Ok(Self {
-            conversation: Base {
-                id: row.id,
-                agent_identity_id: row.agent_identity_id,
-                remote_number: row.remote_number,
-                assignment_id: row.assignment_id,
-                assignment_released: row.assignment_released,
-                created_at: row.created_at,
-                updated_at: row.updated_at,
-            }
-            .into(),
-            latest: Latest {
-                text: row.latest_text,
-                at: row.latest_at,
-                direction,
-                has_media: row.latest_has_media,
-            },
-            unread_count: row.unread_count,
-            total_count: row.total_count,
-        })
-    }
-}
-
-/// Reads the page of one view: `$at` is the time by which the view is ordered, `$summary` the columns that sum it up.
-/// Two statements a view, and not one with options: each is a range of one index, read in its order, and a condition
-/// that may or may not apply would turn that into a sort. Each says that the time is later than
-/// `-infinity`, as the conditions of the indexes do: PostgreSQL does not see that the comparison of two columns implies
-/// it, and would leave those indexes alone.
-macro_rules! rows_of_view {
-    ($connection:ident, $organization_id:ident, $identity_id:ident, $page:ident, $at:literal, $summary:literal) => {
-        match $identity_id {
-            None => {
-                query_as!(
-                    Row,
-                    "SELECT id, agent_identity_id, remote_number, assignment_id, assignment_released, created_at,
-                            updated_at, " + $summary + "
-                     FROM conversations
-                     WHERE organization_id = $1 AND " + $at + " > '-infinity' AND (" + $at + ", id) < ($2, $3)
-                     ORDER BY " + $at + " DESC, id DESC
-                     LIMIT $4 OFFSET $5",
-                    $organization_id.as_str(),
-                    $page.after().at,
-                    $page.after().id,
-                    $page.rows_to_read(),
-                    $page.offset(),
-                )
-                .fetch_all($connection)
-                .await?
-            }
-            Some(identity_id) => {
-                query_as!(
-                    Row,
-                    "SELECT id, agent_identity_id, remote_number, assignment_id, assignment_released, created_at,
-                            updated_at, " + $summary + "
-                     FROM conversations
-                     WHERE organization_id = $1 AND agent_identity_id = $6 AND " + $at + " > '-infinity'
-                       AND (" + $at + ", id) < ($2, $3)
-                     ORDER BY " + $at + " DESC, id DESC
-                     LIMIT $4 OFFSET $5",
-                    $organization_id.as_str(),
-                    $page.after().at,
-                    $page.after().id,
-                    $page.rows_to_read(),
-                    $page.offset(),
-                    identity_id.uuid(),
-                )
-                .fetch_all($connection)
-                .await?
-            }
-        }
-    };
-}
+use super::page_rows::{Row, rows};
+use crate::domain::{ConversationSummary, IdentityId, OrganizationId, Page, PageRequest, Position, View};
+use crate::store::gathered::{Answers, Shared};
+use crate::store::session::traced;
+use crate::store::{Database, Failure, Link};
+use crate::telemetry::trace;
 
 /// The conversations of an organization, of one identity where one is named, that have a message in the view.
 pub async fn list(
@@ -116,50 +19,91 @@ pub async fn list(
     view: View,
     page: &PageRequest,
 ) -> Result<Page<ConversationSummary>, Failure> {
-    let mut reading = db.reading(organization_id).await?;
-    let rows = reading
-        .run(|connection| async move {
-            let rows = match view {
-                View::All => rows_of_view!(
-                    connection,
-                    organization_id,
-                    identity_id,
-                    page,
-                    "latest_at",
-                    r#"latest_at AS "latest_at!",
-                       CASE WHEN blocked_is_latest THEN blocked_latest_text
-                            ELSE clear_latest_text END AS "latest_text?",
-                       CASE WHEN blocked_is_latest THEN 1::smallint
-                            ELSE clear_latest_direction END AS "latest_direction!",
-                       CASE WHEN blocked_is_latest THEN blocked_latest_has_media
-                            ELSE clear_latest_has_media END AS "latest_has_media!",
-                       clear_received - clear_read + blocked_total AS "unread_count!",
-                       clear_total + blocked_total AS "total_count!""#
-                ),
-                View::Clear => rows_of_view!(
-                    connection,
-                    organization_id,
-                    identity_id,
-                    page,
-                    "clear_latest_at",
-                    r#"clear_latest_at AS "latest_at!", clear_latest_text AS "latest_text?",
-                       clear_latest_direction AS "latest_direction!", clear_latest_has_media AS "latest_has_media!",
-                       clear_received - clear_read AS "unread_count!", clear_total AS "total_count!""#
-                ),
-                View::Blocked => rows_of_view!(
-                    connection,
-                    organization_id,
-                    identity_id,
-                    page,
-                    "blocked_latest_at",
-                    r#"blocked_latest_at AS "latest_at!", blocked_latest_text AS "latest_text?",
-                       1::smallint AS "latest_direction!", blocked_latest_has_media AS "latest_has_media!",
-                       blocked_total AS "unread_count!", blocked_total AS "total_count!""#
-                ),
-                View::Nothing => return Ok(Vec::new()),
-            };
-            rows.into_iter().map(ConversationSummary::try_from).collect::<Result<Vec<_>, _>>()
-        })
-        .await?;
+    if view == View::Nothing {
+        return Ok(Page::empty());
+    }
+    let pages = Pages {
+        organization_id: organization_id.clone(),
+        view,
+        of_identity: identity_id.is_some(),
+        rows: page.rows_to_read(),
+        offset: page.offset(),
+    };
+    let start = Start { after: page.after(), identity_id };
+    let rows = if db.has_standby() {
+        let mut reading = db.reading(organization_id).await?;
+        reading.run(|link| async { one_page(link, &pages, start).await }).await?
+    } else {
+        let asking = || db.shared.pages.ask(db, pages, start);
+        traced(&trace::store_span("query", &asking), asking()).await?
+    };
     Ok(Page::cut(rows, page.limit, |row| Position { at: row.latest.at, id: row.conversation.id.uuid() }))
+}
+
+async fn one_page(link: &mut Link, pages: &Pages, start: Start) -> Result<Vec<ConversationSummary>, Failure> {
+    read(link, pages, &[start]).await?.into_iter().next().unwrap_or_else(|| Ok(Vec::new()))
+}
+
+/// What pages have in common that are read in one statement.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(in crate::store) struct Pages {
+    pub(super) organization_id: OrganizationId,
+    pub(super) view: View,
+    pub(super) of_identity: bool,
+    pub(super) rows: i64,
+    pub(super) offset: i64,
+}
+
+/// Where a page starts, and of which identity it is where all of them are of one.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store) struct Start {
+    pub(super) after: Position,
+    pub(super) identity_id: Option<IdentityId>,
+}
+
+/// Pages of conversations.
+pub(in crate::store) struct PageOfConversations;
+
+impl Shared for PageOfConversations {
+    type Group = Pages;
+    type Item = Start;
+    type Answer = Vec<ConversationSummary>;
+
+    /// A page has up to 201 rows: so many of them take as long as a statement may keep its callers.
+    const MOST: usize = 8;
+    /// The rows of one are made into conversations while the other is read.
+    const LANES: usize = 2;
+
+    fn run<'a>(
+        link: &'a mut Link,
+        pages: &'a Pages,
+        starts: &'a [Start],
+    ) -> BoxFuture<'a, Result<Answers<Self>, Failure>> {
+        Box::pin(read(link, pages, starts))
+    }
+}
+
+async fn read(
+    link: &mut Link,
+    pages: &Pages,
+    starts: &[Start],
+) -> Result<Answers<PageOfConversations>, Failure> {
+    Ok(apart(rows(link, pages, starts).await?, starts.len()))
+}
+
+/// The rows of each page, in their order: PostgreSQL promises none for the pages together.
+fn apart(rows: Vec<Row>, pages: usize) -> Answers<PageOfConversations> {
+    let mut apart: Vec<Vec<Row>> = Vec::new();
+    apart.resize_with(pages, Vec::new);
+    for row in rows {
+        let page = row.page.map_or(0, |page| usize::try_from(page - 1).unwrap_or(usize::MAX));
+        if let Some(page) = apart.get_mut(page) {
+            page.push(row);
+        }
+    }
+    let in_order = |mut rows: Vec<Row>| {
+        rows.sort_by_key(|row| Reverse((row.latest_at, row.id)));
+        rows.into_iter().map(ConversationSummary::try_from).collect()
+    };
+    apart.into_iter().map(in_order).collect()
 }

@@ -3,11 +3,13 @@
 mod get;
 mod list;
 mod mark_read;
+mod page_rows;
 mod recipient;
 mod target;
 
 pub(super) use get::ConversationById;
 pub use get::{exists, get};
+pub(super) use list::PageOfConversations;
 pub use list::list;
 pub(super) use mark_read::MarkRead;
 pub use mark_read::mark_read;

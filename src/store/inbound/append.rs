@@ -1,13 +1,18 @@
 //! Storing a text.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use sqlx::query;
 use uuid::Uuid;
 
+use super::together::TextIn;
 use super::{Destination, InboundText, Stored};
 use crate::domain::{ConversationId, DeliveryStatus, Direction, MessageId, preview};
 use crate::store::conversations::id_of_pair;
+use crate::store::session::traced;
 use crate::store::{Database, Failure, Link};
+use crate::telemetry::trace;
 
 /// A text with all that was decided of it.
 #[derive(Debug, Clone)]
@@ -26,6 +31,12 @@ pub struct NewInbound {
     pub now: DateTime<Utc>,
 }
 
+impl NewInbound {
+    fn stored_in(&self, conversation_id: ConversationId) -> Stored {
+        Stored { message_id: self.message_id, conversation_id, connection_id: self.to.connection_id }
+    }
+}
+
 /// What became of a text that was to be stored.
 #[derive(Debug, Clone, Copy)]
 pub enum Storing {
@@ -37,23 +48,19 @@ pub enum Storing {
     NotConnected,
 }
 
-/// Stores a text and sums it up in its conversation, in one statement where the database allows that; the first text of
-/// all makes the conversation in the same transaction.
+/// Stores a text and sums it up in its conversation, in one statement where the database allows that, together with
+/// other texts of the same moment; the first text of all makes the conversation in the same transaction.
 pub async fn store(
     db: &Database,
     new: NewInbound,
     conversation_id: Option<ConversationId>,
 ) -> Result<Storing, Failure> {
+    let new = Arc::new(new);
     let stored = match conversation_id {
-        Some(conversation_id) => {
-            let mut session = db.session_for(&new.to.organization_id).await?;
-            if session.is_distributed() {
-                drop(session);
-                store_in_transaction(db, new, Some(conversation_id)).await
-            } else {
-                session.run(|connection| append(connection, &new, conversation_id)).await
-            }
+        Some(conversation_id) if store_among_others(db, &new, conversation_id).await? => {
+            return Ok(Storing::Stored(new.stored_in(conversation_id)));
         }
+        Some(conversation_id) => store_alone(db, new, conversation_id).await,
         None => store_in_transaction(db, new, None).await,
     };
     match stored {
@@ -62,10 +69,39 @@ pub async fn store(
     }
 }
 
+/// Whether a text was stored together with others; where it was not, it is to be stored alone. A blocked text is rare,
+/// and has no company.
+async fn store_among_others(
+    db: &Database,
+    new: &Arc<NewInbound>,
+    conversation_id: ConversationId,
+) -> Result<bool, Failure> {
+    if new.is_blocked || db.is_distributed() {
+        return Ok(false);
+    }
+    let text = TextIn { new: new.clone(), conversation_id };
+    let storing = || db.shared.texts.ask(db, new.to.organization_id.clone(), text);
+    traced(&trace::store_span("query", &storing), storing()).await
+}
+
+/// Waits for the conversation, and then decides.
+async fn store_alone(
+    db: &Database,
+    new: Arc<NewInbound>,
+    conversation_id: ConversationId,
+) -> Result<Storing, Failure> {
+    let mut session = db.session_for(&new.to.organization_id).await?;
+    if session.is_distributed() {
+        drop(session);
+        return store_in_transaction(db, new, Some(conversation_id)).await;
+    }
+    session.run(|connection| append(connection, &new, conversation_id)).await
+}
+
 /// The same in a transaction, which makes the conversation where there is none.
 async fn store_in_transaction(
     db: &Database,
-    new: NewInbound,
+    new: Arc<NewInbound>,
     conversation_id: Option<ConversationId>,
 ) -> Result<Storing, Failure> {
     // Two tables must agree on whether the connection is active while the conversation is made, or the message added.
@@ -219,7 +255,7 @@ async fn append(
         conversation_id: conversation_id.uuid(),
         connection_id: new.to.connection_id.uuid(),
         message_id: new.message_id.uuid(),
-        media: (!new.text.media.is_empty()).then(|| serde_json::json!(new.text.media)),
+        media: new.text.media_as_stored(),
         sent_at: new.text.sent_at,
         preview: text.map(preview),
         now: new.now,
@@ -292,13 +328,5 @@ async fn append(
             false
         )
     };
-    Ok(if added == 1 {
-        Storing::Stored(Stored {
-            message_id: new.message_id,
-            conversation_id,
-            connection_id: new.to.connection_id,
-        })
-    } else {
-        Storing::NotConnected
-    })
+    Ok(if added == 1 { Storing::Stored(new.stored_in(conversation_id)) } else { Storing::NotConnected })
 }

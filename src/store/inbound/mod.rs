@@ -3,12 +3,14 @@
 mod append;
 mod route;
 mod situation;
+mod together;
 
 pub use append::{NewInbound, Storing, store};
 pub(super) use route::RouteOfText;
 pub use route::{Destination, Route, route};
 pub(super) use situation::SituationOfText;
 pub use situation::{Situation, situation};
+pub(super) use together::StoreText;
 
 use chrono::{DateTime, Utc};
 use sqlx::query;
@@ -33,6 +35,13 @@ pub struct InboundText {
     pub sent_at: DateTime<Utc>,
     /// What carried it.
     pub transport: Transport,
+}
+
+impl InboundText {
+    /// Its files as a column has them.
+    fn media_as_stored(&self) -> Option<serde_json::Value> {
+        (!self.media.is_empty()).then(|| serde_json::json!(self.media))
+    }
 }
 
 /// A text that is stored already.

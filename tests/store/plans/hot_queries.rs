@@ -17,7 +17,7 @@ pub(super) struct Hot {
 /// What no query contains.
 pub(super) const NOTHING: &str = "$99";
 
-const HOT: [Hot; 31] = [
+const HOT: [Hot; 32] = [
     // ListConnections.
     Hot {
         text: ("SELECT", &["FROM connections", "< ($2, $3)"], "$6"),
@@ -134,6 +134,27 @@ const HOT: [Hot; 31] = [
         ),
         parameters: &STORED,
         indexes: &["conversations_pkey"],
+    },
+    Hot {
+        text: ("WITH free AS MATERIALIZED", &["clear_total = clear_total + 1"], NOTHING),
+        parameters: &[
+            "org",
+            "ARRAY[conversation]",
+            "ARRAY[connection]",
+            "ARRAY[fresh]",
+            "ARRAY[NULL::jsonb]",
+            "ARRAY[at]",
+            "ARRAY['text']",
+            "ARRAY[at]",
+            "ARRAY[line]",
+            "ARRAY['new']",
+            "ARRAY['text']",
+            "1",
+            "ARRAY[1]",
+            "9",
+        ],
+        // Once to see whether it is free, once to change it.
+        indexes: &["conversations_pkey", "conversations_pkey"],
     },
     Hot {
         text: ("WITH summary AS (UPDATE conversations", &["blocked_total = blocked_total + 1"], NOTHING),

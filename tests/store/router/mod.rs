@@ -35,7 +35,7 @@ const fn of_verify(beginning: &'static str, fault: &'static str) -> Exception {
     Exception { beginning, fault, reason: OF_VERIFY }
 }
 
-const EXCEPTIONS: [Exception; 22] = [
+const EXCEPTIONS: [Exception; 23] = [
     of_verify(
         "WITH i AS MATERIALIZED (SELECT organization_id, id, agent_handle FROM identities) SELECT",
         NOT_UNDERSTOOD,
@@ -121,6 +121,11 @@ const EXCEPTIONS: [Exception; 22] = [
         beginning: "SELECT t.number AS \"number!\", l.role",
         fault: NOT_BOUND,
         reason: "has a twin for one text, for databases that are distributed: see Database::is_distributed",
+    },
+    Exception {
+        beginning: "WITH free AS MATERIALIZED ( SELECT id FROM conversations WHERE organization_id = $1 AND id = ANY($2) FOR NO KEY UPDATE SKIP LOCKED), summary",
+        fault: AT_ONCE,
+        reason: "stores texts together, which databases that are distributed do one by one: see StoreText",
     },
     Exception {
         beginning: "WITH summary AS (UPDATE conversations",
