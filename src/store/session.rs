@@ -99,6 +99,7 @@ pub(super) fn pool(
         is_distributed: AtomicBool::new(false),
         standby,
     };
+    // The one that came back last is lent first: its process in PostgreSQL has its plans and pages at hand.
     Pool::builder(connector).max_size(sessions).queue_mode(QueueMode::Lifo).build().map_err(|error| {
         tracing::error!(error = %error, "pool not built");
         Error::Internal
