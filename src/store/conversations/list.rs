@@ -19,9 +19,6 @@ pub async fn list(
     view: View,
     page: &PageRequest,
 ) -> Result<Page<ConversationSummary>, Failure> {
-    if view == View::Nothing {
-        return Ok(Page::empty());
-    }
     let pages = Pages {
         organization_id: organization_id.clone(),
         view,
