@@ -9,7 +9,7 @@ use crate::Result;
 /// The organization that everything belongs to.
 pub const ORGANIZATION: &str = "org_bench";
 /// How many identities share the conversations.
-const IDENTITIES: u32 = 4;
+pub const IDENTITIES: u32 = 4;
 /// Pool lines; humans are spread over them.
 const LINES: u32 = 1_000;
 

@@ -107,10 +107,15 @@ async fn main() -> Result<()> {
 }
 
 async fn measure(args: &Args, url: &str) -> Result<()> {
-    let scenes: Vec<Scene> = Scene::ALL
-        .into_iter()
-        .filter(|scene| args.only.is_empty() || args.only.iter().any(|name| name == scene.name()))
-        .collect();
+    let mut scenes = Scene::ALL.to_vec();
+    scenes.retain(|scene| args.only.is_empty() || args.only.iter().any(|name| name == scene.name()));
+    scenes.retain(|scene| {
+        let full = scene.fills_its_pages(args.conversations, args.messages);
+        if !full {
+            eprintln!("left out, there are too few rows for full pages: {}", scene.name());
+        }
+        full
+    });
     let options = PgConnectOptions::from_str(url)?;
     eprintln!("filling: {} conversations, {} messages", args.conversations, args.messages);
     service::command(&["migrate"], url).await?;

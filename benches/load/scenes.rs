@@ -1,8 +1,8 @@
 //! What is measured: a call through gRPC, and the SQL that it comes down to.
 
-use inkbox_imessage::proto::connection_service_client::ConnectionServiceClient;
+use bytes::Bytes;
+use http::uri::PathAndQuery;
 use inkbox_imessage::proto::conversation_service_client::ConversationServiceClient;
-use inkbox_imessage::proto::message_service_client::MessageServiceClient;
 use inkbox_imessage::proto::router_service_client::RouterServiceClient;
 use inkbox_imessage::proto::{
     GetConversationRequest, ListConnectionsRequest, ListConversationsRequest, ListMessagesRequest,
@@ -11,9 +11,10 @@ use inkbox_imessage::proto::{
 use tonic::Request;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::Channel;
+use tonic_prost::ProstCodec;
 
 use crate::fill::Target;
-use crate::{Result, pgbench};
+use crate::{Result, fill, pgbench};
 
 /// Rows of a page.
 const LIMIT: i32 = 50;
@@ -86,6 +87,19 @@ impl Scene {
             Self::Receive => "receive",
             Self::ListMessages => "list-messages",
         }
+    }
+
+    /// Whether so many rows, a tenth of the conversations with a blocked one, fill the pages that it asks for: one that is
+    /// not full would be measured as a fast one.
+    pub fn fills_its_pages(self, conversations: u32, messages: u32) -> bool {
+        let rows = match self {
+            Self::ListAll | Self::ListClear | Self::ListDeep | Self::ListConnections => conversations,
+            Self::ListOfIdentity => conversations / fill::IDENTITIES,
+            Self::ListBlocked => conversations / 10,
+            Self::ListMessages => messages / conversations,
+            _ => return true,
+        };
+        i64::from(rows) >= LIMIT.into()
     }
 
     /// How many messages must be unread in each conversation before a round, where that matters.
@@ -234,17 +248,13 @@ impl Client<'_> {
                     ..Default::default()
                 };
                 let key = if self.scene == Scene::ListOfIdentity { &world.agent } else { &world.admin };
-                let answer = ConversationServiceClient::new(channel)
-                    .list_conversations(with_key(request, key))
+                page(channel, "/inkbox.imessage.v1.ConversationService/ListConversations", request, key)
                     .await?;
-                is_full(answer.into_inner().conversations.len())?;
             }
             Scene::ListConnections => {
                 let request = ListConnectionsRequest { limit: Some(LIMIT), ..Default::default() };
-                let answer = ConnectionServiceClient::new(channel)
-                    .list_connections(with_key(request, &world.admin))
-                    .await?;
-                is_full(answer.into_inner().connections.len())?;
+                let path = "/inkbox.imessage.v1.ConnectionService/ListConnections";
+                page(channel, path, request, &world.admin).await?;
             }
             Scene::MarkOne | Scene::MarkThousand => {
                 let request =
@@ -270,18 +280,35 @@ impl Client<'_> {
                     limit: Some(LIMIT),
                     ..Default::default()
                 };
-                let answer =
-                    MessageServiceClient::new(channel).list_messages(with_key(request, &world.admin)).await?;
-                is_full(answer.into_inner().messages.len())?;
+                let path = "/inkbox.imessage.v1.MessageService/ListMessages";
+                page(channel, path, request, &world.admin).await?;
             }
         }
         Ok(())
     }
 }
 
-/// A page that is not full would be measured as a fast one.
-fn is_full(rows: usize) -> Result<()> {
-    if i32::try_from(rows) == Ok(LIMIT) { Ok(()) } else { Err("a page is not full".into()) }
+/// The answer of any list: its rows are its first field.
+#[derive(prost::Message)]
+struct Page {
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    rows: Vec<Bytes>,
+}
+
+/// Asks for a page and counts its rows, without a look into them, as pgbench does: callers share the machine with what
+/// they measure.
+async fn page<M: prost::Message + 'static>(
+    channel: Channel,
+    path: &'static str,
+    request: M,
+    key: &AsciiMetadataValue,
+) -> Result<()> {
+    let mut client = tonic::client::Grpc::new(channel);
+    client.ready().await?;
+    let codec = ProstCodec::<M, Page>::default();
+    let page =
+        client.unary(with_key(request, key), PathAndQuery::from_static(path), codec).await?.into_inner();
+    if i32::try_from(page.rows.len()) == Ok(LIMIT) { Ok(()) } else { Err("a page is not full".into()) }
 }
 
 pub fn with_key<T>(message: T, key: &AsciiMetadataValue) -> Request<T> {

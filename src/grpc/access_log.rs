@@ -62,10 +62,11 @@ struct LogSpan(Span);
 /// Puts the caller into the call's log line.
 pub(super) fn record_caller(call: &Extensions, principal: &Principal) {
     let Some(LogSpan(span)) = call.get() else { return };
-    span.record("key.id", field::display(principal.key_id()));
-    if let Principal::Tenant(tenant) = principal {
-        span.record("organization.id", tenant.organization_id.as_str());
-    }
+    let organization = match principal {
+        Principal::Tenant(tenant) => Some(tenant.organization_id.as_str()),
+        Principal::Router { .. } => None,
+    };
+    tracing::record_all!(span, organization.id = organization, key.id = %principal.key_id());
 }
 
 /// Logs and counts every call and gives it its request id.

@@ -4,8 +4,6 @@ mod export;
 mod lines;
 pub mod trace;
 
-use std::io::IsTerminal as _;
-
 use clap::ValueEnum;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -40,10 +38,9 @@ impl Telemetry {
         let filter =
             EnvFilter::builder().parse(filter).map_err(|error| format!("log filter {filter:?}: {error}"))?;
         let export = if with_traces { Export::configured()? } else { None };
-        // Colours would be noise in a file, and would part each field from its name for those who search it.
         let (writer, writing) =
             lines::start(std::io::stderr()).map_err(|error| format!("logging: {error}"))?;
-        let lines = fmt::layer().with_writer(writer).with_ansi(std::io::stderr().is_terminal());
+        let lines = fmt::layer().with_writer(writer);
         let lines = match format {
             LogFormat::Text => lines.boxed(),
             LogFormat::Json => lines.json().flatten_event(true).boxed(),

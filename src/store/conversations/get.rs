@@ -20,10 +20,14 @@ pub async fn get(
 ) -> Result<Option<Conversation>, Failure> {
     let whose = (organization_id.clone(), identity_id);
     if db.has_standby() {
-        let mut reading = db.reading(organization_id).await?;
-        let found = reading.find(|link| async {
-            let found = by_id(link, &whose, &[id]).await?;
-            Ok(found.into_iter().next().flatten())
+        // Boxed, as it would be the greater part of this future, which is moved some times before it runs.
+        let found = Box::pin(async {
+            let mut reading = db.reading(organization_id).await?;
+            let found = reading.find(|link| async {
+                let found = by_id(link, &whose, &[id]).await?;
+                Ok(found.into_iter().next().flatten())
+            });
+            found.await
         });
         return found.await;
     }

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use futures_util::TryStreamExt as _;
 use futures_util::future::BoxFuture;
 
 use super::page_rows::{Row, rows};
@@ -28,8 +29,12 @@ pub async fn list(
     };
     let start = Start { after: page.after(), identity_id };
     let rows = if db.has_standby() {
-        let mut reading = db.reading(organization_id).await?;
-        reading.run(|link| async { one_page(link, &pages, start).await }).await?
+        // Boxed, as it would be the greater part of this future, which is moved some times before it runs.
+        Box::pin(async {
+            let mut reading = db.reading(organization_id).await?;
+            reading.run(|link| async { one_page(link, &pages, start).await }).await
+        })
+        .await?
     } else {
         let asking = || db.shared.pages.ask(db, pages, start);
         traced(&trace::store_span("query", &asking), asking()).await?
@@ -85,22 +90,32 @@ async fn read(
     pages: &Pages,
     starts: &[Start],
 ) -> Result<Answers<PageOfConversations>, Failure> {
-    Ok(apart(rows(link, pages, starts).await?, starts.len()))
+    let mut read: Answers<PageOfConversations> = Vec::new();
+    read.resize_with(starts.len(), || Ok(Vec::new()));
+    let most = usize::try_from(pages.rows).unwrap_or_default();
+    let mut rows = rows(link, pages, starts);
+    while let Some(row) = rows.try_next().await? {
+        put(row, &mut read, most);
+    }
+    // PostgreSQL promises no order for the pages of a statement together.
+    for page in read.iter_mut().flatten() {
+        page.sort_by_key(|row| Reverse((row.latest.at, row.conversation.id.uuid())));
+    }
+    Ok(read)
 }
 
-/// The rows of each page, in their order: PostgreSQL promises none for the pages together.
-fn apart(rows: Vec<Row>, pages: usize) -> Answers<PageOfConversations> {
-    let mut apart: Vec<Vec<Row>> = Vec::new();
-    apart.resize_with(pages, Vec::new);
-    for row in rows {
-        let page = row.page.map_or(0, |page| usize::try_from(page - 1).unwrap_or(usize::MAX));
-        if let Some(page) = apart.get_mut(page) {
-            page.push(row);
+/// Puts a row to its page, which gets room for `most` with its first.
+fn put(row: Row, pages: &mut Answers<PageOfConversations>, most: usize) {
+    let number = row.page.map_or(0, |page| usize::try_from(page - 1).unwrap_or(usize::MAX));
+    let Some(page) = pages.get_mut(number) else { return };
+    match (ConversationSummary::try_from(row), &mut *page) {
+        (Ok(row), Ok(rows)) => {
+            if rows.is_empty() {
+                rows.reserve_exact(most);
+            }
+            rows.push(row);
         }
+        (Ok(_), Err(_)) => {}
+        (Err(failure), _) => *page = Err(failure),
     }
-    let in_order = |mut rows: Vec<Row>| {
-        rows.sort_by_key(|row| Reverse((row.latest_at, row.id)));
-        rows.into_iter().map(ConversationSummary::try_from).collect()
-    };
-    apart.into_iter().map(in_order).collect()
 }

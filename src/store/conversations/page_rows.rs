@@ -1,6 +1,7 @@
 //! The statements of the list of conversations.
 
 use chrono::{DateTime, Utc};
+use futures_util::stream::{self, BoxStream};
 use sqlx::query_as;
 use uuid::Uuid;
 
@@ -13,14 +14,14 @@ use crate::store::{Failure, Link};
 pub(super) struct Row {
     /// Of several pages, the one that it is on, from 1.
     pub(super) page: Option<i64>,
-    pub(super) id: Uuid,
+    id: Uuid,
     agent_identity_id: Uuid,
     remote_number: String,
     assignment_id: Uuid,
     assignment_released: bool,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
-    pub(super) latest_at: DateTime<Utc>,
+    latest_at: DateTime<Utc>,
     latest_text: Option<String>,
     latest_direction: i16,
     latest_has_media: bool,
@@ -85,8 +86,7 @@ macro_rules! rows_of_view {
                     $pages.rows,
                     $pages.offset,
                 )
-                .fetch_all($link)
-                .await?
+                .fetch($link)
             }
             ([start], true) => {
                 query_as!(
@@ -105,8 +105,7 @@ macro_rules! rows_of_view {
                     $pages.offset,
                     start.identity_id.map(IdentityId::uuid),
                 )
-                .fetch_all($link)
-                .await?
+                .fetch($link)
             }
             (starts, false) => {
                 query_as!(
@@ -129,8 +128,7 @@ macro_rules! rows_of_view {
                     $pages.rows,
                     $pages.offset,
                 )
-                .fetch_all($link)
-                .await?
+                .fetch($link)
             }
             (starts, true) => {
                 query_as!(
@@ -155,16 +153,19 @@ macro_rules! rows_of_view {
                     $pages.offset,
                     &identities(starts),
                 )
-                .fetch_all($link)
-                .await?
+                .fetch($link)
             }
         }
     };
 }
 
 /// The rows of pages that start where `starts` says. Those of one come in their order.
-pub(super) async fn rows(link: &mut Link, pages: &Pages, starts: &[Start]) -> Result<Vec<Row>, Failure> {
-    Ok(match pages.view {
+pub(super) fn rows<'a>(
+    link: &'a mut Link,
+    pages: &'a Pages,
+    starts: &'a [Start],
+) -> BoxStream<'a, sqlx::Result<Row>> {
+    match pages.view {
         View::All => rows_of_view!(
             link,
             pages,
@@ -198,8 +199,8 @@ pub(super) async fn rows(link: &mut Link, pages: &Pages, starts: &[Start]) -> Re
                1::smallint AS "latest_direction!", blocked_latest_has_media AS "latest_has_media!",
                blocked_total AS "unread_count!", blocked_total AS "total_count!""#
         ),
-        View::Nothing => Vec::new(),
-    })
+        View::Nothing => Box::pin(stream::empty()),
+    }
 }
 
 fn times(starts: &[Start]) -> Vec<DateTime<Utc>> {
