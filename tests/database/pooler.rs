@@ -2,13 +2,13 @@
 
 use futures_util::future::join_all;
 use inkbox_imessage::clock::{Clock as _, SystemClock};
+use inkbox_imessage::maintenance::verify;
 use inkbox_imessage::proto::{
     ListConversationsRequest, ListMessagesRequest, MarkConversationReadRequest, RevokeApiKeyRequest,
     SendMessageRequest, WhoAmIRequest, send_message_request::Target,
 };
 use inkbox_imessage::server::{ServeError, Settings};
 use inkbox_imessage::store::{self, Endpoint, Pooler, SchemaError};
-use inkbox_imessage::verification;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Row as _, raw_sql};
 use tokio::process::Command;
@@ -63,8 +63,8 @@ async fn two_replicas_share_the_few_sessions_of_a_pooler_as_it_comes() {
 
     // An operator looks through the pooler as well.
     let endpoint = Endpoint::new(options.clone(), Pooler::Transaction);
-    assert_eq!(verification::repair(endpoint.clone(), SystemClock.now()).await.unwrap(), []);
-    let report = verification::verify(endpoint, SystemClock.now()).await.unwrap();
+    assert_eq!(verify::repair(endpoint.clone(), SystemClock.now()).await.unwrap(), []);
+    let report = verify::verify(endpoint, SystemClock.now()).await.unwrap();
     assert!(report.broken.is_empty() && report.rows > 110, "{report:?}");
 
     // What one replica revokes, the other refuses: the poll goes through the pooler as well.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use inkbox_imessage::embedded::{Options, Server};
+use inkbox_imessage::dev::embedded_postgres::{Options, Server};
 use inkbox_imessage::store;
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 use tempfile::TempDir;

@@ -1,6 +1,6 @@
 //! A scene with calls of every kind, and what of it must not be in any output.
 
-use inkbox_imessage::embedded;
+use inkbox_imessage::dev::embedded_postgres;
 use inkbox_imessage::proto::*;
 use sqlx::ConnectOptions as _;
 use tonic::{Code, Status};
@@ -120,7 +120,7 @@ impl Scene {
         scene.secrets.push(key.secret.clone());
         let agent = service.caller(&key.secret);
 
-        let options = embedded::running(folder.path(), "inkbox").await.unwrap();
+        let options = embedded_postgres::running(folder.path(), "inkbox").await.unwrap();
         let mut database = options.connect().await.unwrap();
         let block = format!(
             "INSERT INTO contact_rules VALUES ('org_a', gen_random_uuid(), '{}', 2, '+{BLOCKED}', 1, now(), now());

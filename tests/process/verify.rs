@@ -1,6 +1,6 @@
 //! `verify`: what an operator types, and what is printed.
 
-use inkbox_imessage::embedded;
+use inkbox_imessage::dev::embedded_postgres;
 use sqlx::{ConnectOptions as _, raw_sql};
 
 use crate::folder::Folder;
@@ -26,7 +26,7 @@ async fn what_is_broken_is_named_and_mended_while_the_service_runs() {
     assert_eq!(lines(&run(&folder, &["verify"]).await, 0), [whole]);
     assert_eq!(lines(&run(&folder, &["verify", "--repair"]).await, 0), ["nothing was mended", whole]);
 
-    let options = embedded::running(folder.path(), "inkbox").await.unwrap();
+    let options = embedded_postgres::running(folder.path(), "inkbox").await.unwrap();
     let mut database = options.connect().await.unwrap();
     let breaking =
         "UPDATE conversations SET clear_total = 7; UPDATE lines SET active_connections = 2 WHERE role = 2";

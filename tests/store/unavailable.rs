@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use inkbox_imessage::dev::embedded_postgres::{Options, Server};
 use inkbox_imessage::domain::LineRole;
-use inkbox_imessage::embedded::{Options, Server};
 use inkbox_imessage::proto::{ListConversationsRequest, WhoAmIRequest};
 use inkbox_imessage::store;
 use sqlx::postgres::PgConnectOptions;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use inkbox_imessage::domain::Carrier;
+use inkbox_imessage::domain::CarrierKind;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
@@ -57,7 +57,7 @@ impl Machine {
         // Calls take a moment, so that some are under way at any time.
         let habit = Habit { failing: 0.0, slowness: Duration::from_millis(30), too_late: Duration::ZERO };
         let phone = Phone::start(habit).await;
-        let site = Arc::new(Site::new(cluster.options(), Carrier::Sendblue, phone).await);
+        let site = Arc::new(Site::new(cluster.options(), CarrierKind::Sendblue, phone).await);
         let folder = tempfile::tempdir_in("/tmp").unwrap();
         let mut machine = Self { cluster, service: None, site, folder };
         machine.start_service().await;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use inkbox_imessage::domain::Carrier;
-use inkbox_imessage::line::{BreakerSettings, LineSettings, SendblueSettings};
+use inkbox_imessage::carriers::{BreakerSettings, CarrierSettings, SendblueSettings};
+use inkbox_imessage::domain::CarrierKind;
 use rand::RngExt as _;
 
 use crate::course::Course;
@@ -34,7 +34,7 @@ const NEVER_ANSWERS: &str = "+15005550004";
 const REFUSES: &str = "+15005550005";
 
 /// Lines at a stand-in for Sendblue. It is never left alone for long, so that calls go on.
-pub(crate) fn at(phone: &Phone) -> LineSettings {
+pub(crate) fn at(phone: &Phone) -> CarrierSettings {
     let sendblue = SendblueSettings {
         url: phone.url.clone(),
         key_id: "key-id".to_owned().into(),
@@ -42,7 +42,7 @@ pub(crate) fn at(phone: &Phone) -> LineSettings {
         status_callback: None,
     };
     let breaker = BreakerSettings { faults: 5, pause: Duration::from_millis(100) };
-    LineSettings { sendblue: Some(sendblue), breaker, ..LineSettings::default() }
+    CarrierSettings { sendblue: Some(sendblue), breaker, ..CarrierSettings::default() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,7 +51,7 @@ async fn what_a_carrier_fails_at_in_any_way_is_told_as_it_is_and_never_done_twic
     let calm = Habit { failing: 0.0, slowness: Duration::ZERO, too_late: TOO_LATE };
     let phone = Phone::start(calm).await;
     let options = database::fresh().await;
-    let site = Arc::new(Site::new(options.clone(), Carrier::Sendblue, phone).await);
+    let site = Arc::new(Site::new(options.clone(), CarrierKind::Sendblue, phone).await);
     let settings = at(&site.phone);
     let app = TestApp::on(options, |service| {
         service.lines = settings;
@@ -86,7 +86,7 @@ async fn the_numbers_of_the_sandbox_fail_as_they_should_and_nothing_else_does() 
     let course = Course::of("sandbox", ROUNDS);
     let unused = Habit { failing: 0.0, slowness: Duration::ZERO, too_late: Duration::ZERO };
     let options = database::fresh().await;
-    let site = Arc::new(Site::new(options.clone(), Carrier::Sandbox, Phone::start(unused).await).await);
+    let site = Arc::new(Site::new(options.clone(), CarrierKind::Sandbox, Phone::start(unused).await).await);
     let app = TestApp::on(options, |service| service.line_time_out = LINE_TIME_OUT).await;
     site.moves_to(app.address);
     let humans = [FAILS, FAILS_AT_TIMES, SLOW, NEVER_ANSWERS, REFUSES, "+15551230001"].map(str::to_owned);

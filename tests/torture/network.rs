@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use inkbox_imessage::domain::Carrier;
+use inkbox_imessage::domain::CarrierKind;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use tokio::time::sleep;
@@ -75,7 +75,7 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_done_twice_when_the_wire_to
     let habit = Habit { failing: 0.0, slowness: Duration::from_millis(10), too_late: Duration::ZERO };
     let phone = Phone::start(habit).await;
     let through = proxy.options(&cluster.options());
-    let site = Arc::new(Site::new(cluster.options(), Carrier::Sendblue, phone).await);
+    let site = Arc::new(Site::new(cluster.options(), CarrierKind::Sendblue, phone).await);
     let settings = lines::at(&site.phone);
     let app = TestApp::on(through, |service| service.lines = settings).await;
     site.moves_to(app.address);

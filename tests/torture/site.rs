@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use inkbox_imessage::auth::issue::{self, NewKey};
 use inkbox_imessage::clock::{Clock as _, SystemClock};
-use inkbox_imessage::domain::{ApiKeyScope, Carrier, LineRole, PhoneNumber};
-use inkbox_imessage::minting::{self, NewKey};
+use inkbox_imessage::domain::{ApiKeyScope, CarrierKind, LineRole, PhoneNumber};
 use inkbox_imessage::store::{self, Database};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tokio_util::task::TaskTracker;
@@ -39,7 +39,7 @@ fn channel(address: SocketAddr) -> Channel {
 
 impl Site {
     /// On a database that is there, with its lines at a carrier.
-    pub(crate) async fn new(options: PgConnectOptions, carrier: Carrier, phone: Phone) -> Self {
+    pub(crate) async fn new(options: PgConnectOptions, carrier: CarrierKind, phone: Phone) -> Self {
         let db = Database::new(&options, 1, TaskTracker::new()).unwrap();
         db.open();
         for line in [ROUTER_LINE].into_iter().chain(POOL_LINES) {
@@ -114,6 +114,6 @@ async fn mint(
         expires_at: None,
     };
     let minted =
-        eventually("a key is minted", async || minting::mint(db, &SystemClock, new.clone()).await.ok());
+        eventually("a key is minted", async || issue::mint(db, &SystemClock, new.clone()).await.ok());
     minted.await.1.reveal().to_owned()
 }

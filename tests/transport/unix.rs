@@ -2,9 +2,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use inkbox_imessage::clock::SystemClock;
+use inkbox_imessage::net::listeners::{ListenAddress, Listeners};
 use inkbox_imessage::proto::WhoAmIRequest;
 use inkbox_imessage::server::Server;
-use inkbox_imessage::transport::listeners::{ListenAddress, Listeners};
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 

@@ -1,5 +1,5 @@
 use inkbox_imessage::clock::Clock as _;
-use inkbox_imessage::erasure::Erased;
+use inkbox_imessage::maintenance::erase::Erased;
 use inkbox_imessage::proto::{
     DeliveryStatus, Identity, ListConversationsRequest, ReceiveOutcome, UpdateDeliveryStatusRequest,
 };

@@ -1,7 +1,7 @@
 //! An erasure beside texts, sends, connects and sweeps.
 
+use inkbox_imessage::maintenance::cleanup::{self, Retention};
 use inkbox_imessage::proto::ReceiveOutcome;
-use inkbox_imessage::sweeper::{self, Retention};
 
 use super::erase;
 use crate::messages::{delivered, deliveries, to_conversation};
@@ -99,7 +99,7 @@ async fn a_sweep_beside_an_erasure_shares_the_work() {
     let parts = app.parts.clone();
     let sweeping = tokio::spawn(async move {
         for _ in 0..5 {
-            sweeper::sweep(&parts, Retention::default()).await.unwrap();
+            cleanup::sweep(&parts, Retention::default()).await.unwrap();
         }
     });
     erase(&app, "org_a", &human, false).await;

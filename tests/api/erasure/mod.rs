@@ -6,7 +6,7 @@ mod meanwhile;
 use std::sync::Arc;
 
 use inkbox_imessage::clock::Clock;
-use inkbox_imessage::erasure::{self, Erased, Subject};
+use inkbox_imessage::maintenance::erase::{self, Erased, Subject};
 
 use crate::support::{Human, TestApp};
 
@@ -17,5 +17,5 @@ async fn erase(app: &TestApp, organization: &str, human: &Human, keep_rules: boo
         remote_number: human.number.clone().into(),
         keep_rules,
     };
-    erasure::erase(&app.parts.db, &clock, &subject).await.unwrap()
+    erase::erase(&app.parts.db, &clock, &subject).await.unwrap()
 }

@@ -103,7 +103,7 @@ async fn a_line_without_a_mac_refuses_its_calls_alone() {
     let scene = Scene::mac(TIME_OUT).await;
     scene.carrier.answers("/text", [says(200, SENT)]);
     let other = "+12025550119";
-    let carrier = inkbox_imessage::domain::Carrier::BlueBubbles;
+    let carrier = inkbox_imessage::domain::CarrierKind::BlueBubbles;
     scene.app.add_line_with(other, inkbox_imessage::domain::LineRole::Pool, carrier).await;
     let identity = scene.app.identity("org_a").await;
     let (thread, id) = scene.human.converses(&identity, "hello").await;

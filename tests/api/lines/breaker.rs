@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use inkbox_imessage::domain::Carrier;
-use inkbox_imessage::line::BreakerSettings;
+use inkbox_imessage::carriers::BreakerSettings;
+use inkbox_imessage::domain::CarrierKind;
 use tokio::time::Instant;
 
 use super::sendblue::READ;
@@ -25,7 +25,7 @@ async fn a_dead_carrier_costs_milliseconds_and_is_told_by_health() {
     for _ in 0..3 {
         assert!(assert_upstream(scene.mark_read().await).is_some());
     }
-    assert!(scene.app.parts.carriers.breaker_is_open(Carrier::Sendblue));
+    assert!(scene.app.parts.carriers.breaker_is_open(CarrierKind::Sendblue));
     // The fastest of a few: the machine may be busy with other tests.
     let mut fastest = Duration::MAX;
     for _ in 0..5 {
@@ -52,16 +52,16 @@ async fn it_is_used_again_once_one_call_finds_it_back() {
     for _ in 0..3 {
         assert!(assert_upstream(scene.mark_read().await).is_some());
     }
-    assert!(scene.app.parts.carriers.breaker_is_open(Carrier::Sendblue));
+    assert!(scene.app.parts.carriers.breaker_is_open(CarrierKind::Sendblue));
     eventually("one call asks", async || {
         let _ = scene.mark_read().await;
         (scene.carrier.times("mark-read") > 3).then_some(())
     })
     .await;
-    assert!(scene.app.parts.carriers.breaker_is_open(Carrier::Sendblue), "it is still down");
+    assert!(scene.app.parts.carriers.breaker_is_open(CarrierKind::Sendblue), "it is still down");
     scene.carrier.answers("mark-read", [says(200, READ)]);
     eventually("the carrier is back", async || scene.mark_read().await.ok()).await;
-    assert!(!scene.app.parts.carriers.breaker_is_open(Carrier::Sendblue));
+    assert!(!scene.app.parts.carriers.breaker_is_open(CarrierKind::Sendblue));
     eventually("health tells", async || {
         (scene.app.health("line.sendblue").await == Some("SERVING")).then_some(())
     })
@@ -83,6 +83,6 @@ async fn what_it_says_of_one_call_does_not_count_against_it() {
             assert_upstream(scene.mark_read().await);
         }
     }
-    assert!(!scene.app.parts.carriers.breaker_is_open(Carrier::Sendblue));
+    assert!(!scene.app.parts.carriers.breaker_is_open(CarrierKind::Sendblue));
     assert_eq!(scene.carrier.times("mark-read"), 20);
 }

@@ -12,8 +12,8 @@ mod start;
 
 use std::time::Duration;
 
-use inkbox_imessage::domain::{Carrier, LineRole, PhoneNumber};
-use inkbox_imessage::line::{BreakerSettings, LineSettings, Mac, SendblueSettings};
+use inkbox_imessage::carriers::{BreakerSettings, CarrierSettings, Mac, SendblueSettings};
+use inkbox_imessage::domain::{CarrierKind, LineRole, PhoneNumber};
 use inkbox_imessage::proto::{
     MarkConversationReadRequest, MarkConversationReadResponse, SendTypingIndicatorRequest,
     SendTypingIndicatorResponse,
@@ -35,8 +35,8 @@ pub(crate) const SECRET_KEY: &str = "secret-key-of-ours";
 pub(crate) const PASSWORD: &str = "p&ss word";
 
 /// An account at a Sendblue that is at this address.
-pub(crate) fn sendblue_at(url: &str) -> LineSettings {
-    LineSettings {
+pub(crate) fn sendblue_at(url: &str) -> CarrierSettings {
+    CarrierSettings {
         sendblue: Some(SendblueSettings {
             url: url.parse().unwrap(),
             key_id: KEY_ID.to_owned().into(),
@@ -45,19 +45,19 @@ pub(crate) fn sendblue_at(url: &str) -> LineSettings {
         }),
         // Tests of other rules have many faults in a row.
         breaker: BreakerSettings { faults: 100, pause: Duration::from_hours(1) },
-        ..LineSettings::default()
+        ..CarrierSettings::default()
     }
 }
 
 /// A Mac at this address, for the line on a Mac.
-pub(crate) fn mac_at(url: &str) -> LineSettings {
+pub(crate) fn mac_at(url: &str) -> CarrierSettings {
     let number = PhoneNumber::parse(MAC_LINE).unwrap();
     let mac = Mac { number, url: url.parse().unwrap(), password: PASSWORD.to_owned().into() };
-    LineSettings { sendblue: None, bluebubbles: vec![mac], ..sendblue_at(url) }
+    CarrierSettings { sendblue: None, bluebubbles: vec![mac], ..sendblue_at(url) }
 }
 
 /// A service with these carriers, a router line, and these pool lines.
-pub(crate) async fn app(lines: LineSettings, pool: &[(&str, Carrier)], time_out: Duration) -> TestApp {
+pub(crate) async fn app(lines: CarrierSettings, pool: &[(&str, CarrierKind)], time_out: Duration) -> TestApp {
     let app = TestApp::on(database::fresh().await, |settings| {
         settings.lines = lines;
         settings.line_time_out = time_out;
@@ -90,18 +90,18 @@ impl Scene {
     }
 
     /// On Sendblue, with other settings.
-    pub(crate) async fn sendblue_with(time_out: Duration, change: impl FnOnce(&mut LineSettings)) -> Self {
+    pub(crate) async fn sendblue_with(time_out: Duration, change: impl FnOnce(&mut CarrierSettings)) -> Self {
         let carrier = CarrierStub::start().await;
         let mut lines = sendblue_at(&carrier.url);
         change(&mut lines);
-        let app = app(lines, &[(SENDBLUE_LINE, Carrier::Sendblue)], time_out).await;
+        let app = app(lines, &[(SENDBLUE_LINE, CarrierKind::Sendblue)], time_out).await;
         Self::on(app, carrier).await
     }
 
     /// On a Mac.
     pub(crate) async fn mac(time_out: Duration) -> Self {
         let carrier = CarrierStub::start().await;
-        let app = app(mac_at(&carrier.url), &[(MAC_LINE, Carrier::BlueBubbles)], time_out).await;
+        let app = app(mac_at(&carrier.url), &[(MAC_LINE, CarrierKind::BlueBubbles)], time_out).await;
         Self::on(app, carrier).await
     }
 

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use inkbox_imessage::domain::{Carrier, PhoneNumber};
-use inkbox_imessage::line::{BreakerSettings, LineSettings};
+use inkbox_imessage::carriers::{BreakerSettings, CarrierSettings};
+use inkbox_imessage::domain::{CarrierKind, PhoneNumber};
 
 use super::{
     HUMAN, MAC_LINE, SENDBLUE_LINE, app, assert_upstream, bluebubbles, mac_at, mark_read, sendblue,
@@ -22,15 +22,15 @@ pub(crate) struct Three {
 }
 
 impl Three {
-    pub(crate) async fn start(time_out: Duration, change: impl FnOnce(&mut LineSettings)) -> Self {
+    pub(crate) async fn start(time_out: Duration, change: impl FnOnce(&mut CarrierSettings)) -> Self {
         let (sendblue, mac) = (CarrierStub::start().await, CarrierStub::start().await);
         let mut lines =
-            LineSettings { bluebubbles: mac_at(&mac.url).bluebubbles, ..sendblue_at(&sendblue.url) };
+            CarrierSettings { bluebubbles: mac_at(&mac.url).bluebubbles, ..sendblue_at(&sendblue.url) };
         change(&mut lines);
         let pool = [
-            (SENDBLUE_LINE, Carrier::Sendblue),
-            (MAC_LINE, Carrier::BlueBubbles),
-            (SANDBOX_LINE, Carrier::Sandbox),
+            (SENDBLUE_LINE, CarrierKind::Sendblue),
+            (MAC_LINE, CarrierKind::BlueBubbles),
+            (SANDBOX_LINE, CarrierKind::Sandbox),
         ];
         let app = app(lines, &pool, time_out).await;
         let human = Human::new(&app, HUMAN).await;
@@ -81,7 +81,10 @@ async fn a_carrier_that_is_down_takes_no_other_with_it() {
         mark_read(&three.sandbox.0, &three.sandbox.1).await.unwrap();
     }
     let carriers = &three.app.parts.carriers;
-    assert!(carriers.breaker_is_open(Carrier::Sendblue) && !carriers.breaker_is_open(Carrier::BlueBubbles));
+    assert!(
+        carriers.breaker_is_open(CarrierKind::Sendblue)
+            && !carriers.breaker_is_open(CarrierKind::BlueBubbles)
+    );
 }
 
 #[tokio::test]
@@ -95,7 +98,7 @@ async fn one_mac_that_is_down_takes_no_other_with_it() {
     other.url = down.url.parse().unwrap();
     lines.bluebubbles.push(other);
     lines.breaker = BreakerSettings { faults: 2, pause: Duration::from_hours(1) };
-    let pool = [(MAC_LINE, Carrier::BlueBubbles), ("+12025550119", Carrier::BlueBubbles)];
+    let pool = [(MAC_LINE, CarrierKind::BlueBubbles), ("+12025550119", CarrierKind::BlueBubbles)];
     let app = app(lines, &pool, super::TIME_OUT).await;
     let human = Human::new(&app, HUMAN).await;
     for _ in 0..2 {
@@ -107,5 +110,5 @@ async fn one_mac_that_is_down_takes_no_other_with_it() {
         }
     }
     assert_eq!((up.asked().len(), down.asked().len()), (3, 2), "the third one was not made");
-    assert!(app.parts.carriers.breaker_is_open(Carrier::BlueBubbles), "one of its servers is down");
+    assert!(app.parts.carriers.breaker_is_open(CarrierKind::BlueBubbles), "one of its servers is down");
 }

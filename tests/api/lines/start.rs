@@ -1,5 +1,5 @@
-use inkbox_imessage::domain::Carrier;
-use inkbox_imessage::line::LineSettings;
+use inkbox_imessage::carriers::CarrierSettings;
+use inkbox_imessage::domain::CarrierKind;
 use inkbox_imessage::server::ServeError;
 use tokio::time::timeout;
 
@@ -7,7 +7,7 @@ use super::{MAC_LINE, SENDBLUE_LINE, app, mac_at, sendblue_at};
 use crate::support::{PATIENCE, TestApp};
 
 /// How a service ends that is started on the same database.
-async fn ends(app: &TestApp, lines: LineSettings) -> String {
+async fn ends(app: &TestApp, lines: CarrierSettings) -> String {
     let mut other = TestApp::launch(app.options.clone(), |settings| settings.lines = lines).await;
     let ended = timeout(PATIENCE, &mut other.running).await.expect("it ends").unwrap();
     let error = ended.expect_err("it refuses to serve");
@@ -18,8 +18,8 @@ async fn ends(app: &TestApp, lines: LineSettings) -> String {
 #[tokio::test]
 async fn lines_whose_carrier_is_not_configured_are_refused_with_one_line() {
     let both =
-        LineSettings { sendblue: sendblue_at("http://a.example").sendblue, ..mac_at("http://b.example") };
-    let pool = [(SENDBLUE_LINE, Carrier::Sendblue), (MAC_LINE, Carrier::BlueBubbles)];
+        CarrierSettings { sendblue: sendblue_at("http://a.example").sendblue, ..mac_at("http://b.example") };
+    let pool = [(SENDBLUE_LINE, CarrierKind::Sendblue), (MAC_LINE, CarrierKind::BlueBubbles)];
     let app = app(both.clone(), &pool, super::TIME_OUT).await;
     // Everything configured is served, as a replica shows.
     TestApp::on(app.options.clone(), |settings| settings.lines = both).await;

@@ -1,7 +1,7 @@
 //! What is read at the moment of a scrape: keys, pool, sweeps, process.
 
+use inkbox_imessage::maintenance::cleanup::{self, Retention};
 use inkbox_imessage::proto::{ListConversationsRequest, WhoAmIRequest};
-use inkbox_imessage::sweeper::{self, Retention};
 
 use crate::support::metrics::Scrape;
 use crate::support::{TestApp, eventually};
@@ -68,7 +68,7 @@ async fn sweeps_are_counted_and_the_last_good_one_is_dated() {
     let done = done.await;
     assert_eq!(done.value("inkbox_sweeps_total", &[("outcome", "failed")]), Some(0.0));
     assert!(done.value("inkbox_sweep_last_success_timestamp_seconds", &[]).unwrap() > 0.0);
-    sweeper::sweep(&app.parts, Retention::default()).await.unwrap();
+    cleanup::sweep(&app.parts, Retention::default()).await.unwrap();
 }
 
 #[tokio::test]

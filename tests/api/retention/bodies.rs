@@ -1,10 +1,10 @@
 use chrono::TimeDelta;
 use inkbox_imessage::clock::Clock as _;
+use inkbox_imessage::maintenance::cleanup::Retention;
 use inkbox_imessage::proto::{
     ConversationSummary, GetMessageRequest, ListConversationsRequest, MarkConversationReadRequest, Message,
     ReactionType, ReceiveMessageRequest,
 };
-use inkbox_imessage::sweeper::Retention;
 use prost_types::Timestamp;
 
 use super::{BODIES, sweep};

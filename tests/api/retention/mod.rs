@@ -6,7 +6,7 @@ mod released;
 mod released_meanwhile;
 
 use chrono::TimeDelta;
-use inkbox_imessage::sweeper::{self, Retention};
+use inkbox_imessage::maintenance::cleanup::{self, Retention};
 
 use crate::support::TestApp;
 
@@ -16,5 +16,5 @@ const BODIES: Retention = Retention { bodies: Some(TimeDelta::days(30)), release
 const RELEASED: Retention = Retention { bodies: None, released: Some(TimeDelta::days(30)) };
 
 async fn sweep(app: &TestApp, retention: Retention) {
-    sweeper::sweep(&app.parts, retention).await.unwrap();
+    cleanup::sweep(&app.parts, retention).await.unwrap();
 }

@@ -3,11 +3,11 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 use inkbox_imessage::clock::Clock as _;
 use inkbox_imessage::domain::LineRole;
+use inkbox_imessage::maintenance::cleanup::{KEPT, Retention};
 use inkbox_imessage::proto::{
     GetConversationRequest, GetMessageRequest, ListConversationsRequest, ReceiveOutcome,
     RemoveReactionRequest,
 };
-use inkbox_imessage::sweeper::{KEPT, Retention};
 use serde_json::Value;
 
 use super::{RELEASED, sweep};

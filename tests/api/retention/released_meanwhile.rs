@@ -2,9 +2,9 @@
 
 use chrono::TimeDelta;
 use inkbox_imessage::clock::Clock as _;
+use inkbox_imessage::maintenance::cleanup::{self, Retention};
 use inkbox_imessage::proto::{Identity, ReactionType, ReceiveOutcome, ReceiveReactionRequest};
 use inkbox_imessage::store::erasure::{Discarding, Pair, discard};
-use inkbox_imessage::sweeper::{self, Retention};
 
 use super::{RELEASED, sweep};
 use crate::messages::{keyed, messages_of, texts, to_number};
@@ -40,7 +40,7 @@ async fn a_connect_that_is_faster_keeps_everything() {
     });
     until_waiting(&app, 1).await;
     let parts = app.parts.clone();
-    let sweeping = tokio::spawn(async move { sweeper::sweep(&parts, RELEASED).await });
+    let sweeping = tokio::spawn(async move { cleanup::sweep(&parts, RELEASED).await });
     until_waiting(&app, 2).await;
     commit(held).await;
     let thread = connecting.await.unwrap();
@@ -64,7 +64,7 @@ async fn a_connect_that_is_slower_begins_anew() {
     let lock = "SELECT id FROM conversations WHERE organization_id = 'org_a' AND id = $1 FOR UPDATE";
     let held = holding(&app, lock, &history.conversation_id).await;
     let parts = app.parts.clone();
-    let sweeping = tokio::spawn(async move { sweeper::sweep(&parts, RELEASED).await });
+    let sweeping = tokio::spawn(async move { cleanup::sweep(&parts, RELEASED).await });
     until_waiting(&app, 1).await;
     let connecting = tokio::spawn({
         let (human, identity) = (human.clone(), identity.clone());

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use futures_util::stream::{StreamExt as _, iter};
+use inkbox_imessage::maintenance::verify::{self, Report};
 use inkbox_imessage::store::invariants;
-use inkbox_imessage::verification::{self, Report};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, raw_sql};
 
@@ -18,7 +18,7 @@ use crate::support::database;
 const AT_ONCE: usize = 4;
 
 async fn verify(options: &PgConnectOptions, now: DateTime<Utc>) -> Report {
-    verification::verify(options, now).await.unwrap()
+    verify::verify(options, now).await.unwrap()
 }
 
 fn sorted(names: &[&'static str]) -> Vec<&'static str> {
@@ -49,7 +49,7 @@ async fn is_named_and_mended(options: PgConnectOptions, now: DateTime<Utc>, brea
         assert!(broken.examples.iter().all(|breach| !breach.id.contains("+1555")), "{broken:?}");
         assert!(broken.can_be_mended || left.contains(&broken.invariant), "{broken:?} is mended");
     }
-    let mended: BTreeSet<_> = verification::repair(&options, now)
+    let mended: BTreeSet<_> = verify::repair(&options, now)
         .await
         .unwrap()
         .into_iter()
@@ -83,7 +83,7 @@ async fn what_is_broken_by_hand_is_named_and_what_follows_from_other_rows_is_men
 async fn a_repair_of_what_is_whole_changes_nothing() {
     let (whole, now) = everything().await;
     let before = contents(&whole).await;
-    assert_eq!(verification::repair(&whole, now).await.unwrap(), []);
+    assert_eq!(verify::repair(&whole, now).await.unwrap(), []);
     assert_eq!(contents(&whole).await, before);
 }
 
@@ -100,7 +100,7 @@ async fn what_was_read_stays_read_when_messages_are_numbered_anew() {
         UPDATE messages SET received_number = received_number + 7 WHERE received_number > 1";
     raw_sql(breaking).execute(&mut connection).await.unwrap();
     let before: i64 = sqlx::query_scalar(read).fetch_one(&mut connection).await.unwrap();
-    verification::repair(&whole, now).await.unwrap();
+    verify::repair(&whole, now).await.unwrap();
     assert_eq!(names(&verify(&whole, now).await), [""; 0]);
     let after: i64 = sqlx::query_scalar(read).fetch_one(&mut connection).await.unwrap();
     assert!(before > 3, "{before}");

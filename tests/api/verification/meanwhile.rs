@@ -2,7 +2,7 @@
 //! so by then.
 
 use inkbox_imessage::clock::Clock as _;
-use inkbox_imessage::verification::{self, Mended};
+use inkbox_imessage::maintenance::verify::{self, Mended};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, raw_sql};
 
@@ -69,7 +69,7 @@ async fn is_waited_for(broken: &str, changes: &str) -> Vec<Mended> {
     run(&mut session, "BEGIN").await;
     run(&mut session, changes).await;
     let (options, now) = (app.options.clone(), app.clock.now());
-    let repairing = tokio::spawn(async move { verification::repair(&options, now).await });
+    let repairing = tokio::spawn(async move { verify::repair(&options, now).await });
     until_waiting(&app, 1).await;
     commit(session).await;
     let mended = repairing.await.unwrap().unwrap();

@@ -7,13 +7,13 @@ mod table;
 mod under_load;
 
 use inkbox_imessage::clock::Clock as _;
-use inkbox_imessage::verification::{self, Report};
+use inkbox_imessage::maintenance::verify::{self, Report};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::support::TestApp;
 
 async fn verify(app: &TestApp, options: &PgConnectOptions) -> Report {
-    verification::verify(options, app.clock.now()).await.unwrap()
+    verify::verify(options, app.clock.now()).await.unwrap()
 }
 
 /// What is broken, in alphabetical order.

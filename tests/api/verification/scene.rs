@@ -3,9 +3,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use inkbox_imessage::clock::Clock as _;
 use inkbox_imessage::domain::OrganizationId;
+use inkbox_imessage::maintenance::cleanup::{self, KEPT, Retention};
 use inkbox_imessage::proto::{RevokeApiKeyRequest, WhoAmIRequest};
 use inkbox_imessage::store::erasure::{self, Discarding, Pair};
-use inkbox_imessage::sweeper::{self, KEPT, Retention};
 use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
@@ -64,7 +64,7 @@ pub(super) async fn everything() -> (PgConnectOptions, DateTime<Utc>) {
     human.says(&history.thread, "old as well").await;
     app.clock.advance(TimeDelta::days(31));
     let bodies = Retention { bodies: Some(TimeDelta::days(30)), released: None };
-    sweeper::sweep(&app.parts, bodies).await.unwrap();
+    cleanup::sweep(&app.parts, bodies).await.unwrap();
     human.says(&history.thread, "young").await;
 
     let human = Human::new(&app, HAS_ALL).await;

@@ -5,15 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::join_all;
 use inkbox_imessage::clock::Clock as _;
+use inkbox_imessage::maintenance::verify;
 use inkbox_imessage::proto::{
     Identity, MarkConversationReadRequest, ReceiveMessageRequest, ReceiveMessageResponse, ReceiveOutcome,
 };
-use inkbox_imessage::verification;
 use sqlx::raw_sql;
 use tonic_types::StatusExt as _;
 
+use super::names;
 use super::table::{COUNTS, LINE, ROUTES};
-use super::{names, verify};
 use crate::messages::to_conversation;
 use crate::support::app::ROUTER_LINE;
 use crate::support::callers::Caller;
@@ -95,7 +95,7 @@ async fn a_database_in_use_is_never_taken_for_broken() {
     let app = Arc::new(TestApp::start().await);
     let stored = beside(&app, async || {
         for _ in 0..LOOKS {
-            let report = verify(&app, &app.options).await;
+            let report = super::verify(&app, &app.options).await;
             assert_eq!(names(&report), [""; 0], "{report:#?}");
         }
     });
@@ -117,7 +117,7 @@ async fn a_repair_beside_the_service_mends_what_is_broken_and_spoils_nothing() {
             ] {
                 raw_sql(breaking).execute(&app.pool).await.unwrap();
             }
-            mended.extend(verification::repair(&app.options, app.clock.now()).await.unwrap());
+            mended.extend(verify::repair(&app.options, app.clock.now()).await.unwrap());
         }
     });
     let stored = stored.await;
@@ -125,7 +125,7 @@ async fn a_repair_beside_the_service_mends_what_is_broken_and_spoils_nothing() {
         assert!(mended.iter().any(|mended| mended.invariant == name), "{name}: {mended:?}");
     }
     // What was in someone's hands when it was its turn.
-    verification::repair(&app.options, app.clock.now()).await.unwrap();
+    verify::repair(&app.options, app.clock.now()).await.unwrap();
     invariants::hold(&app).await;
     let kept: Vec<String> = sqlx::query_scalar("SELECT id::text FROM messages WHERE direction = 1")
         .fetch_all(&app.pool)

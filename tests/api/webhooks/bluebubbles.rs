@@ -1,4 +1,4 @@
-use inkbox_imessage::domain::{Carrier, LineRole};
+use inkbox_imessage::domain::{CarrierKind, LineRole};
 use inkbox_imessage::proto::{DeliveryStatus, MessageTransport, ReactionType};
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::support::assertions::assert_names_no_line;
 
 #[tokio::test]
 async fn a_text_is_stored_once_and_an_echo_is_not() {
-    let scene = Scene::of(Carrier::BlueBubbles).await;
+    let scene = Scene::of(CarrierKind::BlueBubbles).await;
     let talk = scene.talk().await;
     let mut text = bluebubbles_event("new-message", "G-1", "one");
     text["data"]["chats"][0]["guid"] = json!("SMS;-;+15551230001");
@@ -28,7 +28,7 @@ async fn a_text_is_stored_once_and_an_echo_is_not() {
 
 #[tokio::test]
 async fn a_tapback_is_put_on_the_message_it_names_and_taken_back() {
-    let scene = Scene::of(Carrier::BlueBubbles).await;
+    let scene = Scene::of(CarrierKind::BlueBubbles).await;
     let talk = scene.talk().await;
     send(&talk.agent, &talk.conversation_id, "hi").await;
     let tapback = |guid: &str, kind: Value, target: &str| {
@@ -61,9 +61,9 @@ async fn a_tapback_is_put_on_the_message_it_names_and_taken_back() {
 
 #[tokio::test]
 async fn the_address_names_a_line_with_bluebubbles_or_is_404() {
-    let scene = Scene::of(Carrier::BlueBubbles).await;
+    let scene = Scene::of(CarrierKind::BlueBubbles).await;
     scene.talk().await;
-    scene.app.add_line_with(POOL_LINES[1], LineRole::Pool, Carrier::Sendblue).await;
+    scene.app.add_line_with(POOL_LINES[1], LineRole::Pool, CarrierKind::Sendblue).await;
     let text = bluebubbles_event("new-message", "G-1", "one");
     for line in [POOL_LINES[1], "+19995550000"] {
         let answer = scene.bluebubbles(line, &text).await;
@@ -76,7 +76,7 @@ async fn the_address_names_a_line_with_bluebubbles_or_is_404() {
 
 #[tokio::test]
 async fn a_file_is_kept_by_its_id_and_the_servers_password_is_nowhere() {
-    let scene = Scene::of(Carrier::BlueBubbles).await;
+    let scene = Scene::of(CarrierKind::BlueBubbles).await;
     let talk = scene.talk().await;
     let mut body = bluebubbles_event("new-message", "G-1", "\u{fffc}");
     body["data"]["attachments"] = json!([{ "guid": "at_0_1", "mimeType": "image/png", "totalBytes": 5 }]);
@@ -91,7 +91,7 @@ async fn a_file_is_kept_by_its_id_and_the_servers_password_is_nowhere() {
 
 #[tokio::test]
 async fn a_message_of_ours_goes_on_when_the_server_says_so() {
-    let scene = Scene::of(Carrier::BlueBubbles).await;
+    let scene = Scene::of(CarrierKind::BlueBubbles).await;
     let talk = scene.talk().await;
     send(&talk.agent, &talk.conversation_id, "hi").await;
     send(&talk.agent, &talk.conversation_id, "ho").await;
@@ -115,7 +115,7 @@ async fn a_message_of_ours_goes_on_when_the_server_says_so() {
 
 #[tokio::test]
 async fn other_events_are_acknowledged_and_not_stored() {
-    let scene = Scene::of(Carrier::BlueBubbles).await;
+    let scene = Scene::of(CarrierKind::BlueBubbles).await;
     let talk = scene.talk().await;
     let mut group = bluebubbles_event("new-message", "G-1", "one");
     group["data"]["chats"][0]["guid"] = json!("iMessage;+;chat1");

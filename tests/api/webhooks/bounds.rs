@@ -1,4 +1,4 @@
-use inkbox_imessage::domain::Carrier;
+use inkbox_imessage::domain::CarrierKind;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -22,7 +22,7 @@ async fn begun(scene: &Scene, secret: &str) -> TcpStream {
 
 #[tokio::test]
 async fn more_webhooks_at_once_than_there_is_room_for_are_to_come_again() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let mut strangers = Vec::new();
     let mut carriers = Vec::new();
@@ -46,7 +46,7 @@ async fn more_webhooks_at_once_than_there_is_room_for_are_to_come_again() {
 
 #[tokio::test]
 async fn a_webhook_that_does_not_come_is_not_waited_for() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let mut no_head = TcpStream::connect(scene.webhooks).await.unwrap();
     no_head.write_all(b"POST /webhooks/sendblue HTTP/1.1\r\nhost: ").await.unwrap();
     let mut no_body = begun(&scene, SENDBLUE_SECRET).await;
@@ -64,7 +64,7 @@ async fn a_webhook_that_does_not_come_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_drain_takes_no_webhook_more_and_finishes_the_one_under_way() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let closed = scene.phone.gate().lock_owned().await;
     let body = sendblue_text(ROUTER_LINE, "C-1", "list");
     let under_way = scene.sendblue(&body);
@@ -84,7 +84,7 @@ async fn a_drain_takes_no_webhook_more_and_finishes_the_one_under_way() {
 
 #[tokio::test]
 async fn a_carrier_that_hangs_up_has_still_delivered() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let closed = scene.phone.gate().lock_owned().await;
     let body = sendblue_text(ROUTER_LINE, "C-1", "list").to_string();
     let mut stream = TcpStream::connect(scene.webhooks).await.unwrap();

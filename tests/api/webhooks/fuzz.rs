@@ -1,6 +1,6 @@
 //! Whatever is delivered: an answer, never of ours the fault, and the next one is taken.
 
-use inkbox_imessage::domain::Carrier;
+use inkbox_imessage::domain::CarrierKind;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, TestRunner};
@@ -94,7 +94,7 @@ async fn deliver(scene: &Scene, paths: &[String], documented: Vec<Value>) {
 
 #[tokio::test]
 async fn sendblue_may_deliver_anything() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let paths = ["/webhooks/sendblue".to_owned(), format!("/webhooks/sendblue/status?token={STATUS_SECRET}")];
     let mut documented: Vec<_> = ["Hello", "Loved “hello”", "Removed a heart from “hello”"]
@@ -109,7 +109,7 @@ async fn sendblue_may_deliver_anything() {
 
 #[tokio::test]
 async fn bluebubbles_may_deliver_anything() {
-    let scene = Scene::of(Carrier::BlueBubbles).await;
+    let scene = Scene::of(CarrierKind::BlueBubbles).await;
     let talk = scene.talk().await;
     let lines = [POOL_LINES[0], ROUTER_LINE, "+19995550000", "nonsense", "%00", "%F0%9F%8E%89"];
     let paths = lines.map(|line| format!("/webhooks/bluebubbles/{line}?token={BLUEBUBBLES_SECRET}"));

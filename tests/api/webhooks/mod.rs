@@ -12,10 +12,10 @@ mod tapback_texts;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use inkbox_imessage::domain::{Carrier, LineRole};
+use inkbox_imessage::carrier_webhooks::{Secrets, Webhooks};
+use inkbox_imessage::domain::{CarrierKind, LineRole};
 use inkbox_imessage::proto::{Identity, Message};
 use inkbox_imessage::server::Settings;
-use inkbox_imessage::webhooks::{Secrets, Webhooks};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -52,7 +52,7 @@ struct Talk {
 }
 
 impl Scene {
-    async fn of(carrier: Carrier) -> Self {
+    async fn of(carrier: CarrierKind) -> Self {
         let webhooks = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = webhooks.local_addr().unwrap();
         let secrets = Secrets {
@@ -63,7 +63,7 @@ impl Scene {
         Self::with(carrier, Webhooks::new(webhooks, secrets), address).await
     }
 
-    async fn with(carrier: Carrier, webhooks: Webhooks, address: SocketAddr) -> Self {
+    async fn with(carrier: CarrierKind, webhooks: Webhooks, address: SocketAddr) -> Self {
         let phone = PhoneLine::start().await;
         let options = database::fresh().await;
         let lines = phone.settings(carrier, &[ROUTER_LINE, POOL_LINES[0]]);

@@ -1,5 +1,5 @@
 use inkbox_imessage::clock::Clock as _;
-use inkbox_imessage::domain::Carrier;
+use inkbox_imessage::domain::CarrierKind;
 use inkbox_imessage::proto::DeliveryStatus;
 use serde_json::json;
 
@@ -17,7 +17,7 @@ async fn status(talk: &Talk) -> DeliveryStatus {
 
 #[tokio::test]
 async fn a_message_goes_on_by_its_own_address_and_by_its_echo() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     send(&talk.agent, &talk.conversation_id, "hi").await;
     assert_eq!(status(&talk).await, DeliveryStatus::Queued);
@@ -38,7 +38,7 @@ async fn a_message_goes_on_by_its_own_address_and_by_its_echo() {
 
 #[tokio::test]
 async fn a_failure_keeps_sendblues_code_and_none_of_its_words() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     send(&talk.agent, &talk.conversation_id, "hi").await;
     let mut body = sendblue_echo(&talk.line, "sent-1", "ERROR");
@@ -56,7 +56,7 @@ async fn a_failure_keeps_sendblues_code_and_none_of_its_words() {
 
 #[tokio::test]
 async fn news_of_a_message_that_nobody_knows_is_acknowledged() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let unknown = sendblue_echo(&talk.line, "another", "DELIVERED");
     assert_answer(&scene.sendblue_status(&unknown).await, 200, "unknown_message");
@@ -67,7 +67,7 @@ async fn news_of_a_message_that_nobody_knows_is_acknowledged() {
 
 #[tokio::test]
 async fn news_that_is_ahead_of_our_own_commit_waits_for_it() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let closed = scene.phone.gate().lock_owned().await;
     let agent = talk.agent.clone();
@@ -89,7 +89,7 @@ async fn news_that_is_ahead_of_our_own_commit_waits_for_it() {
 
 #[tokio::test]
 async fn young_news_of_an_unknown_message_is_to_come_again() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let mut news = sendblue_echo(&talk.line, "another", "DELIVERED");
     news["date_sent"] = json!(scene.app.clock.now().to_rfc3339());
@@ -103,7 +103,7 @@ async fn young_news_of_an_unknown_message_is_to_come_again() {
 
 #[tokio::test]
 async fn the_address_for_news_takes_no_texts() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let mut text = sendblue_text(&talk.line, "E-1", "one");
     assert_answer(&scene.sendblue_status(&text).await, 200, "ignored");

@@ -1,5 +1,5 @@
-use inkbox_imessage::domain::Carrier;
-use inkbox_imessage::webhooks::{Secrets, Webhooks};
+use inkbox_imessage::carrier_webhooks::{Secrets, Webhooks};
+use inkbox_imessage::domain::CarrierKind;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -13,7 +13,7 @@ use crate::support::http::call;
 
 #[tokio::test]
 async fn a_wrong_secret_is_401_and_nothing_is_stored() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let body = sendblue_text(&talk.line, "E-1", "one").to_string();
     let almost = format!("{SENDBLUE_SECRET}0");
@@ -32,7 +32,7 @@ async fn a_wrong_secret_is_401_and_nothing_is_stored() {
 
 #[tokio::test]
 async fn a_wrong_token_is_401_and_nothing_is_stored() {
-    let scene = Scene::of(Carrier::BlueBubbles).await;
+    let scene = Scene::of(CarrierKind::BlueBubbles).await;
     let talk = scene.talk().await;
     let text = bluebubbles_event("new-message", "G-1", "one").to_string();
     let news = sendblue_echo(&talk.line, "sent-1", "DELIVERED").to_string();
@@ -50,7 +50,7 @@ async fn a_wrong_token_is_401_and_nothing_is_stored() {
 
 #[tokio::test]
 async fn a_token_is_read_as_addresses_are_written() {
-    let scene = Scene::of(Carrier::BlueBubbles).await;
+    let scene = Scene::of(CarrierKind::BlueBubbles).await;
     let talk = scene.talk().await;
     let encoded = BLUEBUBBLES_SECRET.replace('b', "%62").replace('-', "%2D");
     let path = format!("/webhooks/bluebubbles/{}?a=b&token={encoded}&c", talk.line.replace('+', "%2B"));
@@ -60,7 +60,7 @@ async fn a_token_is_read_as_addresses_are_written() {
 
 #[tokio::test]
 async fn a_body_that_is_not_one_is_400_and_nothing_is_stored() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let good = sendblue_text(&talk.line, "E-1", "one").to_string();
     let cut = &good.as_bytes()[..good.len() - 1];
@@ -84,7 +84,7 @@ async fn a_body_that_is_not_one_is_400_and_nothing_is_stored() {
 
 #[tokio::test]
 async fn a_body_that_is_too_large_is_413_and_nothing_is_stored() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let body = |padding: usize| {
         let mut body = sendblue_text(&talk.line, "E-1", "one");
@@ -100,7 +100,7 @@ async fn a_body_that_is_too_large_is_413_and_nothing_is_stored() {
 
 #[tokio::test]
 async fn fields_are_held_to_the_same_as_in_the_rpc_and_nothing_is_stored() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let changes: [(&str, Value); 9] = [
         ("from_number", json!("15551230001")),
@@ -130,7 +130,7 @@ async fn a_carrier_without_a_secret_has_no_address() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let secrets = Secrets { bluebubbles: Some(BLUEBUBBLES_SECRET.parse().unwrap()), ..Secrets::default() };
-    let scene = Scene::with(Carrier::Sendblue, Webhooks::new(listener, secrets), address).await;
+    let scene = Scene::with(CarrierKind::Sendblue, Webhooks::new(listener, secrets), address).await;
     let body = sendblue_text(POOL_LINES[0], "E-1", "one");
     assert_eq!(scene.sendblue(&body).await.status, 404);
     assert_eq!(scene.post("/webhooks/sendblue", Some(""), body.to_string()).await.status, 404);
@@ -141,7 +141,7 @@ async fn a_carrier_without_a_secret_has_no_address() {
 
 #[tokio::test]
 async fn only_posts_are_taken() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     for method in ["GET", "PUT", "DELETE"] {
         let headers = [("sb-signing-secret", SENDBLUE_SECRET)];
         assert_eq!(call(scene.webhooks, method, "/webhooks/sendblue", &headers, "{}").await.status, 405);
@@ -150,7 +150,7 @@ async fn only_posts_are_taken() {
 
 #[tokio::test]
 async fn with_the_database_down_the_carrier_is_told_to_come_again() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     scene.app.parts.db.close();
     let answer = scene.sendblue(&sendblue_text(&talk.line, "E-1", "one")).await;

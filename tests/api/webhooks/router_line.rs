@@ -1,4 +1,4 @@
-use inkbox_imessage::domain::Carrier;
+use inkbox_imessage::domain::CarrierKind;
 use serde_json::json;
 
 use super::{HUMAN, Scene, assert_answer, bluebubbles_event, sendblue_text};
@@ -11,7 +11,7 @@ fn answer(text: &str) -> SentText {
 
 #[tokio::test]
 async fn a_command_is_obeyed_and_answered_through_the_line() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let handle = &scene.identity.agent_handle;
     for (id, words, result) in [
         ("C-1", format!("connect @{handle}"), "connected"),
@@ -35,7 +35,7 @@ async fn a_command_is_obeyed_and_answered_through_the_line() {
 
 #[tokio::test]
 async fn a_redelivered_command_is_answered_once() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let body = sendblue_text(ROUTER_LINE, "C-1", &format!("connect {}", scene.identity.agent_handle));
     assert_answer(&scene.sendblue(&body).await, 200, "connected");
     assert_answer(&scene.sendblue(&body).await, 200, "duplicate");
@@ -47,7 +47,7 @@ async fn a_redelivered_command_is_answered_once() {
 
 #[tokio::test]
 async fn an_answer_that_cannot_be_sent_changes_nothing_for_the_carrier() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let mut body = sendblue_text(ROUTER_LINE, "C-1", &format!("connect {}", scene.identity.agent_handle));
     body["from_number"] = json!(UNREACHABLE);
     assert_answer(&scene.sendblue(&body).await, 200, "connected");
@@ -57,7 +57,7 @@ async fn an_answer_that_cannot_be_sent_changes_nothing_for_the_carrier() {
 
 #[tokio::test]
 async fn a_text_to_an_agent_is_not_answered_by_us() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     assert_answer(&scene.sendblue(&sendblue_text(&talk.line, "E-1", "list")).await, 200, "stored");
     assert!(scene.phone.sent().is_empty());
@@ -65,7 +65,7 @@ async fn a_text_to_an_agent_is_not_answered_by_us() {
 
 #[tokio::test]
 async fn a_mac_can_be_the_router_line_too() {
-    let scene = Scene::of(Carrier::BlueBubbles).await;
+    let scene = Scene::of(CarrierKind::BlueBubbles).await;
     let handle = &scene.identity.agent_handle;
     let body = bluebubbles_event("new-message", "G-1", &format!("connect @{handle}"));
     assert_answer(&scene.bluebubbles(ROUTER_LINE, &body).await, 200, "connected");

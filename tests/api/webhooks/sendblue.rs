@@ -1,4 +1,4 @@
-use inkbox_imessage::domain::{Carrier, LineRole};
+use inkbox_imessage::domain::{CarrierKind, LineRole};
 use inkbox_imessage::proto::MessageTransport;
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::support::assertions::assert_names_no_line;
 
 #[tokio::test]
 async fn a_text_reaches_the_agent_as_it_was_sent() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let mut body = sendblue_text(&talk.line, "E-1", "  Grüße 🎉 ");
     body["media_url"] = json!("https://storage.example/1.png");
@@ -24,7 +24,7 @@ async fn a_text_reaches_the_agent_as_it_was_sent() {
 
 #[tokio::test]
 async fn a_text_is_stored_once_however_often_it_is_delivered() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let body = sendblue_text(&talk.line, "E-1", "one");
     let answers = tokio::join!(
@@ -43,7 +43,7 @@ async fn a_text_is_stored_once_however_often_it_is_delivered() {
 
 #[tokio::test]
 async fn the_rpc_and_the_webhook_know_each_others_deliveries() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let mut text = scene.human.text(&talk.line, "one");
     text.provider_message_id = "E-1".to_owned();
@@ -54,7 +54,7 @@ async fn the_rpc_and_the_webhook_know_each_others_deliveries() {
 
 #[tokio::test]
 async fn fields_that_nobody_knows_are_ignored() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let mut body = sendblue_text(&talk.line, "E-1", "one");
     body["new_in_2027"] = json!({ "deep": [1, null, { "er": true }] });
@@ -64,7 +64,7 @@ async fn fields_that_nobody_knows_are_ignored() {
 
 #[tokio::test]
 async fn our_own_messages_come_back_and_are_not_stored() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     for (status, result) in [
         ("SENT", "unknown_message"),
@@ -83,7 +83,7 @@ async fn our_own_messages_come_back_and_are_not_stored() {
 
 #[tokio::test]
 async fn groups_and_other_events_are_acknowledged_and_not_stored() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let mut group = sendblue_text(&talk.line, "E-1", "one");
     group["group_id"] = json!("g-1");
@@ -98,9 +98,9 @@ async fn groups_and_other_events_are_acknowledged_and_not_stored() {
 
 #[tokio::test]
 async fn a_number_that_is_no_line_with_sendblue_is_acknowledged_and_nothing_is_stored() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     scene.talk().await;
-    scene.app.add_line_with(POOL_LINES[1], LineRole::Pool, Carrier::BlueBubbles).await;
+    scene.app.add_line_with(POOL_LINES[1], LineRole::Pool, CarrierKind::BlueBubbles).await;
     scene.app.add_line(POOL_LINES[2], LineRole::Pool).await;
     for line in [POOL_LINES[1], POOL_LINES[2], "+19995550000"] {
         let answer = scene.sendblue(&sendblue_text(line, "E-1", "one")).await;
@@ -112,7 +112,7 @@ async fn a_number_that_is_no_line_with_sendblue_is_acknowledged_and_nothing_is_s
 
 #[tokio::test]
 async fn a_stranger_and_a_disabled_agent_are_acknowledged_and_nothing_is_stored() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let mut stranger = sendblue_text(&talk.line, "E-1", "one");
     stranger["from_number"] = json!("+15551230099");

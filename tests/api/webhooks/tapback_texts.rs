@@ -1,8 +1,8 @@
-use inkbox_imessage::domain::Carrier;
+use inkbox_imessage::domain::CarrierKind;
+use inkbox_imessage::maintenance::cleanup;
 use inkbox_imessage::proto::{
     ContactRuleAction, ContactRuleStatus, MessageDirection, Reaction, ReactionType,
 };
-use inkbox_imessage::sweeper;
 use serde_json::json;
 
 use super::{HUMAN, Scene, Talk, assert_answer, bluebubbles_event, sendblue_text};
@@ -30,7 +30,7 @@ impl Talk {
 
 #[tokio::test]
 async fn a_tapback_in_words_is_put_on_the_message_that_it_quotes() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     send(&talk.agent, &talk.conversation_id, "see you at eight").await;
     send(&talk.agent, &talk.conversation_id, "bye").await;
@@ -60,7 +60,7 @@ async fn a_tapback_in_words_is_put_on_the_message_that_it_quotes() {
 
 #[tokio::test]
 async fn of_several_messages_that_read_so_the_newest_is_meant() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let first = send(&talk.agent, &talk.conversation_id, "ok").await.id;
     let second = send(&talk.agent, &talk.conversation_id, "ok").await.id;
@@ -77,7 +77,7 @@ async fn of_several_messages_that_read_so_the_newest_is_meant() {
 
 #[tokio::test]
 async fn a_quotation_that_was_cut_is_matched_by_its_beginning() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let long = "We meet at the corner of the market square, where the bakery was.";
     send(&talk.agent, &talk.conversation_id, long).await;
@@ -91,7 +91,7 @@ async fn a_quotation_that_was_cut_is_matched_by_its_beginning() {
 
 #[tokio::test]
 async fn a_tapback_on_a_picture_is_put_on_the_newest_message_with_a_file() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let mut picture = sendblue_text(&talk.line, "E-1", "");
     picture["media_url"] = json!("https://storage.example/1.png");
@@ -103,7 +103,7 @@ async fn a_tapback_on_a_picture_is_put_on_the_newest_message_with_a_file() {
 
 #[tokio::test]
 async fn words_that_quote_nothing_are_an_ordinary_text_and_stay_one() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     scene.says(&talk, "T-1", "Loved “see you at eight”", "stored").await;
     scene.says(&talk, "T-2", "Loved an image", "stored").await;
@@ -116,7 +116,7 @@ async fn words_that_quote_nothing_are_an_ordinary_text_and_stay_one() {
 
 #[tokio::test]
 async fn a_message_further_back_than_200_is_not_looked_at() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let thread = Thread { line: talk.line.clone(), connection_id: String::new() };
     for i in 0..199 {
@@ -129,7 +129,7 @@ async fn a_message_further_back_than_200_is_not_looked_at() {
 
 #[tokio::test]
 async fn a_redelivered_tapback_changes_nothing() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     scene.says(&talk, "T-1", "Loved “hello”", "tapback").await;
     scene.says(&talk, "T-1", "Loved “hello”", "duplicate").await;
@@ -152,7 +152,7 @@ async fn a_redelivered_tapback_changes_nothing() {
 
 #[tokio::test]
 async fn deliveries_of_one_tapback_at_the_same_time_make_one() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     for round in 0..5 {
         let body = sendblue_text(&talk.line, &format!("T-{round}"), "Loved “hello”");
@@ -168,7 +168,7 @@ async fn deliveries_of_one_tapback_at_the_same_time_make_one() {
 
 #[tokio::test]
 async fn what_is_taken_back_late_leaves_a_newer_tapback_alone() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     scene.says(&talk, "T-1", "Liked “hello”", "tapback").await;
     scene.says(&talk, "T-2", "Removed a heart from “hello”", "duplicate").await;
@@ -177,7 +177,7 @@ async fn what_is_taken_back_late_leaves_a_newer_tapback_alone() {
 
 #[tokio::test]
 async fn a_tapback_redelivered_after_the_human_moved_on_is_not_shown_to_the_next_agent() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     scene.says(&talk, "T-1", "Loved “hello”", "tapback").await;
     scene.says(&talk, "T-2", "Loved “a secret”", "stored").await;
@@ -193,7 +193,7 @@ async fn a_tapback_redelivered_after_the_human_moved_on_is_not_shown_to_the_next
 
 #[tokio::test]
 async fn a_blocked_humans_tapback_is_kept_from_the_agent() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     rows::contact_rule(
         &scene.app.pool,
@@ -210,7 +210,7 @@ async fn a_blocked_humans_tapback_is_kept_from_the_agent() {
 
 #[tokio::test]
 async fn a_tapback_on_an_answer_of_the_router_line_asks_for_nothing() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let answer = scene.sendblue(&sendblue_text(ROUTER_LINE, "T-1", "Liked “You are connected to @a.”")).await;
     assert_answer(&answer, 200, "not_connected");
     assert!(scene.phone.sent().is_empty());
@@ -218,7 +218,7 @@ async fn a_tapback_on_an_answer_of_the_router_line_asks_for_nothing() {
 
 #[tokio::test]
 async fn a_bluebubbles_tapback_of_an_unknown_kind_goes_by_its_words() {
-    let scene = Scene::of(Carrier::BlueBubbles).await;
+    let scene = Scene::of(CarrierKind::BlueBubbles).await;
     let talk = scene.talk().await;
     let mut body = bluebubbles_event("new-message", "G-1", "Reacted 🎉 to “hello”");
     body["data"]["associatedMessageType"] = json!(2_006);
@@ -228,12 +228,12 @@ async fn a_bluebubbles_tapback_of_an_unknown_kind_goes_by_its_words() {
 
 #[tokio::test]
 async fn notes_of_tapbacks_go_after_a_week() {
-    let scene = Scene::of(Carrier::Sendblue).await;
+    let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     scene.says(&talk, "T-1", "Loved “hello”", "tapback").await;
-    sweeper::sweep(&scene.app.parts, sweeper::Retention::default()).await.unwrap();
+    cleanup::sweep(&scene.app.parts, cleanup::Retention::default()).await.unwrap();
     assert_eq!(scene.rows("tapback_texts").await, 1);
     scene.app.clock.advance(chrono::TimeDelta::days(8));
-    sweeper::sweep(&scene.app.parts, sweeper::Retention::default()).await.unwrap();
+    cleanup::sweep(&scene.app.parts, cleanup::Retention::default()).await.unwrap();
     assert_eq!(scene.rows("tapback_texts").await, 0);
 }
