@@ -107,7 +107,7 @@ impl PoolArgs {
             return Ok(None);
         };
         if self.database_read_lag < SHORTEST_LAG {
-            return Err("INKBOX_DATABASE_READ_LAG is less than 1s".to_owned());
+            return Err("INKBOX_DATABASE_READ_LAG must be at least 1s".to_owned());
         }
         let options = connect_options("INKBOX_DATABASE_READ_URL", url)?;
         Ok(Some(StandbySettings { options, longest_lag: self.database_read_lag }))

@@ -64,40 +64,40 @@ fn message(error: &Error) -> String {
             format!("invalid argument: {}", fields.join("; "))
         }
         Error::ApiKeyInvalid => "the API key is missing or not valid".to_owned(),
-        Error::IdentityMismatch => "this key belongs to another identity than the one named".to_owned(),
-        Error::ScopeInsufficient(needed) => format!("this call needs {needed}"),
+        Error::IdentityMismatch => "the key belongs to a different identity".to_owned(),
+        Error::ScopeInsufficient(needed) => format!("this call requires {needed}"),
         Error::RecipientBlocked { .. } => "the identity's contact rules block this number".to_owned(),
-        Error::NotFound(resource) => format!("no such {resource}, or not visible to this key"),
+        Error::NotFound(resource) => format!("{resource} not found, or not visible to this key"),
         Error::RecipientNotConnected { .. } => {
-            "this number is not connected to the identity; the human has to text the connect command to the router \
-             number"
+            "the recipient is not connected to the identity; the recipient must text the connect command to the \
+             router number"
                 .to_owned()
         }
         Error::RecipientHasNotMessaged => {
-            "the human has to text first, on the connection that is active now".to_owned()
+            "the recipient has not sent a message on the active connection yet".to_owned()
         }
-        Error::IdempotencyKeyReused => "this idempotency key was used for another request".to_owned(),
+        Error::IdempotencyKeyReused => "the idempotency key was already used with a different request".to_owned(),
         Error::IdempotencyInProgress { .. } => {
-            "the first request with this idempotency key has no answer yet".to_owned()
+            "a request with this idempotency key is still in progress; retry with back-off".to_owned()
         }
-        Error::RateLimited { .. } => "the identity has sent as much as it may in 24 hours".to_owned(),
+        Error::RateLimited { .. } => "the identity has reached its limit of messages in 24 hours".to_owned(),
         Error::IdentityNotEnabled => "iMessage is not enabled for this identity".to_owned(),
-        Error::ConnectionReleased => "the connection was released; the human has to connect again".to_owned(),
-        Error::AlreadyExists { resource, .. } => format!("this {resource} already exists"),
-        Error::UpstreamFailed { retry_after: Some(_) } => "the line failed; trying again can help".to_owned(),
+        Error::ConnectionReleased => "the connection was released; the recipient must connect again".to_owned(),
+        Error::AlreadyExists { resource, .. } => format!("{resource} already exists"),
+        Error::UpstreamFailed { retry_after: Some(_) } => "the carrier failed; retry with back-off".to_owned(),
         Error::UpstreamFailed { retry_after: None } => {
-            "the line refused; trying again will not help".to_owned()
+            "the carrier rejected the request; do not retry".to_owned()
         }
         Error::NotSupportedByCarrier => {
-            "the carrier of this conversation's line cannot do this; see docs/lines.md".to_owned()
+            "the carrier of this conversation does not support this operation".to_owned()
         }
-        Error::Overloaded { .. } => "the service has as many calls as it takes; try again".to_owned(),
+        Error::Overloaded { .. } => "server is overloaded; retry with back-off".to_owned(),
         Error::TooLarge { what, limit } => format!("{what} is larger than {limit} bytes"),
         Error::DeadlineExceeded => {
-            "the call's time is over; what it began may still be done".to_owned()
+            "deadline exceeded; the operation may still complete".to_owned()
         }
-        Error::StorageUnavailable => "the database is not available; try again".to_owned(),
-        Error::Internal => "internal error; the request id tells our log which".to_owned(),
+        Error::StorageUnavailable => "database is unavailable; retry with back-off".to_owned(),
+        Error::Internal => "internal error; report the request id".to_owned(),
     }
 }
 
@@ -118,7 +118,7 @@ pub fn of(error: &Error, request_id: &str) -> Status {
         }
         // The id that was asked for is not repeated: an answer about a stranger's row and one about no row are equal.
         Error::NotFound(resource) => {
-            details.set_resource_info(resource.name(), "", "", "absent, or not visible to this key");
+            details.set_resource_info(resource.name(), "", "", "not found, or not visible to this key");
         }
         Error::RecipientNotConnected { router_number, connect_command } => {
             if let Some(number) = router_number {
@@ -127,23 +127,23 @@ pub fn of(error: &Error, request_id: &str) -> Status {
             metadata.insert("connect_command".to_owned(), connect_command.clone());
         }
         Error::RecipientHasNotMessaged => {
-            let remedy = "the human has to text the agent on this connection";
+            let remedy = "the recipient must send a message on this connection first";
             details.add_precondition_failure_violation(reason, "connection", remedy);
         }
         Error::IdempotencyKeyReused => {
-            let remedy = "another request needs another key";
+            let remedy = "a different request needs a new key";
             details.add_precondition_failure_violation(reason, "idempotency_key", remedy);
         }
         Error::IdentityNotEnabled => {
-            let remedy = "an admin has to enable iMessage for the identity";
+            let remedy = "an admin must enable iMessage for the identity";
             details.add_precondition_failure_violation(reason, "agent_identity", remedy);
         }
         Error::ConnectionReleased => {
-            let remedy = "the human has to connect again through the router line";
+            let remedy = "the recipient must connect again through the router number";
             details.add_precondition_failure_violation(reason, "connection", remedy);
         }
         Error::NotSupportedByCarrier => {
-            let remedy = "only a conversation on a line with another carrier can do this";
+            let remedy = "only conversations of another carrier support this operation";
             details.add_precondition_failure_violation(reason, "carrier", remedy);
         }
         Error::AlreadyExists { resource, existing_id } => {
@@ -206,11 +206,7 @@ fn in_order(status: Status) -> Status {
 /// The end of an endless answer (watching health, reflection) where the service stops.
 pub(in crate::grpc) fn stopping() -> Status {
     let details = ErrorDetails::with_retry_info(Some(STOPPING_RETRY));
-    Status::with_error_details(
-        Code::Unavailable,
-        "the service is stopping; another one may be there",
-        details,
-    )
+    Status::with_error_details(Code::Unavailable, "server is shutting down; reconnect and retry", details)
 }
 
 /// What stands for the status of an answer that has none, and so was cut or is no gRPC.

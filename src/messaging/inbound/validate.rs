@@ -48,7 +48,7 @@ impl RawText {
         let line_number = fields.phone_number("line_number", &self.line_number);
         let remote_number = fields.phone_number("remote_number", &self.remote_number);
         if self.text.as_ref().is_none_or(String::is_empty) && self.media.is_empty() {
-            fields.add("text", "is required where there is no media");
+            fields.add("text", "is required if there is no media");
         }
         let text = match self.text {
             None => Some(None),
@@ -130,7 +130,7 @@ impl RawReaction {
         if let (Some(reaction), Some(emoji)) = (self.reaction, &custom_emoji)
             && (reaction == ReactionType::Custom) != emoji.is_some()
         {
-            fields.add("custom_emoji", "belongs to a CUSTOM reaction, and only to one");
+            fields.add("custom_emoji", "must be set if and only if the reaction is CUSTOM");
         }
         let part_index = fields.part_index(self.part_index, MOST_PARTS);
         let reaction = InboundReaction {
@@ -167,7 +167,7 @@ impl RawDeliveryUpdate {
         let provider_message_id =
             fields.required_text("provider_message_id", self.provider_message_id, PROVIDER_ID_LIMIT);
         if self.status == Some(DeliveryStatus::Received) {
-            fields.add("status", "RECEIVED is for inbound messages");
+            fields.add("status", "RECEIVED applies only to inbound messages");
         }
         let error = match self.error {
             None => Some(None),

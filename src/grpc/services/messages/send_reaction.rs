@@ -21,7 +21,7 @@ fn parse(message: &SendReactionRequest) -> Result<Parsed> {
     let message_id = fields.id("message_id", &message.message_id);
     let reaction = fields.required_enum("reaction", message.reaction, ReactionType::from_wire);
     if reaction == Some(ReactionType::Custom) {
-        fields.add("reaction", "CUSTOM is inbound only: no carrier sends it");
+        fields.add("reaction", "CUSTOM is inbound only; it cannot be sent");
     }
     let part_index = fields.part_index(message.part_index, MOST_PARTS);
     fields.finish(|| Some(Parsed { message_id: message_id?, reaction: reaction?, part_index: part_index? }))
