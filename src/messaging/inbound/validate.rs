@@ -3,7 +3,9 @@
 use chrono::{DateTime, Utc};
 
 use super::InboundReaction;
-use crate::domain::{DeliveryError, DeliveryStatus, Media, PhoneNumber, ReactionType, TEXT_LIMIT, Transport};
+use crate::domain::{
+    DeliveryError, DeliveryStatus, MAX_PARTS, Media, PhoneNumber, ReactionType, TEXT_LIMIT, Transport,
+};
 use crate::store::inbound::InboundText;
 use crate::store::messages::DeliveryUpdate;
 use crate::validation::Violations;
@@ -14,8 +16,6 @@ const PROVIDER_ID_LIMIT: usize = 255;
 pub const EMOJI_LIMIT: usize = 64;
 /// The longest code or text of a carrier's error, in characters.
 const ERROR_TEXT_LIMIT: usize = 1_000;
-/// Parts that a message can have, for a tapback on one of them.
-const MOST_PARTS: i32 = 32;
 /// Most files on one message. Carriers deliver one; the phone allows twenty.
 const MOST_MEDIA: usize = 20;
 /// The longest address of a file, in characters.
@@ -132,7 +132,7 @@ impl RawReaction {
         {
             fields.add("custom_emoji", "must be set if and only if the reaction is CUSTOM");
         }
-        let part_index = fields.part_index(self.part_index, MOST_PARTS);
+        let part_index = fields.part_index(self.part_index, MAX_PARTS);
         let reaction = InboundReaction {
             remote_number: remote_number?,
             target_provider_message_id: target?,

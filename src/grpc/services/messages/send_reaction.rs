@@ -1,9 +1,8 @@
 //! `SendReaction`.
 
-use super::MOST_PARTS;
 use crate::app::App;
 use crate::carriers::{Action, Tapback};
-use crate::domain::{Direction, MessageId, Principal, Reaction, ReactionType, View};
+use crate::domain::{Direction, MAX_PARTS, MessageId, Principal, Reaction, ReactionType, View};
 use crate::error::{Error, Resource, Result};
 use crate::grpc::wire::request::Violations;
 use crate::grpc::wire::scope::Caller as _;
@@ -23,7 +22,7 @@ fn parse(message: &SendReactionRequest) -> Result<Parsed> {
     if reaction == Some(ReactionType::Custom) {
         fields.add("reaction", "CUSTOM is inbound only; it cannot be sent");
     }
-    let part_index = fields.part_index(message.part_index, MOST_PARTS);
+    let part_index = fields.part_index(message.part_index, MAX_PARTS);
     fields.finish(|| Some(Parsed { message_id: message_id?, reaction: reaction?, part_index: part_index? }))
 }
 
