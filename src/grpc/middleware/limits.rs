@@ -111,7 +111,7 @@ where
         let request_id = request.extensions().get::<RequestId>().cloned();
         let refuse = move |error: &Error| {
             let request_id = request_id.as_ref().map(RequestId::as_str).unwrap_or_default();
-            Ok(status::of(error, request_id).into_http())
+            Ok(status::from_error(error, request_id).into_http())
         };
         let limit = limits.metadata as usize;
         if size_of(request.headers()) > limit {

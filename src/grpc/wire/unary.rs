@@ -41,6 +41,6 @@ pub(in crate::grpc) async fn unary<Q, A: Message>(
     });
     answer.map_err(|error| {
         let request_id = extensions.get::<RequestId>().map(RequestId::as_str).unwrap_or_default();
-        status::of(&error, request_id)
+        status::from_error(&error, request_id)
     })
 }

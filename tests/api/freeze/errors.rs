@@ -1,12 +1,14 @@
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::fs;
 use std::time::Duration;
 
 use inkbox_imessage::domain::PhoneNumber;
 use inkbox_imessage::error::{Error, FieldViolation, Resource};
 use inkbox_imessage::grpc::wire::status;
-use inkbox_imessage::proto::SendMessageRequest;
 use inkbox_imessage::proto::send_message_request::Target;
-use tonic::Status;
+use inkbox_imessage::proto::{ErrorReason, SendMessageRequest, UpdateDeliveryStatusRequest};
+use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
@@ -106,8 +108,87 @@ fn describe(status: &Status) -> String {
 
 #[test]
 fn every_error_as_clients_see_it() {
-    let text: String = every_error().iter().map(|error| describe(&status::of(error, "the-id"))).collect();
+    let text: String =
+        every_error().iter().map(|error| describe(&status::from_error(error, "the-id"))).collect();
     assert_frozen("errors.txt", &text);
+}
+
+/// The text of a file of the repository.
+fn file(path: &str) -> String {
+    fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// A code as docs/errors.md and proto files write it.
+fn code_name(code: Code) -> String {
+    let mut name = String::new();
+    for character in format!("{code:?}").chars() {
+        if character.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(character.to_ascii_uppercase());
+    }
+    name
+}
+
+#[test]
+fn the_page_of_errors_has_every_reason_with_its_codes_and_details() {
+    let page = file("docs/errors.md");
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    let rows: Vec<Vec<_>> = rows.map(|row| row.split('|').map(str::trim).collect()).collect();
+    let reasons: Vec<_> = rows.iter().map(|row| row[1].trim_matches('`')).collect();
+    assert_eq!(reasons, ErrorReason::all().map(ErrorReason::name).collect::<Vec<_>>());
+
+    let mut without_error: BTreeSet<_> = reasons.iter().copied().collect();
+    for error in every_error() {
+        let status = status::from_error(&error, "the-id");
+        let details = status.check_error_details().unwrap();
+        let info = details.error_info().unwrap();
+        without_error.remove(&*info.reason);
+        let row = &rows[reasons.iter().position(|reason| *reason == info.reason).unwrap()];
+        assert_eq!(row[2].trim_matches('`'), code_name(status.code()), "{row:?}");
+        assert_eq!(row[3], info.metadata["http_status"], "{row:?}");
+        for (detail, is_present) in [
+            ("BadRequest", details.bad_request().is_some()),
+            ("ResourceInfo", details.resource_info().is_some()),
+            ("PreconditionFailure", details.precondition_failure().is_some()),
+            ("RequestInfo", details.request_info().is_some()),
+        ] {
+            assert_eq!(row[4].contains(detail), is_present, "{detail} in {row:?}");
+        }
+        assert!(details.retry_info().is_none() || row[5].contains("RetryInfo"), "{row:?}");
+        for key in info.metadata.keys().filter(|key| *key != "http_status") {
+            assert!(row[4].contains(&format!("metadata[\"{key}\"]")), "{key} in {row:?}");
+        }
+    }
+    assert!(without_error.is_empty(), "every_error has none with the reasons {without_error:?}");
+}
+
+/// The reasons that a text names, of those that exist.
+fn reasons_in(text: &str) -> BTreeSet<&'static str> {
+    let words: BTreeSet<_> = text.split(|c: char| !c.is_ascii_uppercase() && c != '_').collect();
+    ErrorReason::all().map(ErrorReason::name).filter(|name| words.contains(name)).collect()
+}
+
+#[test]
+fn every_reason_that_no_rpc_names_is_one_that_any_rpc_may_answer() {
+    let errors = file("proto/inkbox/imessage/v1/errors.proto");
+    let (_, list) = errors.split_once("// Any RPC may answer ").unwrap();
+    let any_rpc = reasons_in(list.split_once(". ").unwrap().0);
+    let page = file("docs/errors.md");
+    let (_, list) = page.split_once("Any RPC may return ").unwrap();
+    assert_eq!(reasons_in(list.split_once(". ").unwrap().0), any_rpc, "docs/errors.md");
+
+    let mut of_rpcs = BTreeSet::new();
+    for entry in fs::read_dir(format!("{}/proto/inkbox/imessage/v1", env!("CARGO_MANIFEST_DIR"))).unwrap() {
+        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+        let comments = text.split("// Reasons: ").skip(1);
+        of_rpcs.extend(comments.flat_map(|comment| reasons_in(comment.split_once("rpc ").unwrap().0)));
+    }
+    let all: BTreeSet<_> = ErrorReason::all().map(ErrorReason::name).collect();
+    assert_eq!(any_rpc.union(&of_rpcs).copied().collect::<BTreeSet<_>>(), all);
+    // RemoveReaction gives it for a reaction of the human as well, whatever the key.
+    let both: Vec<_> = any_rpc.intersection(&of_rpcs).copied().collect();
+    assert_eq!(both, ["SCOPE_INSUFFICIENT"]);
 }
 
 #[tokio::test]
@@ -126,7 +207,7 @@ async fn what_a_call_needs_that_its_key_has_not() {
         router.send_message(request).await.unwrap_err(),
         agent.list_identities(Default::default()).await.unwrap_err(),
         admin
-            .update_delivery_status(inkbox_imessage::proto::UpdateDeliveryStatusRequest {
+            .update_delivery_status(UpdateDeliveryStatusRequest {
                 line_number: "+12025550101".to_owned(),
                 provider_message_id: "1".to_owned(),
                 status: 4,

@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use super::assert_frozen;
-use crate::metrics::documented::{labels_of, scrape_of_everything};
+use crate::rules::metrics::documented::{labels_of, scrape_of_everything};
 
 #[tokio::test]
 async fn metric_names_types_and_labels() {
