@@ -296,15 +296,15 @@ fn hand_over(secret: &str) {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn every_variable_and_its_flag_are_in_the_page_of_settings() {
-        let page = include_str!("../../docs/settings.md");
+    fn every_variable_and_its_flag_are_in_the_configuration_page() {
+        let page = include_str!("../../docs/configuration.md");
         let mut commands = vec![super::command()];
         while let Some(command) = commands.pop() {
             commands.extend(command.get_subcommands().cloned());
             for setting in command.get_arguments() {
                 let (Some(variable), Some(flag)) = (setting.get_env(), setting.get_long()) else { continue };
                 for name in [format!("`{}`", variable.display()), format!("`--{flag}`")] {
-                    assert!(page.contains(&name), "{name} is not in docs/settings.md");
+                    assert!(page.contains(&name), "{name} is not in docs/configuration.md");
                 }
             }
         }

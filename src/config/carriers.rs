@@ -1,4 +1,4 @@
-//! Which carriers there are, and how to reach them. `docs/lines.md` tells how to set each of them up.
+//! Which carriers there are, and how to reach them. `docs/carriers.md` tells how to set each of them up.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
