@@ -4,7 +4,7 @@ use super::operator::{Access, storage_failure};
 use super::{Failure, say};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::DatabaseArgs;
-use crate::store::Endpoint;
+use crate::store::DatabaseTarget;
 use crate::store::invariants::Breach;
 use crate::verification::{self, Broken, Mended, Report};
 
@@ -30,7 +30,7 @@ pub(super) async fn verify(database: &DatabaseArgs, args: &VerifyArgs) -> Result
     tell(&done?)
 }
 
-async fn repair(endpoint: &Endpoint) -> Result<(), Failure> {
+async fn repair(endpoint: &DatabaseTarget) -> Result<(), Failure> {
     let mended = verification::repair(endpoint, SystemClock.now()).await.map_err(storage_failure)?;
     if mended.is_empty() {
         say("nothing was mended");
