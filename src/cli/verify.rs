@@ -4,9 +4,9 @@ use super::operator::{Access, storage_failure};
 use super::{Failure, say};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::DatabaseArgs;
+use crate::maintenance::verify::{self, Broken, Mended, Report};
 use crate::store::DatabaseTarget;
 use crate::store::invariants::Breach;
-use crate::verification::{self, Broken, Mended, Report};
 
 /// What is asked of `verify`.
 #[derive(Debug, clap::Args)]
@@ -23,7 +23,7 @@ pub(super) async fn verify(database: &DatabaseArgs, args: &VerifyArgs) -> Result
         if args.repair {
             repair(&endpoint).await?;
         }
-        verification::verify(endpoint, SystemClock.now()).await.map_err(storage_failure)
+        verify::verify(endpoint, SystemClock.now()).await.map_err(storage_failure)
     }
     .await;
     access.end().await?;
@@ -31,7 +31,7 @@ pub(super) async fn verify(database: &DatabaseArgs, args: &VerifyArgs) -> Result
 }
 
 async fn repair(endpoint: &DatabaseTarget) -> Result<(), Failure> {
-    let mended = verification::repair(endpoint, SystemClock.now()).await.map_err(storage_failure)?;
+    let mended = verify::repair(endpoint, SystemClock.now()).await.map_err(storage_failure)?;
     if mended.is_empty() {
         say("nothing was mended");
     }

@@ -5,7 +5,7 @@ use sqlx::{query, query_as};
 use uuid::Uuid;
 
 use super::{Affects, Database, DbConnection, StoreError};
-use crate::domain::{ApiKey, ApiKeyId, ApiKeyScope, KeyDigest, OrganizationId, Page, PageRequest, Position};
+use crate::domain::{ApiKey, ApiKeyId, ApiKeyScope, Cursor, KeyDigest, OrganizationId, Page, PageRequest};
 
 struct Row {
     organization_id: Option<String>,
@@ -163,7 +163,7 @@ pub async fn list(
                 organization_id.as_str(),
                 after.at,
                 after.id,
-                page.rows_to_read(),
+                page.fetch_limit(),
             )
             .fetch_all(connection)
             .await?
@@ -172,7 +172,7 @@ pub async fn list(
             .collect::<Result<Vec<_>, _>>()
         })
         .await?;
-    Ok(Page::cut(rows, page.limit, |key| Position { at: key.created_at, id: key.id.uuid() }))
+    Ok(Page::from_overfetch(rows, page.limit, |key| Cursor { at: key.created_at, id: key.id.uuid() }))
 }
 
 /// The newest router keys.

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::{Affects, Database, DbConnection, OPERATION_LIMIT, StoreError};
-use crate::domain::{Connection, ConnectionId, IdentityId, OrganizationId, Page, PageRequest, Position};
+use crate::domain::{Connection, ConnectionId, Cursor, IdentityId, OrganizationId, Page, PageRequest};
 
 struct Row {
     id: Uuid,
@@ -57,7 +57,7 @@ pub async fn list(
                         organization_id.as_str(),
                         after.at,
                         after.id,
-                        page.rows_to_read(),
+                        page.fetch_limit(),
                         page.offset(),
                     )
                     .fetch_all(connection)
@@ -76,7 +76,7 @@ pub async fn list(
                         organization_id.as_str(),
                         after.at,
                         after.id,
-                        page.rows_to_read(),
+                        page.fetch_limit(),
                         page.offset(),
                         identity_id.uuid(),
                     )
@@ -88,7 +88,10 @@ pub async fn list(
         })
         .await?;
     let rows = rows.into_iter().map(|row| row.connection(organization_id)).collect();
-    Ok(Page::cut(rows, page.limit, |row: &Connection| Position { at: row.created_at, id: row.id.uuid() }))
+    Ok(Page::from_overfetch(rows, page.limit, |row: &Connection| Cursor {
+        at: row.created_at,
+        id: row.id.uuid(),
+    }))
 }
 
 /// How often the sends of a connection that is to end are looked at: they take as long as a carrier does.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Affects, Database, StoreError};
 use crate::domain::{
-    ContactRule, IdentityId, OrganizationId, Page, PageRequest, Position, RuleAction, RuleId, RuleOnNumber,
+    ContactRule, Cursor, IdentityId, OrganizationId, Page, PageRequest, RuleAction, RuleId, RuleOnNumber,
     RuleStatus,
 };
 use crate::error::{Error, Resource};
@@ -158,7 +158,7 @@ pub async fn list(
                         organization_id.as_str(),
                         after.at,
                         after.id,
-                        page.rows_to_read(),
+                        page.fetch_limit(),
                         page.offset(),
                     )
                     .fetch_all(connection)
@@ -175,7 +175,7 @@ pub async fn list(
                         organization_id.as_str(),
                         after.at,
                         after.id,
-                        page.rows_to_read(),
+                        page.fetch_limit(),
                         page.offset(),
                         identity_id.uuid(),
                     )
@@ -186,7 +186,7 @@ pub async fn list(
             rows.into_iter().map(ContactRule::try_from).collect()
         })
         .await?;
-    Ok(Page::cut(rows, page.limit, |row| Position { at: row.created_at, id: row.id.uuid() }))
+    Ok(Page::from_overfetch(rows, page.limit, |row| Cursor { at: row.created_at, id: row.id.uuid() }))
 }
 
 /// Changes a rule and returns it as it is then; `None` when there is no such rule.

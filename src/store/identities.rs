@@ -5,7 +5,7 @@ use sqlx::{query, query_as};
 use uuid::Uuid;
 
 use super::{Affects, Database, DbConnection, StoreError};
-use crate::domain::{FilterMode, Handle, Identity, IdentityId, OrganizationId, Page, PageRequest, Position};
+use crate::domain::{Cursor, FilterMode, Handle, Identity, IdentityId, OrganizationId, Page, PageRequest};
 use crate::error::{Error, Resource};
 
 struct Row {
@@ -182,7 +182,7 @@ pub async fn list(
                 organization_id.as_str(),
                 after.at,
                 after.id,
-                page.rows_to_read(),
+                page.fetch_limit(),
             )
             .fetch_all(connection)
             .await?
@@ -191,7 +191,7 @@ pub async fn list(
             .collect::<Result<Vec<_>, _>>()
         })
         .await?;
-    Ok(Page::cut(rows, page.limit, |row| Position { at: row.created_at, id: row.id.uuid() }))
+    Ok(Page::from_overfetch(rows, page.limit, |row| Cursor { at: row.created_at, id: row.id.uuid() }))
 }
 
 /// What [`update`] changes; `None` leaves a field as it is.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::query;
 use uuid::Uuid;
 
-use crate::domain::{IdentityId, OrganizationId, PhoneNumber, Position};
+use crate::domain::{Cursor, IdentityId, OrganizationId, PhoneNumber};
 use crate::store::{Affects, Database, StoreError};
 
 /// Most connections that are looked at in one statement.
@@ -16,7 +16,7 @@ pub struct ReleasedPage {
     /// Those of them that were the last of their pair: identity and human.
     pub over: Vec<(IdentityId, PhoneNumber)>,
     /// The last connection that was looked at; `None` when there are no more.
-    pub next: Option<Position>,
+    pub next: Option<Cursor>,
 }
 
 /// Looks at connections that ended before a time, after a position, oldest release first. A pair is over when it has
@@ -25,7 +25,7 @@ pub async fn released(
     db: &Database,
     organization_id: &OrganizationId,
     before: DateTime<Utc>,
-    after: Position,
+    after: Cursor,
 ) -> Result<ReleasedPage, StoreError> {
     let mut session = db.acquire(Affects::None).await?;
     session
@@ -52,7 +52,7 @@ pub async fn released(
             .fetch_all(connection)
             .await?;
             let full = i64::try_from(rows.len()).unwrap_or(PAGE) >= PAGE;
-            let next = rows.last().filter(|_| full).map(|row| Position { at: row.released_at, id: row.id });
+            let next = rows.last().filter(|_| full).map(|row| Cursor { at: row.released_at, id: row.id });
             let mut over: Vec<(Uuid, String)> = rows
                 .into_iter()
                 .filter(|row| row.over)
