@@ -10,4 +10,6 @@ mod migrations;
 mod plans;
 mod router;
 mod session_scopes;
+mod sources;
+mod spans;
 mod unavailable;

@@ -130,7 +130,7 @@ const EXCEPTIONS: [Exception; 23] = [
     Exception {
         beginning: "WITH summary AS (UPDATE conversations",
         fault: AT_ONCE,
-        reason: "has a twin of two statements, for databases that are distributed: see Link::is_distributed",
+        reason: "has a twin of two statements, for databases that are distributed: see DbConnection::is_distributed",
     },
 ];
 
