@@ -15,7 +15,7 @@
 //!    `src/fuzzing/mod.rs`.
 //! 5. `tests/api/carrier_webhooks/<carrier>.rs`: test each event end to end. Add the route to `refusals.rs` (secrets,
 //!    malformed bodies).
-//! 6. `docs/lines.md`: describe how to register the webhook; `docs/settings.md`: list the secret.
+//! 6. `docs/webhooks.md`: describe how to register the webhook; `docs/configuration.md`: list the secret.
 
 mod bluebubbles;
 mod body;

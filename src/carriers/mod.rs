@@ -18,7 +18,7 @@
 //! 6. `tests/api/carriers/<carrier>.rs`: test the requests byte for byte against a stub server
 //!    (`tests/support/carrier.rs`). Add the carrier to `side_by_side.rs`, `start.rs` and `privacy.rs`.
 //! 7. `src/carrier_webhooks/mod.rs`: follow the list there for inbound messages and delivery updates.
-//! 8. `docs/lines.md`: describe the set-up and the supported features; `docs/settings.md`: list the settings.
+//! 8. `docs/carriers.md`: describe the set-up and the supported features; `docs/configuration.md`: list the settings.
 
 mod bluebubbles;
 mod carrier;

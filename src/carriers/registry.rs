@@ -37,7 +37,7 @@ pub struct CarrierRegistry {
 
 /// The database has lines whose carrier is not configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{lines} of the lines in the database: their carrier, {carrier}, is not configured; {remedy} (docs/lines.md)",
+#[error("{lines} of the lines in the database: their carrier, {carrier}, is not configured; {remedy} (docs/carriers.md)",
         remedy = remedy(*carrier))]
 pub struct NotConfigured {
     /// The carrier of these lines.
@@ -142,7 +142,7 @@ impl CarrierRegistry {
             return Err(Error::Internal);
         };
         self.carriers.get(&kind).cloned().ok_or_else(|| {
-            tracing::error!(carrier = %kind, "the carrier of a line is not configured: see docs/lines.md");
+            tracing::error!(carrier = %kind, "the carrier of a line is not configured: see docs/carriers.md");
             Error::UpstreamFailed { retry_after: None }
         })
     }

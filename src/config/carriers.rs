@@ -1,4 +1,4 @@
-//! Settings of the carriers. `docs/lines.md` describes how to set up each of them.
+//! Settings of the carriers. `docs/carriers.md` describes how to set up each of them.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -80,7 +80,9 @@ impl CarrierArgs {
         ) {
             (Some(key_id), Some(secret_key)) => (key_id, secret_key),
             (None, None) if status_callback.is_none() => return Ok(None),
-            (None, None) => return Err(format!("{CALLBACK} is set, {KEY_ID} and {SECRET_KEY} are not")),
+            (None, None) => {
+                return Err(format!("{CALLBACK} is set, but {KEY_ID} and {SECRET_KEY} are not"));
+            }
             (Some(_), None) => {
                 return Err(format!("{KEY_ID} is set, {SECRET_KEY} is not: both are required"));
             }
@@ -90,7 +92,9 @@ impl CarrierArgs {
         };
         for (name, credential) in [(KEY_ID, &key_id), (SECRET_KEY, &secret_key)] {
             if !credential.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {
-                return Err(format!("{name} has blanks or other characters that are not allowed in a key"));
+                return Err(format!(
+                    "{name} contains whitespace or characters that are not allowed in a key"
+                ));
             }
         }
         if let Some(callback) = &status_callback {

@@ -30,7 +30,7 @@ pub use ids::{
 };
 pub use line::{CarrierKind, LineRole};
 pub use message::{
-    DeliveryError, DeliveryStatus, Direction, Media, Message, SendStyle, TEXT_LIMIT, Transport,
+    DeliveryError, DeliveryStatus, Direction, MAX_PARTS, Media, Message, SendStyle, TEXT_LIMIT, Transport,
 };
 pub use page::{Cursor, Page, PageRequest, Start};
 pub use phone_number::{InvalidPhoneNumber, PhoneNumber};

@@ -45,7 +45,7 @@ fn parse(caller: &Principal, message: SendMessageRequest) -> Result<Parsed> {
     let identity_id = fields.optional_id("agent_identity_id", message.agent_identity_id.as_deref());
     let target = match &message.target {
         None => {
-            fields.add("target", "is required: conversation_id or to");
+            fields.add("target", "is required: set conversation_id or to");
             None
         }
         Some(Target::ConversationId(id)) => fields.id("conversation_id", id).map(ParsedTarget::Conversation),
@@ -57,7 +57,7 @@ fn parse(caller: &Principal, message: SendMessageRequest) -> Result<Parsed> {
         }
     };
     if message.text.as_ref().is_none_or(String::is_empty) && message.media_urls.is_empty() {
-        fields.add("text", "is required where there is no media");
+        fields.add("text", "is required if there is no media");
     }
     let text = match message.text {
         None => Some(None),
