@@ -73,10 +73,8 @@ pub(crate) async fn serve(
     match limits.drain_timeout {
         Some(drain_timeout) => {
             if timeout(drain_timeout, drained).await.is_err() {
-                tracing::warn!(
-                    listener = limits.name,
-                    "requests in progress were cancelled at the drain timeout"
-                );
+                let name = limits.name;
+                tracing::warn!("{name}: requests in progress were cancelled at the drain timeout");
             }
         }
         None => drained.await,
@@ -107,7 +105,8 @@ async fn accept(
                 connections.spawn(serve_connection(stream, router.clone(), limits, stop.clone(), permit));
             }
             Err(error) => {
-                tracing::warn!(listener = limits.name, error = %error, "accept failed");
+                let name = limits.name;
+                tracing::warn!(error = %error, "{name}: accept failed");
                 sleep(ACCEPT_BACKOFF).await;
             }
         }
@@ -146,7 +145,8 @@ async fn serve_connection(
     };
     tokio::select! {
         result = served => if let Err(error) = result {
-            tracing::debug!(listener = limits.name, error = %error, "connection ended with an error");
+            let name = limits.name;
+            tracing::debug!(error = %error, "{name}: connection ended with an error");
         },
         () = max_age => {}
     }

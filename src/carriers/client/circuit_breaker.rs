@@ -147,7 +147,7 @@ impl CircuitBreaker {
                 tracing::error!(%carrier, place = host, "the carrier is down: circuit breaker opened");
             }
             State::HalfOpen { .. } => {
-                tracing::info!(%carrier, place = host, "circuit breaker probes the carrier")
+                tracing::info!(%carrier, place = host, "circuit breaker probes the carrier");
             }
             State::Closed { .. } => {
                 tracing::info!(%carrier, place = host, "the carrier is back: circuit breaker closed");

@@ -29,7 +29,7 @@ const LIMITS: Http1Limits = Http1Limits {
     // A scrape takes milliseconds.
     drain_timeout: Some(Duration::from_secs(1)),
 };
-/// Media type of the OpenMetrics text format.
+/// Media type of the `OpenMetrics` text format.
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
