@@ -16,7 +16,8 @@
 //! 5. `src/carriers/registry.rs`: construct the client in `clients`, list the carrier in `check`, and name its settings in
 //!    `remedy`.
 //! 6. `tests/api/carriers/<carrier>.rs`: test the requests byte for byte against a stub server
-//!    (`tests/support/carrier.rs`). Add the carrier to `side_by_side.rs`, `start.rs` and `privacy.rs`.
+//!    (`tests/support/carrier.rs`). Add the carrier to `side_by_side.rs`, `start.rs` and `privacy.rs`, and to the fault
+//!    tests in `tests/stress/faults/carriers.rs`.
 //! 7. `src/carrier_webhooks/mod.rs`: follow the list there for inbound messages and delivery updates.
 //! 8. `docs/carriers.md`: describe the set-up and the supported features; `docs/configuration.md`: list the settings.
 
