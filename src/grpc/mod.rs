@@ -14,7 +14,7 @@ use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 
 use crate::app::App;
-use crate::grpc::middleware::auth::KeyRing;
+use crate::auth::KeyCache;
 use crate::proto::api_key_service_server::ApiKeyServiceServer;
 use crate::proto::connection_service_server::ConnectionServiceServer;
 use crate::proto::contact_rule_service_server::ContactRuleServiceServer;
@@ -42,7 +42,7 @@ macro_rules! services {
 
 /// All services of the contract that this program implements, for requests of at most `request_limit` bytes.
 #[must_use]
-pub fn routes(app: &App, keys: &KeyRing, request_limit: usize) -> tonic::service::RoutesBuilder {
+pub fn routes(app: &App, keys: &KeyCache, request_limit: usize) -> tonic::service::RoutesBuilder {
     services![
         request_limit,
         (ConversationServiceServer, services::conversations::Service { app: app.clone() }),

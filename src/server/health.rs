@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
+use crate::auth::KeyCache;
 use crate::carriers::{CarrierRegistry, NotConfigured};
 use crate::domain::{CarrierKind, PhoneNumber};
-use crate::grpc::middleware::auth::KeyRing;
 use crate::store::{self, Database, DatabaseTarget, DbConnection, SchemaError, key_digests};
 use crate::telemetry::metrics::{CarrierMetrics, Metrics};
 
@@ -107,7 +107,7 @@ pub struct DatabaseWatch {
     /// Asked whether all lines are configured.
     pub carriers: Arc<CarrierRegistry>,
     /// Told the key epoch at each poll.
-    pub keys: KeyRing,
+    pub keys: KeyCache,
     /// Told whether the database answers.
     pub health: Health,
     /// Told the same.
@@ -193,7 +193,7 @@ impl DatabaseWatch {
         loop {
             match timeout(POLL_LIMIT, self.read_epoch(&mut connection)).await {
                 Ok(Ok(epoch)) => {
-                    self.keys.epoch_is(epoch);
+                    self.keys.observe_epoch(epoch);
                     if failed >= FAILED_POLLS {
                         tracing::info!("the database answers: serving");
                         self.metrics.database_is(true);

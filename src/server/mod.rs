@@ -16,13 +16,14 @@ use tonic_health::ServingStatus;
 use tower::ServiceBuilder;
 
 use crate::app::{App, SendLimits};
+use crate::auth::KeyCache;
 use crate::carrier_webhooks::Webhooks;
 use crate::carriers::{CarrierConfigError, CarrierRegistry, CarrierSettings, NotConfigured};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::grpc;
 use crate::grpc::middleware::access_log::AccessLogLayer;
-use crate::grpc::middleware::auth::{AuthLayer, KeyRing};
+use crate::grpc::middleware::auth::AuthLayer;
 use crate::grpc::middleware::limits::{CallLimits, LimitsLayer};
 use crate::maintenance::cleanup::{self, Retention};
 use crate::net::listeners::Listeners;
@@ -115,7 +116,7 @@ const SERVICES: [&str; 8] = [
 pub struct Server {
     settings: Settings,
     app: App,
-    keys: KeyRing,
+    keys: KeyCache,
     ready: watch::Sender<bool>,
     metrics: Option<TcpListener>,
     webhooks: Option<Webhooks>,
@@ -142,7 +143,7 @@ impl Server {
             &metrics.lines,
         )?;
         let carriers = Arc::new(carriers);
-        let keys = KeyRing::new(db.clone(), clock.clone(), metrics.keys.clone());
+        let keys = KeyCache::new(db.clone(), clock.clone(), metrics.keys.clone());
         let limits = SendLimits { per_day: settings.sends_per_day, line_time_out: settings.line_time_out };
         let app = App { db, clock, carriers, queues: Arc::default(), limits, metrics, tasks };
         Ok(Self { settings, app, keys, ready: watch::Sender::new(false), metrics: None, webhooks: None })
@@ -262,7 +263,7 @@ impl Server {
         }
         background.cancel();
         let _ = tokio::join!(writing, sweeping, showing, futures_util::future::OptionFuture::from(exposed));
-        if timeout(LAST_WRITE_LIMIT, keys.write_down_uses()).await.is_err() {
+        if timeout(LAST_WRITE_LIMIT, keys.flush_usage()).await.is_err() {
             tracing::warn!("the last uses of keys were not written down");
         }
         app.db.close();
@@ -283,11 +284,11 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
     builder.with_service_name(tonic_health::pb::health_server::SERVICE_NAME)
 }
 
-async fn write_down_uses(keys: KeyRing, stop: CancellationToken) {
+async fn write_down_uses(keys: KeyCache, stop: CancellationToken) {
     let mut rounds = interval(WRITE_DOWN_USES);
     loop {
         tokio::select! {
-            _ = rounds.tick() => keys.write_down_uses().await,
+            _ = rounds.tick() => keys.flush_usage().await,
             () = stop.cancelled() => return,
         }
     }

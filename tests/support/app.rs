@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use inkbox_imessage::app::App;
-use inkbox_imessage::auth::issue::{self, NewKey};
+use inkbox_imessage::auth::{self, NewKey};
 use inkbox_imessage::carriers::CarrierSettings;
 use inkbox_imessage::domain::{ApiKeyScope, CarrierKind, LineRole, PhoneNumber};
 use inkbox_imessage::grpc::middleware::limits::CallLimits;
@@ -242,7 +242,7 @@ impl TestApp {
             label: "test".to_owned(),
             expires_at: None,
         };
-        let (_, secret) = issue::mint(&self.db, &*self.clock, new).await.unwrap();
+        let (_, secret) = auth::issue_key(&self.db, &*self.clock, new).await.unwrap();
         self.with_secret(secret.reveal())
     }
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::app::App;
-use crate::auth::issue::{self, NewKey};
+use crate::auth::{self, NewKey};
 use crate::domain::{ApiKeyScope, IdentityId, Principal};
 use crate::error::{Error, Resource, Result};
 use crate::grpc::wire::request::Violations;
@@ -20,7 +20,7 @@ struct Parsed {
 fn parse(app: &App, message: CreateApiKeyRequest) -> Result<Parsed> {
     let mut fields = Violations::default();
     let identity_id = fields.id("agent_identity_id", &message.agent_identity_id);
-    let label = fields.text("label", message.label, issue::LABEL_LIMIT);
+    let label = fields.text("label", message.label, auth::LABEL_LIMIT);
     let expires_at = fields.timestamp("expires_at", message.expires_at);
     if let Some(Some(expires_at)) = expires_at
         && expires_at <= app.clock.now()
@@ -46,6 +46,6 @@ pub(super) async fn create(
         label: request.label,
         expires_at: request.expires_at,
     };
-    let (key, secret) = issue::mint(&app.db, &*app.clock, new).await?;
+    let (key, secret) = auth::issue_key(&app.db, &*app.clock, new).await?;
     Ok(CreateApiKeyResponse { api_key: Some(key.into()), secret: secret.reveal().to_owned() })
 }

@@ -1,9 +1,9 @@
 //! `RevokeApiKey`.
 
 use crate::app::App;
+use crate::auth::KeyCache;
 use crate::domain::{ApiKeyId, Principal};
 use crate::error::{Error, Resource, Result};
-use crate::grpc::middleware::auth::KeyRing;
 use crate::grpc::wire::request::Violations;
 use crate::grpc::wire::scope::Caller as _;
 use crate::proto::{RevokeApiKeyRequest, RevokeApiKeyResponse};
@@ -18,7 +18,7 @@ fn parse(message: &RevokeApiKeyRequest) -> Result<ApiKeyId> {
 
 pub(super) async fn revoke(
     app: &App,
-    keys: &KeyRing,
+    keys: &KeyCache,
     caller: &Principal,
     message: RevokeApiKeyRequest,
 ) -> Result<RevokeApiKeyResponse> {
@@ -28,6 +28,6 @@ pub(super) async fn revoke(
     let revoked = store::api_keys::revoke(&app.db, owner, id, app.clock.now()).await?;
     let key = revoked.ok_or(Error::NotFound(Resource::ApiKey))?;
     // Here at once; the other replicas see the epoch move within half a second.
-    keys.forget_all();
+    keys.invalidate_all();
     Ok(RevokeApiKeyResponse { api_key: Some(key.into()) })
 }
