@@ -1,8 +1,10 @@
-//! The gRPC face: parse the request, make one call inward, encode the answer.
+//! The gRPC API. A handler parses the request, makes one call inward, and encodes the response.
 //!
-//! One folder a service, one file an RPC. To add an RPC: write its file (its `parse` names every wrong field at
-//! once), name it in the service's `mod.rs`, register the service in [`routes`], and write the test of the same
-//! name under `tests/api`.
+//! One folder per service, one file per RPC. To add an RPC:
+//!
+//! 1. Write its file. Its `parse` reports all invalid fields at once.
+//! 2. Add it to the service's `mod.rs`; a new service also to `services!` below, which health and reflection follow.
+//! 3. Write the test of the same name under `tests/api`.
 
 #[cfg(test)]
 mod fuzz;
@@ -11,7 +13,8 @@ mod services;
 pub mod wire;
 
 use tonic::codec::CompressionEncoding;
-use tonic::service::Routes;
+use tonic::server::NamedService;
+use tonic::service::{Routes, RoutesBuilder};
 
 use crate::app::App;
 use crate::auth::KeyCache;
@@ -25,33 +28,35 @@ use crate::proto::router_service_server::RouterServiceServer;
 use crate::proto::sandbox_service_server::SandboxServiceServer;
 
 macro_rules! services {
-    ($request_limit:expr, $(($server:ident, $service:expr),)+) => {{
-        let mut routes = Routes::builder();
-        $(routes.add_service(
-            $server::new($service)
-                .max_decoding_message_size($request_limit)
-                .max_encoding_message_size(wire::unary::ANSWER_LIMIT)
-                .accept_compressed(CompressionEncoding::Gzip)
-                .accept_compressed(CompressionEncoding::Zstd)
-                .send_compressed(CompressionEncoding::Gzip)
-                .send_compressed(CompressionEncoding::Zstd),
-        );)+
-        routes
-    }};
+    (|$app:ident, $keys:ident| $($module:ident: $server:ident { $($field:ident),+ },)+) => {
+        /// Full names of the services of the contract, as health and reflection report them.
+        pub const SERVICES: &[&str] = &[$(<$server<services::$module::Service> as NamedService>::NAME),+];
+
+        /// Routes of all services of the contract, for requests of at most `request_limit` bytes.
+        #[must_use]
+        pub fn routes($app: &App, $keys: &KeyCache, request_limit: usize) -> RoutesBuilder {
+            let mut routes = Routes::builder();
+            $(routes.add_service(
+                $server::new(services::$module::Service { $($field: $field.clone()),+ })
+                    .max_decoding_message_size(request_limit)
+                    .max_encoding_message_size(wire::unary::ANSWER_LIMIT)
+                    .accept_compressed(CompressionEncoding::Gzip)
+                    .accept_compressed(CompressionEncoding::Zstd)
+                    .send_compressed(CompressionEncoding::Gzip)
+                    .send_compressed(CompressionEncoding::Zstd),
+            );)+
+            routes
+        }
+    };
 }
 
-/// All services of the contract that this program implements, for requests of at most `request_limit` bytes.
-#[must_use]
-pub fn routes(app: &App, keys: &KeyCache, request_limit: usize) -> tonic::service::RoutesBuilder {
-    services![
-        request_limit,
-        (ConversationServiceServer, services::conversations::Service { app: app.clone() }),
-        (MessageServiceServer, services::messages::Service { app: app.clone() }),
-        (ContactRuleServiceServer, services::contact_rules::Service { app: app.clone() }),
-        (ConnectionServiceServer, services::connections::Service { app: app.clone() }),
-        (RouterServiceServer, services::router::Service { app: app.clone() }),
-        (IdentityServiceServer, services::identities::Service { app: app.clone() }),
-        (ApiKeyServiceServer, services::api_keys::Service { app: app.clone(), keys: keys.clone() }),
-        (SandboxServiceServer, services::sandbox::Service { app: app.clone() }),
-    ]
+services! { |app, keys|
+    conversations: ConversationServiceServer { app },
+    messages: MessageServiceServer { app },
+    contact_rules: ContactRuleServiceServer { app },
+    connections: ConnectionServiceServer { app },
+    router: RouterServiceServer { app },
+    identities: IdentityServiceServer { app },
+    api_keys: ApiKeyServiceServer { app, keys },
+    sandbox: SandboxServiceServer { app },
 }

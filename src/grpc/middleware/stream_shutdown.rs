@@ -13,7 +13,7 @@ use tonic::body::Body;
 use crate::grpc::wire::status;
 
 /// The same answer, ended with `UNAVAILABLE` at `end`.
-pub(in crate::grpc) fn until(end: CancellationToken, body: Body) -> Body {
+pub(super) fn until(end: CancellationToken, body: Body) -> Body {
     Body::new(Until { body, end: Box::pin(end.cancelled_owned()), is_over: false })
 }
 
