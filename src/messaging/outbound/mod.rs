@@ -106,7 +106,7 @@ async fn look_up(
     thread: &Thread,
     message: OutboundMessage<'_>,
 ) -> Result<Accepted, CarrierError> {
-    let Ok(Ok(found)) = timeout(LOOK_UP_LIMIT, carrier.look_up(thread, message)).await else {
+    let Ok(Ok(found)) = timeout(LOOK_UP_LIMIT, carrier.lookup(thread, message)).await else {
         return Err(CarrierError::Unknown);
     };
     let ids: Vec<_> = found.iter().map(|found| found.provider_message_id.clone()).collect();
