@@ -58,12 +58,15 @@ pub(crate) fn mac_at(url: &str) -> CarrierSettings {
 
 /// A service with these carriers, a router line, and these pool lines.
 pub(crate) async fn app(lines: CarrierSettings, pool: &[(&str, CarrierKind)], time_out: Duration) -> TestApp {
-    let app = TestApp::on(database::fresh().await, |settings| {
-        settings.lines = lines;
-        settings.line_time_out = time_out;
-        settings.sessions = 16;
-    })
-    .await;
+    let app = TestApp::builder()
+        .database(database::fresh().await)
+        .settings(|settings| {
+            settings.lines = lines;
+            settings.line_time_out = time_out;
+            settings.sessions = 16;
+        })
+        .start()
+        .await;
     app.add_line(ROUTER_LINE, LineRole::Router).await;
     for (number, carrier) in pool {
         app.add_line_with(number, LineRole::Pool, *carrier).await;

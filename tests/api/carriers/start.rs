@@ -8,7 +8,11 @@ use crate::support::{PATIENCE, TestApp};
 
 /// How a service ends that is started on the same database.
 async fn ends(app: &TestApp, lines: CarrierSettings) -> String {
-    let mut other = TestApp::launch(app.options.clone(), |settings| settings.lines = lines).await;
+    let mut other = TestApp::builder()
+        .database(app.options.clone())
+        .settings(|settings| settings.lines = lines)
+        .launch()
+        .await;
     let ended = timeout(PATIENCE, &mut other.running).await.expect("it ends").unwrap();
     let error = ended.expect_err("it refuses to serve");
     assert!(matches!(error, ServeError::NotConfigured(_)), "{error}");
@@ -22,7 +26,7 @@ async fn lines_whose_carrier_is_not_configured_are_refused_with_one_line() {
     let pool = [(SENDBLUE_LINE, CarrierKind::Sendblue), (MAC_LINE, CarrierKind::BlueBubbles)];
     let app = app(both.clone(), &pool, super::TIME_OUT).await;
     // Everything configured is served, as a replica shows.
-    TestApp::on(app.options.clone(), |settings| settings.lines = both).await;
+    TestApp::builder().database(app.options.clone()).settings(|settings| settings.lines = both).start().await;
 
     let without_sendblue = ends(&app, mac_at("http://b.example")).await;
     assert!(without_sendblue.contains("INKBOX_SENDBLUE_API_KEY_ID"), "{without_sendblue}");
