@@ -1,4 +1,6 @@
-//! API keys: how one is issued, found in a request, looked up and cached, and when its use is recorded.
+//! API keys: how one is issued, found in a request, looked up and cached, what its scope allows, and when its use is
+//! recorded.
 
 pub mod issue;
 pub(crate) mod key_usage;
+pub mod scope;

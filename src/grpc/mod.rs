@@ -1,8 +1,18 @@
-//! The gRPC face: parse the request, make one call inward, encode the answer.
+//! The gRPC API: parses a request, calls one use case or one query, and encodes the result.
 //!
-//! One folder a service, one file an RPC. To add an RPC: write its file (its `parse` names every wrong field at
-//! once), name it in the service's `mod.rs`, register the service in [`routes`], and write the test of the same
-//! name under `tests/api`.
+//! `services` has one file per RPC, `middleware` the layers around every call, and `wire` what both build on. Imports point
+//! only from `services` and `middleware` to `wire`; use cases never import this module.
+//!
+//! To add an RPC:
+//! 1. Describe it in `proto/inkbox/imessage/v1/<service>_service.proto`, with a comment on every item; run `make lint`.
+//! 2. If it changes data or calls a carrier, write the use case in `src/messaging/`; if it only reads, write the query in
+//!    `src/store/`. Both take and return domain types.
+//! 3. Write `src/grpc/services/<service>/<rpc>.rs`: `parse`, and the handler (scope check, one call, encode).
+//! 4. Add the method to the service's `impl` in `src/grpc/services/<service>/mod.rs`.
+//! 5. For new domain types, add the conversion to `src/grpc/wire/convert.rs`.
+//! 6. Write `tests/api/<service>/<rpc>.rs`, add the RPC to the table of all RPCs in `tests/support` (the authentication and
+//!    outage tests iterate over it), and a request to `tests/corpus/requests.json` for the property tests.
+//! 7. For a new service: add it to [`routes`] and to the list of services in `src/server/`, which health and reflection use.
 
 #[cfg(test)]
 mod fuzz;
@@ -30,7 +40,7 @@ macro_rules! services {
         $(routes.add_service(
             $server::new($service)
                 .max_decoding_message_size($request_limit)
-                .max_encoding_message_size(wire::unary::ANSWER_LIMIT)
+                .max_encoding_message_size(wire::unary::MAX_RESPONSE_BYTES)
                 .accept_compressed(CompressionEncoding::Gzip)
                 .accept_compressed(CompressionEncoding::Zstd)
                 .send_compressed(CompressionEncoding::Gzip)
@@ -40,7 +50,7 @@ macro_rules! services {
     }};
 }
 
-/// All services of the contract that this program implements, for requests of at most `request_limit` bytes.
+/// All services, for requests of at most `request_limit` bytes.
 #[must_use]
 pub fn routes(app: &App, keys: &KeyRing, request_limit: usize) -> tonic::service::RoutesBuilder {
     services![
