@@ -5,7 +5,7 @@ use super::{Failure, say};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::DatabaseArgs;
 use crate::maintenance::verify::{self, Broken, Mended, Report};
-use crate::store::Endpoint;
+use crate::store::DatabaseTarget;
 use crate::store::invariants::Breach;
 
 /// What is asked of `verify`.
@@ -30,7 +30,7 @@ pub(super) async fn verify(database: &DatabaseArgs, args: &VerifyArgs) -> Result
     tell(&done?)
 }
 
-async fn repair(endpoint: &Endpoint) -> Result<(), Failure> {
+async fn repair(endpoint: &DatabaseTarget) -> Result<(), Failure> {
     let mended = verify::repair(endpoint, SystemClock.now()).await.map_err(storage_failure)?;
     if mended.is_empty() {
         say("nothing was mended");

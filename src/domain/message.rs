@@ -6,8 +6,11 @@ use serde::{Deserialize, Serialize};
 use super::wire_enum::wire_enum;
 use super::{ConnectionId, ConversationId, MessageId, PhoneNumber, Reaction};
 
-/// The longest text of a message, in characters (Unicode scalar values). The limit of the carriers' APIs.
-pub const TEXT_LIMIT: usize = 18_996;
+/// Maximum length of a text, in characters (Unicode scalar values): the limit of the carriers' APIs.
+pub const MAX_TEXT_CHARACTERS: usize = 18_996;
+/// Bound on the part index of a tapback. iMessage allows one text and twenty files in a message, which are 21 parts;
+/// rounded up.
+pub const MAX_PARTS: i32 = 32;
 
 wire_enum! {
     Direction {
@@ -21,6 +24,8 @@ wire_enum! {
 wire_enum! {
     /// The network that carried a message.
     Transport {
+        /// The carrier did not report it.
+        Unspecified = 0,
         IMessage = 1,
         Sms = 2,
         Rcs = 3,

@@ -10,8 +10,8 @@
 //! 3. Write `src/grpc/services/<service>/<rpc>.rs`: `parse`, and the handler (scope check, one call, encode).
 //! 4. Add the method to the service's `impl` in `src/grpc/services/<service>/mod.rs`.
 //! 5. For new domain types, add the conversion to `src/grpc/wire/convert.rs`.
-//! 6. Write `tests/api/<service>/<rpc>.rs`, add the RPC to the table of all RPCs in `tests/support` (the authentication and
-//!    outage tests iterate over it), and a request to `tests/corpus/requests.json` for the property tests.
+//! 6. Write `tests/api/<service>/<rpc>.rs`. Tests that cover every RPC fail until the RPC is added to their tables:
+//!    CONTRIBUTING.md lists these.
 //! 7. For a new service: add it to [`routes`] and to the list of services in `src/server/`, which health and reflection use.
 
 #[cfg(test)]

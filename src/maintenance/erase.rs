@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::domain::{ConversationId, IdentityId, OrganizationId, PhoneNumber};
 use crate::maintenance::cleanup::KEPT;
 use crate::store::erasure::{self, Discarding, Pair, Purged};
-use crate::store::{Database, Failure, connections};
+use crate::store::{Database, StoreError, connections};
 
 /// How long a send may keep a connection from being released. More than a line takes by any sensible setting; the wait
 /// ends as soon as the sends do.
@@ -69,7 +69,7 @@ impl Erased {
 ///
 /// # Errors
 /// `Unavailable` when a pair would not come apart within its limit; what was erased by then stays erased.
-pub async fn erase(db: &Database, clock: &Arc<dyn Clock>, subject: &Subject) -> Result<Erased, Failure> {
+pub async fn erase(db: &Database, clock: &Arc<dyn Clock>, subject: &Subject) -> Result<Erased, StoreError> {
     let mut erased = Erased::default();
     // What an erasure that was killed left behind has no number any more, so all of it is taken.
     loop {
@@ -103,7 +103,7 @@ async fn erase_pair(
     subject: &Subject,
     identity_id: IdentityId,
     erased: &mut Erased,
-) -> Result<(), Failure> {
+) -> Result<(), StoreError> {
     let Subject { organization_id, remote_number, .. } = subject;
     let give_up = Instant::now() + PAIR_LIMIT;
     loop {
@@ -134,7 +134,9 @@ async fn erase_pair(
                 sleep(LOOK_AGAIN).await;
             }
             Discarding::Connected | Discarding::SendsUnderWay => {
-                return Err(Failure::Unavailable("an agent and the human would not come apart: try again"));
+                return Err(StoreError::Unavailable(
+                    "an agent and the human would not come apart: try again",
+                ));
             }
         }
     }
@@ -147,7 +149,7 @@ async fn purge(
     organization_id: &OrganizationId,
     conversation_id: ConversationId,
     erased: &mut Erased,
-) -> Result<(), Failure> {
+) -> Result<(), StoreError> {
     loop {
         let now = clock.now();
         let purged = erasure::purge(db, organization_id, conversation_id, now - KEPT, now).await?;

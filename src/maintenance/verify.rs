@@ -9,7 +9,7 @@ use crate::domain::OrganizationId;
 use crate::maintenance::cleanup::KEPT;
 use crate::store::invariants::{Breach, Breaches, Checker, FAMILIES, Family, Mend, Slice, WHOLE};
 use crate::store::mending::{is_miscounted, mend};
-use crate::store::{Endpoint, Failure};
+use crate::store::{DatabaseTarget, StoreError};
 
 /// How many rows are named for each invariant that is broken: enough to begin with, however many there are.
 const NAMED: usize = 10;
@@ -55,7 +55,7 @@ pub struct Mended {
 ///
 /// # Errors
 /// The database's.
-pub async fn verify(endpoint: impl Into<Endpoint>, now: DateTime<Utc>) -> Result<Report, Failure> {
+pub async fn verify(endpoint: impl Into<DatabaseTarget>, now: DateTime<Utc>) -> Result<Report, StoreError> {
     let mut walk = Walk::new(endpoint.into(), now, false).await?;
     walk.everywhere().await?;
     Ok(walk.report)
@@ -65,7 +65,10 @@ pub async fn verify(endpoint: impl Into<Endpoint>, now: DateTime<Utc>) -> Result
 ///
 /// # Errors
 /// The database's; what was mended by then stays so.
-pub async fn repair(endpoint: impl Into<Endpoint>, now: DateTime<Utc>) -> Result<Vec<Mended>, Failure> {
+pub async fn repair(
+    endpoint: impl Into<DatabaseTarget>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Mended>, StoreError> {
     let mut walk = Walk::new(endpoint.into(), now, true).await?;
     walk.everywhere().await?;
     Ok(walk.mended)
@@ -80,12 +83,12 @@ struct Walk {
 }
 
 impl Walk {
-    async fn new(endpoint: Endpoint, now: DateTime<Utc>, mends: bool) -> Result<Self, Failure> {
+    async fn new(endpoint: DatabaseTarget, now: DateTime<Utc>, mends: bool) -> Result<Self, StoreError> {
         let checker = Checker::connect(&endpoint).await?;
         Ok(Self { checker, now, mends, report: Report::default(), mended: Vec::new() })
     }
 
-    async fn everywhere(&mut self) -> Result<(), Failure> {
+    async fn everywhere(&mut self) -> Result<(), StoreError> {
         for invariant in WHOLE.into_iter().flatten() {
             loop {
                 let found = self.checker.look_at_all(invariant).await?;
@@ -114,7 +117,7 @@ impl Walk {
 
     /// What was found, less what is not so: a line that is connected to without pause may seem miscounted at each look
     /// where its count is on one node and the routes are on others. Elsewhere a look is exact.
-    async fn exactly(&mut self, mend: Option<Mend>, found: Breaches) -> Result<Breaches, Failure> {
+    async fn exactly(&mut self, mend: Option<Mend>, found: Breaches) -> Result<Breaches, StoreError> {
         if mend != Some(Mend::Line) || !self.checker.is_distributed() {
             return Ok(found);
         }
@@ -128,7 +131,7 @@ impl Walk {
         Ok(exact)
     }
 
-    async fn through(&mut self, family: &'static Family, owner: &OrganizationId) -> Result<(), Failure> {
+    async fn through(&mut self, family: &'static Family, owner: &OrganizationId) -> Result<(), StoreError> {
         let findable_since = self.now - KEPT + SKEW;
         let mut slice =
             Slice { organization_id: owner.clone(), after: Uuid::nil(), to: Uuid::max(), findable_since };
@@ -149,7 +152,7 @@ impl Walk {
         invariant: &'static str,
         mend: Option<Mend>,
         found: Breaches,
-    ) -> Result<u64, Failure> {
+    ) -> Result<u64, StoreError> {
         if found.total == 0 {
             return Ok(0);
         }
@@ -179,7 +182,7 @@ impl Walk {
         invariant: &'static str,
         what: Mend,
         breaches: &[Breach],
-    ) -> Result<u64, Failure> {
+    ) -> Result<u64, StoreError> {
         let mut count = 0;
         for breach in breaches {
             let mended = mend(&mut self.checker, what, breach).await?;

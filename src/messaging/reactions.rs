@@ -67,7 +67,7 @@ pub async fn remove_reaction(app: &App, tenant: &Tenant, id: ReactionId) -> Resu
     let found = find().await?.ok_or(Error::NotFound(Resource::Reaction))?;
     if found.reaction.direction == Direction::Inbound {
         return Err(Error::ScopeInsufficient(
-            "a reaction of the agent's own: the human's is the human's to remove",
+            "a reaction that the agent sent; only the human can remove their own",
         ));
     }
     let conversation_id = found.reaction.conversation_id;

@@ -31,7 +31,7 @@ use crate::net::{ConnectionLimits, Transport};
 use crate::proto;
 use crate::server::health::{DatabaseWatch, Health, NotReady, show_breakers};
 use crate::server::shutdown::DrainLimits;
-use crate::store::{Database, Endpoint, Pooler, SchemaError, StandbySettings};
+use crate::store::{Database, DatabaseTarget, Pooler, ReplicaSettings, SchemaError};
 use crate::telemetry::metrics::{self, Exposition, Metrics};
 
 /// How often uses of keys are written down.
@@ -47,7 +47,7 @@ pub struct Settings {
     /// What stands before it.
     pub pooler: Pooler,
     /// A standby for lists and gets.
-    pub standby: Option<StandbySettings>,
+    pub standby: Option<ReplicaSettings>,
     /// Most connections to it, besides the one that watches it.
     pub sessions: usize,
     /// Whether to apply migrations at start.
@@ -128,7 +128,7 @@ impl Server {
     /// See [`Database::new`].
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, ServeError> {
         let tasks = TaskTracker::new();
-        let database = Endpoint::new(settings.database.clone(), settings.pooler);
+        let database = DatabaseTarget::new(settings.database.clone(), settings.pooler);
         let mut db = Database::new(database, settings.sessions, tasks.clone())?;
         if let Some(standby) = settings.standby.clone() {
             db = db.with_standby(standby)?;
@@ -200,7 +200,7 @@ impl Server {
 
         let mut opened = ready.subscribe();
         let watch = DatabaseWatch {
-            endpoint: Endpoint::new(settings.database.clone(), settings.pooler),
+            endpoint: DatabaseTarget::new(settings.database.clone(), settings.pooler),
             migrate: settings.migrate.then_some(settings.database),
             db: app.db.clone(),
             carriers: app.carriers.clone(),

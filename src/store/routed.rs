@@ -2,7 +2,7 @@
 
 use sqlx::{query, query_scalar};
 
-use super::{Failure, Link};
+use super::{DbConnection, StoreError};
 use crate::domain::{OrganizationId, PhoneNumber};
 
 /// Forgets that a human reached an organization over a line, where there is no connection of theirs on it; tells whether
@@ -10,11 +10,11 @@ use crate::domain::{OrganizationId, PhoneNumber};
 /// sees true until the third: whoever connects takes it before the connection is made, and whoever discards before the
 /// connection is gone.
 pub(super) async fn forget_without_connection(
-    link: &mut Link,
+    link: &mut DbConnection,
     organization_id: &OrganizationId,
     line_number: &PhoneNumber,
     remote_number: &PhoneNumber,
-) -> Result<bool, Failure> {
+) -> Result<bool, StoreError> {
     let (organization_id, line_number, remote_number) =
         (organization_id.as_str(), line_number.as_str(), remote_number.as_str());
     query!(

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::query;
 
-use super::{Database, Failure};
+use super::{Affects, Database, StoreError};
 use crate::domain::OrganizationId;
 
 /// Most rows that one statement removes: short enough to stand in nobody's way.
@@ -14,10 +14,10 @@ pub async fn idempotency_keys(
     db: &Database,
     organization_id: &OrganizationId,
     before: DateTime<Utc>,
-) -> Result<bool, Failure> {
-    let mut session = db.look_up().await?;
+) -> Result<bool, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
     session
-        .run(|connection| async move {
+        .run("query sweeps::idempotency_keys", |connection| async move {
             let done = query!(
                 "DELETE FROM idempotency_keys
                  WHERE organization_id = $1 AND (agent_identity_id, key) IN (
@@ -38,12 +38,11 @@ pub async fn idempotency_keys(
 
 /// A function that removes the oldest rows of a table of lines' texts; its statement takes a time and a number of rows.
 macro_rules! sweep {
-    ($(#[$doc:meta])* $name:ident, $statement:literal) => {
+    ($(#[$doc:meta])* $name:ident, $span:literal, $statement:literal) => {
         $(#[$doc])*
-        pub async fn $name(db: &Database, before: DateTime<Utc>) -> Result<bool, Failure> {
-            let mut session = db.look_up().await?;
-            session
-                .run(|connection| async move {
+        pub async fn $name(db: &Database, before: DateTime<Utc>) -> Result<bool, StoreError> {
+            let mut session = db.acquire(Affects::None).await?;
+            session.run($span, |connection| async move {
                     let done = query!($statement, before, BATCH).execute(connection).await?;
                     Ok(more(done.rows_affected()))
                 })
@@ -55,6 +54,7 @@ macro_rules! sweep {
 sweep!(
     /// Removes the oldest router commands that were acted on before a time; true when there may be more.
     router_commands,
+    "query sweeps::router_commands",
     "DELETE FROM router_commands
                  WHERE (line_number, provider_message_id) IN (
                      SELECT line_number, provider_message_id FROM router_commands
@@ -66,6 +66,7 @@ sweep!(
 sweep!(
     /// Removes the oldest entries that find a sent message for its carrier; true when there may be more.
     sent_messages,
+    "query sweeps::sent_messages",
     "DELETE FROM sent_messages
                  WHERE (line_number, provider_message_id) IN (
                      SELECT line_number, provider_message_id FROM sent_messages
@@ -77,6 +78,7 @@ sweep!(
 sweep!(
     /// Removes the oldest notes of texts that were taken as tapbacks; true when there may be more.
     tapback_texts,
+    "query sweeps::tapback_texts",
     "DELETE FROM tapback_texts
                  WHERE (line_number, provider_message_id) IN (
                      SELECT line_number, provider_message_id FROM tapback_texts
@@ -88,6 +90,7 @@ sweep!(
 sweep!(
     /// Removes the oldest marks of texts that were deleted before a time; true when there may be more.
     forgotten_texts,
+    "query sweeps::forgotten_texts",
     "DELETE FROM forgotten_texts
                  WHERE (line_number, provider_message_id) IN (
                      SELECT line_number, provider_message_id FROM forgotten_texts
@@ -101,10 +104,10 @@ fn more(removed: u64) -> bool {
 }
 
 /// The organizations after one, in the order of their ids, a bounded number at a time.
-pub async fn organizations_after(db: &Database, after: &str) -> Result<Vec<OrganizationId>, Failure> {
-    let mut session = db.look_up().await?;
+pub async fn organizations_after(db: &Database, after: &str) -> Result<Vec<OrganizationId>, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
     session
-        .run(|connection| async move {
+        .run("query sweeps::organizations_after", |connection| async move {
             let rows =
                 query!("SELECT id FROM organizations WHERE id > $1 ORDER BY id LIMIT $2", after, BATCH)
                     .fetch_all(connection)

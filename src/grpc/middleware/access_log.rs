@@ -91,7 +91,7 @@ impl Middleware for AccessLog {
                 // The panic hook has logged the panic. Other calls on the connection must not fail with this one.
                 tracing::error!("a handler panicked");
                 record.calls.panicked();
-                Ok(status::of(&Error::Internal, request_id.as_str()).into_http())
+                Ok(status::from_error(&Error::Internal, request_id.as_str()).into_http())
             })?;
             if let Ok(value) = HeaderValue::from_str(request_id.as_str()) {
                 response.headers_mut().insert(REQUEST_ID_HEADER, value);
@@ -115,7 +115,7 @@ impl LoggedBody {
     fn new(inner: Body, mut record: CallRecord) -> Self {
         // The body of a response that consists of headers only is never polled. In gRPC, such a response has a status.
         if http_body::Body::is_end_stream(&inner) {
-            record.outcome.get_or_insert_with(status::none);
+            record.outcome.get_or_insert_with(status::missing);
         }
         let record = record.outcome.is_none().then_some(record);
         Self { inner, record }
@@ -142,7 +142,7 @@ impl http_body::Body for LoggedBody {
         let outcome = match &frame {
             Some(Ok(frame)) => frame.trailers_ref().and_then(Status::from_header_map),
             Some(Err(status)) => Some(status.clone()),
-            None => Some(status::none()),
+            None => Some(status::missing()),
         };
         if outcome.is_some()
             && let Some(mut record) = this.record.take()

@@ -76,7 +76,7 @@ impl Middleware for Limits {
         let request_id = request.extensions().get::<RequestId>().cloned();
         let reject = |error: &Error| {
             let request_id = request_id.as_ref().map(RequestId::as_str).unwrap_or_default();
-            Ok(status::of(error, request_id).into_http())
+            Ok(status::from_error(error, request_id).into_http())
         };
         let _permit = match self.admit(request.headers()) {
             Ok(permit) => permit,
@@ -106,11 +106,11 @@ impl Limits {
     fn admit(&self, headers: &HeaderMap) -> Result<OwnedSemaphorePermit, Error> {
         let limit = self.limits.metadata as usize;
         if size_of(headers) > limit {
-            return Err(Error::TooLarge { what: "the metadata", limit });
+            return Err(Error::TooLarge { what: "request metadata", limit });
         }
         let permit = self.permits.clone().try_acquire_owned().ok();
         permit
-            .filter(|_| !self.db.keeps_waiting(self.limits.wait))
+            .filter(|_| !self.db.is_saturated(self.limits.wait))
             .ok_or(Error::Overloaded { retry_after: RETRY_AFTER })
     }
 }
@@ -128,9 +128,9 @@ fn classify_tonic_status(headers: &HeaderMap, limit: usize) -> Option<Error> {
     let code = headers.get("grpc-status")?.as_bytes();
     let is_ours = headers.contains_key("grpc-status-details-bin");
     match code {
-        b"11" => Some(Error::TooLarge { what: "the request", limit }),
-        b"8" if !is_ours => Some(Error::TooLarge { what: "the request", limit }),
-        b"13" if !is_ours => Some(Error::invalid("", "not a message as gRPC frames and packs it")),
+        b"11" => Some(Error::TooLarge { what: "request", limit }),
+        b"8" if !is_ours => Some(Error::TooLarge { what: "request", limit }),
+        b"13" if !is_ours => Some(Error::invalid("", "malformed gRPC frame, or not compressed as declared")),
         _ => None,
     }
 }

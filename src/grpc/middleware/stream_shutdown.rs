@@ -42,7 +42,9 @@ impl http_body::Body for EndOnShutdown {
         ready!(self.shutdown.as_mut().poll(context));
         self.has_ended = true;
         let mut trailers = HeaderMap::new();
-        Poll::Ready(Some(status::stopping().add_header(&mut trailers).map(|()| Frame::trailers(trailers))))
+        Poll::Ready(Some(
+            status::shutting_down().add_header(&mut trailers).map(|()| Frame::trailers(trailers)),
+        ))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -103,7 +103,7 @@ impl ListBinding {
             RequestedStart::Token(_) => {
                 return Err(Error::invalid(
                     "page_token",
-                    "belongs to another method, scope or set of filters",
+                    "was issued for a different method, scope or set of filters",
                 ));
             }
         };

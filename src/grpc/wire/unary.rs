@@ -29,7 +29,7 @@ pub(in crate::grpc) async fn unary<Q, A: Message>(
     let answer = answer.and_then(|answer| {
         let size = answer.encoded_len();
         if size > MAX_RESPONSE_BYTES {
-            return Err(Error::TooLarge { what: "the answer", limit: MAX_RESPONSE_BYTES });
+            return Err(Error::TooLarge { what: "response", limit: MAX_RESPONSE_BYTES });
         }
         let mut response = Response::new(answer);
         if extensions.get::<CompressionThreshold>().is_some_and(|threshold| size < threshold.0) {
@@ -39,6 +39,6 @@ pub(in crate::grpc) async fn unary<Q, A: Message>(
     });
     answer.map_err(|error| {
         let request_id = extensions.get::<RequestId>().map(RequestId::as_str).unwrap_or_default();
-        status::of(&error, request_id)
+        status::from_error(&error, request_id)
     })
 }

@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 
 use super::InboundReaction;
-use crate::domain::{DeliveryError, DeliveryStatus, Media, PhoneNumber, ReactionType, TEXT_LIMIT, Transport};
+use crate::domain::{
+    DeliveryError, DeliveryStatus, MAX_PARTS, MAX_TEXT_CHARACTERS, Media, PhoneNumber, ReactionType,
+    Transport,
+};
 use crate::store::inbound::InboundText;
 use crate::store::messages::DeliveryUpdate;
 use crate::validation::Violations;
@@ -14,8 +17,6 @@ const MAX_PROVIDER_ID_CHARACTERS: usize = 255;
 pub const EMOJI_LIMIT: usize = 64;
 /// Maximum length of the code and of the description of a carrier's error, in characters.
 const MAX_ERROR_CHARACTERS: usize = 1_000;
-/// Parts that a message can have, for a tapback on one of them.
-const MOST_PARTS: i32 = 32;
 /// Maximum number of files of a message. Carriers deliver one; phones allow twenty.
 const MAX_MEDIA: usize = 20;
 /// Maximum length of a file's URL, in characters.
@@ -40,19 +41,22 @@ pub struct RawText {
 
 impl RawText {
     /// The text, or `None` if a field is invalid.
-    pub fn check(self, fields: &mut Violations, now: DateTime<Utc>) -> Option<InboundText> {
-        let line_number = fields.phone_number("line_number", &self.line_number);
-        let remote_number = fields.phone_number("remote_number", &self.remote_number);
+    pub fn check(self, violations: &mut Violations, now: DateTime<Utc>) -> Option<InboundText> {
+        let line_number = violations.phone_number("line_number", &self.line_number);
+        let remote_number = violations.phone_number("remote_number", &self.remote_number);
         if self.text.as_ref().is_none_or(String::is_empty) && self.media.is_empty() {
-            fields.add("text", "is required where there is no media");
+            violations.add("text", "is required if there is no media");
         }
         let text = match self.text {
             None => Some(None),
-            Some(text) => fields.text("text", text, TEXT_LIMIT).map(Some),
+            Some(text) => violations.text("text", text, MAX_TEXT_CHARACTERS).map(Some),
         };
-        let media = validate_media(fields, self.media);
-        let provider_message_id =
-            fields.required_text("provider_message_id", self.provider_message_id, MAX_PROVIDER_ID_CHARACTERS);
+        let media = validate_media(violations, self.media);
+        let provider_message_id = violations.required_text(
+            "provider_message_id",
+            self.provider_message_id,
+            MAX_PROVIDER_ID_CHARACTERS,
+        );
         Some(InboundText {
             line_number: line_number?,
             remote_number: remote_number?,
@@ -66,22 +70,22 @@ impl RawText {
     }
 }
 
-fn validate_media(fields: &mut Violations, media: Vec<Media>) -> Option<Vec<Media>> {
+fn validate_media(violations: &mut Violations, media: Vec<Media>) -> Option<Vec<Media>> {
     if media.len() > MAX_MEDIA {
-        fields.add("media", format!("must be at most {MAX_MEDIA} files"));
+        violations.add("media", format!("must be at most {MAX_MEDIA} files"));
         return None;
     }
     let mut checked = Vec::with_capacity(media.len());
     for (i, file) in media.into_iter().enumerate() {
-        let url = fields.required_text(&format!("media[{i}].url"), file.url, MAX_URL_CHARACTERS);
+        let url = violations.required_text(&format!("media[{i}].url"), file.url, MAX_URL_CHARACTERS);
         let content_type = match file.content_type {
             None => Some(None),
-            Some(content_type) => fields
+            Some(content_type) => violations
                 .text(&format!("media[{i}].content_type"), content_type, MAX_CONTENT_TYPE_CHARACTERS)
                 .map(Some),
         };
         if file.size_bytes.is_some_and(|size| size < 0) {
-            fields.add(format!("media[{i}].size_bytes"), "must be 0 or more");
+            violations.add(format!("media[{i}].size_bytes"), "must be 0 or more");
         }
         if let (Some(url), Some(content_type)) = (url, content_type) {
             checked.push(Media { url, content_type, size_bytes: file.size_bytes });
@@ -108,24 +112,24 @@ pub struct RawReaction {
 
 impl RawReaction {
     /// The line and the tapback, or `None` if a field is invalid.
-    pub fn check(self, fields: &mut Violations) -> Option<(PhoneNumber, InboundReaction)> {
-        let line_number = fields.phone_number("line_number", &self.line_number);
-        let remote_number = fields.phone_number("remote_number", &self.remote_number);
-        let target = fields.required_text(
+    pub fn check(self, violations: &mut Violations) -> Option<(PhoneNumber, InboundReaction)> {
+        let line_number = violations.phone_number("line_number", &self.line_number);
+        let remote_number = violations.phone_number("remote_number", &self.remote_number);
+        let target = violations.required_text(
             "target_provider_message_id",
             self.target_provider_message_id,
             MAX_PROVIDER_ID_CHARACTERS,
         );
         let custom_emoji = match self.custom_emoji {
             None => Some(None),
-            Some(emoji) => fields.required_text("custom_emoji", emoji, EMOJI_LIMIT).map(Some),
+            Some(emoji) => violations.required_text("custom_emoji", emoji, EMOJI_LIMIT).map(Some),
         };
         if let (Some(reaction), Some(emoji)) = (self.reaction, &custom_emoji)
             && (reaction == ReactionType::Custom) != emoji.is_some()
         {
-            fields.add("custom_emoji", "belongs to a CUSTOM reaction, and only to one");
+            violations.add("custom_emoji", "must be set if and only if the reaction is CUSTOM");
         }
-        let part_index = fields.part_index(self.part_index, MOST_PARTS);
+        let part_index = violations.part_index(self.part_index, MAX_PARTS);
         let reaction = InboundReaction {
             remote_number: remote_number?,
             target_provider_message_id: target?,
@@ -153,18 +157,21 @@ pub struct RawDeliveryUpdate {
 
 impl RawDeliveryUpdate {
     /// The report, or `None` if a field is invalid.
-    pub fn check(self, fields: &mut Violations, now: DateTime<Utc>) -> Option<DeliveryUpdate> {
-        let line_number = fields.phone_number("line_number", &self.line_number);
-        let provider_message_id =
-            fields.required_text("provider_message_id", self.provider_message_id, MAX_PROVIDER_ID_CHARACTERS);
+    pub fn check(self, violations: &mut Violations, now: DateTime<Utc>) -> Option<DeliveryUpdate> {
+        let line_number = violations.phone_number("line_number", &self.line_number);
+        let provider_message_id = violations.required_text(
+            "provider_message_id",
+            self.provider_message_id,
+            MAX_PROVIDER_ID_CHARACTERS,
+        );
         if self.status == Some(DeliveryStatus::Received) {
-            fields.add("status", "RECEIVED is for inbound messages");
+            violations.add("status", "RECEIVED applies only to inbound messages");
         }
         let error = match self.error {
             None => Some(None),
             Some(error) => {
-                let code = fields.text("error.code", error.code, MAX_ERROR_CHARACTERS);
-                let message = fields.text("error.message", error.message, MAX_ERROR_CHARACTERS);
+                let code = violations.text("error.code", error.code, MAX_ERROR_CHARACTERS);
+                let message = violations.text("error.message", error.message, MAX_ERROR_CHARACTERS);
                 code.zip(message).map(|(code, message)| Some(DeliveryError { code, message }))
             }
         };

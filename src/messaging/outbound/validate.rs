@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use crate::domain::{IdempotencyKey, Media, TEXT_LIMIT};
+use crate::domain::{IdempotencyKey, MAX_TEXT_CHARACTERS, Media};
 use crate::validation::Violations;
 
 /// Maximum length of a file's URL, in characters.
@@ -16,24 +16,28 @@ pub struct Content {
 }
 
 impl Content {
-    pub fn validate(fields: &mut Violations, text: Option<String>, media_urls: Vec<String>) -> Option<Self> {
+    pub fn validate(
+        violations: &mut Violations,
+        text: Option<String>,
+        media_urls: Vec<String>,
+    ) -> Option<Self> {
         if text.as_ref().is_none_or(String::is_empty) && media_urls.is_empty() {
-            fields.add("text", "is required where there is no media");
+            violations.add("text", "is required if there is no media");
         }
         let text = match text {
             None => Some(None),
-            Some(text) => fields.text("text", text, TEXT_LIMIT).map(Some),
+            Some(text) => violations.text("text", text, MAX_TEXT_CHARACTERS).map(Some),
         };
-        let media = validate_media_urls(fields, media_urls);
+        let media = validate_media_urls(violations, media_urls);
         Some(Self { text: text?, media: media? })
     }
 }
 
-pub fn validate_idempotency_key(fields: &mut Violations, key: String) -> Option<String> {
+pub fn validate_idempotency_key(violations: &mut Violations, key: String) -> Option<String> {
     let printable = key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
     if !printable || !(1..=IdempotencyKey::MAX_CHARACTERS).contains(&key.len()) {
         let most = IdempotencyKey::MAX_CHARACTERS;
-        fields.add("idempotency_key", format!("must be 1 to {most} printable ASCII characters"));
+        violations.add("idempotency_key", format!("must be 1 to {most} printable ASCII characters"));
         return None;
     }
     Some(key)
@@ -41,17 +45,17 @@ pub fn validate_idempotency_key(fields: &mut Violations, key: String) -> Option<
 
 /// At most one URL, and `https`, because the carrier fetches it over the public internet.
 #[expect(clippy::option_option, reason = "invalid, absent and present are three cases")]
-fn validate_media_urls(fields: &mut Violations, urls: Vec<String>) -> Option<Option<Media>> {
+fn validate_media_urls(violations: &mut Violations, urls: Vec<String>) -> Option<Option<Media>> {
     let count = urls.len();
     let mut urls = urls.into_iter();
     let Some(url) = urls.next() else { return Some(None) };
     if count > 1 {
-        fields.add("media_urls", "must be at most one");
+        violations.add("media_urls", "must have at most one entry");
         return None;
     }
-    let url = fields.required_text("media_urls[0]", url, MAX_URL_CHARACTERS)?;
+    let url = violations.required_text("media_urls[0]", url, MAX_URL_CHARACTERS)?;
     if !is_https(&url) {
-        fields.add("media_urls[0]", "must be an https URL");
+        violations.add("media_urls[0]", "must be an https URL");
         return None;
     }
     Some(Some(Media { url, content_type: None, size_bytes: None }))

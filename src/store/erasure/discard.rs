@@ -5,7 +5,7 @@ use sqlx::query;
 use uuid::Uuid;
 
 use crate::domain::{ConversationId, IdentityId, OrganizationId, PhoneNumber};
-use crate::store::{Database, Failure, Link};
+use crate::store::{Affects, Database, DbConnection, StoreError};
 
 /// An identity and a human.
 #[derive(Debug, Clone)]
@@ -46,21 +46,25 @@ pub async fn discard(
     pair: Pair,
     ended_before: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
-) -> Result<Discarding, Failure> {
+) -> Result<Discarding, StoreError> {
     // Whoever sees one of these rows must see all of them, and a text or a connect must meet all or none.
-    db.transaction_for(&pair.organization_id.clone(), move |connection| {
-        let pair = pair.clone();
-        Box::pin(async move { discard_in(connection, &pair, ended_before, now).await })
-    })
+    db.transaction(
+        Affects::organization(&pair.organization_id),
+        "transaction erasure::discard::discard",
+        move |connection| {
+            let pair = pair.clone();
+            Box::pin(async move { discard_in(connection, &pair, ended_before, now).await })
+        },
+    )
     .await
 }
 
 async fn discard_in(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     pair: &Pair,
     ended_before: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
-) -> Result<Discarding, Failure> {
+) -> Result<Discarding, StoreError> {
     let lines = lock_routed(connection, pair).await?;
     let connections = query!(
         "SELECT id, released_at FROM connections
@@ -122,7 +126,7 @@ async fn discard_in(
 
 /// Takes what connect takes first as well, so that a connect of this human to the same organization on one of the lines
 /// is either seen below or comes after. Gives the lines that the pair ever used.
-async fn lock_routed(connection: &mut Link, pair: &Pair) -> Result<Vec<String>, Failure> {
+async fn lock_routed(connection: &mut DbConnection, pair: &Pair) -> Result<Vec<String>, StoreError> {
     let rows = query!(
         "SELECT DISTINCT line_number FROM connections
          WHERE organization_id = $1 AND agent_identity_id = $2 AND remote_number = $3",
@@ -148,11 +152,11 @@ async fn lock_routed(connection: &mut Link, pair: &Pair) -> Result<Vec<String>, 
 }
 
 async fn discard_conversation(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     organization_id: &OrganizationId,
     id: Uuid,
     now: DateTime<Utc>,
-) -> Result<(), Failure> {
+) -> Result<(), StoreError> {
     query!(
         "INSERT INTO discarded_conversations (organization_id, conversation_id, discarded_at) VALUES ($1, $2, $3)",
         organization_id.as_str(),
@@ -168,11 +172,11 @@ async fn discard_conversation(
 }
 
 async fn discard_connections(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     pair: &Pair,
     ids: &[Uuid],
     lines: &[String],
-) -> Result<(), Failure> {
+) -> Result<(), StoreError> {
     query!(
         "DELETE FROM connections WHERE organization_id = $1 AND id = ANY ($2)",
         pair.organization_id.as_str(),

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::domain::{ConversationId, Direction, OrganizationId};
 use crate::store::retention::first_id_of;
-use crate::store::{Database, Failure, Link};
+use crate::store::{Affects, Database, DbConnection, StoreError};
 
 /// Most messages that one transaction deletes.
 const BATCH: i64 = 500;
@@ -30,10 +30,10 @@ pub struct Purged {
 pub async fn some_discarded(
     db: &Database,
     organization_id: Option<&OrganizationId>,
-) -> Result<Vec<(OrganizationId, ConversationId)>, Failure> {
-    let mut session = db.look_up().await?;
+) -> Result<Vec<(OrganizationId, ConversationId)>, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
     session
-        .run(|connection| async move {
+        .run("query erasure::purge::some_discarded", |connection| async move {
             let rows = query!(
                 "SELECT organization_id, conversation_id FROM discarded_conversations
                  WHERE $1::text IS NULL OR organization_id = $1
@@ -58,40 +58,44 @@ pub async fn purge(
     conversation_id: ConversationId,
     redelivered_since: DateTime<Utc>,
     now: DateTime<Utc>,
-) -> Result<Purged, Failure> {
+) -> Result<Purged, StoreError> {
     let owner = organization_id.clone();
     // What hangs on a message goes with it, and a text is a stored or a forgotten one at any time.
-    db.transaction_for(organization_id, move |connection| {
-        let organization_id = owner.clone();
-        Box::pin(async move {
-            let listed = query!(
-                "SELECT conversation_id FROM discarded_conversations
+    db.transaction(
+        Affects::organization(organization_id),
+        "transaction erasure::purge::purge",
+        move |connection| {
+            let organization_id = owner.clone();
+            Box::pin(async move {
+                let listed = query!(
+                    "SELECT conversation_id FROM discarded_conversations
                  WHERE organization_id = $1 AND conversation_id = $2
                  FOR UPDATE",
-                organization_id.as_str(),
-                conversation_id.uuid(),
-            )
-            .fetch_optional(&mut *connection)
-            .await?;
-            if listed.is_none() {
-                return Ok(Purged::default());
-            }
-            let batch = lock_batch(connection, &organization_id, conversation_id).await?;
-            remember(connection, &batch, first_id_of(redelivered_since), now).await?;
-            let mut purged = delete(connection, &organization_id, &batch).await?;
-            purged.more = i64::try_from(batch.len()).unwrap_or(BATCH) >= BATCH;
-            if !purged.more {
-                query!(
+                    organization_id.as_str(),
+                    conversation_id.uuid(),
+                )
+                .fetch_optional(&mut *connection)
+                .await?;
+                if listed.is_none() {
+                    return Ok(Purged::default());
+                }
+                let batch = lock_batch(connection, &organization_id, conversation_id).await?;
+                remember(connection, &batch, first_id_of(redelivered_since), now).await?;
+                let mut purged = delete(connection, &organization_id, &batch).await?;
+                purged.more = i64::try_from(batch.len()).unwrap_or(BATCH) >= BATCH;
+                if !purged.more {
+                    query!(
                     "DELETE FROM discarded_conversations WHERE organization_id = $1 AND conversation_id = $2",
                     organization_id.as_str(),
                     conversation_id.uuid(),
                 )
                 .execute(connection)
                 .await?;
-            }
-            Ok(purged)
-        })
-    })
+                }
+                Ok(purged)
+            })
+        },
+    )
     .await
 }
 
@@ -105,10 +109,10 @@ struct Leaving {
 
 /// Locked, so that a reaction that is put on one of them meanwhile waits, and then finds no message.
 async fn lock_batch(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     organization_id: &OrganizationId,
     conversation_id: ConversationId,
-) -> Result<Vec<Leaving>, Failure> {
+) -> Result<Vec<Leaving>, StoreError> {
     let rows = sqlx::query_as!(
         Leaving,
         "SELECT id, direction, line_number, provider_message_id FROM messages
@@ -125,11 +129,11 @@ async fn lock_batch(
 }
 
 async fn remember(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     batch: &[Leaving],
     since: Uuid,
     now: DateTime<Utc>,
-) -> Result<(), Failure> {
+) -> Result<(), StoreError> {
     let (lines, ids): (Vec<_>, Vec<_>) = batch
         .iter()
         .filter(|message| message.direction == Direction::Inbound.number() && message.id >= since)
@@ -150,10 +154,10 @@ async fn remember(
 }
 
 async fn delete(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     organization_id: &OrganizationId,
     batch: &[Leaving],
-) -> Result<Purged, Failure> {
+) -> Result<Purged, StoreError> {
     let ids: Vec<Uuid> = batch.iter().map(|message| message.id).collect();
     let (lines, provider_ids): (Vec<_>, Vec<_>) = batch
         .iter()

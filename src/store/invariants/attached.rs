@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{Breaches, Family, Invariant, Looking, Mend, Slice, family, of_slice};
-use crate::store::Link;
+use crate::store::DbConnection;
 
 /// Connections.
 pub const CONNECTIONS: Family = family!(

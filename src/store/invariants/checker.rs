@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{Breaches, Family, Invariant, Slice};
 use crate::domain::OrganizationId;
-use crate::store::{Endpoint, Failure, Link};
+use crate::store::{DatabaseTarget, DbConnection, StoreError};
 
 /// The longest that a connection may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -39,7 +39,7 @@ const PAGE: i64 = 1_000;
 
 /// A connection of its own, since what the service's sessions may take is far too little here.
 pub struct Checker {
-    link: Link,
+    link: DbConnection,
 }
 
 impl Checker {
@@ -47,9 +47,10 @@ impl Checker {
     ///
     /// # Errors
     /// `NoConnection`, `Unavailable`.
-    pub async fn connect(endpoint: &Endpoint) -> Result<Self, Failure> {
-        let opening = timeout(CONNECT_LIMIT, Link::open(endpoint)).await;
-        let link = opening.map_err(|_| Failure::Unavailable("no answer"))?.map_err(Failure::no_connection)?;
+    pub async fn connect(endpoint: &DatabaseTarget) -> Result<Self, StoreError> {
+        let opening = timeout(CONNECT_LIMIT, DbConnection::open(endpoint)).await;
+        let link =
+            opening.map_err(|_| StoreError::Unavailable("no answer"))?.map_err(StoreError::no_connection)?;
         Ok(Self { link })
     }
 
@@ -63,7 +64,7 @@ impl Checker {
     ///
     /// # Errors
     /// The database's.
-    pub async fn organizations(&mut self, after: &str) -> Result<Vec<OrganizationId>, Failure> {
+    pub async fn organizations(&mut self, after: &str) -> Result<Vec<OrganizationId>, StoreError> {
         let after = after.to_owned();
         self.within(SNAPSHOT, LOOK_LIMIT, |link| Box::pin(organizations(link, after))).await
     }
@@ -72,7 +73,7 @@ impl Checker {
     ///
     /// # Errors
     /// The database's.
-    pub async fn look_at_all(&mut self, invariant: &'static Invariant<()>) -> Result<Breaches, Failure> {
+    pub async fn look_at_all(&mut self, invariant: &'static Invariant<()>) -> Result<Breaches, StoreError> {
         let found = self.look(invariant, ()).await?;
         self.still_broken(invariant, (), found).await
     }
@@ -81,7 +82,7 @@ impl Checker {
         &mut self,
         invariant: &'static Invariant<S>,
         at: S,
-    ) -> Result<Breaches, Failure> {
+    ) -> Result<Breaches, StoreError> {
         let find = invariant.find;
         self.within(SNAPSHOT, LOOK_LIMIT, move |link| Box::pin(async move { find(link, &at).await })).await
     }
@@ -94,7 +95,7 @@ impl Checker {
         invariant: &'static Invariant<S>,
         at: S,
         mut found: Breaches,
-    ) -> Result<Breaches, Failure> {
+    ) -> Result<Breaches, StoreError> {
         if !self.link.is_distributed() {
             return Ok(found);
         }
@@ -113,7 +114,7 @@ impl Checker {
     ///
     /// # Errors
     /// The database's.
-    pub async fn look_at(&mut self, family: &'static Family, from: &Slice) -> Result<Look, Failure> {
+    pub async fn look_at(&mut self, family: &'static Family, from: &Slice) -> Result<Look, StoreError> {
         let mut slice = from.clone();
         let looking = self.within(SNAPSHOT, LOOK_LIMIT, move |link| {
             Box::pin(async move {
@@ -140,8 +141,8 @@ impl Checker {
     /// Changes something, in a transaction.
     pub(in crate::store) async fn change<T>(
         &mut self,
-        work: impl for<'c> FnOnce(&'c mut Link) -> BoxFuture<'c, Result<T, Failure>>,
-    ) -> Result<T, Failure> {
+        work: impl for<'c> FnOnce(&'c mut DbConnection) -> BoxFuture<'c, Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         self.within(CHANGES, CHANGE_LIMIT, work).await
     }
 
@@ -149,8 +150,8 @@ impl Checker {
         &mut self,
         settings: &'static str,
         limit: Duration,
-        work: impl for<'c> FnOnce(&'c mut Link) -> BoxFuture<'c, Result<T, Failure>>,
-    ) -> Result<T, Failure> {
+        work: impl for<'c> FnOnce(&'c mut DbConnection) -> BoxFuture<'c, Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         let link = &mut self.link;
         let done = timeout(limit, async {
             link.begin().await?;
@@ -161,7 +162,7 @@ impl Checker {
             let worked = work(link).await;
             link.end(worked).await
         });
-        done.await.unwrap_or(Err(Failure::Unavailable("no answer")))
+        done.await.unwrap_or(Err(StoreError::Unavailable("no answer")))
     }
 }
 
@@ -175,7 +176,7 @@ pub struct Look {
     pub next: Option<Uuid>,
 }
 
-async fn organizations(link: &mut Link, after: String) -> Result<Vec<OrganizationId>, Failure> {
+async fn organizations(link: &mut DbConnection, after: String) -> Result<Vec<OrganizationId>, StoreError> {
     let ids = query_scalar!("SELECT id FROM organizations WHERE id > $1 ORDER BY id LIMIT $2", after, PAGE)
         .fetch_all(link)
         .await?;

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{Breaches, Family, Invariant, Looking, Mend, Slice, family, of_slice};
-use crate::store::Link;
+use crate::store::DbConnection;
 
 /// A conversation may have many messages, hence the few rows.
 pub const CONVERSATIONS: Family = family!(

@@ -1,7 +1,7 @@
 //! The global tables that find what is a tenant's.
 
 use super::{Breach, Breaches, Invariant, Looking, Mend, of_all};
-use crate::store::Link;
+use crate::store::DbConnection;
 
 pub(super) const WHOLE: &[Invariant<()>] = &[
     // Routes without their connection come first: only when they are gone is there room for the right ones.

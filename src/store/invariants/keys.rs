@@ -5,7 +5,7 @@ use futures_util::TryStreamExt as _;
 
 use super::{Breach, Breaches, Invariant, LISTED, Looking, of_all};
 use crate::domain::Handle;
-use crate::store::{Failure, Link};
+use crate::store::{DbConnection, StoreError};
 
 pub(super) const WHOLE: &[Invariant<()>] = &[
     Invariant {
@@ -49,7 +49,7 @@ pub(super) const WHOLE: &[Invariant<()>] = &[
 ];
 
 /// Lower case is Rust's here as where handles are looked up: PostgreSQL's depends on the database's locale.
-async fn handles(link: &mut Link) -> Result<Breaches, Failure> {
+async fn handles(link: &mut DbConnection) -> Result<Breaches, StoreError> {
     let mut rows = sqlx::query!(
         r#"WITH i AS MATERIALIZED (SELECT organization_id, id, agent_handle FROM identities)
            SELECT coalesce(i.organization_id, h.organization_id) AS "organization_id!",

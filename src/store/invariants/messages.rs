@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{Breaches, Family, Invariant, Looking, Slice, family, of_slice};
-use crate::store::Link;
+use crate::store::DbConnection;
 
 /// Nothing of a message is mended: what it says, whose it is and where it went is said nowhere else.
 pub const MESSAGES: Family = family!(

@@ -25,14 +25,14 @@ use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
-use super::{Failure, Link};
+use super::{DbConnection, StoreError};
 use crate::domain::OrganizationId;
 
 /// Most breaches that one statement over a whole table gives; how many there are is told even so.
 const LISTED: i64 = 1_000;
 
 /// A statement under way.
-type Looking<'a, T> = BoxFuture<'a, Result<T, Failure>>;
+type Looking<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// One thing that must hold.
 pub struct Invariant<S: 'static> {
@@ -40,7 +40,7 @@ pub struct Invariant<S: 'static> {
     pub name: &'static str,
     /// How it is made to hold again; `None` where no other row says what is right.
     pub mend: Option<Mend>,
-    find: for<'a> fn(&'a mut Link, &'a S) -> Looking<'a, Breaches>,
+    find: for<'a> fn(&'a mut DbConnection, &'a S) -> Looking<'a, Breaches>,
 }
 
 /// What is rebuilt from other rows. The ids of the breaches are those of what is named.
@@ -114,7 +114,7 @@ pub struct Family {
     /// How many rows are looked at in one go: a second's work or so, since a snapshot that is held for long keeps dead
     /// rows of the whole database from being cleared away.
     rows: i64,
-    ids: for<'a> fn(&'a mut Link, &'a str, Uuid, i64) -> Looking<'a, Vec<Uuid>>,
+    ids: for<'a> fn(&'a mut DbConnection, &'a str, Uuid, i64) -> Looking<'a, Vec<Uuid>>,
     /// What must hold.
     pub invariants: &'static [Invariant<Slice>],
 }
@@ -137,7 +137,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 macro_rules! of_slice {
     ($name:literal, $mend:expr, $sql:tt $(, $more:ident)?) => {{
         fn find<'a>(
-            link: &'a mut Link,
+            link: &'a mut DbConnection,
             slice: &'a Slice,
         ) -> Looking<'a, Breaches> {
             Box::pin(async move {
@@ -155,7 +155,7 @@ macro_rules! of_slice {
 /// An invariant of whole tables: `organization_id`, `id` and `total` of some breaches, `$1` of them at most.
 macro_rules! of_all {
     ($name:literal, $mend:expr, $sql:tt) => {{
-        fn find<'a>(link: &'a mut Link, (): &'a ()) -> Looking<'a, Breaches> {
+        fn find<'a>(link: &'a mut DbConnection, (): &'a ()) -> Looking<'a, Breaches> {
             Box::pin(async move {
                 let rows = sqlx::query!($sql, super::LISTED).fetch_all(link).await?;
                 let total = rows.first().map_or(0, |row| row.total.unsigned_abs());
@@ -174,7 +174,7 @@ macro_rules! of_all {
 macro_rules! family {
     ($table:literal, $rows:literal, $sql:tt, $invariants:expr) => {{
         fn ids<'a>(
-            link: &'a mut Link,
+            link: &'a mut DbConnection,
             organization_id: &'a str,
             after: Uuid,
             limit: i64,

@@ -5,15 +5,15 @@ use uuid::Uuid;
 
 use crate::domain::OrganizationId;
 use crate::store::retention::take_turn;
-use crate::store::{Failure, Link};
+use crate::store::{DbConnection, StoreError};
 
 /// Rebuilds all that a conversation says of its messages and connections; 0 when it is gone. The numbers of its
 /// messages and its horizon stay where they are right; what was read stays read.
 pub(super) async fn rebuild(
-    link: &mut Link,
+    link: &mut DbConnection,
     organization_id: &OrganizationId,
     id: Uuid,
-) -> Result<u64, Failure> {
+) -> Result<u64, StoreError> {
     // Whoever blanks bodies could not know that a preview which is wrong now is about to show one of them.
     take_turn(link, organization_id).await?;
     let pair = query!(
@@ -52,11 +52,11 @@ pub(super) async fn rebuild(
 
 /// Numbers what the human wrote through; returns how many of these are read.
 async fn renumber(
-    link: &mut Link,
+    link: &mut DbConnection,
     organization_id: &OrganizationId,
     id: Uuid,
     horizon: i32,
-) -> Result<i32, Failure> {
+) -> Result<i32, StoreError> {
     let read = query!(
         r#"SELECT count(*)::integer AS "messages!" FROM messages
            WHERE organization_id = $1 AND conversation_id = $2 AND NOT is_blocked AND direction = 1
@@ -83,11 +83,11 @@ async fn renumber(
 }
 
 async fn sum_up(
-    link: &mut Link,
+    link: &mut DbConnection,
     organization_id: &OrganizationId,
     id: Uuid,
     read: i32,
-) -> Result<(), Failure> {
+) -> Result<(), StoreError> {
     query!(
         "UPDATE conversations c SET
              clear_total = s.clear, clear_received = s.received, blocked_total = s.blocked,
@@ -118,7 +118,11 @@ async fn sum_up(
 }
 
 /// The active connection of the two, or the one that the conversation was on, or the newest.
-async fn assign(link: &mut Link, organization_id: &OrganizationId, id: Uuid) -> Result<(), Failure> {
+async fn assign(
+    link: &mut DbConnection,
+    organization_id: &OrganizationId,
+    id: Uuid,
+) -> Result<(), StoreError> {
     query!(
         "WITH right_one AS (
              SELECT k.id, k.released_at FROM connections k

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::domain::OrganizationId;
 use crate::store::routed::forget_without_connection;
-use crate::store::{Failure, Link};
+use crate::store::{DbConnection, StoreError};
 
 /// Most rows of one transaction.
 const BATCH: i64 = 500;
@@ -18,10 +18,10 @@ const UNTIL_ALL_NODES_ARE_TOLD: Duration = Duration::from_millis(250);
 /// Makes the route of a connection what the connection says: its own while it is active, else none. Where another
 /// connection has this human on this line, it stays: which of the two a text means cannot be known.
 pub(super) async fn route(
-    link: &mut Link,
+    link: &mut DbConnection,
     organization_id: &OrganizationId,
     connection_id: Uuid,
-) -> Result<u64, Failure> {
+) -> Result<u64, StoreError> {
     let active = query!(
         "SELECT agent_identity_id, line_number, remote_number FROM connections
          WHERE organization_id = $1 AND id = $2 AND released_at IS NULL
@@ -80,7 +80,7 @@ struct Count {
 
 /// Locks a line and counts its routes. Whoever has added or removed one that is not committed yet waits for the line's
 /// row, and counts it then.
-async fn counted(link: &mut Link, line_number: &str) -> Result<Option<Count>, Failure> {
+async fn counted(link: &mut DbConnection, line_number: &str) -> Result<Option<Count>, StoreError> {
     let row = query!("SELECT active_connections FROM lines WHERE number = $1 FOR UPDATE", line_number)
         .fetch_optional(&mut *link)
         .await?;
@@ -98,12 +98,12 @@ async fn counted(link: &mut Link, line_number: &str) -> Result<Option<Count>, Fa
 }
 
 /// Whether a line's count is wrong, whatever goes on meanwhile.
-pub(super) async fn is_miscounted(link: &mut Link, line_number: &str) -> Result<bool, Failure> {
+pub(super) async fn is_miscounted(link: &mut DbConnection, line_number: &str) -> Result<bool, StoreError> {
     Ok(counted(link, line_number).await?.is_some_and(|count| count.is != count.routes))
 }
 
 /// Makes a line's count right.
-pub(super) async fn count(link: &mut Link, line_number: &str) -> Result<u64, Failure> {
+pub(super) async fn count(link: &mut DbConnection, line_number: &str) -> Result<u64, StoreError> {
     let Some(count) = counted(&mut *link, line_number).await? else { return Ok(0) };
     if count.is == count.routes {
         return Ok(0);
@@ -117,10 +117,10 @@ pub(super) async fn count(link: &mut Link, line_number: &str) -> Result<u64, Fai
 
 /// Remembers what a connection says: that this human reached its organization over its line.
 pub(super) async fn remember(
-    link: &mut Link,
+    link: &mut DbConnection,
     organization_id: &OrganizationId,
     connection_id: Uuid,
-) -> Result<u64, Failure> {
+) -> Result<u64, StoreError> {
     // Locked, so that whoever discards it comes before this, or removes the row again.
     let connection = query!(
         "SELECT line_number, remote_number FROM connections WHERE organization_id = $1 AND id = $2 FOR UPDATE",
@@ -143,7 +143,7 @@ pub(super) async fn remember(
 }
 
 /// Forgets some of what is remembered without a connection.
-pub(super) async fn forget(link: &mut Link) -> Result<u64, Failure> {
+pub(super) async fn forget(link: &mut DbConnection) -> Result<u64, StoreError> {
     let rows = query!(
         r#"WITH o AS MATERIALIZED (SELECT organization_id, line_number, remote_number FROM routed_organizations),
          k AS MATERIALIZED (SELECT organization_id, line_number, remote_number FROM connections)

@@ -7,7 +7,7 @@ mod directories;
 
 use uuid::Uuid;
 
-use super::Failure;
+use super::StoreError;
 use super::invariants::{Breach, Checker, Mend};
 
 /// Mends a breach, and tells how many that were: 0 where it is none any more, or cannot be mended now, since someone else
@@ -15,7 +15,7 @@ use super::invariants::{Breach, Checker, Mend};
 ///
 /// # Errors
 /// The database's.
-pub async fn mend(checker: &mut Checker, mend: Mend, breach: &Breach) -> Result<u64, Failure> {
+pub async fn mend(checker: &mut Checker, mend: Mend, breach: &Breach) -> Result<u64, StoreError> {
     let owner = breach.organization_id.clone();
     let id = Uuid::try_parse(&breach.id).ok();
     let line_number = breach.id.clone();
@@ -32,7 +32,7 @@ pub async fn mend(checker: &mut Checker, mend: Mend, breach: &Breach) -> Result<
         })
     });
     match done.await {
-        Err(failure) if failure.lost_to_another() || failure.was_kept_waiting() => {
+        Err(failure) if failure.is_serialization_conflict() || failure.is_lock_timeout() => {
             tracing::warn!(error = %failure, "someone else is at it: not mended");
             Ok(0)
         }
@@ -45,12 +45,12 @@ pub async fn mend(checker: &mut Checker, mend: Mend, breach: &Breach) -> Result<
 ///
 /// # Errors
 /// The database's.
-pub async fn is_miscounted(checker: &mut Checker, line_number: &str) -> Result<bool, Failure> {
+pub async fn is_miscounted(checker: &mut Checker, line_number: &str) -> Result<bool, StoreError> {
     let line_number = line_number.to_owned();
     let looking =
         checker.change(|link| Box::pin(async move { directories::is_miscounted(link, &line_number).await }));
     match looking.await {
-        Err(failure) if failure.lost_to_another() || failure.was_kept_waiting() => Ok(true),
+        Err(failure) if failure.is_serialization_conflict() || failure.is_lock_timeout() => Ok(true),
         looked => looked,
     }
 }

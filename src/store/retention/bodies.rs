@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::first_id_of;
 use crate::domain::OrganizationId;
-use crate::store::{Database, Failure, Link};
+use crate::store::{Affects, Database, DbConnection, StoreError};
 
 /// Most rows that one transaction blanks: its locks stand in the way of texts and sends for some milliseconds.
 const BATCH: i64 = 500;
@@ -38,10 +38,10 @@ pub async fn to_be_blanked(
     db: &Database,
     organization_id: &OrganizationId,
     before: DateTime<Utc>,
-) -> Result<bool, Failure> {
-    let mut session = db.look_up().await?;
+) -> Result<bool, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
     session
-        .run(|connection| async move {
+        .run("query retention::bodies::to_be_blanked", |connection| async move {
             let row = query!(
                 r#"SELECT EXISTS (SELECT id FROM messages
                                   WHERE organization_id = $1 AND id < $2
@@ -71,40 +71,44 @@ pub async fn blank(
     before: DateTime<Utc>,
     after: Uuid,
     now: DateTime<Utc>,
-) -> Result<Progress, Failure> {
+) -> Result<Progress, StoreError> {
     let owner = organization_id.clone();
     // Preview and message must agree, and so must both and how far the sweep has come.
-    db.transaction_for(organization_id, move |connection| {
-        let organization_id = owner.clone();
-        Box::pin(async move {
-            let reached = lock_progress(connection, &organization_id, bodies).await?.max(after);
-            let until = first_id_of(before);
-            let looked_at = match bodies {
-                Bodies::Messages => messages(connection, &organization_id, reached, until, now).await?,
-                Bodies::Reactions => reactions(connection, &organization_id, reached, until).await?,
-            };
-            let more = i64::try_from(looked_at.len()).unwrap_or(BATCH) >= BATCH;
-            let settled = first_id_of(before - LAG);
-            let after = looked_at.last().copied().unwrap_or(reached);
-            save_progress(
-                connection,
-                &organization_id,
-                bodies,
-                if more { after.min(settled) } else { settled },
-            )
-            .await?;
-            Ok(Progress { after, more })
-        })
-    })
+    db.transaction(
+        Affects::organization(organization_id),
+        "transaction retention::bodies::blank",
+        move |connection| {
+            let organization_id = owner.clone();
+            Box::pin(async move {
+                let reached = lock_progress(connection, &organization_id, bodies).await?.max(after);
+                let until = first_id_of(before);
+                let looked_at = match bodies {
+                    Bodies::Messages => messages(connection, &organization_id, reached, until, now).await?,
+                    Bodies::Reactions => reactions(connection, &organization_id, reached, until).await?,
+                };
+                let more = i64::try_from(looked_at.len()).unwrap_or(BATCH) >= BATCH;
+                let settled = first_id_of(before - LAG);
+                let after = looked_at.last().copied().unwrap_or(reached);
+                save_progress(
+                    connection,
+                    &organization_id,
+                    bodies,
+                    if more { after.min(settled) } else { settled },
+                )
+                .await?;
+                Ok(Progress { after, more })
+            })
+        },
+    )
     .await
 }
 
 /// Takes the organization's turn, and says how far sweeps have come. Another one waits here.
 async fn lock_progress(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     organization_id: &OrganizationId,
     bodies: Bodies,
-) -> Result<Uuid, Failure> {
+) -> Result<Uuid, StoreError> {
     let (messages_to, reactions_to) = take_turn(connection, organization_id).await?;
     Ok(match bodies {
         Bodies::Messages => messages_to,
@@ -115,9 +119,9 @@ async fn lock_progress(
 /// Keeps sweeps from blanking anything of an organization until the end of the transaction; returns up to which ids of
 /// messages and reactions they have come. To be done before any other lock is taken.
 pub(in crate::store) async fn take_turn(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     organization_id: &OrganizationId,
-) -> Result<(Uuid, Uuid), Failure> {
+) -> Result<(Uuid, Uuid), StoreError> {
     query!(
         "INSERT INTO retention_progress (organization_id, messages_to, reactions_to) VALUES ($1, $2, $2)
          ON CONFLICT (organization_id) DO NOTHING",
@@ -137,11 +141,11 @@ pub(in crate::store) async fn take_turn(
 
 /// Writes down how far it has come; never back, so that a limit that was made longer looks at nothing again.
 async fn save_progress(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     organization_id: &OrganizationId,
     bodies: Bodies,
     to: Uuid,
-) -> Result<(), Failure> {
+) -> Result<(), StoreError> {
     let (messages_to, reactions_to) = match bodies {
         Bodies::Messages => (to, Uuid::nil()),
         Bodies::Reactions => (Uuid::nil(), to),
@@ -160,12 +164,12 @@ async fn save_progress(
 }
 
 async fn messages(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     organization_id: &OrganizationId,
     after: Uuid,
     until: Uuid,
     now: DateTime<Utc>,
-) -> Result<Vec<Uuid>, Failure> {
+) -> Result<Vec<Uuid>, StoreError> {
     let rows = query!(
         "SELECT id, conversation_id FROM messages
          WHERE organization_id = $1 AND id > $2 AND id < $3
@@ -217,11 +221,11 @@ async fn messages(
 }
 
 async fn reactions(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     organization_id: &OrganizationId,
     after: Uuid,
     until: Uuid,
-) -> Result<Vec<Uuid>, Failure> {
+) -> Result<Vec<Uuid>, StoreError> {
     let rows = query!(
         "SELECT id FROM reactions
          WHERE organization_id = $1 AND id > $2 AND id < $3

@@ -5,7 +5,7 @@ use sqlx::query;
 use uuid::Uuid;
 
 use crate::domain::{Cursor, IdentityId, OrganizationId, PhoneNumber};
-use crate::store::{Database, Failure};
+use crate::store::{Affects, Database, StoreError};
 
 /// Most connections that are looked at in one statement.
 const PAGE: i64 = 200;
@@ -26,10 +26,10 @@ pub async fn released(
     organization_id: &OrganizationId,
     before: DateTime<Utc>,
     after: Cursor,
-) -> Result<ReleasedPage, Failure> {
-    let mut session = db.look_up().await?;
+) -> Result<ReleasedPage, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
     session
-        .run(|connection| async move {
+        .run("query retention::released::released", |connection| async move {
             // The inner limit bounds what is looked at, whatever becomes of it: pairs that came together again stay at
             // the old end of the index.
             let rows = query!(

@@ -37,10 +37,10 @@ fn grpc_timeouts() {
         let time = effective_timeout(&headers, max);
         assert!(time <= max, "the maximum applies to every call");
         // A header with bytes outside of ASCII is ignored like a malformed one.
-        match read.filter(|asked| std::str::from_utf8(input).is_ok() && *asked <= max) {
-            Some(asked) => {
+        match read.filter(|requested| std::str::from_utf8(input).is_ok() && *requested <= max) {
+            Some(requested) => {
                 assert!(
-                    time <= asked && asked <= time + RESPONSE_MARGIN.1,
+                    time <= requested && requested <= time + RESPONSE_MARGIN.1,
                     "before the client's own timeout"
                 );
             }

@@ -17,16 +17,16 @@ struct Params {
 }
 
 fn parse(app: &App, request: CreateApiKeyRequest) -> Result<Params> {
-    let mut fields = Violations::default();
-    let identity_id = fields.id("agent_identity_id", &request.agent_identity_id);
-    let label = fields.text("label", request.label, issue::LABEL_LIMIT);
-    let expires_at = fields.timestamp("expires_at", request.expires_at);
+    let mut violations = Violations::default();
+    let identity_id = violations.id("agent_identity_id", &request.agent_identity_id);
+    let label = violations.text("label", request.label, issue::LABEL_LIMIT);
+    let expires_at = violations.timestamp("expires_at", request.expires_at);
     if let Some(Some(expires_at)) = expires_at
         && expires_at <= app.clock.now()
     {
-        fields.add("expires_at", "must be in the future");
+        violations.add("expires_at", "must be in the future");
     }
-    fields.finish(|| Some(Params { identity_id: identity_id?, label: label?, expires_at: expires_at? }))
+    violations.finish(|| Some(Params { identity_id: identity_id?, label: label?, expires_at: expires_at? }))
 }
 
 pub(super) async fn create(

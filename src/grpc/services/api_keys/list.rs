@@ -9,9 +9,9 @@ use crate::proto::{ListApiKeysRequest, ListApiKeysResponse};
 use crate::store;
 
 fn parse(request: &ListApiKeysRequest) -> Result<RequestedPage> {
-    let mut fields = Violations::default();
-    let page = fields.page(request.limit, None, &request.page_token);
-    fields.finish(|| page)
+    let mut violations = Violations::default();
+    let page = violations.page(request.limit, None, &request.page_token);
+    violations.finish(|| page)
 }
 
 pub(super) async fn list(

@@ -10,9 +10,9 @@ use crate::store;
 use crate::store::api_keys::KeyOwner;
 
 fn parse(request: &RevokeApiKeyRequest) -> Result<ApiKeyId> {
-    let mut fields = Violations::default();
-    let id = fields.id("api_key_id", &request.api_key_id);
-    fields.finish(|| id)
+    let mut violations = Violations::default();
+    let id = violations.id("api_key_id", &request.api_key_id);
+    violations.finish(|| id)
 }
 
 pub(super) async fn revoke(

@@ -8,9 +8,9 @@ use crate::messaging;
 use crate::proto::{ReleaseConnectionRequest, ReleaseConnectionResponse};
 
 fn parse(request: &ReleaseConnectionRequest) -> Result<ConnectionId> {
-    let mut fields = Violations::default();
-    let id = fields.id("connection_id", &request.connection_id);
-    fields.finish(|| id)
+    let mut violations = Violations::default();
+    let id = violations.id("connection_id", &request.connection_id);
+    violations.finish(|| id)
 }
 
 pub(super) async fn release(

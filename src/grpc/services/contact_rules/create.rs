@@ -14,14 +14,15 @@ struct Params {
 }
 
 fn parse(caller: &Principal, request: &CreateContactRuleRequest) -> Result<Params> {
-    let mut fields = Violations::default();
-    let identity_id = fields.optional_id("agent_identity_id", request.agent_identity_id.as_deref());
+    let mut violations = Violations::default();
+    let identity_id = violations.optional_id("agent_identity_id", request.agent_identity_id.as_deref());
     if identity_id == Some(None) && caller.is_admin() {
-        fields.add("agent_identity_id", "is required with an admin key");
+        violations.add("agent_identity_id", "is required with an admin key");
     }
-    let action = fields.required_enum("action", request.action, RuleAction::from_wire);
-    let match_target = fields.phone_number("match_target", &request.match_target);
-    fields.finish(|| Some(Params { identity_id: identity_id?, action: action?, match_target: match_target? }))
+    let action = violations.required_enum("action", request.action, RuleAction::from_wire);
+    let match_target = violations.phone_number("match_target", &request.match_target);
+    violations
+        .finish(|| Some(Params { identity_id: identity_id?, action: action?, match_target: match_target? }))
 }
 
 pub(super) async fn create(

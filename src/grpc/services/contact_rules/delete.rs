@@ -8,9 +8,9 @@ use crate::proto::{DeleteContactRuleRequest, DeleteContactRuleResponse};
 use crate::store;
 
 fn parse(request: &DeleteContactRuleRequest) -> Result<RuleId> {
-    let mut fields = Violations::default();
-    let id = fields.id("contact_rule_id", &request.contact_rule_id);
-    fields.finish(|| id)
+    let mut violations = Violations::default();
+    let id = violations.id("contact_rule_id", &request.contact_rule_id);
+    violations.finish(|| id)
 }
 
 pub(super) async fn delete(

@@ -14,11 +14,13 @@ struct Params {
 }
 
 fn parse(request: &UpdateContactRuleRequest) -> Result<Params> {
-    let mut fields = Violations::default();
-    let id = fields.id("contact_rule_id", &request.contact_rule_id);
-    let action = fields.optional_enum("action", request.action, |n| RuleAction::from_wire(n).map(Some), None);
-    let status = fields.optional_enum("status", request.status, |n| RuleStatus::from_wire(n).map(Some), None);
-    fields.finish(|| Some(Params { id: id?, action: action?, status: status? }))
+    let mut violations = Violations::default();
+    let id = violations.id("contact_rule_id", &request.contact_rule_id);
+    let action =
+        violations.optional_enum("action", request.action, |n| RuleAction::from_wire(n).map(Some), None);
+    let status =
+        violations.optional_enum("status", request.status, |n| RuleStatus::from_wire(n).map(Some), None);
+    violations.finish(|| Some(Params { id: id?, action: action?, status: status? }))
 }
 
 pub(super) async fn update(

@@ -13,10 +13,10 @@ struct Params {
 }
 
 fn parse(request: &GetConversationRequest) -> Result<Params> {
-    let mut fields = Violations::default();
-    let id = fields.id("conversation_id", &request.conversation_id);
-    let asserted = fields.optional_id("agent_identity_id", request.agent_identity_id.as_deref());
-    fields.finish(|| Some(Params { id: id?, asserted: asserted? }))
+    let mut violations = Violations::default();
+    let id = violations.id("conversation_id", &request.conversation_id);
+    let asserted = violations.optional_id("agent_identity_id", request.agent_identity_id.as_deref());
+    violations.finish(|| Some(Params { id: id?, asserted: asserted? }))
 }
 
 pub(super) async fn get(

@@ -10,14 +10,14 @@ use crate::proto::{ListConversationsRequest, ListConversationsResponse};
 use crate::store;
 
 fn parse(request: &ListConversationsRequest) -> Result<ListParams> {
-    let mut fields = Violations::default();
-    let params = fields.list_params(
+    let mut violations = Violations::default();
+    let params = violations.list_params(
         request.agent_identity_id.as_deref(),
         request.limit,
         request.offset,
         &request.page_token,
     );
-    fields.finish(|| params)
+    violations.finish(|| params)
 }
 
 pub(super) async fn list(

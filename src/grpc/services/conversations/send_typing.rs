@@ -8,9 +8,9 @@ use crate::messaging;
 use crate::proto::{SendTypingIndicatorRequest, SendTypingIndicatorResponse};
 
 fn parse(request: &SendTypingIndicatorRequest) -> Result<ConversationId> {
-    let mut fields = Violations::default();
-    let id = fields.id("conversation_id", &request.conversation_id);
-    fields.finish(|| id)
+    let mut violations = Violations::default();
+    let id = violations.id("conversation_id", &request.conversation_id);
+    violations.finish(|| id)
 }
 
 pub(super) async fn send_typing(

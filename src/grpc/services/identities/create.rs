@@ -16,23 +16,27 @@ struct Params {
 }
 
 fn parse(request: CreateIdentityRequest) -> Result<Params> {
-    let mut fields = Violations::default();
+    let mut violations = Violations::default();
     let handle = match Handle::parse(&request.agent_handle) {
         Ok(handle) => Some(handle),
         Err(error) => {
-            fields.add("agent_handle", error.to_string());
+            violations.add("agent_handle", error.to_string());
             None
         }
     };
-    let display_name =
-        fields.text("display_name", request.display_name.unwrap_or_default(), MAX_DISPLAY_NAME_CHARACTERS);
-    let filter_mode = fields.optional_enum(
+    let display_name = violations.text(
+        "display_name",
+        request.display_name.unwrap_or_default(),
+        MAX_DISPLAY_NAME_CHARACTERS,
+    );
+    let filter_mode = violations.optional_enum(
         "filter_mode",
         request.filter_mode,
         FilterMode::from_wire,
         FilterMode::Blacklist,
     );
-    fields.finish(|| Some(Params { handle: handle?, display_name: display_name?, filter_mode: filter_mode? }))
+    violations
+        .finish(|| Some(Params { handle: handle?, display_name: display_name?, filter_mode: filter_mode? }))
 }
 
 pub(super) async fn create(

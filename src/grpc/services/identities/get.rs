@@ -8,9 +8,9 @@ use crate::proto::{GetIdentityRequest, GetIdentityResponse};
 use crate::store;
 
 fn parse(request: &GetIdentityRequest) -> Result<IdentityId> {
-    let mut fields = Violations::default();
-    let id = fields.id("identity_id", &request.identity_id);
-    fields.finish(|| id)
+    let mut violations = Violations::default();
+    let id = violations.id("identity_id", &request.identity_id);
+    violations.finish(|| id)
 }
 
 pub(super) async fn get(

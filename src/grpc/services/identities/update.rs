@@ -10,19 +10,19 @@ use crate::store;
 use crate::store::identities::IdentityChange;
 
 fn parse(request: UpdateIdentityRequest) -> Result<(IdentityId, IdentityChange)> {
-    let mut fields = Violations::default();
-    let id = fields.id("identity_id", &request.identity_id);
+    let mut violations = Violations::default();
+    let id = violations.id("identity_id", &request.identity_id);
     let display_name = match request.display_name {
         None => Some(None),
-        Some(name) => fields.text("display_name", name, MAX_DISPLAY_NAME_CHARACTERS).map(Some),
+        Some(name) => violations.text("display_name", name, MAX_DISPLAY_NAME_CHARACTERS).map(Some),
     };
-    let filter_mode = fields.optional_enum(
+    let filter_mode = violations.optional_enum(
         "filter_mode",
         request.filter_mode,
         |number| FilterMode::from_wire(number).map(Some),
         None,
     );
-    fields.finish(|| {
+    violations.finish(|| {
         let change = IdentityChange {
             display_name: display_name?,
             imessage_enabled: request.imessage_enabled,

@@ -17,12 +17,27 @@ struct Params {
 }
 
 fn parse(request: &ListMessagesRequest) -> Result<Params> {
-    let mut fields = Violations::default();
-    let identity_id = fields.optional_id("agent_identity_id", request.agent_identity_id.as_deref());
-    let conversation_id = fields.optional_id("conversation_id", request.conversation_id.as_deref());
-    let page = fields.page(request.limit, request.offset, &request.page_token);
-    fields
+    let mut violations = Violations::default();
+    let identity_id = violations.optional_id("agent_identity_id", request.agent_identity_id.as_deref());
+    let conversation_id = violations.optional_id("conversation_id", request.conversation_id.as_deref());
+    let page = violations.page(request.limit, request.offset, &request.page_token);
+    violations
         .finish(|| Some(Params { identity_id: identity_id?, conversation_id: conversation_id?, page: page? }))
+}
+
+/// The filters as page tokens contain them. The spelling is part of every token that clients hold, on every replica and
+/// release: it must not change (tests/api/freeze/page_tokens.rs).
+fn filters_in_token(filter: MessageFilter, conversation_id: Option<ConversationId>) -> String {
+    let view = filter.view.name();
+    let is_read = match filter.is_read {
+        None => "None",
+        Some(false) => "Some(false)",
+        Some(true) => "Some(true)",
+    };
+    match conversation_id {
+        None => format!("{view} {is_read} None"),
+        Some(id) => format!("{view} {is_read} Some(ConversationId({}))", id.uuid()),
+    }
 }
 
 pub(super) async fn list(
@@ -40,9 +55,9 @@ pub(super) async fn list(
         (None, Some(id)) => MessageScope::Identity(id),
         (None, None) => MessageScope::Organization,
     };
-    // A conversation belongs to one identity, so its rows do not depend on whether the request names the identity.
+    // A conversation belongs to one identity, so naming that identity as well selects the same rows.
     let bound_identity = identity_id.filter(|_| params.conversation_id.is_none());
-    let filters = format!("{} {:?} {:?}", filter.view.name(), filter.is_read, params.conversation_id);
+    let filters = filters_in_token(filter, params.conversation_id);
     let binding = ListBinding::new("ListMessages", organization_id, bound_identity, &filters);
     let page = binding.start_of(&params.page)?;
     find_named_identity(&app.db, tenant, identity_id).await?;

@@ -8,9 +8,9 @@ use crate::messaging::reactions;
 use crate::proto::{RemoveReactionRequest, RemoveReactionResponse};
 
 fn parse(request: &RemoveReactionRequest) -> Result<ReactionId> {
-    let mut fields = Violations::default();
-    let id = fields.id("reaction_id", &request.reaction_id);
-    fields.finish(|| id)
+    let mut violations = Violations::default();
+    let id = violations.id("reaction_id", &request.reaction_id);
+    violations.finish(|| id)
 }
 
 pub(super) async fn remove_reaction(

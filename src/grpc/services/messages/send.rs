@@ -12,24 +12,26 @@ use crate::proto::send_message_request::Target;
 use crate::proto::{SendMessageRequest, SendMessageResponse};
 
 fn parse(caller: &Principal, request: SendMessageRequest) -> Result<SendRequest> {
-    let mut fields = Violations::default();
+    let mut violations = Violations::default();
     let request_digest = digest(&request);
-    let identity_id = fields.optional_id("agent_identity_id", request.agent_identity_id.as_deref());
+    let identity_id = violations.optional_id("agent_identity_id", request.agent_identity_id.as_deref());
     let target = match &request.target {
         None => {
-            fields.add("target", "is required: conversation_id or to");
+            violations.add("target", "is required: set conversation_id or to");
             None
         }
-        Some(Target::ConversationId(id)) => fields.id("conversation_id", id).map(SendTarget::Conversation),
+        Some(Target::ConversationId(id)) => {
+            violations.id("conversation_id", id).map(SendTarget::Conversation)
+        }
         Some(Target::To(number)) => {
             if identity_id == Some(None) && caller.is_admin() {
-                fields.add("agent_identity_id", "is required with an admin key and `to`");
+                violations.add("agent_identity_id", "is required with an admin key and `to`");
             }
-            fields.phone_number("to", number).map(SendTarget::Number)
+            violations.phone_number("to", number).map(SendTarget::Number)
         }
     };
-    let content = Content::validate(&mut fields, request.text, request.media_urls);
-    let send_style = fields.optional_enum(
+    let content = Content::validate(&mut violations, request.text, request.media_urls);
+    let send_style = violations.optional_enum(
         "send_style",
         request.send_style,
         |number| SendStyle::from_wire(number).map(Some),
@@ -37,9 +39,9 @@ fn parse(caller: &Principal, request: SendMessageRequest) -> Result<SendRequest>
     );
     let key = match request.idempotency_key {
         None => Some(None),
-        Some(key) => validate_idempotency_key(&mut fields, key).map(Some),
+        Some(key) => validate_idempotency_key(&mut violations, key).map(Some),
     };
-    fields.finish(|| {
+    violations.finish(|| {
         Some(SendRequest {
             target: target?,
             identity_id: identity_id?,

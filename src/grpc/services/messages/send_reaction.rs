@@ -1,8 +1,7 @@
 //! `SendReaction`.
 
-use super::MOST_PARTS;
 use crate::app::App;
-use crate::domain::{MessageId, Principal, ReactionType};
+use crate::domain::{MAX_PARTS, MessageId, Principal, ReactionType};
 use crate::error::Result;
 use crate::grpc::wire::request::Violations;
 use crate::messaging::reactions;
@@ -15,14 +14,15 @@ struct Params {
 }
 
 fn parse(request: &SendReactionRequest) -> Result<Params> {
-    let mut fields = Violations::default();
-    let message_id = fields.id("message_id", &request.message_id);
-    let reaction = fields.required_enum("reaction", request.reaction, ReactionType::from_wire);
+    let mut violations = Violations::default();
+    let message_id = violations.id("message_id", &request.message_id);
+    let reaction = violations.required_enum("reaction", request.reaction, ReactionType::from_wire);
     if reaction == Some(ReactionType::Custom) {
-        fields.add("reaction", "CUSTOM is inbound only: no carrier sends it");
+        violations.add("reaction", "CUSTOM is inbound only; it cannot be sent");
     }
-    let part_index = fields.part_index(request.part_index, MOST_PARTS);
-    fields.finish(|| Some(Params { message_id: message_id?, reaction: reaction?, part_index: part_index? }))
+    let part_index = violations.part_index(request.part_index, MAX_PARTS);
+    violations
+        .finish(|| Some(Params { message_id: message_id?, reaction: reaction?, part_index: part_index? }))
 }
 
 pub(super) async fn send_reaction(

@@ -9,10 +9,14 @@ use crate::proto::{ReceiveMessageRequest, ReceiveMessageResponse, ReceiveOutcome
 use crate::store::inbound::{InboundText, Stored};
 
 fn parse(app: &App, request: ReceiveMessageRequest) -> Result<InboundText> {
-    let mut fields = Violations::default();
-    let sent_at = fields.timestamp("sent_at", request.sent_at);
-    let transport =
-        fields.optional_enum("transport", request.transport, Transport::from_wire, Transport::IMessage);
+    let mut violations = Violations::default();
+    let sent_at = violations.timestamp("sent_at", request.sent_at);
+    let transport = violations.optional_enum(
+        "transport",
+        request.transport,
+        Transport::from_wire,
+        Transport::Unspecified,
+    );
     let media = request.media.into_iter();
     let raw = RawText {
         line_number: request.line_number,
@@ -22,12 +26,12 @@ fn parse(app: &App, request: ReceiveMessageRequest) -> Result<InboundText> {
             .map(|file| Media { url: file.url, content_type: file.content_type, size_bytes: file.size_bytes })
             .collect(),
         provider_message_id: request.provider_message_id,
-        // If either is invalid, `fields` has the violation and rejects the request.
+        // An invalid value has added a violation, which rejects the request; the placeholder is never used.
         sent_at: sent_at.flatten(),
-        transport: transport.unwrap_or(Transport::IMessage),
+        transport: transport.unwrap_or(Transport::Unspecified),
     };
-    let text = raw.check(&mut fields, app.clock.now());
-    fields.finish(|| text)
+    let text = raw.check(&mut violations, app.clock.now());
+    violations.finish(|| text)
 }
 
 pub(super) async fn receive_message(

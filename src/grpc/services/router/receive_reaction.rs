@@ -8,18 +8,18 @@ use crate::messaging::inbound::{self, InboundReaction, RawReaction, ReactionOutc
 use crate::proto::{ReceiveOutcome, ReceiveReactionRequest, ReceiveReactionResponse};
 
 fn parse(request: ReceiveReactionRequest) -> Result<(PhoneNumber, InboundReaction)> {
-    let mut fields = Violations::default();
+    let mut violations = Violations::default();
     let raw = RawReaction {
         line_number: request.line_number,
         remote_number: request.remote_number,
         target_provider_message_id: request.target_provider_message_id,
-        reaction: fields.required_enum("reaction", request.reaction, ReactionType::from_wire),
+        reaction: violations.required_enum("reaction", request.reaction, ReactionType::from_wire),
         custom_emoji: request.custom_emoji,
         part_index: request.part_index,
         removed: request.removed,
     };
-    let reaction = raw.check(&mut fields);
-    fields.finish(|| reaction)
+    let reaction = raw.check(&mut violations);
+    violations.finish(|| reaction)
 }
 
 pub(super) async fn receive_reaction(

@@ -9,16 +9,16 @@ use crate::proto::{UpdateDeliveryStatusRequest, UpdateDeliveryStatusResponse};
 use crate::store::messages::DeliveryUpdate;
 
 fn parse(app: &App, request: UpdateDeliveryStatusRequest) -> Result<DeliveryUpdate> {
-    let mut fields = Violations::default();
+    let mut violations = Violations::default();
     let raw = RawDeliveryUpdate {
         line_number: request.line_number,
         provider_message_id: request.provider_message_id,
-        status: fields.required_enum("status", request.status, DeliveryStatus::from_wire),
+        status: violations.required_enum("status", request.status, DeliveryStatus::from_wire),
         error: request.error.map(|error| DeliveryError { code: error.code, message: error.message }),
         was_downgraded: request.was_downgraded,
     };
-    let update = raw.check(&mut fields, app.clock.now());
-    fields.finish(|| update)
+    let update = raw.check(&mut violations, app.clock.now());
+    violations.finish(|| update)
 }
 
 pub(super) async fn update_delivery_status(

@@ -8,9 +8,9 @@ use crate::proto::{ListDeliveriesRequest, ListDeliveriesResponse};
 use crate::store;
 
 fn parse(request: &ListDeliveriesRequest) -> Result<Option<ConversationId>> {
-    let mut fields = Violations::default();
-    let id = fields.optional_id("conversation_id", request.conversation_id.as_deref());
-    fields.finish(|| id)
+    let mut violations = Violations::default();
+    let id = violations.optional_id("conversation_id", request.conversation_id.as_deref());
+    violations.finish(|| id)
 }
 
 pub(super) async fn list_deliveries(
