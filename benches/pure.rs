@@ -19,7 +19,7 @@ use inkbox_imessage::domain::{
     AssignmentStatus, Conversation, ConversationSummary, Cursor, Direction, FilterMode, KeyDigest, Latest,
     Page, Principal, RuleAction, RuleOnNumber, RuleStatus, Tenant, verdict,
 };
-use inkbox_imessage::grpc::wire::page_token::{Binding, PageToken};
+use inkbox_imessage::grpc::wire::page_token::{ListBinding, PageToken};
 use inkbox_imessage::proto;
 use inkbox_imessage::store::Database;
 use inkbox_imessage::store::key_digests::KnownKey;
@@ -38,7 +38,8 @@ fn page_tokens(criterion: &mut Criterion) {
     let organization = "org_bench".into();
     let position = Cursor { at: SystemClock.now(), id: Uuid::from_u128(7) };
     let page = Page { rows: vec![()], next: Some(position) };
-    let token = || Binding::new("ListConversations", &organization, None, black_box("clear")).next(&page);
+    let token =
+        || ListBinding::new("ListConversations", &organization, None, black_box("clear")).next_token(&page);
     criterion.bench_function("page token: write", |bencher| bencher.iter(token));
     let text = token();
     assert!(PageToken::decode(&text).is_some(), "a token reads back");

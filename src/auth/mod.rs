@@ -6,6 +6,8 @@ mod key_cache;
 mod key_usage;
 mod single_flight;
 
+pub mod scope;
+
 pub use header::presented_key;
 pub use issue::{LABEL_LIMIT, NewKey, issue_key};
 pub use key_cache::KeyCache;

@@ -1,10 +1,18 @@
-//! The gRPC API. A handler parses the request, makes one call inward, and encodes the response.
+//! The gRPC API: parses a request, calls one use case or one query, and encodes the result.
 //!
-//! One folder per service, one file per RPC. To add an RPC:
+//! `services` has one file per RPC, `middleware` the layers around every call, and `wire` what both build on. Imports point
+//! only from `services` and `middleware` to `wire`; use cases never import this module.
 //!
-//! 1. Write its file. Its `parse` reports all invalid fields at once.
-//! 2. Add it to the service's `mod.rs`; a new service also to `services!` below, which health and reflection follow.
-//! 3. Write the test of the same name under `tests/api`.
+//! To add an RPC:
+//! 1. Describe it in `proto/inkbox/imessage/v1/<service>_service.proto`, with a comment on every item; run `make lint`.
+//! 2. If it changes data or calls a carrier, write the use case in `src/messaging/`; if it only reads, write the query in
+//!    `src/store/`. Both take and return domain types.
+//! 3. Write `src/grpc/services/<service>/<rpc>.rs`: `parse`, and the handler (scope check, one call, encode).
+//! 4. Add the method to the service's `impl` in `src/grpc/services/<service>/mod.rs`.
+//! 5. For new domain types, add the conversion to `src/grpc/wire/convert.rs`.
+//! 6. Write `tests/api/<service>/<rpc>.rs`. Tests that cover every RPC fail until the RPC is added to their tables:
+//!    CONTRIBUTING.md lists these.
+//! 7. For a new service: add it to `services!` below, which routing, health and reflection follow.
 
 #[cfg(test)]
 mod fuzz;
@@ -39,7 +47,7 @@ macro_rules! services {
             $(routes.add_service(
                 $server::new(services::$module::Service { $($field: $field.clone()),+ })
                     .max_decoding_message_size(request_limit)
-                    .max_encoding_message_size(wire::unary::ANSWER_LIMIT)
+                    .max_encoding_message_size(wire::unary::MAX_RESPONSE_BYTES)
                     .accept_compressed(CompressionEncoding::Gzip)
                     .accept_compressed(CompressionEncoding::Zstd)
                     .send_compressed(CompressionEncoding::Gzip)
