@@ -164,5 +164,8 @@ async fn apply(app: &App, update: DeliveryUpdate) -> Result<bool> {
 
 /// Whether the send of a message may still be in progress, so that the carrier's id of it is not stored yet.
 fn may_be_in_progress(app: &App, sent_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
-    (now - sent_at).abs().to_std().is_ok_and(|age| age < outbound::longest(app.limits.line_time_out))
+    (now - sent_at)
+        .abs()
+        .to_std()
+        .is_ok_and(|age| age < outbound::max_send_duration(app.limits.line_time_out))
 }

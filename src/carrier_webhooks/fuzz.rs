@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::event::Event;
 use super::{bluebubbles, sendblue, tapback_text};
-use crate::domain::{DeliveryStatus, PhoneNumber, ReactionType, TEXT_LIMIT};
+use crate::domain::{DeliveryStatus, MAX_TEXT_CHARACTERS, PhoneNumber, ReactionType};
 use crate::error::Error;
 use crate::fuzzing::{corpus, json, mutated, once_in, over, over_texts, pick, text};
 use crate::messaging::inbound::EMOJI_LIMIT;
@@ -67,7 +67,7 @@ fn check(event: Event) -> bool {
             number(&text.remote_number);
             id(&text.provider_message_id);
             let content = text.text.as_deref().unwrap_or_default();
-            assert!(content.chars().count() <= TEXT_LIMIT && !content.contains('\0'));
+            assert!(content.chars().count() <= MAX_TEXT_CHARACTERS && !content.contains('\0'));
             assert!(!content.is_empty() || !text.media.is_empty(), "a text or a file");
             assert!(text.media.len() <= 20 && text.sent_at <= now && storable(text.sent_at));
             for file in &text.media {

@@ -72,7 +72,12 @@ impl Scene {
             // Longer than a stub takes on a busy machine.
             settings.line_time_out = Duration::from_secs(5);
         };
-        let app = TestApp::assemble(options, change, |server| server.take(webhooks)).await;
+        let app = TestApp::builder()
+            .database(options)
+            .settings(change)
+            .server(|server| server.with_webhooks(webhooks))
+            .launch()
+            .await;
         app.until_ready().await;
         app.add_line_with(ROUTER_LINE, LineRole::Router, carrier).await;
         app.add_line_with(POOL_LINES[0], LineRole::Pool, carrier).await;

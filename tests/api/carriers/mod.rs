@@ -61,12 +61,15 @@ pub(crate) async fn app(
     pool_lines: &[(&str, CarrierKind)],
     call_timeout: Duration,
 ) -> TestApp {
-    let app = TestApp::on(database::fresh().await, |settings| {
-        settings.lines = carriers;
-        settings.line_time_out = call_timeout;
-        settings.sessions = 16;
-    })
-    .await;
+    let app = TestApp::builder()
+        .database(database::fresh().await)
+        .settings(|settings| {
+            settings.lines = carriers;
+            settings.line_time_out = call_timeout;
+            settings.sessions = 16;
+        })
+        .start()
+        .await;
     app.add_line(ROUTER_LINE, LineRole::Router).await;
     for (number, carrier) in pool_lines {
         app.add_line_with(number, LineRole::Pool, *carrier).await;

@@ -8,7 +8,11 @@ use crate::support::{PATIENCE, TestApp};
 
 /// The error of a second process on the same database with these carriers.
 async fn start_error(app: &TestApp, carriers: CarrierSettings) -> String {
-    let mut other = TestApp::launch(app.options.clone(), |settings| settings.lines = carriers).await;
+    let mut other = TestApp::builder()
+        .database(app.options.clone())
+        .settings(|settings| settings.lines = carriers)
+        .launch()
+        .await;
     let ended = timeout(PATIENCE, &mut other.running).await.expect("it ends").unwrap();
     let error = ended.expect_err("the start fails");
     assert!(matches!(error, ServeError::NotConfigured(_)), "{error}");
@@ -22,7 +26,7 @@ async fn a_line_whose_carrier_is_not_configured_prevents_the_start_with_a_one_li
     let pool = [(SENDBLUE_LINE, CarrierKind::Sendblue), (MAC_LINE, CarrierKind::BlueBubbles)];
     let app = app(both.clone(), &pool, super::CALL_TIMEOUT).await;
     // A second process with all carriers starts.
-    TestApp::on(app.options.clone(), |settings| settings.lines = both).await;
+    TestApp::builder().database(app.options.clone()).settings(|settings| settings.lines = both).start().await;
 
     let without_sendblue = start_error(&app, mac_at("http://b.example")).await;
     assert!(without_sendblue.contains("INKBOX_SENDBLUE_API_KEY_ID"), "{without_sendblue}");
