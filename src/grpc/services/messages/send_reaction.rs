@@ -41,9 +41,10 @@ pub(super) async fn send_reaction(
     let lane = app.queues.enter(organization_id, on.conversation_id).await;
     let target =
         store::conversations::target(&app.db, organization_id, tenant.identity_id, on.conversation_id)
-            .await?;
-    target.check_on(on.assignment_id)?;
-    target.check_send()?;
+            .await?
+            .ok_or(Error::NotFound(Resource::Conversation))?;
+    target.eligibility.check_on(on.assignment_id)?;
+    target.eligibility.check_send()?;
     let carrier = app.carriers.for_line(&target.line_number).await?;
     let tapback = Tapback {
         provider_message_id: on.provider_message_id.as_deref(),

@@ -7,7 +7,7 @@ use crate::grpc::wire::request::Violations;
 use crate::grpc::wire::scope::Caller as _;
 use crate::messaging::inbound::{self, Outcome, RawText};
 use crate::proto::{ReceiveMessageRequest, ReceiveMessageResponse, ReceiveOutcome};
-use crate::store::inbound::{InboundText, Stored};
+use crate::store::inbound::{InboundText, StoredMessage};
 
 fn parse(app: &App, message: ReceiveMessageRequest) -> Result<InboundText> {
     let mut fields = Violations::default();
@@ -77,7 +77,7 @@ fn encode(outcome: Outcome) -> ReceiveMessageResponse {
     answer
 }
 
-fn encode_stored(answer: &mut ReceiveMessageResponse, outcome: ReceiveOutcome, stored: Stored) {
+fn encode_stored(answer: &mut ReceiveMessageResponse, outcome: ReceiveOutcome, stored: StoredMessage) {
     answer.set_outcome(outcome);
     answer.connection_id = Some(stored.connection_id.to_string());
     answer.conversation_id = Some(stored.conversation_id.to_string());
