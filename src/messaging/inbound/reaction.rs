@@ -52,7 +52,7 @@ pub async fn receive_reaction(
         (LineRole::Pool, Some(to)) => to,
         (LineRole::Pool, None) | (LineRole::Router, _) => return Ok(ReactionOutcome::NotConnected),
     };
-    let context = inbound::situation(
+    let context = inbound::delivery_context(
         &app.db,
         &to,
         &reaction.remote_number,
