@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::clock::Clock;
 use crate::domain::{ConversationId, IdentityId, OrganizationId, PhoneNumber};
-use crate::store::erasure::{self, Discarding, Pair, Purged};
+use crate::store::retention::{self, Discarding, Pair, Purged};
 use crate::store::{Database, Failure, connections};
 use crate::sweeper::KEPT;
 
@@ -73,7 +73,7 @@ pub async fn erase(db: &Database, clock: &Arc<dyn Clock>, subject: &Subject) -> 
     let mut erased = Erased::default();
     // What an erasure that was killed left behind has no number any more, so all of it is taken.
     loop {
-        let left = erasure::some_discarded(db, Some(&subject.organization_id)).await?;
+        let left = retention::some_discarded(db, Some(&subject.organization_id)).await?;
         if left.is_empty() {
             break;
         }
@@ -82,7 +82,7 @@ pub async fn erase(db: &Database, clock: &Arc<dyn Clock>, subject: &Subject) -> 
         }
     }
     loop {
-        let identities = erasure::identities_of(db, &subject.organization_id, &subject.remote_number).await?;
+        let identities = retention::identities_of(db, &subject.organization_id, &subject.remote_number).await?;
         if identities.is_empty() {
             break;
         }
@@ -92,7 +92,7 @@ pub async fn erase(db: &Database, clock: &Arc<dyn Clock>, subject: &Subject) -> 
     }
     if !subject.keep_rules {
         erased.contact_rules +=
-            erasure::delete_rules(db, &subject.organization_id, &subject.remote_number).await?;
+            retention::delete_rules(db, &subject.organization_id, &subject.remote_number).await?;
     }
     Ok(erased)
 }
@@ -107,7 +107,7 @@ async fn erase_pair(
     let Subject { organization_id, remote_number, .. } = subject;
     let give_up = Instant::now() + PAIR_LIMIT;
     loop {
-        let active = erasure::active_connection(db, organization_id, identity_id, remote_number).await?;
+        let active = retention::active_connection(db, organization_id, identity_id, remote_number).await?;
         if let Some(id) = active {
             let clock = clock.clone();
             let now = move || clock.now();
@@ -120,7 +120,7 @@ async fn erase_pair(
             identity_id,
             remote_number: remote_number.clone(),
         };
-        match erasure::discard(db, pair, None, clock.now()).await? {
+        match retention::discard(db, pair, None, clock.now()).await? {
             Discarding::Done(discarded) => {
                 erased.connections += discarded.connections;
                 if let Some(conversation_id) = discarded.conversation_id {
@@ -150,7 +150,7 @@ async fn purge(
 ) -> Result<(), Failure> {
     loop {
         let now = clock.now();
-        let purged = erasure::purge(db, organization_id, conversation_id, now - KEPT, now).await?;
+        let purged = retention::purge(db, organization_id, conversation_id, now - KEPT, now).await?;
         erased.add(purged);
         if !purged.more {
             return Ok(());

@@ -12,9 +12,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::domain::{OrganizationId, Position};
 use crate::error::Result;
-use crate::store::erasure::{self, Discarding, Pair};
-use crate::store::retention::{self, Bodies};
-use crate::store::sweeps;
+use crate::store::retention::{self, Bodies, Discarding, Pair, expiry};
 
 /// How long it is kept. Carriers redeliver within hours, callers retry within minutes.
 pub const KEPT: TimeDelta = TimeDelta::days(7);
@@ -58,27 +56,27 @@ pub async fn run(app: App, retention: Retention, stop: CancellationToken) {
 /// `StorageUnavailable`; what was removed by then stays removed.
 pub async fn sweep(app: &App, retention: Retention) -> Result<()> {
     let before = app.clock.now() - KEPT;
-    while sweeps::router_commands(&app.db, before).await? {
+    while expiry::router_commands(&app.db, before).await? {
         sleep(PAUSE).await;
     }
-    while sweeps::sent_messages(&app.db, before).await? {
+    while expiry::sent_messages(&app.db, before).await? {
         sleep(PAUSE).await;
     }
-    while sweeps::tapback_texts(&app.db, before).await? {
+    while expiry::tapback_texts(&app.db, before).await? {
         sleep(PAUSE).await;
     }
-    while sweeps::forgotten_texts(&app.db, before).await? {
+    while expiry::forgotten_texts(&app.db, before).await? {
         sleep(PAUSE).await;
     }
     // First what an erase or a sweep left behind when it was killed: it has waited longest.
     purge_discarded(app).await?;
     let mut after = String::new();
     loop {
-        let organizations = sweeps::organizations_after(&app.db, &after).await?;
+        let organizations = expiry::organizations_after(&app.db, &after).await?;
         let Some(last) = organizations.last() else { break };
         last.as_str().clone_into(&mut after);
         for organization_id in &organizations {
-            while sweeps::idempotency_keys(&app.db, organization_id, before).await? {
+            while expiry::idempotency_keys(&app.db, organization_id, before).await? {
                 sleep(PAUSE).await;
             }
             if let Some(age) = retention.bodies {
@@ -119,7 +117,7 @@ async fn discard_released(app: &App, organization_id: &OrganizationId, before: D
         let pairs: HashSet<_> = page.over.into_iter().collect();
         for (identity_id, remote_number) in pairs {
             let pair = Pair { organization_id: organization_id.clone(), identity_id, remote_number };
-            let discarding = erasure::discard(&app.db, pair, Some(before), app.clock.now()).await?;
+            let discarding = retention::discard(&app.db, pair, Some(before), app.clock.now()).await?;
             if discarding == Discarding::SendsUnderWay {
                 tracing::warn!("a send is under way on a connection that was released long ago");
             }
@@ -132,7 +130,7 @@ async fn discard_released(app: &App, organization_id: &OrganizationId, before: D
 
 async fn purge_discarded(app: &App) -> Result<()> {
     loop {
-        let discarded = erasure::some_discarded(&app.db, None).await?;
+        let discarded = retention::some_discarded(&app.db, None).await?;
         if discarded.is_empty() {
             return Ok(());
         }
@@ -140,7 +138,7 @@ async fn purge_discarded(app: &App) -> Result<()> {
             loop {
                 let now = app.clock.now();
                 let purged =
-                    erasure::purge(&app.db, &organization_id, conversation_id, now - KEPT, now).await?;
+                    retention::purge(&app.db, &organization_id, conversation_id, now - KEPT, now).await?;
                 sleep(PAUSE).await;
                 if !purged.more {
                     break;

@@ -6,8 +6,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use crate::domain::OrganizationId;
-use crate::store::invariants::{Breach, Breaches, Checker, FAMILIES, Family, Mend, Slice, WHOLE};
-use crate::store::mending::{is_miscounted, mend};
+use crate::store::integrity::Checker;
+use crate::store::integrity::checks::{Breach, Breaches, FAMILIES, Family, Mend, Slice, WHOLE};
+use crate::store::integrity::repair::{is_miscounted, mend};
 use crate::store::{Endpoint, Failure};
 use crate::sweeper::KEPT;
 

@@ -10,7 +10,7 @@ use crate::domain::{OrganizationId, PhoneNumber};
 use crate::erasure::{self, Erased, Subject};
 use crate::store;
 use crate::store::Database;
-use crate::store::erasure::Known;
+use crate::store::retention::Known;
 
 /// What is asked of `erase`.
 #[derive(Debug, clap::Args)]
@@ -59,7 +59,7 @@ fn nothing(subject: &Subject) -> Failure {
 }
 
 async fn count(db: &Database, subject: &Subject) -> Result<String, Failure> {
-    let known = store::erasure::known(db, &subject.organization_id, &subject.remote_number)
+    let known = store::retention::known(db, &subject.organization_id, &subject.remote_number)
         .await
         .map_err(storage_failure)?;
     let contact_rules = if subject.keep_rules { 0 } else { known.contact_rules };

@@ -5,7 +5,7 @@ use super::{Failure, say};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::DatabaseArgs;
 use crate::store::Endpoint;
-use crate::store::invariants::Breach;
+use crate::store::integrity::checks::Breach;
 use crate::verification::{self, Broken, Mended, Report};
 
 /// What is asked of `verify`.

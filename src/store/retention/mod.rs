@@ -1,11 +1,18 @@
 //! What is kept no longer than a set time: bodies of messages and reactions, and all there is of connections that ended.
 
-mod bodies;
+mod discard;
+pub mod expiry;
+mod purge;
+mod redact;
 mod released;
+mod subject;
 
-pub(super) use bodies::take_turn;
-pub use bodies::{Bodies, Progress, blank, to_be_blanked};
+pub use discard::{Discarded, Discarding, Pair, discard};
+pub use purge::{Purged, purge, some_discarded};
+pub(super) use redact::take_turn;
+pub use redact::{Bodies, Progress, blank, to_be_blanked};
 pub use released::{ReleasedPage, released};
+pub use subject::{Known, active_connection, delete_rules, identities_of, known};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;

@@ -6,7 +6,7 @@ use super::{Agent, Done, Order, active_route, find_agent};
 use crate::domain::{Handle, PhoneNumber, verdict};
 use crate::store::contact_rules::rule_on_number;
 use crate::store::identities::filter_mode;
-use crate::store::routed::forget_without_connection;
+use super::contact_history::forget_without_connection;
 use crate::store::{Failure, Link};
 
 /// How often connect looks again when another text of the same human takes the line it chose, or connects the same two.

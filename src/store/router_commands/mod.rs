@@ -1,6 +1,9 @@
 //! What humans ask of the router line: connect, disconnect, list. Each text is acted on once.
 
 mod connect;
+mod contact_history;
+
+pub(super) use contact_history::forget_without_connection;
 
 use std::time::Duration;
 

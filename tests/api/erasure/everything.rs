@@ -3,7 +3,7 @@ use inkbox_imessage::erasure::Erased;
 use inkbox_imessage::proto::{
     DeliveryStatus, Identity, ListConversationsRequest, ReceiveOutcome, UpdateDeliveryStatusRequest,
 };
-use inkbox_imessage::store::erasure::{Pair, discard, known};
+use inkbox_imessage::store::retention::{Pair, discard, known};
 use uuid::Uuid;
 
 use super::erase;

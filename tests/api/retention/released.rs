@@ -165,7 +165,7 @@ async fn a_text_of_last_week_that_is_delivered_again_is_still_a_duplicate() {
 
 #[tokio::test]
 async fn what_was_left_half_deleted_is_invisible_and_the_next_sweep_ends_it() {
-    use inkbox_imessage::store::erasure::{Discarded, Discarding, Pair, discard};
+    use inkbox_imessage::store::retention::{Discarded, Discarding, Pair, discard};
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     let admin = app.admin("org_a").await;

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use inkbox_imessage::clock::Clock as _;
 use inkbox_imessage::proto::{Identity, ReactionType, ReceiveOutcome, ReceiveReactionRequest};
-use inkbox_imessage::store::erasure::{Discarding, Pair, discard};
+use inkbox_imessage::store::retention::{Discarding, Pair, discard};
 use inkbox_imessage::sweeper::{self, Retention};
 
 use super::{RELEASED, sweep};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use futures_util::stream::{StreamExt as _, iter};
-use inkbox_imessage::store::invariants;
+use inkbox_imessage::store::integrity::checks;
 use inkbox_imessage::verification::{self, Report};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, raw_sql};
@@ -71,7 +71,7 @@ async fn what_is_broken_by_hand_is_named_and_what_follows_from_other_rows_is_men
     assert!(report.organizations == 2 && report.rows > 30, "{report:?}");
 
     let broken_by_hand: BTreeSet<_> = BREAKAGES.iter().map(|breakage| breakage.name).collect();
-    assert_eq!(broken_by_hand, invariants::names().collect(), "each is broken, and no other");
+    assert_eq!(broken_by_hand, checks::names().collect(), "each is broken, and no other");
     iter(BREAKAGES)
         .for_each_concurrent(AT_ONCE, async |breakage| {
             is_named_and_mended(broken(&whole, breakage).await, now, breakage).await;

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use inkbox_imessage::clock::Clock as _;
 use inkbox_imessage::domain::OrganizationId;
 use inkbox_imessage::proto::{RevokeApiKeyRequest, WhoAmIRequest};
-use inkbox_imessage::store::erasure::{self, Discarding, Pair};
+use inkbox_imessage::store::retention::{self, Discarding, Pair};
 use inkbox_imessage::sweeper::{self, KEPT, Retention};
 use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
@@ -47,10 +47,10 @@ async fn half_deleted(app: &TestApp) {
         remote_number: DISCARDED.to_owned().into(),
     };
     let now = app.clock.now();
-    let discarding = erasure::discard(&app.parts.db, pair, None, now).await.unwrap();
+    let discarding = retention::discard(&app.parts.db, pair, None, now).await.unwrap();
     assert!(matches!(discarding, Discarding::Done(_)), "{discarding:?}");
     let id = Uuid::try_parse(&conversation_id).unwrap().into();
-    assert!(erasure::purge(&app.parts.db, &owner, id, now - KEPT, now).await.unwrap().more);
+    assert!(retention::purge(&app.parts.db, &owner, id, now - KEPT, now).await.unwrap().more);
 }
 
 /// Makes it. Gives the database, to which nobody is connected any more, and the time there.

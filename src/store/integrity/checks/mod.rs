@@ -9,15 +9,13 @@
 //! To add one: put it into the file of its table, and a way to break it into `tests/api/verification/breaches.rs`, which
 //! misses it otherwise. Where the right state follows from other rows, `verify --repair` can mend it: name the [`Mend`].
 
-mod attached;
-mod checker;
+mod children;
 mod conversations;
-mod directories;
+mod global_tables;
 mod keys;
 mod messages;
 
-pub use attached::{CONNECTIONS, CONTACT_RULES, REACTIONS};
-pub use checker::Checker;
+pub use children::{CONNECTIONS, CONTACT_RULES, REACTIONS};
 pub use conversations::CONVERSATIONS;
 pub use messages::MESSAGES;
 
@@ -25,7 +23,7 @@ use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
-use super::{Failure, Link};
+use crate::store::{Failure, Link};
 use crate::domain::OrganizationId;
 
 /// Most breaches that one statement over a whole table gives; how many there are is told even so.
@@ -40,7 +38,7 @@ pub struct Invariant<S: 'static> {
     pub name: &'static str,
     /// How it is made to hold again; `None` where no other row says what is right.
     pub mend: Option<Mend>,
-    find: for<'a> fn(&'a mut Link, &'a S) -> Looking<'a, Breaches>,
+    pub(super) find: for<'a> fn(&'a mut Link, &'a S) -> Looking<'a, Breaches>,
 }
 
 /// What is rebuilt from other rows. The ids of the breaches are those of what is named.
@@ -91,7 +89,7 @@ pub struct Breaches {
 
 impl Breaches {
     /// Those that a later look has found again; all of the later ones where there are more than either lists.
-    fn seen_again(self, mut later: Self) -> Self {
+    pub(super) fn seen_again(self, mut later: Self) -> Self {
         let is_all = |breaches: &Self| breaches.some.len() as u64 == breaches.total;
         if is_all(&self) && is_all(&later) {
             later.some.retain(|breach| self.some.contains(breach));
@@ -113,8 +111,8 @@ pub struct Family {
     pub table: &'static str,
     /// How many rows are looked at in one go: a second's work or so, since a snapshot that is held for long keeps dead
     /// rows of the whole database from being cleared away.
-    rows: i64,
-    ids: for<'a> fn(&'a mut Link, &'a str, Uuid, i64) -> Looking<'a, Vec<Uuid>>,
+    pub(super) rows: i64,
+    pub(super) ids: for<'a> fn(&'a mut Link, &'a str, Uuid, i64) -> Looking<'a, Vec<Uuid>>,
     /// What must hold.
     pub invariants: &'static [Invariant<Slice>],
 }
@@ -124,7 +122,7 @@ pub const FAMILIES: [&Family; 5] = [&CONNECTIONS, &CONVERSATIONS, &MESSAGES, &RE
 
 /// What must hold between global tables and all tenants' rows: a statement each over the whole of both, which are
 /// small. In the order in which they are mended: a line counts its routes.
-pub const WHOLE: [&[Invariant<()>]; 2] = [directories::WHOLE, keys::WHOLE];
+pub const WHOLE: [&[Invariant<()>]; 2] = [global_tables::WHOLE, keys::WHOLE];
 
 /// What each of them is called.
 pub fn names() -> impl Iterator<Item = &'static str> {

@@ -2,14 +2,14 @@
 
 use sqlx::{query, query_scalar};
 
-use super::{Failure, Link};
 use crate::domain::{OrganizationId, PhoneNumber};
+use crate::store::{Failure, Link};
 
 /// Forgets that a human reached an organization over a line, where there is no connection of theirs on it; tells whether
 /// it was so. Two tables that are spread by different columns, so a statement each; the lock keeps what the second one
 /// sees true until the third: whoever connects takes it before the connection is made, and whoever discards before the
 /// connection is gone.
-pub(super) async fn forget_without_connection(
+pub(in crate::store) async fn forget_without_connection(
     link: &mut Link,
     organization_id: &OrganizationId,
     line_number: &PhoneNumber,

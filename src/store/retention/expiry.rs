@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use sqlx::query;
 
-use super::{Database, Failure};
 use crate::domain::OrganizationId;
+use crate::store::{Database, Failure};
 
 /// Most rows that one statement removes: short enough to stand in nobody's way.
 const BATCH: i64 = 1_000;

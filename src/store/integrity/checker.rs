@@ -7,7 +7,7 @@ use sqlx::{query_scalar, raw_sql};
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-use super::{Breaches, Family, Invariant, Slice};
+use super::checks::{Breaches, Family, Invariant, Slice};
 use crate::domain::OrganizationId;
 use crate::store::{Endpoint, Failure, Link};
 

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::domain::OrganizationId;
-use crate::store::routed::forget_without_connection;
+use crate::store::router_commands::forget_without_connection;
 use crate::store::{Failure, Link};
 
 /// Most rows of one transaction.

@@ -3,12 +3,13 @@
 //! anew once it has them: what was broken when it was seen may have been mended or erased since.
 
 mod conversation;
-mod directories;
+mod global_tables;
 
 use uuid::Uuid;
 
-use super::Failure;
-use super::invariants::{Breach, Checker, Mend};
+use super::Checker;
+use super::checks::{Breach, Mend};
+use crate::store::Failure;
 
 /// Mends a breach, and tells how many that were: 0 where it is none any more, or cannot be mended now, since someone else
 /// holds its rows or has what would be right. Several where they are mended together.
@@ -23,10 +24,10 @@ pub async fn mend(checker: &mut Checker, mend: Mend, breach: &Breach) -> Result<
         Box::pin(async move {
             match (mend, owner, id) {
                 (Mend::Conversation, Some(owner), Some(id)) => conversation::rebuild(link, &owner, id).await,
-                (Mend::Route, Some(owner), Some(id)) => directories::route(link, &owner, id).await,
-                (Mend::Remembered, Some(owner), Some(id)) => directories::remember(link, &owner, id).await,
-                (Mend::Line, ..) => directories::count(link, &line_number).await,
-                (Mend::Forgotten, ..) => directories::forget(link).await,
+                (Mend::Route, Some(owner), Some(id)) => global_tables::route(link, &owner, id).await,
+                (Mend::Remembered, Some(owner), Some(id)) => global_tables::remember(link, &owner, id).await,
+                (Mend::Line, ..) => global_tables::count(link, &line_number).await,
+                (Mend::Forgotten, ..) => global_tables::forget(link).await,
                 _ => Ok(0),
             }
         })
@@ -48,7 +49,7 @@ pub async fn mend(checker: &mut Checker, mend: Mend, breach: &Breach) -> Result<
 pub async fn is_miscounted(checker: &mut Checker, line_number: &str) -> Result<bool, Failure> {
     let line_number = line_number.to_owned();
     let looking =
-        checker.change(|link| Box::pin(async move { directories::is_miscounted(link, &line_number).await }));
+        checker.change(|link| Box::pin(async move { global_tables::is_miscounted(link, &line_number).await }));
     match looking.await {
         Err(failure) if failure.lost_to_another() || failure.was_kept_waiting() => Ok(true),
         looked => looked,
