@@ -1,4 +1,4 @@
-//! Discarding a conversation, with all connections of its pair.
+//! Discards a conversation together with all connections of its identity and human.
 
 use chrono::{DateTime, Utc};
 use sqlx::query;
@@ -9,126 +9,130 @@ use crate::store::{Database, Failure, Link};
 
 /// An identity and a human.
 #[derive(Debug, Clone)]
-pub struct Pair {
-    /// The identity's organization.
+pub struct Participants {
+    /// Organization of the identity.
     pub organization_id: OrganizationId,
     /// The identity.
     pub identity_id: IdentityId,
-    /// The human.
+    /// Number of the human.
     pub remote_number: PhoneNumber,
 }
 
-/// What was discarded.
+/// A discarded pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Discarded {
-    /// How many connections.
+    /// How many connections were deleted.
     pub connections: u64,
-    /// The conversation, whose messages are to be purged; `None` where the human never texted.
+    /// The conversation, whose messages must be purged; `None` if the human never sent a message.
     pub conversation_id: Option<ConversationId>,
 }
 
-/// What became of a pair that was to be discarded.
+/// Result of [`discard`]. Nothing was changed unless it is `Discarded`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Discarding {
-    /// It is gone.
-    Done(Discarded),
-    /// It is connected, or was until a short while ago: nothing was done.
-    Connected,
-    /// The line has a message whose answer is not written down yet: nothing was done.
-    SendsUnderWay,
-    /// There is nothing of it.
-    Nothing,
+pub enum DiscardOutcome {
+    /// Connections and conversation were deleted.
+    Discarded(Discarded),
+    /// A connection is active, or was released at or after the given time.
+    StillConnected,
+    /// A send on one of the connections has no recorded result yet.
+    SendsInFlight,
+    /// There is neither a connection nor a conversation.
+    NotFound,
 }
 
-/// Discards a pair, unless one of its connections is active or ended at `ended_before` or later.
+/// Discards the conversation and all connections of an identity and a human, unless one of the connections is active or was
+/// released at or after `ended_before`.
 pub async fn discard(
     db: &Database,
-    pair: Pair,
+    participants: Participants,
     ended_before: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
-) -> Result<Discarding, Failure> {
-    // Whoever sees one of these rows must see all of them, and a text or a connect must meet all or none.
-    db.transaction_for(&pair.organization_id.clone(), move |connection| {
-        let pair = pair.clone();
-        Box::pin(async move { discard_in(connection, &pair, ended_before, now).await })
+) -> Result<DiscardOutcome, Failure> {
+    // One transaction, because a concurrent message or connect must see all of these rows or none.
+    db.transaction_for(&participants.organization_id.clone(), move |connection| {
+        let participants = participants.clone();
+        Box::pin(async move { discard_in(connection, &participants, ended_before, now).await })
     })
     .await
 }
 
 async fn discard_in(
     connection: &mut Link,
-    pair: &Pair,
+    participants: &Participants,
     ended_before: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
-) -> Result<Discarding, Failure> {
-    let lines = lock_routed(connection, pair).await?;
+) -> Result<DiscardOutcome, Failure> {
+    let lines = lock_contact_history(connection, participants).await?;
     let connections = query!(
         "SELECT id, released_at FROM connections
          WHERE organization_id = $1 AND agent_identity_id = $2 AND remote_number = $3
          ORDER BY id
          FOR UPDATE",
-        pair.organization_id.as_str(),
-        pair.identity_id.uuid(),
-        pair.remote_number.as_str(),
+        participants.organization_id.as_str(),
+        participants.identity_id.uuid(),
+        participants.remote_number.as_str(),
     )
     .fetch_all(&mut *connection)
     .await?;
-    let is_over = |released_at: Option<DateTime<Utc>>| {
+    let has_ended = |released_at: Option<DateTime<Utc>>| {
         released_at.is_some_and(|released_at| ended_before.is_none_or(|before| released_at < before))
     };
-    if !connections.iter().all(|row| is_over(row.released_at)) {
-        return Ok(Discarding::Connected);
+    if !connections.iter().all(|row| has_ended(row.released_at)) {
+        return Ok(DiscardOutcome::StillConnected);
     }
-    // A connect that is not committed yet is not among the connections; the conversation is what both must change.
+    // An uncommitted connect is not among the connections. It also updates the conversation, so the lock waits for it.
     let conversation = query!(
         "SELECT id, assignment_released FROM conversations
          WHERE organization_id = $1 AND agent_identity_id = $2 AND remote_number = $3
          FOR UPDATE",
-        pair.organization_id.as_str(),
-        pair.identity_id.uuid(),
-        pair.remote_number.as_str(),
+        participants.organization_id.as_str(),
+        participants.identity_id.uuid(),
+        participants.remote_number.as_str(),
     )
     .fetch_optional(&mut *connection)
     .await?;
     if conversation.as_ref().is_some_and(|conversation| !conversation.assignment_released) {
-        return Ok(Discarding::Connected);
+        return Ok(DiscardOutcome::StillConnected);
     }
     let connection_ids: Vec<Uuid> = connections.into_iter().map(|row| row.id).collect();
     if connection_ids.is_empty() && conversation.is_none() {
-        return Ok(Discarding::Nothing);
+        return Ok(DiscardOutcome::NotFound);
     }
-    let under_way = query!(
+    let in_flight = query!(
         "SELECT id FROM messages
          WHERE organization_id = $1 AND assignment_id = ANY ($2) AND in_flight_until > clock_timestamp()
          LIMIT 1",
-        pair.organization_id.as_str(),
+        participants.organization_id.as_str(),
         &connection_ids,
     )
     .fetch_optional(&mut *connection)
     .await?;
-    if under_way.is_some() {
-        return Ok(Discarding::SendsUnderWay);
+    if in_flight.is_some() {
+        return Ok(DiscardOutcome::SendsInFlight);
     }
     let conversation_id = conversation.map(|conversation| conversation.id);
     if let Some(id) = conversation_id {
-        discard_conversation(connection, &pair.organization_id, id, now).await?;
+        discard_conversation(connection, &participants.organization_id, id, now).await?;
     }
-    discard_connections(connection, pair, &connection_ids, &lines).await?;
-    Ok(Discarding::Done(Discarded {
+    discard_connections(connection, participants, &connection_ids, &lines).await?;
+    Ok(DiscardOutcome::Discarded(Discarded {
         connections: connection_ids.len() as u64,
         conversation_id: conversation_id.map(Into::into),
     }))
 }
 
-/// Takes what connect takes first as well, so that a connect of this human to the same organization on one of the lines
-/// is either seen below or comes after. Gives the lines that the pair ever used.
-async fn lock_routed(connection: &mut Link, pair: &Pair) -> Result<Vec<String>, Failure> {
+/// Locks the contact history of the human on every line the pair has used, and returns these lines. A connect takes this
+/// lock first as well, so that a concurrent connect of the human to the organization is either visible below or waits.
+async fn lock_contact_history(
+    connection: &mut Link,
+    participants: &Participants,
+) -> Result<Vec<String>, Failure> {
     let rows = query!(
         "SELECT DISTINCT line_number FROM connections
          WHERE organization_id = $1 AND agent_identity_id = $2 AND remote_number = $3",
-        pair.organization_id.as_str(),
-        pair.identity_id.uuid(),
-        pair.remote_number.as_str(),
+        participants.organization_id.as_str(),
+        participants.identity_id.uuid(),
+        participants.remote_number.as_str(),
     )
     .fetch_all(&mut *connection)
     .await?;
@@ -139,8 +143,8 @@ async fn lock_routed(connection: &mut Link, pair: &Pair) -> Result<Vec<String>, 
          ORDER BY line_number
          FOR UPDATE",
         &lines,
-        pair.remote_number.as_str(),
-        pair.organization_id.as_str(),
+        participants.remote_number.as_str(),
+        participants.organization_id.as_str(),
     )
     .fetch_all(connection)
     .await?;
@@ -169,13 +173,13 @@ async fn discard_conversation(
 
 async fn discard_connections(
     connection: &mut Link,
-    pair: &Pair,
+    participants: &Participants,
     ids: &[Uuid],
     lines: &[String],
 ) -> Result<(), Failure> {
     query!(
         "DELETE FROM connections WHERE organization_id = $1 AND id = ANY ($2)",
-        pair.organization_id.as_str(),
+        participants.organization_id.as_str(),
         ids,
     )
     .execute(&mut *connection)
@@ -183,22 +187,22 @@ async fn discard_connections(
     query!("UPDATE router_commands SET connection_id = NULL WHERE connection_id = ANY ($1)", ids)
         .execute(&mut *connection)
         .await?;
-    // Other identities of the organization may have met this human on the same lines.
-    let still = query!(
+    // Other identities of the organization may have connections with this human on the same lines.
+    let remaining = query!(
         "SELECT DISTINCT line_number FROM connections WHERE organization_id = $1 AND remote_number = $2",
-        pair.organization_id.as_str(),
-        pair.remote_number.as_str(),
+        participants.organization_id.as_str(),
+        participants.remote_number.as_str(),
     )
     .fetch_all(&mut *connection)
     .await?;
-    let left: Vec<String> =
-        lines.iter().filter(|line| !still.iter().any(|row| row.line_number == **line)).cloned().collect();
+    let unused: Vec<String> =
+        lines.iter().filter(|line| !remaining.iter().any(|row| row.line_number == **line)).cloned().collect();
     query!(
         "DELETE FROM routed_organizations
          WHERE line_number = ANY ($1) AND remote_number = $2 AND organization_id = $3",
-        &left,
-        pair.remote_number.as_str(),
-        pair.organization_id.as_str(),
+        &unused,
+        participants.remote_number.as_str(),
+        participants.organization_id.as_str(),
     )
     .execute(connection)
     .await?;

@@ -1,4 +1,5 @@
-//! Removing what has had its time, a bounded batch at a time.
+//! Deletes expired idempotency keys and deduplication records in bounded batches. Each function deletes the oldest rows and
+//! returns whether there may be more.
 
 use chrono::{DateTime, Utc};
 use sqlx::query;
@@ -6,11 +7,11 @@ use sqlx::query;
 use crate::domain::OrganizationId;
 use crate::store::{Database, Failure};
 
-/// Most rows that one statement removes: short enough to stand in nobody's way.
-const BATCH: i64 = 1_000;
+/// Rows that one statement deletes or lists: few enough that its locks are short.
+const BATCH_SIZE: i64 = 1_000;
 
-/// Removes the oldest idempotency keys of an organization that began before a time; true when there may be more.
-pub async fn idempotency_keys(
+/// Deletes idempotency keys of an organization that were created before a point in time.
+pub async fn delete_idempotency_keys(
     db: &Database,
     organization_id: &OrganizationId,
     before: DateTime<Utc>,
@@ -27,34 +28,35 @@ pub async fn idempotency_keys(
                      LIMIT $3)",
                 organization_id.as_str(),
                 before,
-                BATCH,
+                BATCH_SIZE,
             )
             .execute(connection)
             .await?;
-            Ok(more(done.rows_affected()))
+            Ok(may_have_more(done.rows_affected()))
         })
         .await
 }
 
-/// A function that removes the oldest rows of a table of lines' texts; its statement takes a time and a number of rows.
-macro_rules! sweep {
+/// A function that deletes the oldest rows of a global table. The parameters of the statement are `$1` the time before which
+/// rows are expired, and `$2` the number of rows.
+macro_rules! delete_expired {
     ($(#[$doc:meta])* $name:ident, $statement:literal) => {
         $(#[$doc])*
         pub async fn $name(db: &Database, before: DateTime<Utc>) -> Result<bool, Failure> {
             let mut session = db.look_up().await?;
             session
                 .run(|connection| async move {
-                    let done = query!($statement, before, BATCH).execute(connection).await?;
-                    Ok(more(done.rows_affected()))
+                    let done = query!($statement, before, BATCH_SIZE).execute(connection).await?;
+                    Ok(may_have_more(done.rows_affected()))
                 })
                 .await
         }
     };
 }
 
-sweep!(
-    /// Removes the oldest router commands that were acted on before a time; true when there may be more.
-    router_commands,
+delete_expired!(
+    /// Deletes router commands that were executed before a point in time.
+    delete_router_commands,
     "DELETE FROM router_commands
                  WHERE (line_number, provider_message_id) IN (
                      SELECT line_number, provider_message_id FROM router_commands
@@ -63,9 +65,9 @@ sweep!(
                      LIMIT $2)"
 );
 
-sweep!(
-    /// Removes the oldest entries that find a sent message for its carrier; true when there may be more.
-    sent_messages,
+delete_expired!(
+    /// Deletes the lookup entries of messages that were sent before a point in time.
+    delete_sent_messages,
     "DELETE FROM sent_messages
                  WHERE (line_number, provider_message_id) IN (
                      SELECT line_number, provider_message_id FROM sent_messages
@@ -74,9 +76,9 @@ sweep!(
                      LIMIT $2)"
 );
 
-sweep!(
-    /// Removes the oldest notes of texts that were taken as tapbacks; true when there may be more.
-    tapback_texts,
+delete_expired!(
+    /// Deletes the records of tapback texts that arrived before a point in time.
+    delete_tapback_texts,
     "DELETE FROM tapback_texts
                  WHERE (line_number, provider_message_id) IN (
                      SELECT line_number, provider_message_id FROM tapback_texts
@@ -85,9 +87,9 @@ sweep!(
                      LIMIT $2)"
 );
 
-sweep!(
-    /// Removes the oldest marks of texts that were deleted before a time; true when there may be more.
-    forgotten_texts,
+delete_expired!(
+    /// Deletes the records of inbound messages that were purged before a point in time.
+    delete_forgotten_texts,
     "DELETE FROM forgotten_texts
                  WHERE (line_number, provider_message_id) IN (
                      SELECT line_number, provider_message_id FROM forgotten_texts
@@ -96,17 +98,17 @@ sweep!(
                      LIMIT $2)"
 );
 
-fn more(removed: u64) -> bool {
-    i64::try_from(removed).unwrap_or(BATCH) >= BATCH
+fn may_have_more(deleted: u64) -> bool {
+    i64::try_from(deleted).unwrap_or(BATCH_SIZE) >= BATCH_SIZE
 }
 
-/// The organizations after one, in the order of their ids, a bounded number at a time.
-pub async fn organizations_after(db: &Database, after: &str) -> Result<Vec<OrganizationId>, Failure> {
+/// The next organizations after an id, in the order of their ids.
+pub async fn list_organizations(db: &Database, after: &str) -> Result<Vec<OrganizationId>, Failure> {
     let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
             let rows =
-                query!("SELECT id FROM organizations WHERE id > $1 ORDER BY id LIMIT $2", after, BATCH)
+                query!("SELECT id FROM organizations WHERE id > $1 ORDER BY id LIMIT $2", after, BATCH_SIZE)
                     .fetch_all(connection)
                     .await?;
             Ok(rows.into_iter().map(|row| row.id.into()).collect())

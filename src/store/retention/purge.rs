@@ -1,4 +1,4 @@
-//! Deleting the messages of discarded conversations, with all that hangs on them.
+//! Purges the messages of discarded conversations, with the rows that refer to them.
 
 use chrono::{DateTime, Utc};
 use sqlx::query;
@@ -8,26 +8,26 @@ use crate::domain::{ConversationId, Direction, OrganizationId};
 use crate::store::retention::first_id_of;
 use crate::store::{Database, Failure, Link};
 
-/// Most messages that one transaction deletes.
-const BATCH: i64 = 500;
-/// Most conversations in one list.
-const PAGE: i64 = 100;
+/// Messages that one transaction deletes.
+const BATCH_SIZE: i64 = 500;
+/// Conversations per page.
+const PAGE_SIZE: i64 = 100;
 
-/// What a batch deleted.
+/// How many rows a batch deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Purged {
     /// Messages.
     pub messages: u64,
-    /// Reactions on them.
+    /// Reactions on the messages.
     pub reactions: u64,
-    /// Idempotency keys under which they were sent.
+    /// Idempotency keys of the messages.
     pub idempotency_keys: u64,
-    /// Whether there may be more.
+    /// Whether there may be more messages.
     pub more: bool,
 }
 
-/// Some of the conversations that are still to be purged, of one organization where one is named.
-pub async fn some_discarded(
+/// A page of discarded conversations that are not completely purged, optionally of one organization.
+pub async fn list_discarded(
     db: &Database,
     organization_id: Option<&OrganizationId>,
 ) -> Result<Vec<(OrganizationId, ConversationId)>, Failure> {
@@ -40,7 +40,7 @@ pub async fn some_discarded(
                  ORDER BY organization_id, conversation_id
                  LIMIT $2",
                 organization_id.map(OrganizationId::as_str),
-                PAGE,
+                PAGE_SIZE,
             )
             .fetch_all(connection)
             .await?;
@@ -49,9 +49,10 @@ pub async fn some_discarded(
         .await
 }
 
-/// Deletes the next messages of a discarded conversation; the last batch strikes it off the list. Inbound texts that
-/// arrived after `redelivered_since` are remembered by their carrier's id alone, so that a redelivery is still known
-/// for one. Whoever else purges the same conversation waits, and then finds what is left.
+/// Deletes the next batch of messages of a discarded conversation. The last batch also removes it from the list of discarded
+/// conversations. Of inbound messages that arrived after `redelivered_since`, line and provider message id are kept in
+/// `forgotten_texts`, so that a redelivery is still recognised. A concurrent purge of the same conversation waits and then
+/// continues with the remaining messages.
 pub async fn purge(
     db: &Database,
     organization_id: &OrganizationId,
@@ -60,7 +61,7 @@ pub async fn purge(
     now: DateTime<Utc>,
 ) -> Result<Purged, Failure> {
     let owner = organization_id.clone();
-    // What hangs on a message goes with it, and a text is a stored or a forgotten one at any time.
+    // One transaction, so that no row refers to a deleted message and an inbound message is always either stored or forgotten.
     db.transaction_for(organization_id, move |connection| {
         let organization_id = owner.clone();
         Box::pin(async move {
@@ -77,9 +78,9 @@ pub async fn purge(
                 return Ok(Purged::default());
             }
             let batch = lock_batch(connection, &organization_id, conversation_id).await?;
-            remember(connection, &batch, first_id_of(redelivered_since), now).await?;
+            record_forgotten(connection, &batch, first_id_of(redelivered_since), now).await?;
             let mut purged = delete(connection, &organization_id, &batch).await?;
-            purged.more = i64::try_from(batch.len()).unwrap_or(BATCH) >= BATCH;
+            purged.more = i64::try_from(batch.len()).unwrap_or(BATCH_SIZE) >= BATCH_SIZE;
             if !purged.more {
                 query!(
                     "DELETE FROM discarded_conversations WHERE organization_id = $1 AND conversation_id = $2",
@@ -95,38 +96,38 @@ pub async fn purge(
     .await
 }
 
-/// A message that goes.
-struct Leaving {
+struct PurgedMessage {
     id: Uuid,
     direction: i16,
     line_number: String,
     provider_message_id: Option<String>,
 }
 
-/// Locked, so that a reaction that is put on one of them meanwhile waits, and then finds no message.
+/// Selects and locks the next messages. A reaction that is concurrently added to one of them waits and then finds no message.
 async fn lock_batch(
     connection: &mut Link,
     organization_id: &OrganizationId,
     conversation_id: ConversationId,
-) -> Result<Vec<Leaving>, Failure> {
+) -> Result<Vec<PurgedMessage>, Failure> {
     let rows = sqlx::query_as!(
-        Leaving,
+        PurgedMessage,
         "SELECT id, direction, line_number, provider_message_id FROM messages
          WHERE organization_id = $1 AND conversation_id = $2
          LIMIT $3
          FOR UPDATE",
         organization_id.as_str(),
         conversation_id.uuid(),
-        BATCH,
+        BATCH_SIZE,
     )
     .fetch_all(connection)
     .await?;
     Ok(rows)
 }
 
-async fn remember(
+/// Records the recent inbound messages of a batch for deduplication.
+async fn record_forgotten(
     connection: &mut Link,
-    batch: &[Leaving],
+    batch: &[PurgedMessage],
     since: Uuid,
     now: DateTime<Utc>,
 ) -> Result<(), Failure> {
@@ -152,7 +153,7 @@ async fn remember(
 async fn delete(
     connection: &mut Link,
     organization_id: &OrganizationId,
-    batch: &[Leaving],
+    batch: &[PurgedMessage],
 ) -> Result<Purged, Failure> {
     let ids: Vec<Uuid> = batch.iter().map(|message| message.id).collect();
     let (lines, provider_ids): (Vec<_>, Vec<_>) = batch

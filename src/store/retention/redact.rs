@@ -1,4 +1,4 @@
-//! Blanking what was said. Rows, counts, horizons and order stay: only the words and files go.
+//! Redaction: removes texts, files, previews and custom emoji. Rows, counters, horizons and order stay unchanged.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::query;
@@ -8,33 +8,33 @@ use super::first_id_of;
 use crate::domain::OrganizationId;
 use crate::store::{Database, Failure, Link};
 
-/// Most rows that one transaction blanks: its locks stand in the way of texts and sends for some milliseconds.
-const BATCH: i64 = 500;
-/// What arrived within so much of the limit is looked at again by the next sweep: an id is made some time before its row
-/// can be seen, and the clocks of replicas differ.
-const LAG: TimeDelta = TimeDelta::minutes(5);
+/// Rows that one transaction redacts. Its locks block messages of the affected conversations for some milliseconds.
+const BATCH_SIZE: i64 = 500;
+/// Messages that arrived less than this before the limit are processed again by the next run: an id is generated some time
+/// before its row becomes visible, and the clocks of replicas differ.
+const VISIBILITY_LAG: TimeDelta = TimeDelta::minutes(5);
 
-/// Which rows have bodies.
+/// Kinds of rows that have a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bodies {
-    /// Texts and files of messages, with the previews of conversations that show them.
+pub enum BodyKind {
+    /// Texts and files of messages, and the conversation previews copied from them.
     Messages,
     /// Custom emoji of reactions.
     Reactions,
 }
 
-/// How far a sweep has come.
+/// Progress of the redaction of one organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// The last id that was looked at.
+pub struct RedactionProgress {
+    /// The last processed id.
     pub after: Uuid,
-    /// Whether there may be more.
+    /// Whether there may be more rows.
     pub more: bool,
 }
 
-/// Whether an organization has rows of either kind that arrived before a time and were not looked at yet. One statement,
-/// so that an organization that rests costs no more.
-pub async fn to_be_blanked(
+/// Whether an organization has unprocessed rows of any kind that arrived before a point in time. Keeps the cost of an idle
+/// organization at one statement.
+pub async fn has_unredacted(
     db: &Database,
     organization_id: &OrganizationId,
     before: DateTime<Utc>,
@@ -62,59 +62,64 @@ pub async fn to_be_blanked(
         .await
 }
 
-/// Looks at the next rows of an organization that arrived before a time, in order of arrival, and blanks what they say.
-/// Begins where the sweeps before it ended, or after `after` where that is further.
-pub async fn blank(
+/// Redacts the next batch of an organization's rows that arrived before a point in time, in order of arrival. Starts after
+/// the stored progress or after `after`, whichever is greater.
+pub async fn redact(
     db: &Database,
     organization_id: &OrganizationId,
-    bodies: Bodies,
+    kind: BodyKind,
     before: DateTime<Utc>,
     after: Uuid,
     now: DateTime<Utc>,
-) -> Result<Progress, Failure> {
+) -> Result<RedactionProgress, Failure> {
     let owner = organization_id.clone();
-    // Preview and message must agree, and so must both and how far the sweep has come.
+    // Preview, message and progress must change together.
     db.transaction_for(organization_id, move |connection| {
         let organization_id = owner.clone();
         Box::pin(async move {
-            let reached = lock_progress(connection, &organization_id, bodies).await?.max(after);
+            let progress = lock_progress(connection, &organization_id, kind).await?.max(after);
             let until = first_id_of(before);
-            let looked_at = match bodies {
-                Bodies::Messages => messages(connection, &organization_id, reached, until, now).await?,
-                Bodies::Reactions => reactions(connection, &organization_id, reached, until).await?,
+            let processed = match kind {
+                BodyKind::Messages => {
+                    redact_messages(connection, &organization_id, progress, until, now).await?
+                }
+                BodyKind::Reactions => {
+                    redact_reactions(connection, &organization_id, progress, until).await?
+                }
             };
-            let more = i64::try_from(looked_at.len()).unwrap_or(BATCH) >= BATCH;
-            let settled = first_id_of(before - LAG);
-            let after = looked_at.last().copied().unwrap_or(reached);
+            let more = i64::try_from(processed.len()).unwrap_or(BATCH_SIZE) >= BATCH_SIZE;
+            let settled = first_id_of(before - VISIBILITY_LAG);
+            let after = processed.last().copied().unwrap_or(progress);
             save_progress(
                 connection,
                 &organization_id,
-                bodies,
+                kind,
                 if more { after.min(settled) } else { settled },
             )
             .await?;
-            Ok(Progress { after, more })
+            Ok(RedactionProgress { after, more })
         })
     })
     .await
 }
 
-/// Takes the organization's turn, and says how far sweeps have come. Another one waits here.
+/// Locks the progress of one kind and returns the last processed id. A concurrent redaction of the organization waits here.
 async fn lock_progress(
     connection: &mut Link,
     organization_id: &OrganizationId,
-    bodies: Bodies,
+    kind: BodyKind,
 ) -> Result<Uuid, Failure> {
-    let (messages_to, reactions_to) = take_turn(connection, organization_id).await?;
-    Ok(match bodies {
-        Bodies::Messages => messages_to,
-        Bodies::Reactions => reactions_to,
+    let (messages_to, reactions_to) = lock_retention(connection, organization_id).await?;
+    Ok(match kind {
+        BodyKind::Messages => messages_to,
+        BodyKind::Reactions => reactions_to,
     })
 }
 
-/// Keeps sweeps from blanking anything of an organization until the end of the transaction; returns up to which ids of
-/// messages and reactions they have come. To be done before any other lock is taken.
-pub(in crate::store) async fn take_turn(
+/// Locks the retention progress of an organization, so that no other transaction redacts its bodies before this one ends.
+/// Returns the ids of the last message and the last reaction that were processed. Must be called before any other lock is
+/// taken.
+pub(in crate::store) async fn lock_retention(
     connection: &mut Link,
     organization_id: &OrganizationId,
 ) -> Result<(Uuid, Uuid), Failure> {
@@ -135,16 +140,16 @@ pub(in crate::store) async fn take_turn(
     Ok((row.messages_to, row.reactions_to))
 }
 
-/// Writes down how far it has come; never back, so that a limit that was made longer looks at nothing again.
+/// Stores the progress. Never moves it backwards, so that nothing is processed again after the limit was increased.
 async fn save_progress(
     connection: &mut Link,
     organization_id: &OrganizationId,
-    bodies: Bodies,
+    kind: BodyKind,
     to: Uuid,
 ) -> Result<(), Failure> {
-    let (messages_to, reactions_to) = match bodies {
-        Bodies::Messages => (to, Uuid::nil()),
-        Bodies::Reactions => (Uuid::nil(), to),
+    let (messages_to, reactions_to) = match kind {
+        BodyKind::Messages => (to, Uuid::nil()),
+        BodyKind::Reactions => (Uuid::nil(), to),
     };
     query!(
         "UPDATE retention_progress
@@ -159,7 +164,7 @@ async fn save_progress(
     Ok(())
 }
 
-async fn messages(
+async fn redact_messages(
     connection: &mut Link,
     organization_id: &OrganizationId,
     after: Uuid,
@@ -174,7 +179,7 @@ async fn messages(
         organization_id.as_str(),
         after,
         until,
-        BATCH,
+        BATCH_SIZE,
     )
     .fetch_all(&mut *connection)
     .await?;
@@ -182,8 +187,8 @@ async fn messages(
     let mut conversation_ids: Vec<Uuid> = rows.iter().map(|row| row.conversation_id).collect();
     conversation_ids.sort_unstable();
     conversation_ids.dedup();
-    // A message that arrives meanwhile holds its conversation: the condition is looked at again once it lets go, and a
-    // preview that is newer by then stays. Neither list moves, and no index covers what changes.
+    // A concurrent message locks its conversation. This update then waits and evaluates its condition again, so that a newer
+    // preview stays. No list changes its order, and no index covers the changed columns.
     query!(
         "UPDATE conversations SET clear_latest_text = NULL, clear_latest_has_media = false
          WHERE organization_id = $1 AND id = ANY ($2) AND clear_latest_id = ANY ($3)
@@ -216,7 +221,7 @@ async fn messages(
     Ok(ids)
 }
 
-async fn reactions(
+async fn redact_reactions(
     connection: &mut Link,
     organization_id: &OrganizationId,
     after: Uuid,
@@ -230,7 +235,7 @@ async fn reactions(
         organization_id.as_str(),
         after,
         until,
-        BATCH,
+        BATCH_SIZE,
     )
     .fetch_all(&mut *connection)
     .await?;

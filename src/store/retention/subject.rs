@@ -1,34 +1,34 @@
-//! What an organization knows of a human.
+//! Queries about the data that an organization has about one human.
 
 use sqlx::query;
 
 use crate::domain::{ConnectionId, IdentityId, OrganizationId, PhoneNumber};
 use crate::store::{Database, Failure};
 
-/// Most rows of one statement.
-const BATCH: i64 = 500;
+/// Maximum number of identities per statement.
+const BATCH_SIZE: i64 = 500;
 
-/// How much an organization knows of a human.
+/// How much data an organization has about a human.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Known {
-    /// Connections, ended ones too.
+pub struct SubjectCounts {
+    /// Connections, including released ones.
     pub connections: i64,
-    /// Those of them that are active.
+    /// The active ones of the connections.
     pub active: i64,
     /// Conversations.
     pub conversations: i64,
-    /// Messages in them, of every view.
+    /// Messages of the conversations, blocked ones included.
     pub messages: i64,
     /// Contact rules for the number.
     pub contact_rules: i64,
 }
 
-/// Counts what there is. Messages are taken from the summaries of conversations.
-pub async fn known(
+/// Counts the data about a human. Messages are counted by the conversations' summaries.
+pub async fn count_subject(
     db: &Database,
     organization_id: &OrganizationId,
     remote_number: &PhoneNumber,
-) -> Result<Known, Failure> {
+) -> Result<SubjectCounts, Failure> {
     let mut session = db.look_up().await?;
     session
         .run(|connection| async move {
@@ -56,7 +56,7 @@ pub async fn known(
             )
             .fetch_one(connection)
             .await?;
-            Ok(Known {
+            Ok(SubjectCounts {
                 connections: connections.all,
                 active: connections.active,
                 conversations: conversations.all,
@@ -67,8 +67,8 @@ pub async fn known(
         .await
 }
 
-/// Some of the identities that this human was ever connected to.
-pub async fn identities_of(
+/// Some of the identities that have an active or released connection with a human.
+pub async fn connected_identities(
     db: &Database,
     organization_id: &OrganizationId,
     remote_number: &PhoneNumber,
@@ -82,7 +82,7 @@ pub async fn identities_of(
                  LIMIT $3",
                 organization_id.as_str(),
                 remote_number.as_str(),
-                BATCH,
+                BATCH_SIZE,
             )
             .fetch_all(connection)
             .await?;
@@ -91,7 +91,7 @@ pub async fn identities_of(
         .await
 }
 
-/// The active connection of a pair.
+/// The active connection between an identity and a human.
 pub async fn active_connection(
     db: &Database,
     organization_id: &OrganizationId,
@@ -115,8 +115,8 @@ pub async fn active_connection(
         .await
 }
 
-/// Deletes the contact rules for a number, of every identity, and returns how many there were: one an identity at most.
-pub async fn delete_rules(
+/// Deletes the contact rules of all identities for a number, at most one per identity. Returns how many were deleted.
+pub async fn delete_contact_rules(
     db: &Database,
     organization_id: &OrganizationId,
     remote_number: &PhoneNumber,

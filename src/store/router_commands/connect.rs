@@ -2,11 +2,11 @@
 
 use sqlx::query;
 
+use super::contact_history::remove_if_unconnected;
 use super::{Agent, Done, Order, active_route, find_agent};
 use crate::domain::{Handle, PhoneNumber, verdict};
 use crate::store::contact_rules::rule_on_number;
 use crate::store::identities::filter_mode;
-use super::contact_history::forget_without_connection;
 use crate::store::{Failure, Link};
 
 /// How often connect looks again when another text of the same human takes the line it chose, or connects the same two.
@@ -175,6 +175,6 @@ async fn give_back(
     )
     .execute(&mut *connection)
     .await?;
-    forget_without_connection(connection, &agent.organization_id, line_number, &order.remote_number).await?;
+    remove_if_unconnected(connection, &agent.organization_id, line_number, &order.remote_number).await?;
     Ok(())
 }

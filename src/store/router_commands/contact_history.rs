@@ -1,15 +1,18 @@
-//! What a human reached over a line, remembered for as long as there is a connection.
+//! Contact history (`routed_organizations`): which organizations a human is or was connected to on a line. A row exists as
+//! long as any connection of the human with the organization on that line exists, released ones included.
 
 use sqlx::{query, query_scalar};
 
 use crate::domain::{OrganizationId, PhoneNumber};
 use crate::store::{Failure, Link};
 
-/// Forgets that a human reached an organization over a line, where there is no connection of theirs on it; tells whether
-/// it was so. Two tables that are spread by different columns, so a statement each; the lock keeps what the second one
-/// sees true until the third: whoever connects takes it before the connection is made, and whoever discards before the
-/// connection is gone.
-pub(in crate::store) async fn forget_without_connection(
+/// Removes the contact history of a human with an organization on a line if they have no connection there. Returns whether a
+/// row was removed.
+///
+/// The two tables are distributed by different columns, hence one statement each. The lock taken by the first statement
+/// keeps the result of the second one valid until the third: a connect takes it before it inserts a connection, and a
+/// discard before it deletes one.
+pub(in crate::store) async fn remove_if_unconnected(
     link: &mut Link,
     organization_id: &OrganizationId,
     line_number: &PhoneNumber,

@@ -3,7 +3,7 @@
 mod connect;
 mod contact_history;
 
-pub(super) use contact_history::forget_without_connection;
+pub(super) use contact_history::remove_if_unconnected;
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@ use inkbox_imessage::erasure::Erased;
 use inkbox_imessage::proto::{
     DeliveryStatus, Identity, ListConversationsRequest, ReceiveOutcome, UpdateDeliveryStatusRequest,
 };
-use inkbox_imessage::store::retention::{Pair, discard, known};
+use inkbox_imessage::store::retention::{Participants, count_subject, discard};
 use uuid::Uuid;
 
 use super::erase;
@@ -15,8 +15,8 @@ use crate::support::{Human, TestApp, assert_reason, invariants, rows};
 /// Tables that remember which texts a carrier delivered, without saying whose.
 const DEDUPLICATION: [&str; 2] = ["router_commands", "forgotten_texts"];
 
-fn pair(identity: &Identity, human: &Human) -> Pair {
-    Pair {
+fn pair(identity: &Identity, human: &Human) -> Participants {
+    Participants {
         organization_id: identity.organization_id.as_str().into(),
         identity_id: Uuid::try_parse(&identity.id).unwrap().into(),
         remote_number: human.number.clone().into(),
@@ -177,7 +177,7 @@ async fn counting_beforehand_changes_nothing() {
     rows::block(&app.pool, &identity, &human.number).await;
     let before = everything(&app.pool).await;
     let number = human.number.clone().into();
-    let known = known(&app.parts.db, &"org_a".into(), &number).await.unwrap();
+    let known = count_subject(&app.parts.db, &"org_a".into(), &number).await.unwrap();
     let counts = (known.connections, known.active, known.conversations, known.messages, known.contact_rules);
     assert_eq!(counts, (1, 1, 1, 3, 1));
     assert_eq!(everything(&app.pool).await, before);

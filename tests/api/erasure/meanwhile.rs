@@ -99,7 +99,7 @@ async fn a_sweep_beside_an_erasure_shares_the_work() {
     let parts = app.parts.clone();
     let sweeping = tokio::spawn(async move {
         for _ in 0..5 {
-            sweeper::sweep(&parts, Retention::default()).await.unwrap();
+            sweeper::run_once(&parts, Retention::default()).await.unwrap();
         }
     });
     erase(&app, "org_a", &human, false).await;

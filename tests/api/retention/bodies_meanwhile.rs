@@ -26,7 +26,7 @@ async fn the_preview_of_a_text_that_arrives_while_the_sweep_waits_stays() {
     });
     until_waiting(&app, 1).await;
     let parts = app.parts.clone();
-    let sweeping = tokio::spawn(async move { inkbox_imessage::sweeper::sweep(&parts, BODIES).await });
+    let sweeping = tokio::spawn(async move { inkbox_imessage::sweeper::run_once(&parts, BODIES).await });
     until_waiting(&app, 2).await;
     commit(held).await;
     text.await.unwrap();
@@ -49,7 +49,7 @@ async fn a_second_sweep_waits_for_the_batch_of_the_first() {
     )
     .await;
     let sweeps = [app.parts.clone(), app.parts.clone()]
-        .map(|parts| tokio::spawn(async move { inkbox_imessage::sweeper::sweep(&parts, BODIES).await }));
+        .map(|parts| tokio::spawn(async move { inkbox_imessage::sweeper::run_once(&parts, BODIES).await }));
     // One waits for the test, the other for the one.
     until_waiting(&app, 2).await;
     commit(held).await;

@@ -16,5 +16,5 @@ const BODIES: Retention = Retention { bodies: Some(TimeDelta::days(30)), release
 const RELEASED: Retention = Retention { bodies: None, released: Some(TimeDelta::days(30)) };
 
 async fn sweep(app: &TestApp, retention: Retention) {
-    sweeper::sweep(&app.parts, retention).await.unwrap();
+    sweeper::run_once(&app.parts, retention).await.unwrap();
 }

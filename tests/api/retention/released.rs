@@ -7,7 +7,7 @@ use inkbox_imessage::proto::{
     GetConversationRequest, GetMessageRequest, ListConversationsRequest, ReceiveOutcome,
     RemoveReactionRequest,
 };
-use inkbox_imessage::sweeper::{KEPT, Retention};
+use inkbox_imessage::sweeper::{DEDUPLICATION_RETENTION, Retention};
 use serde_json::Value;
 
 use super::{RELEASED, sweep};
@@ -158,14 +158,14 @@ async fn a_text_of_last_week_that_is_delivered_again_is_still_a_duplicate() {
         assert_eq!(numbers(&app.pool, "SELECT count(*) FROM messages").await, [0]);
         human.disconnects(identity).await;
     }
-    app.clock.advance(KEPT);
+    app.clock.advance(DEDUPLICATION_RETENTION);
     sweep(&app, Retention::default()).await;
     assert_eq!(numbers(&app.pool, "SELECT count(*) FROM forgotten_texts").await, [0]);
 }
 
 #[tokio::test]
 async fn what_was_left_half_deleted_is_invisible_and_the_next_sweep_ends_it() {
-    use inkbox_imessage::store::retention::{Discarded, Discarding, Pair, discard};
+    use inkbox_imessage::store::retention::{DiscardOutcome, Discarded, Participants, discard};
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     let admin = app.admin("org_a").await;
@@ -173,13 +173,16 @@ async fn what_was_left_half_deleted_is_invisible_and_the_next_sweep_ends_it() {
     let history = History::between(&app, &human, &identity).await;
     let reaction = all_messages(&admin).await.iter().find_map(|message| message.reactions.first().cloned());
     human.disconnects(&identity).await;
-    let pair = Pair {
+    let pair = Participants {
         organization_id: "org_a".into(),
         identity_id: uuid::Uuid::try_parse(&identity.id).unwrap().into(),
         remote_number: human.number.clone().into(),
     };
     let done = discard(&app.parts.db, pair, None, app.clock.now()).await.unwrap();
-    assert!(matches!(done, Discarding::Done(Discarded { connections: 1, conversation_id: Some(_) })));
+    assert!(matches!(
+        done,
+        DiscardOutcome::Discarded(Discarded { connections: 1, conversation_id: Some(_) })
+    ));
     // The process is killed here.
     assert_eq!(all_messages(&admin).await, []);
     let get = GetMessageRequest { message_id: history.first_id, agent_identity_id: None };

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use inkbox_imessage::clock::Clock as _;
 use inkbox_imessage::proto::{Identity, ReactionType, ReceiveOutcome, ReceiveReactionRequest};
-use inkbox_imessage::store::retention::{Discarding, Pair, discard};
+use inkbox_imessage::store::retention::{DiscardOutcome, Participants, discard};
 use inkbox_imessage::sweeper::{self, Retention};
 
 use super::{RELEASED, sweep};
@@ -13,8 +13,8 @@ use crate::support::locks::{commit, holding, until_waiting};
 use crate::support::snapshot::{everything, numbers};
 use crate::support::{Human, TestApp, assert_reason, invariants};
 
-fn pair(identity: &Identity, human: &Human) -> Pair {
-    Pair {
+fn pair(identity: &Identity, human: &Human) -> Participants {
+    Participants {
         organization_id: identity.organization_id.as_str().into(),
         identity_id: uuid::Uuid::try_parse(&identity.id).unwrap().into(),
         remote_number: human.number.clone().into(),
@@ -40,7 +40,7 @@ async fn a_connect_that_is_faster_keeps_everything() {
     });
     until_waiting(&app, 1).await;
     let parts = app.parts.clone();
-    let sweeping = tokio::spawn(async move { sweeper::sweep(&parts, RELEASED).await });
+    let sweeping = tokio::spawn(async move { sweeper::run_once(&parts, RELEASED).await });
     until_waiting(&app, 2).await;
     commit(held).await;
     let thread = connecting.await.unwrap();
@@ -64,7 +64,7 @@ async fn a_connect_that_is_slower_begins_anew() {
     let lock = "SELECT id FROM conversations WHERE organization_id = 'org_a' AND id = $1 FOR UPDATE";
     let held = holding(&app, lock, &history.conversation_id).await;
     let parts = app.parts.clone();
-    let sweeping = tokio::spawn(async move { sweeper::sweep(&parts, RELEASED).await });
+    let sweeping = tokio::spawn(async move { sweeper::run_once(&parts, RELEASED).await });
     until_waiting(&app, 1).await;
     let connecting = tokio::spawn({
         let (human, identity) = (human.clone(), identity.clone());
@@ -92,7 +92,7 @@ async fn a_pair_that_came_together_and_apart_since_it_was_found_stays() {
     let before = everything(&app.pool).await;
     let now = app.clock.now();
     let done = discard(&app.parts.db, pair(&identity, &human), Some(now - TimeDelta::days(30)), now).await;
-    assert_eq!(done.unwrap(), Discarding::Connected);
+    assert_eq!(done.unwrap(), DiscardOutcome::StillConnected);
     assert_eq!(everything(&app.pool).await, before);
 }
 

@@ -1,18 +1,17 @@
-//! Connections, reactions and contact rules.
+//! Invariants of the small tenant tables: connections, reactions and contact rules.
 
 use uuid::Uuid;
 
-use super::{Breaches, Family, Invariant, Looking, Mend, Slice, family, of_slice};
+use super::{CheckFuture, Invariant, KeyRange, Repair, TableChecks, Violations, range_check, table_checks};
 use crate::store::Link;
 
-/// Connections.
-pub const CONNECTIONS: Family = family!(
+pub(super) const CONNECTIONS: TableChecks = table_checks!(
     "connections",
     5_000,
     "SELECT id FROM connections WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3",
     &[
-        of_slice!(
-            "an identity and a human are connected once at a time",
+        range_check!(
+            "at most one active connection per identity and human",
             None,
             "SELECT k.id FROM connections k
              WHERE k.organization_id = $1 AND k.id > $2 AND k.id <= $3 AND k.released_at IS NULL
@@ -20,16 +19,16 @@ pub const CONNECTIONS: Family = family!(
                            WHERE o.organization_id = $1 AND o.agent_identity_id = k.agent_identity_id
                              AND o.remote_number = k.remote_number AND o.released_at IS NULL AND o.id <> k.id)"
         ),
-        of_slice!(
-            "a connection is on a pool line of ours",
+        range_check!(
+            "the line of a connection is a known pool line",
             None,
             "SELECT k.id FROM connections k
              LEFT JOIN lines l ON l.number = k.line_number
              WHERE k.organization_id = $1 AND k.id > $2 AND k.id <= $3 AND l.role IS DISTINCT FROM 2"
         ),
-        of_slice!(
-            "what a human reached over a line is remembered for as long as there is a connection",
-            Some(Mend::Remembered),
+        range_check!(
+            "every connection has a routed_organizations row",
+            Some(Repair::MissingContactHistory),
             r#"WITH k AS MATERIALIZED (
                  SELECT id, line_number, remote_number FROM connections
                  WHERE organization_id = $1 AND id > $2 AND id <= $3),
@@ -42,22 +41,21 @@ pub const CONNECTIONS: Family = family!(
     ]
 );
 
-/// Tapbacks.
-pub const REACTIONS: Family = family!(
+pub(super) const REACTIONS: TableChecks = table_checks!(
     "reactions",
     5_000,
     "SELECT id FROM reactions WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3",
     &[
-        of_slice!(
-            "a reaction is in the conversation of its message",
+        range_check!(
+            "a reaction has the conversation of its message",
             None,
             "SELECT r.id FROM reactions r
              LEFT JOIN messages m ON m.organization_id = $1 AND m.id = r.message_id
              WHERE r.organization_id = $1 AND r.id > $2 AND r.id <= $3
                AND m.conversation_id IS DISTINCT FROM r.conversation_id"
         ),
-        of_slice!(
-            "a side has one live reaction on a part of a message",
+        range_check!(
+            "at most one live reaction per message part and direction",
             None,
             "SELECT r.id FROM reactions r
              WHERE r.organization_id = $1 AND r.id > $2 AND r.id <= $3 AND r.removed_at IS NULL
@@ -65,8 +63,8 @@ pub const REACTIONS: Family = family!(
                            WHERE o.organization_id = $1 AND o.message_id = r.message_id AND o.direction = r.direction
                              AND o.part_index = r.part_index AND o.removed_at IS NULL AND o.id <> r.id)"
         ),
-        of_slice!(
-            "the emoji of a reaction is gone once retention has passed it",
+        range_check!(
+            "custom emoji of reactions past retention are redacted",
             None,
             "SELECT r.id FROM reactions r
              JOIN retention_progress p ON p.organization_id = $1
@@ -76,13 +74,12 @@ pub const REACTIONS: Family = family!(
     ]
 );
 
-/// Contact rules.
-pub const CONTACT_RULES: Family = family!(
+pub(super) const CONTACT_RULES: TableChecks = table_checks!(
     "contact_rules",
     5_000,
     "SELECT id FROM contact_rules WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3",
-    &[of_slice!(
-        "an identity has one rule for a number",
+    &[range_check!(
+        "at most one contact rule per identity and number",
         None,
         "SELECT r.id FROM contact_rules r
          WHERE r.organization_id = $1 AND r.id > $2 AND r.id <= $3

@@ -1,13 +1,14 @@
-//! The global tables that find what is a tenant's.
+//! Invariants of the global tables that are lookups into tenant tables: routes, lines, `routed_organizations`,
+//! `sent_messages`, router commands.
 
-use super::{Breach, Breaches, Invariant, Looking, Mend, of_all};
+use super::{CheckFuture, Invariant, Repair, Violation, Violations, global_check};
 use crate::store::Link;
 
-pub(super) const WHOLE: &[Invariant<()>] = &[
-    // Routes without their connection come first: only when they are gone is there room for the right ones.
-    of_all!(
-        "active connections are the routes",
-        Some(Mend::Route),
+pub(super) const INVARIANTS: &[Invariant<()>] = &[
+    // Routes without a connection are listed first: they must be removed before the correct routes can be inserted.
+    global_check!(
+        "routes match the active connections",
+        Some(Repair::Route),
         r#"WITH k AS MATERIALIZED (
                SELECT organization_id, id, agent_identity_id, line_number, remote_number FROM connections
                WHERE released_at IS NULL),
@@ -23,9 +24,9 @@ pub(super) const WHOLE: &[Invariant<()>] = &[
            ORDER BY k.id IS NOT NULL
            LIMIT $1"#
     ),
-    of_all!(
-        "a line counts its active connections",
-        Some(Mend::Line),
+    global_check!(
+        "lines.active_connections matches the routes of the line",
+        Some(Repair::LineCount),
         r#"WITH r AS MATERIALIZED (SELECT line_number, count(*) AS routes FROM routes GROUP BY line_number)
            SELECT NULL::text AS organization_id, l.number AS id, count(*) OVER () AS "total!"
            FROM lines l
@@ -33,9 +34,9 @@ pub(super) const WHOLE: &[Invariant<()>] = &[
            WHERE l.active_connections <> coalesce(r.routes, 0)
            LIMIT $1"#
     ),
-    of_all!(
-        "what a human reached over a line is remembered no longer than there is a connection",
-        Some(Mend::Forgotten),
+    global_check!(
+        "every routed_organizations row has a connection",
+        Some(Repair::OrphanedContactHistory),
         r#"WITH o AS MATERIALIZED (SELECT organization_id, line_number, remote_number FROM routed_organizations),
            k AS MATERIALIZED (SELECT organization_id, line_number, remote_number FROM connections)
            SELECT o.organization_id AS "organization_id?", o.line_number AS "id!", count(*) OVER () AS "total!"
@@ -45,8 +46,8 @@ pub(super) const WHOLE: &[Invariant<()>] = &[
                                AND k.remote_number = o.remote_number)
            LIMIT $1"#
     ),
-    of_all!(
-        "what is found by a carrier's id is a message that the carrier took",
+    global_check!(
+        "a sent_messages row refers to an outbound message with the same line and provider message id",
         None,
         r#"WITH s AS MATERIALIZED (
                SELECT organization_id, message_id, line_number, provider_message_id FROM sent_messages),
@@ -60,9 +61,9 @@ pub(super) const WHOLE: &[Invariant<()>] = &[
                  IS DISTINCT FROM (2::smallint, s.line_number, s.provider_message_id)
            LIMIT $1"#
     ),
-    // Its organization is not written down, so every one's connections are looked through.
-    of_all!(
-        "the connection of a router command is there",
+    // A router command does not store its organization, so the connections of all organizations are searched.
+    global_check!(
+        "the connection of a router command exists",
         None,
         r#"WITH r AS MATERIALIZED (SELECT connection_id FROM router_commands WHERE connection_id IS NOT NULL),
            k AS MATERIALIZED (

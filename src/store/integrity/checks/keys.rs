@@ -1,20 +1,20 @@
-//! Names and keys: who a handle or a secret means. Nothing of it is mended, since that would decide who may act or be
-//! reached under it: an operator looks at it.
+//! Invariants of the lookups by handle and by key digest. None is repairable: a repair would decide who may act or be
+//! reached under a name or secret, which is the operator's decision.
 
 use futures_util::TryStreamExt as _;
 
-use super::{Breach, Breaches, Invariant, LISTED, Looking, of_all};
+use super::{CheckFuture, Invariant, MAX_LISTED, Violation, Violations, global_check};
 use crate::domain::Handle;
 use crate::store::{Failure, Link};
 
-pub(super) const WHOLE: &[Invariant<()>] = &[
+pub(super) const INVARIANTS: &[Invariant<()>] = &[
     Invariant {
-        name: "an identity has its handle, and a handle its identity",
-        mend: None,
+        name: "identities and handles match",
+        repair: None,
         find: |link, ()| Box::pin(handles(link)),
     },
-    of_all!(
-        "a secret works for an organization's key that was not revoked, as the key says, and for no other",
+    global_check!(
+        "key digests match the organization keys that are not revoked",
         None,
         r#"WITH k AS MATERIALIZED (
                SELECT organization_id, id, scope, agent_identity_id, expires_at FROM api_keys
@@ -29,8 +29,8 @@ pub(super) const WHOLE: &[Invariant<()>] = &[
                  IS DISTINCT FROM (d.api_key_id, d.scope, d.agent_identity_id, d.expires_at)
            LIMIT $1"#
     ),
-    of_all!(
-        "a secret works for a router key that was not revoked, as the key says, and for no other",
+    global_check!(
+        "key digests match the router keys that are not revoked",
         None,
         r#"SELECT NULL::text AS organization_id, coalesce(k.id, d.api_key_id)::text AS "id!",
                   count(*) OVER () AS "total!"
@@ -39,8 +39,8 @@ pub(super) const WHOLE: &[Invariant<()>] = &[
            WHERE (k.id, k.expires_at) IS DISTINCT FROM (d.api_key_id, d.expires_at)
            LIMIT $1"#
     ),
-    of_all!(
-        "revocations are counted",
+    global_check!(
+        "the key epoch has a row",
         None,
         r#"SELECT NULL::text AS organization_id, 'key_epoch' AS "id!", 1::bigint AS "total!"
            WHERE NOT EXISTS (SELECT FROM key_epoch)
@@ -48,8 +48,8 @@ pub(super) const WHOLE: &[Invariant<()>] = &[
     ),
 ];
 
-/// Lower case is Rust's here as where handles are looked up: PostgreSQL's depends on the database's locale.
-async fn handles(link: &mut Link) -> Result<Breaches, Failure> {
+/// Compares lower-cased handles in Rust, as the lookup does: PostgreSQL's `lower` depends on the database's locale.
+async fn handles(link: &mut Link) -> Result<Violations, Failure> {
     let mut rows = sqlx::query!(
         r#"WITH i AS MATERIALIZED (SELECT organization_id, id, agent_handle FROM identities)
            SELECT coalesce(i.organization_id, h.organization_id) AS "organization_id!",
@@ -59,17 +59,18 @@ async fn handles(link: &mut Link) -> Result<Breaches, Failure> {
            WHERE i.agent_handle IS DISTINCT FROM h.handle"#,
     )
     .fetch(link);
-    let mut found = Breaches::default();
+    let mut found = Violations::default();
     while let Some(row) = rows.try_next().await? {
         let name = row.agent_handle.as_deref().and_then(|name| Handle::parse(name).ok());
         if row.handle.is_some() && name.as_ref().map(Handle::key) == row.handle.as_deref() {
             continue;
         }
         found.total += 1;
-        if found.total <= LISTED.unsigned_abs() {
-            found
-                .some
-                .push(Breach { organization_id: Some(row.organization_id.into()), id: row.id.to_string() });
+        if found.total <= MAX_LISTED.unsigned_abs() {
+            found.listed.push(Violation {
+                organization_id: Some(row.organization_id.into()),
+                id: row.id.to_string(),
+            });
         }
     }
     Ok(found)

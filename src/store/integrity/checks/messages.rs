@@ -1,21 +1,21 @@
-//! Messages and what hangs on them.
+//! Invariants of messages and the rows that refer to them.
 
 use uuid::Uuid;
 
-use super::{Breaches, Family, Invariant, Looking, Slice, family, of_slice};
+use super::{CheckFuture, Invariant, KeyRange, TableChecks, Violations, range_check, table_checks};
 use crate::store::Link;
 
-/// Nothing of a message is mended: what it says, whose it is and where it went is said nowhere else.
-pub const MESSAGES: Family = family!(
+/// No invariant of messages is repairable: no other row holds a message's content, owner or connection.
+pub(super) const MESSAGES: TableChecks = table_checks!(
     "messages",
     5_000,
     "SELECT id FROM messages WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3",
     INVARIANTS
 );
 
-const INVARIANTS: &[Invariant<Slice>] = &[
-    of_slice!(
-        "a message is in a conversation, unless that was discarded",
+const INVARIANTS: &[Invariant<KeyRange>] = &[
+    range_check!(
+        "a message has a conversation, unless that was discarded",
         None,
         "SELECT m.id FROM messages m
          WHERE m.organization_id = $1 AND m.id > $2 AND m.id <= $3
@@ -23,15 +23,15 @@ const INVARIANTS: &[Invariant<Slice>] = &[
            AND NOT EXISTS (SELECT FROM discarded_conversations d
                            WHERE d.organization_id = $1 AND d.conversation_id = m.conversation_id)"
     ),
-    of_slice!(
-        "a message is of its conversation's identity",
+    range_check!(
+        "a message has the identity of its conversation",
         None,
         "SELECT m.id FROM messages m
          JOIN conversations c ON c.organization_id = $1 AND c.id = m.conversation_id
          WHERE m.organization_id = $1 AND m.id > $2 AND m.id <= $3 AND m.agent_identity_id <> c.agent_identity_id"
     ),
-    of_slice!(
-        "a message came or went on a connection of its conversation's two, by that one's line",
+    range_check!(
+        "the connection of a message has the identity and human of its conversation, and the line of the message",
         None,
         "SELECT m.id FROM messages m
          JOIN conversations c ON c.organization_id = $1 AND c.id = m.conversation_id
@@ -40,22 +40,22 @@ const INVARIANTS: &[Invariant<Slice>] = &[
            AND (k.agent_identity_id, k.remote_number, k.line_number)
                IS DISTINCT FROM (c.agent_identity_id, c.remote_number, m.line_number)"
     ),
-    of_slice!(
-        "an inbound message is received and has its carrier's id, an outbound one is never received",
+    range_check!(
+        "inbound messages are RECEIVED and have a provider message id, outbound messages are never RECEIVED",
         None,
         "SELECT m.id FROM messages m
          WHERE m.organization_id = $1 AND m.id > $2 AND m.id <= $3
            AND ((m.direction = 1) <> (m.status = 9) OR (m.direction = 1 AND m.provider_message_id IS NULL))"
     ),
-    of_slice!(
-        "only a pending message of an agent is in flight",
+    range_check!(
+        "only a pending outbound message is in flight",
         None,
         "SELECT m.id FROM messages m
          WHERE m.organization_id = $1 AND m.id > $2 AND m.id <= $3
            AND m.in_flight_until IS NOT NULL AND (m.direction, m.status) <> (2, 2)"
     ),
-    of_slice!(
-        "what a carrier took is found by the carrier's id for a week",
+    range_check!(
+        "an accepted outbound message is found by its provider message id for 7 days",
         None,
         r#"WITH m AS MATERIALIZED (
              SELECT id, line_number, provider_message_id FROM messages
@@ -68,8 +68,8 @@ const INVARIANTS: &[Invariant<Slice>] = &[
          SELECT m.id AS "id!" FROM m WHERE NOT EXISTS (SELECT FROM s WHERE s.id = m.id)"#,
         findable_since
     ),
-    of_slice!(
-        "a text is stored for one organization alone",
+    range_check!(
+        "an inbound message is stored in one organization only",
         None,
         r#"WITH m AS MATERIALIZED (
              SELECT m.id, m.line_number, m.provider_message_id, c.remote_number FROM messages m
@@ -83,16 +83,16 @@ const INVARIANTS: &[Invariant<Slice>] = &[
          JOIN messages d ON d.organization_id = o.organization_id AND d.line_number = o.line_number
                         AND d.provider_message_id = o.provider_message_id AND d.direction = 1"#
     ),
-    of_slice!(
-        "what a message said is gone once retention has passed it",
+    range_check!(
+        "bodies of messages past retention are redacted",
         None,
         "SELECT m.id FROM messages m
          JOIN retention_progress p ON p.organization_id = $1
          WHERE m.organization_id = $1 AND m.id > $2 AND m.id <= $3
            AND m.id <= p.messages_to AND (m.text IS NOT NULL OR m.media IS NOT NULL)"
     ),
-    of_slice!(
-        "an idempotency key is of a message that its identity sent",
+    range_check!(
+        "an idempotency key refers to a message that its identity sent",
         None,
         "SELECT i.message_id FROM idempotency_keys i
          LEFT JOIN messages m ON m.organization_id = $1 AND m.id = i.message_id

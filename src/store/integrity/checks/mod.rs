@@ -1,13 +1,15 @@
-//! What must hold of the rows whatever was done to them, beyond what constraints say. Each invariant is one statement
-//! that finds what breaks it, and so sees one state of the database, whoever writes meanwhile; one of each node, where it
-//! is distributed.
+//! Invariants that constraints cannot express. Each invariant is one statement that selects the rows which violate it,
+//! so that it sees one consistent state of the database while the service writes; on a distributed database, one state
+//! of each node.
 //!
-//! Where two tables are spread over nodes by different columns, each is read to a list of its own first (`WITH …
-//! MATERIALIZED`), since a distributed database joins the lists and not the tables. A list may be joined to a table (it is
-//! sent to each node), but not on the left of an outer join or in a NOT EXISTS.
+//! Tables that are distributed by different columns are each read into a `WITH … MATERIALIZED` list first, because Citus
+//! joins the lists but not the tables. A list may be joined to a table (Citus sends it to each node), but not on the left
+//! side of an outer join and not inside NOT EXISTS.
 //!
-//! To add one: put it into the file of its table, and a way to break it into `tests/api/verification/breaches.rs`, which
-//! misses it otherwise. Where the right state follows from other rows, `verify --repair` can mend it: name the [`Mend`].
+//! To add an invariant:
+//! 1. Add it to the file of its table with [`range_check!`] (rows of one tenant) or [`global_check!`] (whole tables).
+//! 2. Add a statement that violates it to `tests/api/verification/table.rs`, whose test fails otherwise.
+//! 3. If the correct state follows from other rows, name a [`Repair`], so that `verify --repair` restores it.
 
 mod children;
 mod conversations;
@@ -15,174 +17,177 @@ mod global_tables;
 mod keys;
 mod messages;
 
-pub use children::{CONNECTIONS, CONTACT_RULES, REACTIONS};
-pub use conversations::CONVERSATIONS;
-pub use messages::MESSAGES;
+use children::{CONNECTIONS, CONTACT_RULES, REACTIONS};
+use conversations::CONVERSATIONS;
+use messages::MESSAGES;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
-use crate::store::{Failure, Link};
 use crate::domain::OrganizationId;
+use crate::store::{Failure, Link};
 
-/// Most breaches that one statement over a whole table gives; how many there are is told even so.
-const LISTED: i64 = 1_000;
+/// Maximum number of violations that a check of whole tables lists. [`Violations::total`] counts the others as well.
+const MAX_LISTED: i64 = 1_000;
 
-/// A statement under way.
-type Looking<'a, T> = BoxFuture<'a, Result<T, Failure>>;
+type CheckFuture<'a, T> = BoxFuture<'a, Result<T, Failure>>;
 
-/// One thing that must hold.
+/// A condition that must hold for all rows of a scope: a [`KeyRange`], or `()` for whole tables.
 pub struct Invariant<S: 'static> {
-    /// What holds, in words.
+    /// The condition in words, as it is printed.
     pub name: &'static str,
-    /// How it is made to hold again; `None` where no other row says what is right.
-    pub mend: Option<Mend>,
-    pub(super) find: for<'a> fn(&'a mut Link, &'a S) -> Looking<'a, Breaches>,
+    /// How a violation is repaired; `None` if no other row determines the correct state.
+    pub repair: Option<Repair>,
+    pub(super) find: for<'a> fn(&'a mut Link, &'a S) -> CheckFuture<'a, Violations>,
 }
 
-/// What is rebuilt from other rows. The ids of the breaches are those of what is named.
+/// What is rebuilt from other rows. Each variant states what [`Violation::id`] identifies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mend {
-    /// A conversation's summary, numbers and state, from its messages and the connections of its two.
+pub enum Repair {
+    /// Summary, message numbers and connection state of a conversation (id), from its messages and the connections of its
+    /// identity and human.
     Conversation,
-    /// The route of a connection, from the connection.
+    /// The route of a connection (id), from the connection.
     Route,
-    /// A line's count, from the routes.
-    Line,
-    /// What is remembered of a connection's human and line, from the connection.
-    Remembered,
-    /// What is remembered although there is no connection any more: all of it at once, by no id.
-    Forgotten,
+    /// The number of active connections of a line (phone number), from the routes.
+    LineCount,
+    /// The `routed_organizations` row of a connection (id), from the connection.
+    MissingContactHistory,
+    /// `routed_organizations` rows without a connection: a batch at a time, whichever violation is given.
+    OrphanedContactHistory,
 }
 
-/// Part of one organization's rows of a table.
+/// Consecutive rows of one organization in one table.
 #[derive(Debug, Clone)]
-pub struct Slice {
+pub struct KeyRange {
     /// The organization.
     pub organization_id: OrganizationId,
-    /// Rows with greater ids than this.
+    /// Exclusive lower bound of the ids.
     pub after: Uuid,
-    /// Rows up to this id.
+    /// Inclusive upper bound of the ids.
     pub to: Uuid,
-    /// Sends that began since have what finds them for delivery news: older ones may have been swept.
+    /// Outbound messages created later must have a `sent_messages` row; those of older messages may have expired.
     pub findable_since: DateTime<Utc>,
 }
 
-/// A row that breaks an invariant.
+/// A row that violates an invariant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Breach {
-    /// Whose it is; `None` for what belongs to no organization.
+pub struct Violation {
+    /// Owner of the row; `None` for rows that belong to no organization.
     pub organization_id: Option<OrganizationId>,
-    /// Its id; the number of a line. Never a human's number, since what is printed ends in logs.
+    /// Id of the row, or the phone number of a line. Never a human's number, because the output may end up in logs.
     pub id: String,
 }
 
-/// Rows that break an invariant.
+/// The rows that violate an invariant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Breaches {
-    /// Some of them.
-    pub some: Vec<Breach>,
+pub struct Violations {
+    /// Some or all of them.
+    pub listed: Vec<Violation>,
     /// How many there are.
     pub total: u64,
 }
 
-impl Breaches {
-    /// Those that a later look has found again; all of the later ones where there are more than either lists.
-    pub(super) fn seen_again(self, mut later: Self) -> Self {
-        let is_all = |breaches: &Self| breaches.some.len() as u64 == breaches.total;
-        if is_all(&self) && is_all(&later) {
-            later.some.retain(|breach| self.some.contains(breach));
-            later.total = later.some.len() as u64;
+impl Violations {
+    /// Whether every violation is listed.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.listed.len() as u64 == self.total
+    }
+
+    /// The violations that a later check found again. If either list is incomplete, all of the later ones.
+    pub(super) fn confirmed_by(self, mut later: Self) -> Self {
+        if self.is_complete() && later.is_complete() {
+            later.listed.retain(|violation| self.listed.contains(violation));
+            later.total = later.listed.len() as u64;
         }
         later
     }
 
-    fn of(slice: &Slice, ids: Vec<Uuid>) -> Self {
-        let organization_id = Some(slice.organization_id.clone());
-        let breach = |id: Uuid| Breach { organization_id: organization_id.clone(), id: id.to_string() };
-        Self { total: ids.len() as u64, some: ids.into_iter().map(breach).collect() }
+    fn in_range(range: &KeyRange, ids: Vec<Uuid>) -> Self {
+        let organization_id = Some(range.organization_id.clone());
+        let violation = |id: Uuid| Violation { organization_id: organization_id.clone(), id: id.to_string() };
+        Self { total: ids.len() as u64, listed: ids.into_iter().map(violation).collect() }
     }
 }
 
-/// A tenant table, and what must hold of its rows.
-pub struct Family {
-    /// The table.
+/// A tenant table and the invariants of its rows.
+pub struct TableChecks {
+    /// Name of the table.
     pub table: &'static str,
-    /// How many rows are looked at in one go: a second's work or so, since a snapshot that is held for long keeps dead
-    /// rows of the whole database from being cleared away.
-    pub(super) rows: i64,
-    pub(super) ids: for<'a> fn(&'a mut Link, &'a str, Uuid, i64) -> Looking<'a, Vec<Uuid>>,
-    /// What must hold.
-    pub invariants: &'static [Invariant<Slice>],
+    /// Rows per [`KeyRange`]: about one second of work. A snapshot that is held longer keeps vacuum from removing dead rows
+    /// in the whole database.
+    pub(super) batch_size: i64,
+    pub(super) ids: for<'a> fn(&'a mut Link, &'a str, Uuid, i64) -> CheckFuture<'a, Vec<Uuid>>,
+    /// The invariants.
+    pub invariants: &'static [Invariant<KeyRange>],
 }
 
-/// What must hold of tenants' rows.
-pub const FAMILIES: [&Family; 5] = [&CONNECTIONS, &CONVERSATIONS, &MESSAGES, &REACTIONS, &CONTACT_RULES];
+/// Invariants of tenant tables.
+pub const TENANT_CHECKS: [&TableChecks; 5] =
+    [&CONNECTIONS, &CONVERSATIONS, &MESSAGES, &REACTIONS, &CONTACT_RULES];
 
-/// What must hold between global tables and all tenants' rows: a statement each over the whole of both, which are
-/// small. In the order in which they are mended: a line counts its routes.
-pub const WHOLE: [&[Invariant<()>]; 2] = [global_tables::WHOLE, keys::WHOLE];
+/// Invariants between global tables and the rows of all tenants. Each is one statement over whole tables, which are small.
+/// The order is that of repair: line counts are derived from routes.
+pub const GLOBAL_CHECKS: [&[Invariant<()>]; 2] = [global_tables::INVARIANTS, keys::INVARIANTS];
 
-/// What each of them is called.
+/// The names of all invariants.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    let of_tenants =
-        FAMILIES.into_iter().flat_map(|family| family.invariants).map(|invariant| invariant.name);
-    of_tenants.chain(WHOLE.into_iter().flatten().map(|invariant| invariant.name))
+    let of_tenants = TENANT_CHECKS.into_iter().flat_map(|checks| checks.invariants).map(|invariant| invariant.name);
+    of_tenants.chain(GLOBAL_CHECKS.into_iter().flatten().map(|invariant| invariant.name))
 }
 
-/// An invariant of a slice: `$1` is the organization, `$2` and `$3` are the ends.
-macro_rules! of_slice {
-    ($name:literal, $mend:expr, $sql:tt $(, $more:ident)?) => {{
-        fn find<'a>(
-            link: &'a mut Link,
-            slice: &'a Slice,
-        ) -> Looking<'a, Breaches> {
+/// An invariant of a [`KeyRange`]. The statement selects the ids of the violating rows; its parameters are `$1` the
+/// organization, `$2` and `$3` the bounds of the range, and optionally `$4` a further field of the range.
+macro_rules! range_check {
+    ($name:literal, $repair:expr, $sql:tt $(, $more:ident)?) => {{
+        fn find<'a>(link: &'a mut Link, range: &'a KeyRange) -> CheckFuture<'a, Violations> {
             Box::pin(async move {
-                let organization_id = slice.organization_id.as_str();
-                let ids = sqlx::query_scalar!($sql, organization_id, slice.after, slice.to $(, slice.$more)?)
+                let organization_id = range.organization_id.as_str();
+                let ids = sqlx::query_scalar!($sql, organization_id, range.after, range.to $(, range.$more)?)
                     .fetch_all(link)
                     .await?;
-                Ok(Breaches::of(slice, ids))
+                Ok(Violations::in_range(range, ids))
             })
         }
-        Invariant { name: $name, mend: $mend, find }
+        Invariant { name: $name, repair: $repair, find }
     }};
 }
 
-/// An invariant of whole tables: `organization_id`, `id` and `total` of some breaches, `$1` of them at most.
-macro_rules! of_all {
-    ($name:literal, $mend:expr, $sql:tt) => {{
-        fn find<'a>(link: &'a mut Link, (): &'a ()) -> Looking<'a, Breaches> {
+/// An invariant of whole tables. The statement selects `organization_id`, `id` and `total` of at most `$1` violations.
+macro_rules! global_check {
+    ($name:literal, $repair:expr, $sql:tt) => {{
+        fn find<'a>(link: &'a mut Link, (): &'a ()) -> CheckFuture<'a, Violations> {
             Box::pin(async move {
-                let rows = sqlx::query!($sql, super::LISTED).fetch_all(link).await?;
+                let rows = sqlx::query!($sql, super::MAX_LISTED).fetch_all(link).await?;
                 let total = rows.first().map_or(0, |row| row.total.unsigned_abs());
-                let some = rows
+                let listed = rows
                     .into_iter()
-                    .map(|row| Breach { organization_id: row.organization_id.map(Into::into), id: row.id })
+                    .map(|row| Violation { organization_id: row.organization_id.map(Into::into), id: row.id })
                     .collect();
-                Ok(Breaches { some, total })
+                Ok(Violations { listed, total })
             })
         }
-        Invariant { name: $name, mend: $mend, find }
+        Invariant { name: $name, repair: $repair, find }
     }};
 }
 
-/// The rows of a table after one, in the order of their ids.
-macro_rules! family {
-    ($table:literal, $rows:literal, $sql:tt, $invariants:expr) => {{
+/// The checks of a tenant table. The statement selects the next `$3` ids of organization `$1` after `$2`, in order.
+macro_rules! table_checks {
+    ($table:literal, $batch_size:literal, $sql:tt, $invariants:expr) => {{
         fn ids<'a>(
             link: &'a mut Link,
             organization_id: &'a str,
             after: Uuid,
             limit: i64,
-        ) -> Looking<'a, Vec<Uuid>> {
+        ) -> CheckFuture<'a, Vec<Uuid>> {
             Box::pin(async move {
                 Ok(sqlx::query_scalar!($sql, organization_id, after, limit).fetch_all(link).await?)
             })
         }
-        Family { table: $table, rows: $rows, ids, invariants: $invariants }
+        TableChecks { table: $table, batch_size: $batch_size, ids, invariants: $invariants }
     }};
 }
 
-use {family, of_all, of_slice};
+use {global_check, range_check, table_checks};

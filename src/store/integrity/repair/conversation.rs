@@ -1,21 +1,22 @@
-//! A conversation, from its messages and connections.
+//! Repair of a conversation from its messages and connections.
 
 use sqlx::query;
 use uuid::Uuid;
 
 use crate::domain::OrganizationId;
-use crate::store::retention::take_turn;
+use crate::store::retention::lock_retention;
 use crate::store::{Failure, Link};
 
-/// Rebuilds all that a conversation says of its messages and connections; 0 when it is gone. The numbers of its
-/// messages and its horizon stay where they are right; what was read stays read.
+/// Rebuilds everything that a conversation derives from its messages and connections. Correct message numbers and a correct
+/// horizon stay unchanged, and messages that were read stay read. Returns 0 if the conversation does not exist any more.
 pub(super) async fn rebuild(
     link: &mut Link,
     organization_id: &OrganizationId,
     id: Uuid,
 ) -> Result<u64, Failure> {
-    // Whoever blanks bodies could not know that a preview which is wrong now is about to show one of them.
-    take_turn(link, organization_id).await?;
+    // Keeps bodies from being redacted in the meantime: redaction clears previews by message id, so it would miss a preview
+    // that this repair is about to copy from a message.
+    lock_retention(link, organization_id).await?;
     let pair = query!(
         "SELECT agent_identity_id, remote_number FROM conversations WHERE organization_id = $1 AND id = $2",
         organization_id.as_str(),
@@ -35,7 +36,7 @@ pub(super) async fn rebuild(
     )
     .fetch_all(&mut *link)
     .await?;
-    // No text and no send is stored from here on, so what the statements below count stays so.
+    // From here on no message of the conversation can be stored, so the statements below see the same rows.
     let horizon = query!(
         "SELECT clear_read FROM conversations WHERE organization_id = $1 AND id = $2 FOR UPDATE",
         organization_id.as_str(),
@@ -45,12 +46,12 @@ pub(super) async fn rebuild(
     .await?;
     let Some(horizon) = horizon else { return Ok(0) };
     let read = renumber(link, organization_id, id, horizon.clear_read).await?;
-    sum_up(link, organization_id, id, read).await?;
-    assign(link, organization_id, id).await?;
+    rebuild_summary(link, organization_id, id, read).await?;
+    reassign(link, organization_id, id).await?;
     Ok(1)
 }
 
-/// Numbers what the human wrote through; returns how many of these are read.
+/// Renumbers the received messages from 1 without gaps. Returns how many of them are read.
 async fn renumber(
     link: &mut Link,
     organization_id: &OrganizationId,
@@ -82,7 +83,8 @@ async fn renumber(
     Ok(read.messages)
 }
 
-async fn sum_up(
+/// Rebuilds counters, horizon and previews of both views.
+async fn rebuild_summary(
     link: &mut Link,
     organization_id: &OrganizationId,
     id: Uuid,
@@ -117,8 +119,9 @@ async fn sum_up(
     Ok(())
 }
 
-/// The active connection of the two, or the one that the conversation was on, or the newest.
-async fn assign(link: &mut Link, organization_id: &OrganizationId, id: Uuid) -> Result<(), Failure> {
+/// Assigns the active connection of the identity and human; if there is none, the connection that the conversation already
+/// refers to; else the newest one.
+async fn reassign(link: &mut Link, organization_id: &OrganizationId, id: Uuid) -> Result<(), Failure> {
     query!(
         "WITH right_one AS (
              SELECT k.id, k.released_at FROM connections k

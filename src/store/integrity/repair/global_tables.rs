@@ -1,4 +1,4 @@
-//! The global tables that find connections, from the connections.
+//! Repair of the global tables that are derived from connections.
 
 use std::time::Duration;
 
@@ -7,17 +7,18 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::domain::OrganizationId;
-use crate::store::router_commands::forget_without_connection;
+use crate::store::router_commands::remove_if_unconnected;
 use crate::store::{Failure, Link};
 
-/// Most rows of one transaction.
-const BATCH: i64 = 500;
-/// How long a decided transaction may take until each node knows: messages between nodes of one site, many times over.
-const UNTIL_ALL_NODES_ARE_TOLD: Duration = Duration::from_millis(250);
+/// Rows per transaction.
+const BATCH_SIZE: i64 = 500;
+/// How long a committed transaction may take to become visible on every node of a distributed database: many times the
+/// round trip between nodes of one site.
+const COMMIT_VISIBILITY_DELAY: Duration = Duration::from_millis(250);
 
-/// Makes the route of a connection what the connection says: its own while it is active, else none. Where another
-/// connection has this human on this line, it stays: which of the two a text means cannot be known.
-pub(super) async fn route(
+/// Rebuilds the route of a connection: one route if it is active, none otherwise. If another connection already has the
+/// route of this human on this line, that one stays, because it cannot be known which of the two a message is meant for.
+pub(super) async fn rebuild_route(
     link: &mut Link,
     organization_id: &OrganizationId,
     connection_id: Uuid,
@@ -31,8 +32,8 @@ pub(super) async fn route(
     )
     .fetch_optional(&mut *link)
     .await?;
-    // A connection and its route are committed together, and ids are never used again: a route that has been seen
-    // without its connection will never have one.
+    // A connection and its route are committed together and ids are never reused, so a route without a connection will never
+    // get one.
     let removed = query!(
         "DELETE FROM routes
          WHERE organization_id = $1 AND connection_id = $2
@@ -67,61 +68,60 @@ pub(super) async fn route(
     lines.sort_unstable();
     lines.dedup();
     for line_number in &lines {
-        count(link, line_number).await?;
+        recount_line(link, line_number).await?;
     }
     Ok(u64::from(!lines.is_empty()))
 }
 
-/// A line's count, and the right one.
-struct Count {
-    is: i32,
-    routes: i32,
+struct LineCount {
+    stored: i32,
+    actual: i32,
 }
 
-/// Locks a line and counts its routes. Whoever has added or removed one that is not committed yet waits for the line's
-/// row, and counts it then.
-async fn counted(link: &mut Link, line_number: &str) -> Result<Option<Count>, Failure> {
+/// Locks a line and counts its routes. A transaction that has added or removed a route without committing yet waits for the
+/// lock of the line and applies its change to the count afterwards.
+async fn lock_and_count(link: &mut Link, line_number: &str) -> Result<Option<LineCount>, Failure> {
     let row = query!("SELECT active_connections FROM lines WHERE number = $1 FOR UPDATE", line_number)
         .fetch_optional(&mut *link)
         .await?;
     let Some(row) = row else { return Ok(None) };
     if link.is_distributed() {
-        // Whoever had the line last has given it back, and may not have been told yet on the node that has the route.
-        sleep(UNTIL_ALL_NODES_ARE_TOLD).await;
+        // The commit of the previous lock holder may not be visible yet on the worker that stores the route.
+        sleep(COMMIT_VISIBILITY_DELAY).await;
     }
     let routes =
         query!(r#"SELECT count(*)::integer AS "routes!" FROM routes WHERE line_number = $1"#, line_number)
             .fetch_one(link)
             .await?
             .routes;
-    Ok(Some(Count { is: row.active_connections, routes }))
+    Ok(Some(LineCount { stored: row.active_connections, actual: routes }))
 }
 
-/// Whether a line's count is wrong, whatever goes on meanwhile.
+/// Whether the count of a line is wrong, unaffected by concurrent changes.
 pub(super) async fn is_miscounted(link: &mut Link, line_number: &str) -> Result<bool, Failure> {
-    Ok(counted(link, line_number).await?.is_some_and(|count| count.is != count.routes))
+    Ok(lock_and_count(link, line_number).await?.is_some_and(|count| count.stored != count.actual))
 }
 
-/// Makes a line's count right.
-pub(super) async fn count(link: &mut Link, line_number: &str) -> Result<u64, Failure> {
-    let Some(count) = counted(&mut *link, line_number).await? else { return Ok(0) };
-    if count.is == count.routes {
+/// Corrects the count of a line.
+pub(super) async fn recount_line(link: &mut Link, line_number: &str) -> Result<u64, Failure> {
+    let Some(count) = lock_and_count(&mut *link, line_number).await? else { return Ok(0) };
+    if count.stored == count.actual {
         return Ok(0);
     }
     let done =
-        query!("UPDATE lines SET active_connections = $2 WHERE number = $1", line_number, count.routes)
+        query!("UPDATE lines SET active_connections = $2 WHERE number = $1", line_number, count.actual)
             .execute(link)
             .await?;
     Ok(done.rows_affected())
 }
 
-/// Remembers what a connection says: that this human reached its organization over its line.
-pub(super) async fn remember(
+/// Adds the contact history of a connection: that this human was connected to its organization on its line.
+pub(super) async fn add_contact_history(
     link: &mut Link,
     organization_id: &OrganizationId,
     connection_id: Uuid,
 ) -> Result<u64, Failure> {
-    // Locked, so that whoever discards it comes before this, or removes the row again.
+    // The lock orders this repair with a discard of the connection, which removes the row again.
     let connection = query!(
         "SELECT line_number, remote_number FROM connections WHERE organization_id = $1 AND id = $2 FOR UPDATE",
         organization_id.as_str(),
@@ -142,8 +142,8 @@ pub(super) async fn remember(
     Ok(done.rows_affected())
 }
 
-/// Forgets some of what is remembered without a connection.
-pub(super) async fn forget(link: &mut Link) -> Result<u64, Failure> {
+/// Removes a batch of contact history without a connection.
+pub(super) async fn remove_orphaned_contact_history(link: &mut Link) -> Result<u64, Failure> {
     let rows = query!(
         r#"WITH o AS MATERIALIZED (SELECT organization_id, line_number, remote_number FROM routed_organizations),
          k AS MATERIALIZED (SELECT organization_id, line_number, remote_number FROM connections)
@@ -155,17 +155,16 @@ pub(super) async fn forget(link: &mut Link) -> Result<u64, Failure> {
                              AND k.remote_number = o.remote_number)
          ORDER BY o.line_number, o.remote_number, o.organization_id
          LIMIT $1"#,
-        BATCH,
+        BATCH_SIZE,
     )
     .fetch_all(&mut *link)
     .await?;
-    let mut forgotten = 0;
+    let mut removed = 0;
     for row in rows {
         let (line_number, remote_number) = (row.line_number.into(), row.remote_number.into());
-        let is_gone =
-            forget_without_connection(link, &row.organization_id.into(), &line_number, &remote_number)
-                .await?;
-        forgotten += u64::from(is_gone);
+        let is_removed =
+            remove_if_unconnected(link, &row.organization_id.into(), &line_number, &remote_number).await?;
+        removed += u64::from(is_removed);
     }
-    Ok(forgotten)
+    Ok(removed)
 }

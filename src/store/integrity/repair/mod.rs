@@ -1,6 +1,6 @@
-//! Making rows agree again, from those that say what is right, while the service goes on. Each mend is a transaction of
-//! its own on one thing, takes the locks that the service takes for it, in the same order, and looks at everything
-//! anew once it has them: what was broken when it was seen may have been mended or erased since.
+//! Rebuilds derived rows from the rows that they are derived from, while the service runs. Each repair is one transaction
+//! on one object. It takes the same locks as the service, in the same order, and reads everything again under them:
+//! since the check, the violation may have been repaired or its rows erased.
 
 mod conversation;
 mod global_tables;
@@ -8,50 +8,59 @@ mod global_tables;
 use uuid::Uuid;
 
 use super::Checker;
-use super::checks::{Breach, Mend};
+use super::checks::{Repair, Violation};
 use crate::store::Failure;
 
-/// Mends a breach, and tells how many that were: 0 where it is none any more, or cannot be mended now, since someone else
-/// holds its rows or has what would be right. Several where they are mended together.
+/// Repairs a violation. Returns the number of repaired rows: 0 if it is no violation any more, or cannot be repaired now
+/// because another transaction holds its locks or the value that would be correct; more than 1 for repairs that work in
+/// batches.
 ///
 /// # Errors
 /// The database's.
-pub async fn mend(checker: &mut Checker, mend: Mend, breach: &Breach) -> Result<u64, Failure> {
-    let owner = breach.organization_id.clone();
-    let id = Uuid::try_parse(&breach.id).ok();
-    let line_number = breach.id.clone();
-    let done = checker.change(|link| {
+pub async fn repair(checker: &mut Checker, kind: Repair, violation: &Violation) -> Result<u64, Failure> {
+    let organization_id = violation.organization_id.clone();
+    let id = Uuid::try_parse(&violation.id).ok();
+    let line_number = violation.id.clone();
+    let repaired = checker.repair(|link| {
         Box::pin(async move {
-            match (mend, owner, id) {
-                (Mend::Conversation, Some(owner), Some(id)) => conversation::rebuild(link, &owner, id).await,
-                (Mend::Route, Some(owner), Some(id)) => global_tables::route(link, &owner, id).await,
-                (Mend::Remembered, Some(owner), Some(id)) => global_tables::remember(link, &owner, id).await,
-                (Mend::Line, ..) => global_tables::count(link, &line_number).await,
-                (Mend::Forgotten, ..) => global_tables::forget(link).await,
+            match (kind, organization_id, id) {
+                (Repair::Conversation, Some(owner), Some(id)) => {
+                    conversation::rebuild(link, &owner, id).await
+                }
+                (Repair::Route, Some(owner), Some(id)) => {
+                    global_tables::rebuild_route(link, &owner, id).await
+                }
+                (Repair::MissingContactHistory, Some(owner), Some(id)) => {
+                    global_tables::add_contact_history(link, &owner, id).await
+                }
+                (Repair::LineCount, ..) => global_tables::recount_line(link, &line_number).await,
+                (Repair::OrphanedContactHistory, ..) => {
+                    global_tables::remove_orphaned_contact_history(link).await
+                }
                 _ => Ok(0),
             }
         })
     });
-    match done.await {
+    match repaired.await {
         Err(failure) if failure.lost_to_another() || failure.was_kept_waiting() => {
-            tracing::warn!(error = %failure, "someone else is at it: not mended");
+            tracing::warn!(error = %failure, "rows are locked by another transaction; not repaired");
             Ok(0)
         }
-        done => done,
+        repaired => repaired,
     }
 }
 
-/// Whether a line's count is wrong beyond doubt: looked at under the lock that everyone takes who changes it. True also
-/// where that could not be had.
+/// Whether the active-connection count of a line is wrong, decided under the lock that every writer of the count takes.
+/// Also true if the lock could not be acquired.
 ///
 /// # Errors
 /// The database's.
 pub async fn is_miscounted(checker: &mut Checker, line_number: &str) -> Result<bool, Failure> {
     let line_number = line_number.to_owned();
-    let looking =
-        checker.change(|link| Box::pin(async move { global_tables::is_miscounted(link, &line_number).await }));
-    match looking.await {
+    let checking =
+        checker.repair(|link| Box::pin(async move { global_tables::is_miscounted(link, &line_number).await }));
+    match checking.await {
         Err(failure) if failure.lost_to_another() || failure.was_kept_waiting() => Ok(true),
-        looked => looked,
+        checked => checked,
     }
 }

@@ -1,4 +1,4 @@
-//! Each invariant is broken by hand.
+//! Each invariant is violated by hand.
 
 use std::collections::BTreeSet;
 
@@ -14,8 +14,8 @@ use super::scene::everything;
 use super::table::{BREAKAGES, Breakage};
 use crate::support::database;
 
-/// Databases that are broken and looked at at once.
-const AT_ONCE: usize = 4;
+/// Databases that are checked concurrently.
+const CONCURRENCY: usize = 4;
 
 async fn verify(options: &PgConnectOptions, now: DateTime<Utc>) -> Report {
     verification::verify(options, now).await.unwrap()
@@ -27,10 +27,10 @@ fn sorted(names: &[&'static str]) -> Vec<&'static str> {
     names
 }
 
-async fn broken(of: &PgConnectOptions, breakage: &Breakage) -> PgConnectOptions {
+async fn violated(of: &PgConnectOptions, breakage: &Breakage) -> PgConnectOptions {
     let options = database::copy(of).await;
     let mut connection = options.connect().await.unwrap();
-    // One by one: Citus passes a change of the schema on with all that was sent along.
+    // One statement at a time: Citus propagates a schema change together with everything sent in the same message.
     for statement in breakage.sql.split(';') {
         raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
     }
@@ -38,70 +38,74 @@ async fn broken(of: &PgConnectOptions, breakage: &Breakage) -> PgConnectOptions 
     options
 }
 
-async fn is_named_and_mended(options: PgConnectOptions, now: DateTime<Utc>, breakage: &Breakage) {
+async fn is_reported_and_repaired(options: PgConnectOptions, now: DateTime<Utc>, breakage: &Breakage) {
     let Breakage { name, sql, besides, left } = breakage;
     let report = verify(&options, now).await;
     assert_eq!(names(&report), sorted(&[&[*name], *besides].concat()), "{sql}: {report:#?}");
-    for broken in &report.broken {
-        assert!(broken.count > 0 && !broken.examples.is_empty(), "{broken:?}");
-        assert!(broken.examples.len() as u64 <= broken.count.min(10), "{broken:?}");
-        // What is printed ends in logs.
-        assert!(broken.examples.iter().all(|breach| !breach.id.contains("+1555")), "{broken:?}");
-        assert!(broken.can_be_mended || left.contains(&broken.invariant), "{broken:?} is mended");
+    for violated in &report.violations {
+        assert!(violated.count > 0 && !violated.examples.is_empty(), "{violated:?}");
+        assert!(violated.examples.len() as u64 <= violated.count.min(10), "{violated:?}");
+        // The output may end up in logs.
+        assert!(violated.examples.iter().all(|violation| !violation.id.contains("+1555")), "{violated:?}");
+        assert!(violated.repairable || left.contains(&violated.invariant), "{violated:?} is repaired");
     }
-    let mended: BTreeSet<_> = verification::repair(&options, now)
+    let repaired: BTreeSet<_> = verification::repair(&options, now)
         .await
         .unwrap()
         .into_iter()
-        .map(|mended| {
-            assert!(mended.count > 0, "{mended:?}");
-            mended.invariant
+        .map(|repaired| {
+            assert!(repaired.count > 0, "{repaired:?}");
+            repaired.invariant
         })
         .collect();
     let after = verify(&options, now).await;
     assert_eq!(names(&after), sorted(left), "{sql}: {after:#?}");
-    assert!(mended.contains(name) != left.contains(name), "{sql}: {mended:?}");
+    assert!(repaired.contains(name) != left.contains(name), "{sql}: {repaired:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_broken_by_hand_is_named_and_what_follows_from_other_rows_is_mended() {
-    let (whole, now) = everything().await;
-    let report = verify(&database::copy(&whole).await, now).await;
-    assert_eq!(report.broken, [], "what nobody broke");
+async fn every_violation_is_reported_and_derived_data_is_repaired() {
+    let (intact, now) = everything().await;
+    let report = verify(&database::copy(&intact).await, now).await;
+    assert_eq!(report.violations, [], "an intact database");
     assert!(report.organizations == 2 && report.rows > 30, "{report:?}");
 
-    let broken_by_hand: BTreeSet<_> = BREAKAGES.iter().map(|breakage| breakage.name).collect();
-    assert_eq!(broken_by_hand, checks::names().collect(), "each is broken, and no other");
+    let violated_by_hand: BTreeSet<_> = BREAKAGES.iter().map(|breakage| breakage.name).collect();
+    assert_eq!(
+        violated_by_hand,
+        checks::names().collect(),
+        "a violation exists for each invariant and for no other"
+    );
     iter(BREAKAGES)
-        .for_each_concurrent(AT_ONCE, async |breakage| {
-            is_named_and_mended(broken(&whole, breakage).await, now, breakage).await;
+        .for_each_concurrent(CONCURRENCY, async |breakage| {
+            is_reported_and_repaired(violated(&intact, breakage).await, now, breakage).await;
         })
         .await;
 }
 
 #[tokio::test]
-async fn a_repair_of_what_is_whole_changes_nothing() {
-    let (whole, now) = everything().await;
-    let before = contents(&whole).await;
-    assert_eq!(verification::repair(&whole, now).await.unwrap(), []);
-    assert_eq!(contents(&whole).await, before);
+async fn a_repair_of_an_intact_database_changes_nothing() {
+    let (intact, now) = everything().await;
+    let before = contents(&intact).await;
+    assert_eq!(verification::repair(&intact, now).await.unwrap(), []);
+    assert_eq!(contents(&intact).await, before);
 }
 
 #[tokio::test]
-async fn what_was_read_stays_read_when_messages_are_numbered_anew() {
-    let (whole, now) = everything().await;
-    let mut connection = whole.connect().await.unwrap();
+async fn read_messages_stay_read_when_they_are_renumbered() {
+    let (intact, now) = everything().await;
+    let mut connection = intact.connect().await.unwrap();
     let read = "SELECT count(*) FROM messages m
                 JOIN conversations c ON c.organization_id = m.organization_id AND c.id = m.conversation_id
                 WHERE m.received_number <= c.clear_read";
-    let breaking = "
+    let violating = "
         ALTER TABLE conversations DROP CONSTRAINT conversations_horizon;
         UPDATE conversations SET clear_read = 1;
         UPDATE messages SET received_number = received_number + 7 WHERE received_number > 1";
-    raw_sql(breaking).execute(&mut connection).await.unwrap();
+    raw_sql(violating).execute(&mut connection).await.unwrap();
     let before: i64 = sqlx::query_scalar(read).fetch_one(&mut connection).await.unwrap();
-    verification::repair(&whole, now).await.unwrap();
-    assert_eq!(names(&verify(&whole, now).await), [""; 0]);
+    verification::repair(&intact, now).await.unwrap();
+    assert_eq!(names(&verify(&intact, now).await), [""; 0]);
     let after: i64 = sqlx::query_scalar(read).fetch_one(&mut connection).await.unwrap();
     assert!(before > 3, "{before}");
     assert_eq!(after, before);
