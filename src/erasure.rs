@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use crate::clock::Clock;
 use crate::domain::{ConversationId, IdentityId, OrganizationId, PhoneNumber};
 use crate::store::retention::{self, DiscardOutcome, Participants, Purged};
-use crate::store::{Database, Failure, connections};
+use crate::store::{Database, StoreError, connections};
 use crate::sweeper::DEDUPLICATION_RETENTION;
 
 /// How long a release waits for sends in flight. Longer than a carrier call takes with any sensible setting; the wait ends as
@@ -70,7 +70,7 @@ impl Erased {
 /// # Errors
 /// `Unavailable` if a connection could not be discarded within [`PAIR_TIMEOUT`]. What was erased before the error stays
 /// erased.
-pub async fn erase(db: &Database, clock: &Arc<dyn Clock>, subject: &Subject) -> Result<Erased, Failure> {
+pub async fn erase(db: &Database, clock: &Arc<dyn Clock>, subject: &Subject) -> Result<Erased, StoreError> {
     let mut erased = Erased::default();
     purge_left_over(db, clock, &subject.organization_id, &mut erased).await?;
     loop {
@@ -97,7 +97,7 @@ async fn purge_left_over(
     clock: &Arc<dyn Clock>,
     organization_id: &OrganizationId,
     erased: &mut Erased,
-) -> Result<(), Failure> {
+) -> Result<(), StoreError> {
     loop {
         let discarded = retention::list_discarded(db, Some(organization_id)).await?;
         if discarded.is_empty() {
@@ -116,7 +116,7 @@ async fn erase_pair(
     subject: &Subject,
     identity_id: IdentityId,
     erased: &mut Erased,
-) -> Result<(), Failure> {
+) -> Result<(), StoreError> {
     let Subject { organization_id, remote_number, .. } = subject;
     let deadline = Instant::now() + PAIR_TIMEOUT;
     loop {
@@ -147,7 +147,7 @@ async fn erase_pair(
                 sleep(RETRY_INTERVAL).await;
             }
             DiscardOutcome::StillConnected | DiscardOutcome::SendsInFlight => {
-                return Err(Failure::Unavailable(
+                return Err(StoreError::Unavailable(
                     "a connection was still in use after several minutes: try again",
                 ));
             }
@@ -162,7 +162,7 @@ async fn purge(
     organization_id: &OrganizationId,
     conversation_id: ConversationId,
     erased: &mut Erased,
-) -> Result<(), Failure> {
+) -> Result<(), StoreError> {
     loop {
         let now = clock.now();
         let purged =

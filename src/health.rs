@@ -17,7 +17,7 @@ use crate::domain::{Carrier, PhoneNumber};
 use crate::grpc::auth::KeyRing;
 use crate::line::{Carriers, NotConfigured};
 use crate::metrics::{LineMetrics, Metrics};
-use crate::store::{self, Database, Endpoint, Link, SchemaError, key_digests};
+use crate::store::{self, Database, DatabaseTarget, DbConnection, SchemaError, key_digests};
 
 /// How often the database is asked. Twice within the second in which a revoked key stops working everywhere.
 const POLL: Duration = Duration::from_millis(400);
@@ -99,7 +99,7 @@ pub enum NotReady {
 /// What [`DatabaseWatch`] needs to know.
 pub struct DatabaseWatch {
     /// How to connect. The watch has a connection of its own, so that a busy pool is not taken for a dead database.
-    pub endpoint: Endpoint,
+    pub endpoint: DatabaseTarget,
     /// Whether to apply migrations first, and where: on PostgreSQL itself.
     pub migrate: Option<PgConnectOptions>,
     /// Opened when the schema is right.
@@ -167,14 +167,14 @@ impl DatabaseWatch {
         }
     }
 
-    async fn lines(&self) -> Result<Vec<(PhoneNumber, Carrier)>, store::Failure> {
-        store::lines::carried(&mut Link::open(&self.endpoint).await?).await
+    async fn lines(&self) -> Result<Vec<(PhoneNumber, Carrier)>, store::StoreError> {
+        store::lines::carried(&mut DbConnection::open(&self.endpoint).await?).await
     }
 
     /// Migrations make tables where they run; `distribute` puts them where they belong.
     async fn tell_of_left_over_tables(&self) {
         let look = async {
-            let mut link = Link::open(&self.endpoint).await?;
+            let mut link = DbConnection::open(&self.endpoint).await?;
             store::distribution::left_over(&mut link).await
         };
         match timeout(POLL_LIMIT, look).await {
@@ -207,7 +207,7 @@ impl DatabaseWatch {
                     // Where this connection broke, or nothing answers for long, the idle ones are no better. A slow answer
                     // alone is no reason to open them all anew.
                     if problem.is_ok() || failed == FAILED_POLLS {
-                        self.db.distrust_idle();
+                        self.db.invalidate_idle();
                     }
                     if failed == FAILED_POLLS {
                         let cause = problem.map_or_else(
@@ -224,10 +224,10 @@ impl DatabaseWatch {
         }
     }
 
-    async fn read_epoch(&self, connection: &mut Option<Link>) -> Result<i64, store::Failure> {
+    async fn read_epoch(&self, connection: &mut Option<DbConnection>) -> Result<i64, store::StoreError> {
         let open = match connection {
             Some(open) => open,
-            None => connection.insert(Link::open(&self.endpoint).await?),
+            None => connection.insert(DbConnection::open(&self.endpoint).await?),
         };
         key_digests::epoch(open).await
     }

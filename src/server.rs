@@ -24,7 +24,7 @@ use crate::line::{Carriers, LineSettings, NotConfigured, SetUpError};
 use crate::metrics::{self, Exposition, Metrics};
 use crate::proto;
 use crate::shutdown::DrainLimits;
-use crate::store::{Database, Endpoint, Pooler, SchemaError, StandbySettings};
+use crate::store::{Database, DatabaseTarget, Pooler, ReplicaSettings, SchemaError};
 use crate::sweeper::{self, Retention};
 use crate::transport::listeners::Listeners;
 use crate::transport::tls::Tls;
@@ -44,7 +44,7 @@ pub struct Settings {
     /// What stands before it.
     pub pooler: Pooler,
     /// A standby for lists and gets.
-    pub standby: Option<StandbySettings>,
+    pub standby: Option<ReplicaSettings>,
     /// Most connections to it, besides the one that watches it.
     pub sessions: usize,
     /// Whether to apply migrations at start.
@@ -125,7 +125,7 @@ impl Server {
     /// See [`Database::new`].
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, ServeError> {
         let tasks = TaskTracker::new();
-        let database = Endpoint::new(settings.database.clone(), settings.pooler);
+        let database = DatabaseTarget::new(settings.database.clone(), settings.pooler);
         let mut db = Database::new(database, settings.sessions, tasks.clone())?;
         if let Some(standby) = settings.standby.clone() {
             db = db.with_standby(standby)?;
@@ -192,7 +192,7 @@ impl Server {
 
         let mut opened = ready.subscribe();
         let watch = DatabaseWatch {
-            endpoint: Endpoint::new(settings.database.clone(), settings.pooler),
+            endpoint: DatabaseTarget::new(settings.database.clone(), settings.pooler),
             migrate: settings.migrate.then_some(settings.database),
             db: app.db.clone(),
             carriers: app.carriers.clone(),

@@ -10,7 +10,7 @@ use crate::store::integrity::checks::{
     GLOBAL_CHECKS, KeyRange, Repair, TENANT_CHECKS, TableChecks, Violation, Violations,
 };
 use crate::store::integrity::repair::{is_miscounted, repair as repair_violation};
-use crate::store::{Endpoint, Failure};
+use crate::store::{DatabaseTarget, StoreError};
 use crate::sweeper::DEDUPLICATION_RETENTION;
 
 /// Maximum number of rows that are named per violated invariant.
@@ -59,7 +59,7 @@ pub struct Repaired {
 ///
 /// # Errors
 /// The database's.
-pub async fn verify(endpoint: impl Into<Endpoint>, now: DateTime<Utc>) -> Result<Report, Failure> {
+pub async fn verify(endpoint: impl Into<DatabaseTarget>, now: DateTime<Utc>) -> Result<Report, StoreError> {
     let mut verifier = Verifier::connect(endpoint.into(), now, false).await?;
     verifier.run().await?;
     Ok(verifier.report)
@@ -69,7 +69,10 @@ pub async fn verify(endpoint: impl Into<Endpoint>, now: DateTime<Utc>) -> Result
 ///
 /// # Errors
 /// The database's. Repairs that were made before the error remain.
-pub async fn repair(endpoint: impl Into<Endpoint>, now: DateTime<Utc>) -> Result<Vec<Repaired>, Failure> {
+pub async fn repair(
+    endpoint: impl Into<DatabaseTarget>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Repaired>, StoreError> {
     let mut verifier = Verifier::connect(endpoint.into(), now, true).await?;
     verifier.run().await?;
     Ok(verifier.repaired)
@@ -84,12 +87,16 @@ struct Verifier {
 }
 
 impl Verifier {
-    async fn connect(endpoint: Endpoint, now: DateTime<Utc>, repairs: bool) -> Result<Self, Failure> {
+    async fn connect(
+        endpoint: DatabaseTarget,
+        now: DateTime<Utc>,
+        repairs: bool,
+    ) -> Result<Self, StoreError> {
         let checker = Checker::connect(&endpoint).await?;
         Ok(Self { checker, now, repairs, report: Report::default(), repaired: Vec::new() })
     }
 
-    async fn run(&mut self) -> Result<(), Failure> {
+    async fn run(&mut self) -> Result<(), StoreError> {
         self.check_global_tables().await?;
         let mut after = String::new();
         loop {
@@ -105,7 +112,7 @@ impl Verifier {
         }
     }
 
-    async fn check_global_tables(&mut self) -> Result<(), Failure> {
+    async fn check_global_tables(&mut self) -> Result<(), StoreError> {
         for invariant in GLOBAL_CHECKS.into_iter().flatten() {
             // An incomplete list is checked again after a repair, which makes room for the violations not listed yet.
             loop {
@@ -125,7 +132,7 @@ impl Verifier {
         &mut self,
         table: &'static TableChecks,
         owner: &OrganizationId,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), StoreError> {
         let findable_since = self.now - DEDUPLICATION_RETENTION + MAX_CLOCK_SKEW;
         let mut range =
             KeyRange { organization_id: owner.clone(), after: Uuid::nil(), to: Uuid::max(), findable_since };
@@ -142,7 +149,7 @@ impl Verifier {
 
     /// Removes false violations of line counts on a distributed database, where the count and the routes are on different
     /// nodes: a line with a steady rate of connects may look miscounted in every snapshot. All other checks are exact.
-    async fn confirm(&mut self, repair: Option<Repair>, found: Violations) -> Result<Violations, Failure> {
+    async fn confirm(&mut self, repair: Option<Repair>, found: Violations) -> Result<Violations, StoreError> {
         if repair != Some(Repair::LineCount) || !self.checker.is_distributed() {
             return Ok(found);
         }
@@ -162,7 +169,7 @@ impl Verifier {
         invariant: &'static str,
         repair: Option<Repair>,
         found: Violations,
-    ) -> Result<u64, Failure> {
+    ) -> Result<u64, StoreError> {
         if found.total == 0 {
             return Ok(0);
         }
@@ -193,7 +200,7 @@ impl Verifier {
         invariant: &'static str,
         kind: Repair,
         violations: &[Violation],
-    ) -> Result<u64, Failure> {
+    ) -> Result<u64, StoreError> {
         let mut count = 0;
         for violation in violations {
             let repaired = repair_violation(&mut self.checker, kind, violation).await?;

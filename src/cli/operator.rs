@@ -14,14 +14,14 @@ use crate::minting::{self, NewKey};
 use crate::store::api_keys::KeyOwner;
 use crate::store::distribution::left_over;
 use crate::store::lines::NotAdded;
-use crate::store::{self, Database, Endpoint, Link, SchemaError};
+use crate::store::{self, Database, DatabaseTarget, DbConnection, SchemaError};
 
 /// Name of the database inside the embedded PostgreSQL.
 pub(super) const EMBEDDED_DATABASE: &str = "inkbox";
 
 /// The database while a command runs. The embedded one is the running service's, or is started for the moment.
 pub(super) struct Access {
-    endpoint: Endpoint,
+    endpoint: DatabaseTarget,
     options: PgConnectOptions,
     started: Option<embedded::Server>,
 }
@@ -54,7 +54,7 @@ impl Access {
     }
 
     /// Where it is, once its schema was seen to be the one that this program needs.
-    pub(super) async fn endpoint(&self) -> Result<Endpoint, Failure> {
+    pub(super) async fn endpoint(&self) -> Result<DatabaseTarget, Failure> {
         store::schema_is_current(&self.endpoint).await.map_err(|error| schema_failure(&error))?;
         Ok(self.endpoint.clone())
     }
@@ -71,9 +71,9 @@ fn schema_failure(error: &SchemaError) -> Failure {
     Failure::Failed(error.to_string())
 }
 
-pub(super) fn storage_failure(failure: store::Failure) -> Failure {
+pub(super) fn storage_failure(failure: store::StoreError) -> Failure {
     match failure {
-        store::Failure::Refused(error) => error.into(),
+        store::StoreError::Refused(error) => error.into(),
         other => Failure::Failed(format!("database: {other}")),
     }
 }
@@ -83,7 +83,7 @@ pub(super) async fn migrate(args: &DatabaseArgs) -> Result<(), Failure> {
     let access = Access::to(args).await?;
     let left_over = async {
         store::migrate(&access.options).await?;
-        let mut link = Link::open(&access.endpoint).await?;
+        let mut link = DbConnection::open(&access.endpoint).await?;
         Ok(left_over(&mut link).await?)
     }
     .await;

@@ -4,7 +4,7 @@ use super::operator::{Access, storage_failure};
 use super::{Failure, say};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::DatabaseArgs;
-use crate::store::Endpoint;
+use crate::store::DatabaseTarget;
 use crate::store::integrity::checks::Violation;
 use crate::verification::{self, Repaired, Report, ViolatedInvariant};
 
@@ -29,7 +29,7 @@ pub(super) async fn verify(database: &DatabaseArgs, args: &VerifyArgs) -> Result
     print(&report?)
 }
 
-async fn repair(endpoint: &Endpoint) -> Result<(), Failure> {
+async fn repair(endpoint: &DatabaseTarget) -> Result<(), Failure> {
     let repaired = verification::repair(endpoint, SystemClock.now()).await.map_err(storage_failure)?;
     if repaired.is_empty() {
         say("nothing repaired");

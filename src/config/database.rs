@@ -9,7 +9,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::duration;
 use crate::embedded;
-use crate::store::{Endpoint, Pooler, StandbySettings};
+use crate::store::{DatabaseTarget, Pooler, ReplicaSettings};
 
 /// Most connections to the embedded PostgreSQL, which serves this one process and the command line beside it.
 const EMBEDDED_CONNECTIONS: u16 = 100;
@@ -52,8 +52,8 @@ impl DatabaseArgs {
 
     /// A database, with what stands before it.
     #[must_use]
-    pub fn endpoint(&self, options: &PgConnectOptions) -> Endpoint {
-        Endpoint::new(options.clone(), self.database_pooler)
+    pub fn endpoint(&self, options: &PgConnectOptions) -> DatabaseTarget {
+        DatabaseTarget::new(options.clone(), self.database_pooler)
     }
 
     /// Whether migrations can be applied at the address that is configured.
@@ -102,7 +102,7 @@ impl PoolArgs {
     ///
     /// # Errors
     /// A URL that cannot be read, or a lag that nothing can keep, as one line.
-    pub fn standby(&self) -> Result<Option<StandbySettings>, String> {
+    pub fn standby(&self) -> Result<Option<ReplicaSettings>, String> {
         let Some(url) = self.database_read_url.as_deref().filter(|url| !url.is_empty()) else {
             return Ok(None);
         };
@@ -110,7 +110,7 @@ impl PoolArgs {
             return Err("INKBOX_DATABASE_READ_LAG is less than 1s".to_owned());
         }
         let options = connect_options("INKBOX_DATABASE_READ_URL", url)?;
-        Ok(Some(StandbySettings { options, longest_lag: self.database_read_lag }))
+        Ok(Some(ReplicaSettings { options, longest_lag: self.database_read_lag }))
     }
 }
 

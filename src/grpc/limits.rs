@@ -116,7 +116,7 @@ where
         if size_of(request.headers()) > limit {
             return Box::pin(async move { refuse(&Error::TooLarge { what: "the metadata", limit }) });
         }
-        let place = places.clone().try_acquire_owned().ok().filter(|_| !db.keeps_waiting(limits.wait));
+        let place = places.clone().try_acquire_owned().ok().filter(|_| !db.is_saturated(limits.wait));
         let Some(place) = place else {
             return Box::pin(async move { refuse(&Error::Overloaded { retry_after: RETRY_AFTER }) });
         };

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{query, query_as};
 use uuid::Uuid;
 
-use super::{Database, Failure, Link};
+use super::{Affects, Database, DbConnection, StoreError};
 use crate::domain::{ApiKey, ApiKeyId, ApiKeyScope, KeyDigest, OrganizationId, Page, PageRequest, Position};
 
 struct Row {
@@ -21,10 +21,10 @@ struct Row {
 }
 
 impl TryFrom<Row> for ApiKey {
-    type Error = Failure;
+    type Error = StoreError;
 
-    fn try_from(row: Row) -> Result<Self, Failure> {
-        let corrupt = Failure::Corrupt { table: "api_keys", column: "scope", id: row.id };
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let corrupt = StoreError::Corrupt { table: "api_keys", column: "scope", id: row.id };
         Ok(Self {
             id: row.id.into(),
             organization_id: row.organization_id.map(Into::into),
@@ -41,13 +41,13 @@ impl TryFrom<Row> for ApiKey {
 }
 
 /// Stores a fresh key. From the commit on its secret works on every replica.
-pub async fn create(db: &Database, key: ApiKey, digest: KeyDigest) -> Result<(), Failure> {
+pub async fn create(db: &Database, key: ApiKey, digest: KeyDigest) -> Result<(), StoreError> {
     // Two tables must agree: the digest, which is global, and what people may know, which is its organization's.
-    db.transaction_that_names(move |connection| {
+    db.transaction(Affects::named(), "transaction api_keys::create", move |connection| {
         let key = key.clone();
         Box::pin(async move {
             if let Some(organization_id) = &key.organization_id {
-                connection.concerns(organization_id);
+                connection.mark_affected(organization_id);
             }
             let organization_id = key.organization_id.as_ref().map(OrganizationId::as_str);
             let identity_id = key.agent_identity_id.map(crate::domain::IdentityId::uuid);
@@ -103,9 +103,9 @@ pub async fn get(
     db: &Database,
     organization_id: &OrganizationId,
     id: ApiKeyId,
-) -> Result<Option<ApiKey>, Failure> {
-    let mut session = db.look_up().await?;
-    session.run(|connection| async move {
+) -> Result<Option<ApiKey>, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
+    session.run("query api_keys::get", |connection| async move {
         query_as!(
             Row,
             r#"SELECT organization_id AS "organization_id?", id, scope, agent_identity_id, label, display_prefix,
@@ -124,9 +124,9 @@ pub async fn get(
 }
 
 /// One router key.
-pub async fn get_router_key(db: &Database, id: ApiKeyId) -> Result<Option<ApiKey>, Failure> {
-    let mut session = db.look_up().await?;
-    session.run(|connection| async move {
+pub async fn get_router_key(db: &Database, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
+    session.run("query api_keys::get_router_key", |connection| async move {
         query_as!(
             Row,
             r#"SELECT NULL::text AS "organization_id?", id, 3::smallint AS "scope!", NULL::uuid AS "agent_identity_id?",
@@ -148,11 +148,10 @@ pub async fn list(
     db: &Database,
     organization_id: &OrganizationId,
     page: &PageRequest,
-) -> Result<Page<ApiKey>, Failure> {
+) -> Result<Page<ApiKey>, StoreError> {
     let after = page.after();
-    let mut reading = db.reading(organization_id).await?;
-    let rows = reading
-        .run(|connection| async move {
+    let mut session = db.read(organization_id).await?;
+    let rows = session.run("query api_keys::list", |connection| async move {
             query_as!(
                 Row,
                 r#"SELECT organization_id AS "organization_id?", id, scope, agent_identity_id, label, display_prefix,
@@ -177,10 +176,9 @@ pub async fn list(
 }
 
 /// The newest router keys.
-pub async fn list_router_keys(db: &Database, page: &PageRequest) -> Result<Vec<ApiKey>, Failure> {
-    let mut session = db.look_up().await?;
-    session
-        .run(|connection| async move {
+pub async fn list_router_keys(db: &Database, page: &PageRequest) -> Result<Vec<ApiKey>, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
+    session.run("query api_keys::list_router_keys", |connection| async move {
             query_as!(
                 Row,
                 r#"SELECT NULL::text AS "organization_id?", id, 3::smallint AS "scope!", NULL::uuid AS "agent_identity_id?",
@@ -215,9 +213,9 @@ pub async fn revoke(
     owner: KeyOwner,
     id: ApiKeyId,
     now: DateTime<Utc>,
-) -> Result<Option<ApiKey>, Failure> {
+) -> Result<Option<ApiKey>, StoreError> {
     // Three tables must agree: the digest goes, the key says when, and the epoch tells every replica.
-    db.transaction_that_names(move |connection| {
+    db.transaction(Affects::named(), "transaction api_keys::revoke", move |connection| {
         let owner = owner.clone();
         Box::pin(async move {
             let organization_id = match owner {
@@ -245,9 +243,9 @@ pub async fn revoke(
 
 /// The owner of a key that works: `None` when there is none, and an absent organization for a router key.
 async fn owner_of_working(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     id: ApiKeyId,
-) -> Result<Option<Option<OrganizationId>>, Failure> {
+) -> Result<Option<Option<OrganizationId>>, StoreError> {
     let row = query!("SELECT organization_id FROM key_digests WHERE api_key_id = $1", id.uuid())
         .fetch_optional(connection)
         .await?;
@@ -256,14 +254,14 @@ async fn owner_of_working(
 
 /// Marks the key of this organization, or the router key when there is no organization.
 async fn mark_revoked(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     organization_id: Option<&OrganizationId>,
     id: ApiKeyId,
     now: DateTime<Utc>,
-) -> Result<Option<ApiKey>, Failure> {
+) -> Result<Option<ApiKey>, StoreError> {
     let row = match organization_id {
         Some(organization_id) => {
-            connection.concerns(organization_id);
+            connection.mark_affected(organization_id);
             query_as!(
                 Row,
                 r#"UPDATE api_keys SET revoked_at = coalesce(revoked_at, $3)

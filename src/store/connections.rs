@@ -8,8 +8,7 @@ use sqlx::{query, query_as};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::database::OPERATION_LIMIT;
-use super::{Database, Failure, Link};
+use super::{Affects, Database, DbConnection, OPERATION_LIMIT, StoreError};
 use crate::domain::{Connection, ConnectionId, IdentityId, OrganizationId, Page, PageRequest, Position};
 
 struct Row {
@@ -41,11 +40,11 @@ pub async fn list(
     organization_id: &OrganizationId,
     identity_id: Option<IdentityId>,
     page: &PageRequest,
-) -> Result<Page<Connection>, Failure> {
+) -> Result<Page<Connection>, StoreError> {
     let after = page.after();
-    let mut reading = db.reading(organization_id).await?;
-    let rows = reading
-        .run(|connection| async move {
+    let mut session = db.read(organization_id).await?;
+    let rows = session
+        .run("query connections::list", |connection| async move {
             let rows = match identity_id {
                 None => {
                     query_as!(
@@ -107,10 +106,10 @@ pub async fn release(
     id: ConnectionId,
     now: impl Fn() -> DateTime<Utc> + Clone + Send + Sync + 'static,
     longest_send: Duration,
-) -> Result<Option<Connection>, Failure> {
+) -> Result<Option<Connection>, StoreError> {
     // Four tables must agree on whether the two are connected.
     let organization_id = organization_id.clone();
-    after_sends(db, longest_send, move |connection| {
+    after_sends(db, "transaction connections::release", longest_send, move |connection| {
         let (organization_id, now) = (organization_id.clone(), now());
         Box::pin(async move { release_in(connection, &organization_id, id, now).await })
     })
@@ -118,20 +117,29 @@ pub async fn release(
 }
 
 /// Runs a transaction that may end a connection: again and again while it meets sends under way, on whichever replica.
-/// `work` names the organizations it changes ([`Link::concerns`]).
+/// `work` names the organizations it changes ([`DbConnection::mark_affected`]).
 /// From the first meeting on no other send of that connection is taken, so that the wait ends.
 ///
 /// # Errors
 /// Those of `work`; `SendsUnderWay` when the longest send would be over, which says that clocks are wrong.
-pub(super) async fn after_sends<T, F>(db: &Database, longest_send: Duration, work: F) -> Result<T, Failure>
+pub(super) async fn after_sends<T, F>(
+    db: &Database,
+    span: &'static str,
+    longest_send: Duration,
+    work: F,
+) -> Result<T, StoreError>
 where
-    F: for<'c> Fn(&'c mut Link) -> BoxFuture<'c, Result<T, Failure>> + Clone + Send + Sync + 'static,
+    F: for<'c> Fn(&'c mut DbConnection) -> BoxFuture<'c, Result<T, StoreError>>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
     T: Send + 'static,
 {
     let give_up = Instant::now() + longest_send + MARGIN;
     loop {
-        match db.transaction_that_names(work.clone()).await {
-            Err(Failure::SendsUnderWay { organization_id, connection_id }) if Instant::now() < give_up => {
+        match db.transaction(Affects::named(), span, work.clone()).await {
+            Err(StoreError::SendsUnderWay { organization_id, connection_id }) if Instant::now() < give_up => {
                 close(db, &organization_id, connection_id, longest_send).await?;
                 sleep(LOOK_AGAIN).await;
             }
@@ -147,10 +155,10 @@ async fn close(
     organization_id: &OrganizationId,
     id: ConnectionId,
     time: Duration,
-) -> Result<(), Failure> {
-    let mut session = db.session_for(organization_id).await?;
+) -> Result<(), StoreError> {
+    let mut session = db.acquire(Affects::organization(organization_id)).await?;
     session
-        .run(|connection| async move {
+        .run("query connections::close", |connection| async move {
             query!(
                 "UPDATE conversations c SET closing_until = statement_timestamp() + make_interval(secs => $3)
                  FROM connections k
@@ -172,12 +180,12 @@ async fn close(
 /// [`release`] inside a transaction of the caller's, to be run by [`after_sends`]. From the commit on no text of this
 /// human and no send to it is taken on this connection, and none is on its way.
 pub(super) async fn release_in(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     organization_id: &OrganizationId,
     id: ConnectionId,
     now: DateTime<Utc>,
-) -> Result<Option<Connection>, Failure> {
-    connection.concerns(organization_id);
+) -> Result<Option<Connection>, StoreError> {
+    connection.mark_affected(organization_id);
     let released = query!(
         "UPDATE connections SET released_at = $3, updated_at = $3
          WHERE organization_id = $1 AND id = $2 AND released_at IS NULL
@@ -211,7 +219,10 @@ pub(super) async fn release_in(
     .fetch_optional(&mut *connection)
     .await?;
     if under_way.is_some() {
-        return Err(Failure::SendsUnderWay { organization_id: organization_id.clone(), connection_id: id });
+        return Err(StoreError::SendsUnderWay {
+            organization_id: organization_id.clone(),
+            connection_id: id,
+        });
     }
     query!(
         "DELETE FROM routes WHERE line_number = $1 AND remote_number = $2 AND connection_id = $3",

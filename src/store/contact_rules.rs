@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{query, query_as};
 use uuid::Uuid;
 
-use super::{Database, Failure};
+use super::{Affects, Database, StoreError};
 use crate::domain::{
     ContactRule, IdentityId, OrganizationId, Page, PageRequest, Position, RuleAction, RuleId, RuleOnNumber,
     RuleStatus,
@@ -22,11 +22,11 @@ struct Row {
 }
 
 impl TryFrom<Row> for ContactRule {
-    type Error = Failure;
+    type Error = StoreError;
 
-    fn try_from(row: Row) -> Result<Self, Failure> {
+    fn try_from(row: Row) -> Result<Self, StoreError> {
         let on_number = rule_on_number(Some(row.id), Some(row.action), Some(row.status))?;
-        let corrupt = Failure::Corrupt { table: "contact_rules", column: "action", id: row.id };
+        let corrupt = StoreError::Corrupt { table: "contact_rules", column: "action", id: row.id };
         let RuleOnNumber { id, action, status } = on_number.ok_or(corrupt)?;
         Ok(Self {
             id,
@@ -45,9 +45,9 @@ pub(super) fn rule_on_number(
     id: Option<Uuid>,
     action: Option<i16>,
     status: Option<i16>,
-) -> Result<Option<RuleOnNumber>, Failure> {
+) -> Result<Option<RuleOnNumber>, StoreError> {
     let (Some(id), Some(action), Some(status)) = (id, action, status) else { return Ok(None) };
-    let corrupt = |column| Failure::Corrupt { table: "contact_rules", column, id };
+    let corrupt = |column| StoreError::Corrupt { table: "contact_rules", column, id };
     Ok(Some(RuleOnNumber {
         id: id.into(),
         action: RuleAction::from_number(action).ok_or_else(|| corrupt("action"))?,
@@ -63,10 +63,9 @@ pub async fn create(
     db: &Database,
     organization_id: &OrganizationId,
     rule: ContactRule,
-) -> Result<ContactRule, Failure> {
-    let mut session = db.session_for(organization_id).await?;
-    let made = session
-        .run(|connection| {
+) -> Result<ContactRule, StoreError> {
+    let mut session = db.acquire(Affects::organization(organization_id)).await?;
+    let made = session.run("query contact_rules::create", |connection| {
             let rule = &rule;
             async move {
                 let made = query!(
@@ -92,7 +91,7 @@ pub async fn create(
         return Ok(rule);
     }
     let holder = session
-        .run(|connection| async move {
+        .run("query contact_rules::create", |connection| async move {
             let row = query!(
                 "SELECT id FROM contact_rules
                  WHERE organization_id = $1 AND agent_identity_id = $2 AND match_target = $3",
@@ -114,11 +113,11 @@ pub async fn get(
     organization_id: &OrganizationId,
     identity_id: Option<IdentityId>,
     id: RuleId,
-) -> Result<Option<ContactRule>, Failure> {
+) -> Result<Option<ContactRule>, StoreError> {
     let identity_id = identity_id.map(IdentityId::uuid);
-    let mut reading = db.reading(organization_id).await?;
-    reading
-        .find(|connection| async move {
+    let mut session = db.read(organization_id).await?;
+    session
+        .find("query contact_rules::get", |connection| async move {
             query_as!(
                 Row,
                 "SELECT id, agent_identity_id, action, match_target, status, created_at, updated_at
@@ -142,11 +141,11 @@ pub async fn list(
     organization_id: &OrganizationId,
     identity_id: Option<IdentityId>,
     page: &PageRequest,
-) -> Result<Page<ContactRule>, Failure> {
+) -> Result<Page<ContactRule>, StoreError> {
     let after = page.after();
-    let mut reading = db.reading(organization_id).await?;
-    let rows: Vec<ContactRule> = reading
-        .run(|connection| async move {
+    let mut session = db.read(organization_id).await?;
+    let rows: Vec<ContactRule> = session
+        .run("query contact_rules::list", |connection| async move {
             let rows = match identity_id {
                 None => {
                     query_as!(
@@ -198,10 +197,10 @@ pub async fn update(
     action: Option<RuleAction>,
     status: Option<RuleStatus>,
     now: DateTime<Utc>,
-) -> Result<Option<ContactRule>, Failure> {
-    let mut session = db.session_for(organization_id).await?;
+) -> Result<Option<ContactRule>, StoreError> {
+    let mut session = db.acquire(Affects::organization(organization_id)).await?;
     session
-        .run(|connection| async move {
+        .run("query contact_rules::update", |connection| async move {
             query_as!(
                 Row,
                 "UPDATE contact_rules
@@ -224,10 +223,10 @@ pub async fn update(
 }
 
 /// Deletes a rule and frees its number; false when there is no such rule.
-pub async fn delete(db: &Database, organization_id: &OrganizationId, id: RuleId) -> Result<bool, Failure> {
-    let mut session = db.session_for(organization_id).await?;
+pub async fn delete(db: &Database, organization_id: &OrganizationId, id: RuleId) -> Result<bool, StoreError> {
+    let mut session = db.acquire(Affects::organization(organization_id)).await?;
     session
-        .run(|connection| async move {
+        .run("query contact_rules::delete", |connection| async move {
             let done = query!(
                 "DELETE FROM contact_rules WHERE organization_id = $1 AND id = $2",
                 organization_id.as_str(),

@@ -11,16 +11,15 @@ use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
+use super::affects::Affects;
 use super::conversations::{ConversationById, MarkRead, PageOfConversations, TargetById};
-use super::failure::Failure;
+use super::failure::StoreError;
 use super::gathered::Gathered;
 use super::inbound::{RouteOfText, SituationOfText, StoreText};
-use super::link::{Endpoint, Link, Pooler};
+use super::link::{DatabaseTarget, DbConnection, Pooler};
 use super::session::{self, Connector, Session, traced};
-use super::standby::{Shown, Standby, StandbySettings, Watch};
-use crate::domain::OrganizationId;
+use super::standby::{ReplicaSettings, Standby, Watch};
 use crate::error::Error;
-use crate::telemetry::trace;
 
 /// The longest that a caller waits for the database, from asking for a session to the last row. Below the 3 s in
 /// which every call answers when the database is down.
@@ -33,10 +32,10 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 /// The database. Cheap to clone.
 #[derive(Clone)]
 pub struct Database {
-    primary: Endpoint,
+    primary: DatabaseTarget,
     pool: Pool<Connector>,
     pub(super) standby: Option<(Arc<Standby>, Pool<Connector>)>,
-    standby_endpoint: Option<Endpoint>,
+    standby_endpoint: Option<DatabaseTarget>,
     opened: Arc<AtomicBool>,
     /// How long the caller who was lent a session last had waited for it, in microseconds.
     waited: Arc<AtomicU64>,
@@ -78,7 +77,11 @@ impl Database {
     ///
     /// # Errors
     /// Never in practice: deadpool refuses time-outs without a runtime, and none are set.
-    pub fn new(primary: impl Into<Endpoint>, sessions: usize, tasks: TaskTracker) -> Result<Self, Error> {
+    pub fn new(
+        primary: impl Into<DatabaseTarget>,
+        sessions: usize,
+        tasks: TaskTracker,
+    ) -> Result<Self, Error> {
         let primary = primary.into();
         let pool = session::pool(primary.clone(), sessions, None)?;
         Ok(Self {
@@ -98,8 +101,8 @@ impl Database {
     ///
     /// # Errors
     /// See [`Self::new`].
-    pub fn with_standby(mut self, settings: StandbySettings) -> Result<Self, Error> {
-        let endpoint = Endpoint::new(settings.options, Pooler::None);
+    pub fn with_standby(mut self, settings: ReplicaSettings) -> Result<Self, Error> {
+        let endpoint = DatabaseTarget::new(settings.options, Pooler::None);
         let standby = Arc::new(Standby::new(settings.longest_lag));
         let sessions = self.pool.status().max_size;
         let pool = session::pool(endpoint.clone(), sessions, Some(standby.clone()))?;
@@ -114,7 +117,7 @@ impl Database {
     }
 
     /// Whether tables may be distributed, as far as it is known: not before the first session; see
-    /// `Link::is_distributed`.
+    /// `DbConnection::is_distributed`.
     pub(super) fn is_distributed(&self) -> bool {
         self.pool.manager().is_distributed.load(Ordering::Relaxed)
     }
@@ -131,39 +134,22 @@ impl Database {
         }
     }
 
-    /// Lends a session on the primary, which is to be used at once. For any work; work that tells what it changes
-    /// ([`Self::look_up`], [`Self::session_for`]) leaves more to a standby.
+    /// Waits for a session on the primary, which is to be used at once. `affects` says what the work may change: the
+    /// narrower it is, the more reads the replica can serve.
     ///
     /// # Errors
     /// `NoConnection` or `Unavailable`, within the operation limit.
-    pub async fn session(&self) -> Result<Session, Failure> {
-        self.lend(Instant::now() + OPERATION_LIMIT, Shown::Anything).await
+    pub async fn acquire(&self, affects: Affects) -> Result<Session, StoreError> {
+        self.lend(Instant::now() + OPERATION_LIMIT, affects).await
     }
 
-    /// The same for work that changes rows of one organization, or rows that no list or get shows.
-    ///
-    /// # Errors
-    /// See [`Self::session`].
-    pub async fn session_for(&self, organization_id: &OrganizationId) -> Result<Session, Failure> {
-        self.lend(Instant::now() + OPERATION_LIMIT, Shown::of(organization_id)).await
-    }
-
-    /// The same for work that changes nothing that a list or get shows, and decides something: where a text goes, who
-    /// may call.
-    ///
-    /// # Errors
-    /// See [`Self::session`].
-    pub async fn look_up(&self) -> Result<Session, Failure> {
-        self.lend(Instant::now() + OPERATION_LIMIT, Shown::Nothing).await
-    }
-
-    pub(super) async fn lend(&self, deadline: Instant, shown: Shown) -> Result<Session, Failure> {
+    pub(super) async fn lend(&self, deadline: Instant, affects: Affects) -> Result<Session, StoreError> {
         if !self.opened.load(Ordering::Acquire) {
-            return Err(Failure::Unavailable("not opened yet"));
+            return Err(StoreError::Unavailable("not opened yet"));
         }
         let standby = self.standby.as_ref().map(|(standby, _)| standby.clone());
         let asked = Instant::now();
-        let lent = Session::lend(&self.pool, deadline, shown, standby).await;
+        let lent = Session::lend(&self.pool, deadline, affects, standby).await;
         // A database that does not answer at all is another matter, and told as such.
         let waited = lent.as_ref().map_or(Duration::ZERO, |_| asked.elapsed());
         self.waited.store(u64::try_from(waited.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -173,54 +159,33 @@ impl Database {
     /// Whether callers wait longer than this for a session: the one who was lent one last did, and others wait now. They
     /// are served in their order, so whoever comes now would wait as long, and what it was to be for may be over by then.
     #[must_use]
-    pub fn keeps_waiting(&self, longest: Duration) -> bool {
+    pub fn is_saturated(&self, longest: Duration) -> bool {
         u128::from(self.waited.load(Ordering::Relaxed)) > longest.as_micros()
             && self.pool.status().waiting > 0
     }
 
-    /// Runs statements that must agree, in a transaction, in a task of its own: a caller who goes away changes
-    /// nothing about it. The whole of `work` is repeated when the transaction loses to another.
+    /// Runs statements that must agree, in a transaction and in a separate task, so that a caller that disconnects does
+    /// not interrupt it. The whole of `work` is repeated after a serialization conflict.
     ///
-    /// For any work; work that tells what it changes ([`Self::transaction_for`]) leaves more to a standby.
-    pub async fn transaction<T, F>(&self, work: F) -> Result<T, Failure>
+    /// # Errors
+    /// Those of `work`, and those of [`Self::acquire`].
+    pub async fn transaction<T, F>(
+        &self,
+        affects: Affects,
+        span: &'static str,
+        work: F,
+    ) -> Result<T, StoreError>
     where
-        F: for<'c> Fn(&'c mut Link) -> BoxFuture<'c, Result<T, Failure>> + Send + Sync + 'static,
-        T: Send + 'static,
-    {
-        self.transact(Shown::Anything, work).await
-    }
-
-    /// The same for work that changes rows of one organization, or rows that no list or get shows.
-    pub async fn transaction_for<T, F>(&self, organization_id: &OrganizationId, work: F) -> Result<T, Failure>
-    where
-        F: for<'c> Fn(&'c mut Link) -> BoxFuture<'c, Result<T, Failure>> + Send + Sync + 'static,
-        T: Send + 'static,
-    {
-        self.transact(Shown::of(organization_id), work).await
-    }
-
-    /// The same for work that learns on its way whose rows it changes, and says so with [`Link::concerns`].
-    pub(super) async fn transaction_that_names<T, F>(&self, work: F) -> Result<T, Failure>
-    where
-        F: for<'c> Fn(&'c mut Link) -> BoxFuture<'c, Result<T, Failure>> + Send + Sync + 'static,
-        T: Send + 'static,
-    {
-        self.transact(Shown::Named(Vec::new()), work).await
-    }
-
-    async fn transact<T, F>(&self, shown: Shown, work: F) -> Result<T, Failure>
-    where
-        F: for<'c> Fn(&'c mut Link) -> BoxFuture<'c, Result<T, Failure>> + Send + Sync + 'static,
+        F: for<'c> Fn(&'c mut DbConnection) -> BoxFuture<'c, Result<T, StoreError>> + Send + Sync + 'static,
         T: Send + 'static,
     {
         let database = self.clone();
-        let span = trace::store_span("transaction", &work);
         let repeated = async move {
             let mut attempt = 1;
             loop {
-                let mut session = database.lend(Instant::now() + OPERATION_LIMIT, shown.clone()).await?;
+                let mut session = database.lend(Instant::now() + OPERATION_LIMIT, affects.clone()).await?;
                 match session.attempt(|link| in_transaction(link, &work)).await {
-                    Err(failure) if failure.lost_to_another() && attempt < ATTEMPTS => {
+                    Err(failure) if failure.is_serialization_conflict() && attempt < ATTEMPTS => {
                         attempt += 1;
                         let pause = rand::rng().random_range(Duration::ZERO..LONGEST_PAUSE);
                         sleep(pause).await;
@@ -229,7 +194,7 @@ impl Database {
                 }
             }
         };
-        let task = self.tasks.spawn(async move { traced(&span, repeated).await }.in_current_span());
+        let task = self.tasks.spawn(traced(span, repeated).in_current_span());
         task.await.unwrap_or_else(|error| {
             tracing::error!(error = %error, "transaction task ended early");
             Err(Error::Internal.into())
@@ -251,20 +216,20 @@ impl Database {
 
     /// Replaces each idle connection before its next use: another connection to the same server broke, so that the next
     /// callers are spared from finding out.
-    pub fn distrust_idle(&self) {
-        self.pool.manager().distrust_idle();
+    pub fn invalidate_idle(&self) {
+        self.pool.manager().invalidate_idle();
     }
 
     pub(super) fn distrust_idle_of_standby(&self) {
         if let Some((_, pool)) = &self.standby {
-            pool.manager().distrust_idle();
+            pool.manager().invalidate_idle();
         }
     }
 
     /// Notes a failure on the standby, which the caller will not see.
-    pub(super) fn standby_failed(&self, failure: &Failure) {
+    pub(super) fn standby_failed(&self, failure: &StoreError) {
         // Rows that were in the way of the primary's changes are a matter of this one read.
-        if let Some((standby, _)) = self.standby.as_ref().filter(|_| !failure.lost_to_another()) {
+        if let Some((standby, _)) = self.standby.as_ref().filter(|_| !failure.is_serialization_conflict()) {
             standby.distrust(failure);
         }
     }
@@ -279,9 +244,9 @@ impl Database {
 }
 
 async fn in_transaction<T>(
-    link: &mut Link,
-    work: &(impl for<'c> Fn(&'c mut Link) -> BoxFuture<'c, Result<T, Failure>> + Sync),
-) -> Result<T, Failure> {
+    link: &mut DbConnection,
+    work: &(impl for<'c> Fn(&'c mut DbConnection) -> BoxFuture<'c, Result<T, StoreError>> + Sync),
+) -> Result<T, StoreError> {
     link.begin().await?;
     let worked = work(link).await;
     link.end(worked).await

@@ -9,7 +9,7 @@ use crate::error::Error;
 
 /// Why a piece of work on the database did not finish.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum Failure {
+pub enum StoreError {
     /// The driver's error.
     #[error("{0}")]
     Sql(Arc<sqlx::Error>),
@@ -43,7 +43,7 @@ pub enum Failure {
 }
 
 /// Shared, since several callers may have waited for one statement.
-impl From<sqlx::Error> for Failure {
+impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         Self::Sql(Arc::new(error))
     }
@@ -69,7 +69,7 @@ pub(super) mod sqlstate {
     pub(in crate::store) const UNDEFINED_TABLE: &str = "42P01";
 }
 
-impl Failure {
+impl StoreError {
     pub(super) fn no_connection(error: sqlx::Error) -> Self {
         Self::NoConnection(Arc::new(error))
     }
@@ -100,7 +100,7 @@ impl Failure {
 
     /// Whether the transaction lost to another and can be run again: the next attempt sees what the other one did.
     #[must_use]
-    pub fn lost_to_another(&self) -> bool {
+    pub fn is_serialization_conflict(&self) -> bool {
         self.violates("reactions_one_live")
             || self.sqlstate().is_some_and(|code| {
                 [sqlstate::SERIALIZATION_FAILURE, sqlstate::DEADLOCK_DETECTED].contains(&code.as_str())
@@ -109,7 +109,7 @@ impl Failure {
 
     /// Whether the server gave up waiting: for a lock, or for the end of the statement.
     #[must_use]
-    pub fn was_kept_waiting(&self) -> bool {
+    pub fn is_lock_timeout(&self) -> bool {
         self.sqlstate().is_some_and(|code| {
             [sqlstate::LOCK_NOT_AVAILABLE, sqlstate::QUERY_CANCELED].contains(&code.as_str())
         })
@@ -121,11 +121,11 @@ impl Failure {
         matches!(self, Self::Sql(error) if breaks_connection(error))
     }
 
-    fn is_passing(&self) -> bool {
+    fn is_transient(&self) -> bool {
         self.broke_connection()
-            || self.lost_to_another()
+            || self.is_serialization_conflict()
             || matches!(self, Self::NoConnection(_) | Self::Unavailable(_) | Self::SendsUnderWay { .. })
-            || self.was_kept_waiting()
+            || self.is_lock_timeout()
             || self.sqlstate().is_some_and(|code| {
                 code.starts_with(sqlstate::INSUFFICIENT_RESOURCES) || code.starts_with(sqlstate::SYSTEM_ERROR)
             })
@@ -156,13 +156,13 @@ pub(super) fn breaks_connection(error: &sqlx::Error) -> bool {
 
 /// The edge: the cause is logged here, once, and the caller gets a neutral reason. PostgreSQL's message names
 /// tables and constraints but no values; its detail, which may quote a row, is left out.
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        if let Failure::Refused(error) = failure {
+impl From<StoreError> for Error {
+    fn from(failure: StoreError) -> Self {
+        if let StoreError::Refused(error) = failure {
             return error;
         }
         let code = failure.sqlstate();
-        if failure.is_passing() {
+        if failure.is_transient() {
             tracing::warn!(error = %failure, db.sqlstate = code, "database unavailable");
             Self::StorageUnavailable
         } else {

@@ -17,9 +17,9 @@ use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::affects::Affects;
 use super::database::{Database, OPERATION_LIMIT};
-use super::standby::Shown;
-use super::{Failure, Link};
+use super::{DbConnection, StoreError};
 use crate::error::Error;
 
 /// How long a caller waits before another statement begins beside those under way: some times as long as one takes, and
@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_millis(10);
 /// Most statements of a kind under way for one group, however long they take: a quarter of the default sessions.
 const MOST_LANES: usize = 4;
 /// What each caller is answered, in their order.
-pub(super) type Answers<S> = Vec<Result<<S as Shared>::Answer, Failure>>;
+pub(super) type Answers<S> = Vec<Result<<S as Shared>::Answer, StoreError>>;
 
 /// A kind of statement that callers share.
 pub(super) trait Shared: Send + Sync + 'static {
@@ -45,19 +45,19 @@ pub(super) trait Shared: Send + Sync + 'static {
     const LANES: usize = 1;
 
     /// Whose rows, of those that lists and gets show, it changes.
-    fn shown(_: &Self::Group) -> Shown {
-        Shown::Nothing
+    fn affects(_: &Self::Group) -> Affects {
+        Affects::None
     }
 
     /// Answers several, who may ask for the same.
     fn run<'a>(
-        link: &'a mut Link,
+        link: &'a mut DbConnection,
         group: &'a Self::Group,
         items: &'a [Self::Item],
-    ) -> BoxFuture<'a, Result<Answers<Self>, Failure>>;
+    ) -> BoxFuture<'a, Result<Answers<Self>, StoreError>>;
 }
 
-type Caller<S> = oneshot::Sender<Result<<S as Shared>::Answer, Failure>>;
+type Caller<S> = oneshot::Sender<Result<<S as Shared>::Answer, StoreError>>;
 
 struct Queue<S: Shared + ?Sized> {
     lanes: usize,
@@ -91,7 +91,7 @@ impl<S: Shared> Gathered<S> {
         db: &Database,
         group: S::Group,
         item: S::Item,
-    ) -> Result<S::Answer, Failure> {
+    ) -> Result<S::Answer, StoreError> {
         let deadline = Instant::now() + OPERATION_LIMIT;
         let (caller, mut answered) = oneshot::channel();
         let lane = self.queue(group.clone(), item, caller);
@@ -109,7 +109,7 @@ impl<S: Shared> Gathered<S> {
                 tracing::error!("a shared statement ended early");
                 Err(Error::Internal.into())
             }
-            Err(_) => Err(Failure::Unavailable("no answer within the operation limit")),
+            Err(_) => Err(StoreError::Unavailable("no answer within the operation limit")),
         }
     }
 
@@ -171,8 +171,8 @@ impl<S: Shared> Lane<S> {
         }
     }
 
-    async fn answer(&self, db: &Database, items: &[S::Item]) -> Result<Answers<S>, Failure> {
-        let mut session = db.lend(Instant::now() + OPERATION_LIMIT, S::shown(&self.group)).await?;
+    async fn answer(&self, db: &Database, items: &[S::Item]) -> Result<Answers<S>, StoreError> {
+        let mut session = db.lend(Instant::now() + OPERATION_LIMIT, S::affects(&self.group)).await?;
         session.attempt(|link| S::run(link, &self.group, items)).await
     }
 

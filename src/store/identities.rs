@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{query, query_as};
 use uuid::Uuid;
 
-use super::{Database, Failure, Link};
+use super::{Affects, Database, DbConnection, StoreError};
 use crate::domain::{FilterMode, Handle, Identity, IdentityId, OrganizationId, Page, PageRequest, Position};
 use crate::error::{Error, Resource};
 
@@ -19,7 +19,7 @@ struct Row {
 }
 
 impl Row {
-    fn identity(self, organization_id: &OrganizationId) -> Result<Identity, Failure> {
+    fn identity(self, organization_id: &OrganizationId) -> Result<Identity, StoreError> {
         Ok(Identity {
             id: self.id.into(),
             organization_id: organization_id.clone(),
@@ -34,8 +34,12 @@ impl Row {
 }
 
 /// Reads a stored filter mode.
-pub(super) fn filter_mode(number: i16, id: Uuid) -> Result<FilterMode, Failure> {
-    FilterMode::from_number(number).ok_or(Failure::Corrupt { table: "identities", column: "filter_mode", id })
+pub(super) fn filter_mode(number: i16, id: Uuid) -> Result<FilterMode, StoreError> {
+    FilterMode::from_number(number).ok_or(StoreError::Corrupt {
+        table: "identities",
+        column: "filter_mode",
+        id,
+    })
 }
 
 /// What [`create`] makes.
@@ -59,34 +63,37 @@ pub struct NewIdentity {
 ///
 /// # Errors
 /// `AlreadyExists` when the handle is taken; it names the identity that has it only inside the same organization.
-pub async fn create(db: &Database, new: NewIdentity, now: DateTime<Utc>) -> Result<Identity, Failure> {
+pub async fn create(db: &Database, new: NewIdentity, now: DateTime<Utc>) -> Result<Identity, StoreError> {
     // Two tables must agree: the handle, which is global, and the identity, which is its organization's.
-    db.transaction_for(&new.organization_id.clone(), move |connection| {
-        let new = new.clone();
-        Box::pin(async move {
-            let taken = query!(
-                "INSERT INTO handles (handle, organization_id, agent_identity_id) VALUES ($1, $2, $3)
+    db.transaction(
+        Affects::organization(&new.organization_id),
+        "transaction identities::create",
+        move |connection| {
+            let new = new.clone();
+            Box::pin(async move {
+                let taken = query!(
+                    "INSERT INTO handles (handle, organization_id, agent_identity_id) VALUES ($1, $2, $3)
                  ON CONFLICT (handle) DO NOTHING",
-                new.handle.key(),
-                new.organization_id.as_str(),
-                new.id.uuid(),
-            )
-            .execute(&mut *connection)
-            .await?
-            .rows_affected()
-                == 0;
-            if taken {
-                let holder = query!(
-                    "SELECT agent_identity_id FROM handles WHERE handle = $1 AND organization_id = $2",
                     new.handle.key(),
                     new.organization_id.as_str(),
+                    new.id.uuid(),
                 )
-                .fetch_optional(&mut *connection)
-                .await?;
-                let existing_id = holder.map(|row| row.agent_identity_id);
-                return Err(Error::AlreadyExists { resource: Resource::Identity, existing_id }.into());
-            }
-            query!(
+                .execute(&mut *connection)
+                .await?
+                .rows_affected()
+                    == 0;
+                if taken {
+                    let holder = query!(
+                        "SELECT agent_identity_id FROM handles WHERE handle = $1 AND organization_id = $2",
+                        new.handle.key(),
+                        new.organization_id.as_str(),
+                    )
+                    .fetch_optional(&mut *connection)
+                    .await?;
+                    let existing_id = holder.map(|row| row.agent_identity_id);
+                    return Err(Error::AlreadyExists { resource: Resource::Identity, existing_id }.into());
+                }
+                query!(
                 "INSERT INTO identities (organization_id, id, agent_handle, display_name, imessage_enabled,
                                          filter_mode, created_at, updated_at)
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
@@ -98,20 +105,21 @@ pub async fn create(db: &Database, new: NewIdentity, now: DateTime<Utc>) -> Resu
                 new.filter_mode.number(),
                 now,
             )
-            .execute(connection)
-            .await?;
-            Ok(Identity {
-                id: new.id,
-                organization_id: new.organization_id,
-                agent_handle: new.handle.as_given().to_owned(),
-                display_name: new.display_name,
-                imessage_enabled: new.imessage_enabled,
-                filter_mode: new.filter_mode,
-                created_at: now,
-                updated_at: now,
+                .execute(connection)
+                .await?;
+                Ok(Identity {
+                    id: new.id,
+                    organization_id: new.organization_id,
+                    agent_handle: new.handle.as_given().to_owned(),
+                    display_name: new.display_name,
+                    imessage_enabled: new.imessage_enabled,
+                    filter_mode: new.filter_mode,
+                    created_at: now,
+                    updated_at: now,
+                })
             })
-        })
-    })
+        },
+    )
     .await
 }
 
@@ -120,9 +128,9 @@ pub async fn get(
     db: &Database,
     organization_id: &OrganizationId,
     id: IdentityId,
-) -> Result<Option<Identity>, Failure> {
-    let mut reading = db.reading(organization_id).await?;
-    reading.find(|connection| one(connection, organization_id, id)).await
+) -> Result<Option<Identity>, StoreError> {
+    let mut session = db.read(organization_id).await?;
+    session.find("query identities::get", |connection| one(connection, organization_id, id)).await
 }
 
 /// One identity of an organization as it is now, for what depends on it.
@@ -130,16 +138,16 @@ pub async fn current(
     db: &Database,
     organization_id: &OrganizationId,
     id: IdentityId,
-) -> Result<Option<Identity>, Failure> {
-    let mut session = db.look_up().await?;
-    session.run(|connection| one(connection, organization_id, id)).await
+) -> Result<Option<Identity>, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
+    session.run("query identities::current", |connection| one(connection, organization_id, id)).await
 }
 
 async fn one(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     organization_id: &OrganizationId,
     id: IdentityId,
-) -> Result<Option<Identity>, Failure> {
+) -> Result<Option<Identity>, StoreError> {
     query_as!(
         Row,
         "SELECT id, agent_handle, display_name, imessage_enabled, filter_mode, created_at, updated_at
@@ -159,11 +167,11 @@ pub async fn list(
     db: &Database,
     organization_id: &OrganizationId,
     page: &PageRequest,
-) -> Result<Page<Identity>, Failure> {
+) -> Result<Page<Identity>, StoreError> {
     let after = page.after();
-    let mut reading = db.reading(organization_id).await?;
-    let rows = reading
-        .run(|connection| async move {
+    let mut session = db.read(organization_id).await?;
+    let rows = session
+        .run("query identities::list", |connection| async move {
             query_as!(
                 Row,
                 "SELECT id, agent_handle, display_name, imessage_enabled, filter_mode, created_at, updated_at
@@ -204,10 +212,10 @@ pub async fn update(
     id: IdentityId,
     change: &IdentityChange,
     now: DateTime<Utc>,
-) -> Result<Option<Identity>, Failure> {
-    let mut session = db.session_for(organization_id).await?;
+) -> Result<Option<Identity>, StoreError> {
+    let mut session = db.acquire(Affects::organization(organization_id)).await?;
     session
-        .run(|connection| async move {
+        .run("query identities::update", |connection| async move {
             query_as!(
                 Row,
                 "UPDATE identities

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::query;
 use uuid::Uuid;
 
-use super::{Database, Failure, Link};
+use super::{Affects, Database, DbConnection, StoreError};
 use crate::domain::{ApiKeyId, ApiKeyScope, KeyDigest, OrganizationId, Principal, Tenant};
 
 /// A key that works, as authentication needs it.
@@ -17,10 +17,10 @@ pub struct KnownKey {
 }
 
 /// Finds the key of a secret; `None` when there is none or it was revoked.
-pub async fn find(db: &Database, digest: KeyDigest) -> Result<Option<KnownKey>, Failure> {
-    let mut session = db.look_up().await?;
+pub async fn find(db: &Database, digest: KeyDigest) -> Result<Option<KnownKey>, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
     session
-        .run(|connection| async move {
+        .run("query key_digests::find", |connection| async move {
             let row = query!(
                 "SELECT api_key_id, scope, organization_id, agent_identity_id, expires_at
              FROM key_digests
@@ -30,7 +30,7 @@ pub async fn find(db: &Database, digest: KeyDigest) -> Result<Option<KnownKey>, 
             .fetch_optional(connection)
             .await?;
             let Some(row) = row else { return Ok(None) };
-            let corrupt = |column| Failure::Corrupt { table: "key_digests", column, id: row.api_key_id };
+            let corrupt = |column| StoreError::Corrupt { table: "key_digests", column, id: row.api_key_id };
             let key_id = ApiKeyId::from(row.api_key_id);
             let principal = match ApiKeyScope::from_number(row.scope).ok_or_else(|| corrupt("scope"))? {
                 ApiKeyScope::Router => Principal::Router { key_id },
@@ -47,7 +47,7 @@ pub async fn find(db: &Database, digest: KeyDigest) -> Result<Option<KnownKey>, 
 
 /// How many revocations there have been. Run on a connection of the caller's own, every half second: it tells as
 /// well whether the database answers.
-pub async fn epoch(connection: &mut Link) -> Result<i64, Failure> {
+pub async fn epoch(connection: &mut DbConnection) -> Result<i64, StoreError> {
     let row = query!("SELECT epoch FROM key_epoch WHERE singleton").fetch_one(connection).await?;
     Ok(row.epoch)
 }
@@ -66,12 +66,12 @@ pub async fn record_uses(
     db: &Database,
     organization_id: Option<&OrganizationId>,
     uses: &[KeyUse],
-) -> Result<(), Failure> {
+) -> Result<(), StoreError> {
     let (ids, times): (Vec<Uuid>, Vec<DateTime<Utc>>) =
         uses.iter().map(|used| (used.key_id.uuid(), used.at)).unzip();
-    let mut session = db.look_up().await?;
+    let mut session = db.acquire(Affects::None).await?;
     session
-        .run(|connection| async move {
+        .run("query key_digests::record_uses", |connection| async move {
             match organization_id {
                 Some(organization_id) => {
                     query!(

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::query;
 
-use super::{Database, Failure, Link};
+use super::{Affects, Database, DbConnection, StoreError};
 use crate::domain::{Carrier, LineRole, PhoneNumber};
 
 /// Why a line was not added.
@@ -22,10 +22,10 @@ pub async fn add(
     role: LineRole,
     carrier: Carrier,
     now: DateTime<Utc>,
-) -> Result<Result<(), NotAdded>, Failure> {
-    let mut session = db.look_up().await?;
+) -> Result<Result<(), NotAdded>, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
     let added = session
-        .run(|connection| async move {
+        .run("query lines::add", |connection| async move {
             query!(
                 "INSERT INTO lines (number, role, carrier, created_at) VALUES ($1, $2, $3, $4)",
                 number.as_str(),
@@ -47,10 +47,10 @@ pub async fn add(
 }
 
 /// The number that humans text to connect; `None` while no router line was added.
-pub async fn router_number(db: &Database) -> Result<Option<PhoneNumber>, Failure> {
-    let mut session = db.look_up().await?;
+pub async fn router_number(db: &Database) -> Result<Option<PhoneNumber>, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
     session
-        .run(|connection| async move {
+        .run("query lines::router_number", |connection| async move {
             let row = query!("SELECT number FROM lines WHERE role = 1").fetch_optional(connection).await?;
             Ok(row.map(|row| row.number.into()))
         })
@@ -58,10 +58,10 @@ pub async fn router_number(db: &Database) -> Result<Option<PhoneNumber>, Failure
 }
 
 /// Who carries what is sent from a line; `None` where the number is no line of ours.
-pub async fn carrier(db: &Database, number: &PhoneNumber) -> Result<Option<Carrier>, Failure> {
-    let mut session = db.look_up().await?;
+pub async fn carrier(db: &Database, number: &PhoneNumber) -> Result<Option<Carrier>, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
     session
-        .run(|connection| async move {
+        .run("query lines::carrier", |connection| async move {
             let row = query!("SELECT carrier FROM lines WHERE number = $1", number.as_str())
                 .fetch_optional(connection)
                 .await?;
@@ -71,7 +71,7 @@ pub async fn carrier(db: &Database, number: &PhoneNumber) -> Result<Option<Carri
 }
 
 /// The lines that reach phones, and who carries them. For the start, before the pool is open.
-pub async fn carried(connection: &mut Link) -> Result<Vec<(PhoneNumber, Carrier)>, Failure> {
+pub async fn carried(connection: &mut DbConnection) -> Result<Vec<(PhoneNumber, Carrier)>, StoreError> {
     let rows = query!("SELECT number, carrier FROM lines WHERE carrier <> 1").fetch_all(connection).await?;
     let known =
         rows.into_iter().filter_map(|row| Some((row.number.into(), Carrier::from_number(row.carrier)?)));
@@ -79,10 +79,10 @@ pub async fn carried(connection: &mut Link) -> Result<Vec<(PhoneNumber, Carrier)
 }
 
 /// What a line is for, and who carries what is sent from it; `None` where the number is no line of ours.
-pub async fn find(db: &Database, number: &PhoneNumber) -> Result<Option<(LineRole, Carrier)>, Failure> {
-    let mut session = db.session().await?;
+pub async fn find(db: &Database, number: &PhoneNumber) -> Result<Option<(LineRole, Carrier)>, StoreError> {
+    let mut session = db.acquire(Affects::All).await?;
     session
-        .run(|connection| async move {
+        .run("query lines::find", |connection| async move {
             let row = query!("SELECT role, carrier FROM lines WHERE number = $1", number.as_str())
                 .fetch_optional(connection)
                 .await?;

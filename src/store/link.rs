@@ -19,8 +19,8 @@ use sqlx::{
     ConnectOptions as _, Connection as _, Either, Execute, Executor, Postgres, Row as _, SqlStr, raw_sql,
 };
 
-use super::failure::Failure;
-use super::standby::Shown;
+use super::affects::Affects;
+use super::failure::StoreError;
 use crate::domain::OrganizationId;
 
 /// What stands between the service and PostgreSQL.
@@ -35,12 +35,12 @@ pub enum Pooler {
 
 /// A database, and the way to it. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Endpoint {
+pub struct DatabaseTarget {
     options: Arc<PgConnectOptions>,
     pub(super) pooler: Pooler,
 }
 
-impl Endpoint {
+impl DatabaseTarget {
     /// A database behind a pooler, or not.
     #[must_use]
     pub fn new(options: PgConnectOptions, pooler: Pooler) -> Self {
@@ -49,13 +49,13 @@ impl Endpoint {
 }
 
 /// A database without a pooler.
-impl From<&PgConnectOptions> for Endpoint {
+impl From<&PgConnectOptions> for DatabaseTarget {
     fn from(options: &PgConnectOptions) -> Self {
         Self::new(options.clone(), Pooler::None)
     }
 }
 
-impl From<&Self> for Endpoint {
+impl From<&Self> for DatabaseTarget {
     fn from(endpoint: &Self) -> Self {
         endpoint.clone()
     }
@@ -96,20 +96,20 @@ struct Way {
 
 /// A connection.
 #[derive(Debug)]
-pub struct Link {
+pub struct DbConnection {
     raw: PgConnection,
     way: Way,
     in_transaction: bool,
     /// What the work changes of what lists and gets show.
-    pub(super) shown: Shown,
+    pub(super) affects: Affects,
 }
 
-impl Link {
+impl DbConnection {
     /// Opens a connection.
     ///
     /// # Errors
     /// The driver's.
-    pub async fn open(endpoint: &Endpoint) -> sqlx::Result<Self> {
+    pub async fn open(endpoint: &DatabaseTarget) -> sqlx::Result<Self> {
         let options = PgConnectOptions::clone(&endpoint.options).application_name("inkbox-imessage");
         let options = match endpoint.pooler {
             Pooler::None => options.options(LIMITS),
@@ -120,7 +120,7 @@ impl Link {
         let find = if endpoint.pooler == Pooler::None { FIND_CITUS } else { FIND_CITUS_ALONE };
         let is_distributed = raw_sql(find).fetch_optional(&mut raw).await?.is_some();
         let way = Way { pooler: endpoint.pooler, is_distributed };
-        Ok(Self { raw, way, in_transaction: false, shown: Shown::Nothing })
+        Ok(Self { raw, way, in_transaction: false, affects: Affects::None })
     }
 
     /// Whether tables may be distributed: Citus is there. It refuses to change two tables in one statement, so that what
@@ -130,7 +130,7 @@ impl Link {
     }
 
     /// Whether what was set at the start is still so: a pooler that lets it pass forgets it.
-    pub(super) async fn keeps_its_settings(&mut self) -> sqlx::Result<bool> {
+    pub(super) async fn settings_intact(&mut self) -> sqlx::Result<bool> {
         if self.way.pooler == Pooler::Transaction {
             return Ok(true);
         }
@@ -145,9 +145,9 @@ impl Link {
     }
 
     /// Notes that the work changes what this organization's lists and gets show; for work that learns only on its way
-    /// whose rows it changes (see `Shown::Named`).
-    pub(super) fn concerns(&mut self, organization_id: &OrganizationId) {
-        self.shown.add(organization_id);
+    /// whose rows it changes (see `Affects::named`).
+    pub(super) fn mark_affected(&mut self, organization_id: &OrganizationId) {
+        self.affects.add(organization_id);
     }
 
     /// Begins a transaction. One that is not ended by [`Self::end`] ends with the connection.
@@ -159,7 +159,7 @@ impl Link {
 
     /// Ends the transaction as its work has ended: commits what was done, takes back what failed. Awaited, not left to
     /// drop: the session must be seen to be out of the transaction.
-    pub(super) async fn end<T>(&mut self, worked: Result<T, Failure>) -> Result<T, Failure> {
+    pub(super) async fn end<T>(&mut self, worked: Result<T, StoreError>) -> Result<T, StoreError> {
         self.in_transaction = false;
         match &worked {
             Ok(_) => end(&mut self.raw, "COMMIT").await?,
@@ -224,7 +224,7 @@ async fn alone<'q, E: 'q + Execute<'q, Postgres>>(
     answer
 }
 
-impl<'c> Executor<'c> for &'c mut Link {
+impl<'c> Executor<'c> for &'c mut DbConnection {
     type Database = Postgres;
 
     fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, sqlx::Result<Either<PgQueryResult, PgRow>>>

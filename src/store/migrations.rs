@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::distribution::{has_citus, statements};
 use super::failure::{breaks_connection, sqlstate};
-use super::link::{Endpoint, Link};
+use super::link::{DatabaseTarget, DbConnection};
 
 /// All migrations, in order, as they were at compile time. Locking is ours (see [`migrate`]); a schema that a newer
 /// program has moved on is fine, since migrations expand first and contract later.
@@ -67,13 +67,13 @@ pub enum SchemaError {
 }
 
 /// Whether the server is one that a moment of waiting can help with. Others are wrong in a way that stays.
-fn is_passing(error: &sqlx::Error) -> bool {
+fn is_transient(error: &sqlx::Error) -> bool {
     !matches!(error, sqlx::Error::Database(error) if error.code().as_deref() == Some(sqlstate::PROTOCOL_VIOLATION))
 }
 
 /// A failure to connect. PgBouncer does not know the settings that a session starts with, and says so.
 fn not_connected(error: sqlx::Error) -> SchemaError {
-    if is_passing(&error) { SchemaError::Database(error) } else { SchemaError::Pooler }
+    if is_transient(&error) { SchemaError::Database(error) } else { SchemaError::Pooler }
 }
 
 /// Applies the migrations that are missing, once, however many processes ask at the same time.
@@ -164,7 +164,7 @@ fn no_answer() -> SchemaError {
 ///
 /// # Errors
 /// `Old` when it has not; `Pooler` when nothing was said of one that is there.
-pub async fn schema_is_current(endpoint: impl Into<Endpoint>) -> Result<(), SchemaError> {
+pub async fn schema_is_current(endpoint: impl Into<DatabaseTarget>) -> Result<(), SchemaError> {
     let endpoint = endpoint.into();
     let applied = timeout(LOOK_LIMIT, applied(&endpoint)).await.map_err(|_| no_answer())??;
     // Each one, not the newest alone: one with a lower number may have been released later.
@@ -174,9 +174,9 @@ pub async fn schema_is_current(endpoint: impl Into<Endpoint>) -> Result<(), Sche
     missing.map_or(Ok(()), |needed| Err(SchemaError::Old { found, needed }))
 }
 
-async fn applied(endpoint: &Endpoint) -> Result<Vec<i64>, SchemaError> {
-    let mut link = Link::open(endpoint).await.map_err(not_connected)?;
-    if !link.keeps_its_settings().await? {
+async fn applied(endpoint: &DatabaseTarget) -> Result<Vec<i64>, SchemaError> {
+    let mut link = DbConnection::open(endpoint).await.map_err(not_connected)?;
+    if !link.settings_intact().await? {
         return Err(SchemaError::Pooler);
     }
     let found = match sqlx::query_scalar(APPLIED).fetch_all(&mut link).await {

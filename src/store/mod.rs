@@ -8,6 +8,7 @@
 //! `organization_id` in every condition on a tenant table; give it an index, and name the query in that index's
 //! comment; `make sqlx` refreshes `.sqlx/`. Lock order: connection, then conversation, then messages.
 
+mod affects;
 pub mod api_keys;
 pub mod connections;
 pub mod contact_rules;
@@ -33,10 +34,12 @@ mod session;
 mod standby;
 pub mod tapback_texts;
 
+pub use affects::Affects;
 pub use database::Database;
-pub use failure::Failure;
-pub use link::{Endpoint, Link, Pooler};
+use database::OPERATION_LIMIT;
+pub use failure::StoreError;
+pub use link::{DatabaseTarget, DbConnection, Pooler};
 pub use migrations::{SchemaError, apply_by_statement, migrate, schema_is_current};
-pub use reading::Reading;
+pub use reading::ReadSession;
 pub use session::Session;
-pub use standby::StandbySettings;
+pub use standby::ReplicaSettings;

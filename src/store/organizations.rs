@@ -3,14 +3,14 @@
 use chrono::{DateTime, Utc};
 use sqlx::query;
 
-use super::{Database, Failure};
+use super::{Affects, Database, StoreError};
 use crate::domain::OrganizationId;
 
 /// Makes an organization; false when it was there already.
-pub async fn create(db: &Database, id: &OrganizationId, now: DateTime<Utc>) -> Result<bool, Failure> {
-    let mut session = db.look_up().await?;
+pub async fn create(db: &Database, id: &OrganizationId, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
     session
-        .run(|connection| async move {
+        .run("query organizations::create", |connection| async move {
             let done = query!(
                 "INSERT INTO organizations (id, created_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING",
                 id.as_str(),
@@ -24,10 +24,10 @@ pub async fn create(db: &Database, id: &OrganizationId, now: DateTime<Utc>) -> R
 }
 
 /// Whether there is such an organization.
-pub async fn exists(db: &Database, id: &OrganizationId) -> Result<bool, Failure> {
-    let mut session = db.look_up().await?;
+pub async fn exists(db: &Database, id: &OrganizationId) -> Result<bool, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
     session
-        .run(|connection| async move {
+        .run("query organizations::exists", |connection| async move {
             let row = query!(
                 r#"SELECT EXISTS (SELECT 1 FROM organizations WHERE id = $1) AS "exists!""#,
                 id.as_str()

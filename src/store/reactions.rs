@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::query;
 
-use super::{Database, Failure, Link};
+use super::{Affects, Database, DbConnection, StoreError};
 use crate::domain::{
     ConnectionId, ConversationId, Direction, IdentityId, MessageId, OrganizationId, Reaction, ReactionId,
     ReactionType, View,
@@ -30,11 +30,11 @@ pub async fn target(
     identity_id: Option<IdentityId>,
     view: View,
     message_id: MessageId,
-) -> Result<Option<ReactionTarget>, Failure> {
+) -> Result<Option<ReactionTarget>, StoreError> {
     let identity_id = identity_id.map(IdentityId::uuid);
-    let mut session = db.look_up().await?;
+    let mut session = db.acquire(Affects::None).await?;
     session
-        .run(|connection| async move {
+        .run("query reactions::target", |connection| async move {
             let row = query!(
                 "SELECT conversation_id, assignment_id, provider_message_id FROM messages
                  WHERE organization_id = $1 AND id = $2 AND ($3::uuid IS NULL OR agent_identity_id = $3)
@@ -68,13 +68,21 @@ pub struct Change {
 
 /// Puts a tapback, in the place of the one that the same side has live on the same part. Putting the same one again
 /// changes nothing.
-pub async fn put(db: &Database, organization_id: &OrganizationId, new: Reaction) -> Result<Change, Failure> {
+pub async fn put(
+    db: &Database,
+    organization_id: &OrganizationId,
+    new: Reaction,
+) -> Result<Change, StoreError> {
     let owner = organization_id.clone();
     // One leaves and one comes: in between, the side would have none or two.
-    let put = db.transaction_for(organization_id, move |connection| {
-        let (organization_id, new) = (owner.clone(), new.clone());
-        Box::pin(async move { put_within(connection, &organization_id, new).await })
-    });
+    let put = db.transaction(
+        Affects::organization(organization_id),
+        "transaction reactions::put",
+        move |connection| {
+            let (organization_id, new) = (owner.clone(), new.clone());
+            Box::pin(async move { put_within(connection, &organization_id, new).await })
+        },
+    );
     match put.await {
         // The message was deleted since it was looked up.
         Err(failure) if failure.violates("reactions_message") => {
@@ -86,10 +94,10 @@ pub async fn put(db: &Database, organization_id: &OrganizationId, new: Reaction)
 
 /// The same, within a transaction that does more.
 pub(super) async fn put_within(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     organization_id: &OrganizationId,
     new: Reaction,
-) -> Result<Change, Failure> {
+) -> Result<Change, StoreError> {
     let live = query!(
         "SELECT id, reaction, custom_emoji, created_at FROM reactions
          WHERE organization_id = $1 AND message_id = $2 AND direction = $3 AND part_index = $4
@@ -135,10 +143,10 @@ pub async fn take_back(
     message_id: MessageId,
     part_index: i32,
     now: DateTime<Utc>,
-) -> Result<Option<ReactionId>, Failure> {
-    let mut session = db.session_for(organization_id).await?;
+) -> Result<Option<ReactionId>, StoreError> {
+    let mut session = db.acquire(Affects::organization(organization_id)).await?;
     session
-        .run(|connection| async move {
+        .run("query reactions::take_back", |connection| async move {
             let row = query!(
                 "UPDATE reactions SET removed_at = $5
                  WHERE organization_id = $1 AND message_id = $2 AND direction = $3 AND part_index = $4
@@ -177,11 +185,10 @@ pub async fn find(
     identity_id: Option<IdentityId>,
     view: View,
     id: ReactionId,
-) -> Result<Option<Removal>, Failure> {
+) -> Result<Option<Removal>, StoreError> {
     let identity_id = identity_id.map(IdentityId::uuid);
-    let mut session = db.look_up().await?;
-    session
-        .run(|connection| async move {
+    let mut session = db.acquire(Affects::None).await?;
+    session.run("query reactions::find", |connection| async move {
             let row = query!(
                 "SELECT r.message_id, r.conversation_id, r.direction, r.reaction, r.custom_emoji, r.part_index,
                         r.created_at, r.removed_at, m.assignment_id, m.provider_message_id
@@ -198,7 +205,7 @@ pub async fn find(
             .fetch_optional(connection)
             .await?;
             let Some(row) = row else { return Ok(None) };
-            let corrupt = |column| Failure::Corrupt { table: "reactions", column, id: id.uuid() };
+            let corrupt = |column| StoreError::Corrupt { table: "reactions", column, id: id.uuid() };
             Ok(Some(Removal {
                 reaction: Reaction {
                     id,
@@ -224,17 +231,17 @@ pub async fn remove(
     organization_id: &OrganizationId,
     id: ReactionId,
     now: DateTime<Utc>,
-) -> Result<(), Failure> {
-    let mut session = db.session_for(organization_id).await?;
-    session.run(|connection| end(connection, organization_id, id, now)).await
+) -> Result<(), StoreError> {
+    let mut session = db.acquire(Affects::organization(organization_id)).await?;
+    session.run("query reactions::remove", |connection| end(connection, organization_id, id, now)).await
 }
 
 async fn end(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     organization_id: &OrganizationId,
     id: ReactionId,
     now: DateTime<Utc>,
-) -> Result<(), Failure> {
+) -> Result<(), StoreError> {
     query!(
         "UPDATE reactions SET removed_at = $3 WHERE organization_id = $1 AND id = $2 AND removed_at IS NULL",
         organization_id.as_str(),

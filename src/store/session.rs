@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, QueueMode, RecycleError, RecycleResult};
 use tokio::time::{Instant, timeout_at};
-use tracing::{Instrument as _, Span};
+use tracing::Instrument as _;
 
-use super::failure::Failure;
-use super::link::{Endpoint, Link};
-use super::standby::{Shown, Standby, started_at};
+use super::affects::Affects;
+use super::failure::StoreError;
+use super::link::{DatabaseTarget, DbConnection};
+use super::standby::{Standby, started_at};
 use crate::error::Error;
 use crate::telemetry::trace;
 
@@ -24,7 +25,7 @@ const SESSION_AGE: Duration = Duration::from_mins(30);
 
 /// A connection, and whether it can be used by the next caller.
 pub(super) struct Connection {
-    link: Link,
+    link: DbConnection,
     /// False while a query is under way: if its future is dropped, the session is not used again.
     at_rest: bool,
     opened_at: Instant,
@@ -33,12 +34,12 @@ pub(super) struct Connection {
 
 /// Opens connections and decides which of them are lent again.
 pub(super) struct Connector {
-    endpoint: Endpoint,
+    endpoint: DatabaseTarget,
     /// Grows when a connection breaks: the idle ones of an older generation most likely broke with it.
     generation: AtomicU64,
     /// How many sessions were opened.
     pub(super) opened: AtomicU64,
-    /// What the newest of them was told; see `Link::is_distributed`.
+    /// What the newest of them was told; see `DbConnection::is_distributed`.
     pub(super) is_distributed: AtomicBool,
     /// With the standby's own pool: the one that must be at the other end.
     standby: Option<Arc<Standby>>,
@@ -47,7 +48,7 @@ pub(super) struct Connector {
 impl Connector {
     async fn connect(&self) -> sqlx::Result<Connection> {
         let generation = self.generation.load(Ordering::Acquire);
-        let mut link = Link::open(&self.endpoint).await?;
+        let mut link = DbConnection::open(&self.endpoint).await?;
         if let Some(standby) = &self.standby
             && !standby.is_watched(started_at(&mut link).await?)
         {
@@ -58,7 +59,7 @@ impl Connector {
         Ok(Connection { link, at_rest: true, opened_at: Instant::now(), generation })
     }
 
-    pub(super) fn distrust_idle(&self) {
+    pub(super) fn invalidate_idle(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
     }
 }
@@ -88,7 +89,7 @@ impl Manager for Connector {
 
 /// A pool of at most `sessions` connections, none of them opened yet.
 pub(super) fn pool(
-    endpoint: Endpoint,
+    endpoint: DatabaseTarget,
     sessions: usize,
     standby: Option<Arc<Standby>>,
 ) -> Result<Pool<Connector>, Error> {
@@ -120,18 +121,18 @@ impl Session {
     pub(super) async fn lend(
         pool: &Pool<Connector>,
         deadline: Instant,
-        shown: Shown,
+        affects: Affects,
         standby: Option<Arc<Standby>>,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, StoreError> {
         match timeout_at(deadline, pool.get()).await {
             Ok(Ok(mut object)) => {
-                object.link.shown = shown;
+                object.link.affects = affects;
                 let is_distributed = object.link.is_distributed();
                 Ok(Self { object, is_distributed, deadline, standby })
             }
-            Ok(Err(PoolError::Backend(error))) => Err(Failure::no_connection(error)),
-            Ok(Err(_)) => Err(Failure::Unavailable("the pool is closed")),
-            Err(_) => Err(Failure::Unavailable("no session within the operation limit")),
+            Ok(Err(PoolError::Backend(error))) => Err(StoreError::no_connection(error)),
+            Ok(Err(_)) => Err(StoreError::Unavailable("the pool is closed")),
+            Err(_) => Err(StoreError::Unavailable("no session within the operation limit")),
         }
     }
 
@@ -139,16 +140,20 @@ impl Session {
     ///
     /// # Errors
     /// What the database answered, or `Unavailable` when the operation limit, counted from
-    /// [`super::Database::session`], is over. Nothing is repeated: a statement may have been done when its connection
+    /// [`super::Database::acquire`], is over. Nothing is repeated: a statement may have been done when its connection
     /// broke.
-    pub async fn run<'s, T, F>(&'s mut self, work: impl FnOnce(&'s mut Link) -> F) -> Result<T, Failure>
+    pub async fn run<'s, T, F>(
+        &'s mut self,
+        span: &'static str,
+        work: impl FnOnce(&'s mut DbConnection) -> F,
+    ) -> Result<T, StoreError>
     where
-        F: Future<Output = Result<T, Failure>>,
+        F: Future<Output = Result<T, StoreError>>,
     {
-        traced(&trace::store_span("query", &work), self.attempt(work)).await
+        traced(span, self.attempt(work)).await
     }
 
-    /// Whether tables may be distributed; see `Link::is_distributed`.
+    /// Whether tables may be distributed; see `DbConnection::is_distributed`.
     pub(super) const fn is_distributed(&self) -> bool {
         self.is_distributed
     }
@@ -156,34 +161,35 @@ impl Session {
     /// The same without a span of its own.
     pub(super) async fn attempt<'s, T, F>(
         &'s mut self,
-        work: impl FnOnce(&'s mut Link) -> F,
-    ) -> Result<T, Failure>
+        work: impl FnOnce(&'s mut DbConnection) -> F,
+    ) -> Result<T, StoreError>
     where
-        F: Future<Output = Result<T, Failure>>,
+        F: Future<Output = Result<T, StoreError>>,
     {
         let deadline = self.deadline;
         let pool = Object::pool(&self.object);
         let Connection { link, at_rest, .. } = &mut *self.object;
         *at_rest = false;
         let Ok(result) = timeout_at(deadline, work(link)).await else {
-            return Err(Failure::Unavailable("no answer within the operation limit"));
+            return Err(StoreError::Unavailable("no answer within the operation limit"));
         };
-        *at_rest = !result.as_ref().is_err_and(Failure::broke_connection);
+        *at_rest = !result.as_ref().is_err_and(StoreError::broke_connection);
         if !*at_rest && let Some(pool) = pool {
-            pool.manager().distrust_idle();
+            pool.manager().invalidate_idle();
         }
         result
     }
 }
 
-/// Does a piece of work in its span.
+/// Does a piece of work in a span of this name.
 pub(super) async fn traced<T>(
-    span: &Span,
-    work: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
+    name: &'static str,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let span = trace::store_span(name);
     let result = work.instrument(span.clone()).await;
     if result.is_err() {
-        trace::failed(span);
+        trace::failed(&span);
     }
     result
 }
@@ -192,7 +198,7 @@ impl Drop for Session {
     /// What was written counts from here: the answer to its caller comes later.
     fn drop(&mut self) {
         if let Some(standby) = &self.standby {
-            standby.marks.wrote(&self.object.link.shown);
+            standby.marks.wrote(&self.object.link.affects);
         }
     }
 }

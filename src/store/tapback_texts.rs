@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::query;
 
-use super::{Database, Failure, Link, reactions};
+use super::{Affects, Database, DbConnection, StoreError, reactions};
 use crate::domain::{
     ConversationId, Direction, MessageId, OrganizationId, PhoneNumber, Reaction, ReactionId, ReactionType,
 };
@@ -69,10 +69,10 @@ pub async fn was_delivered(
     db: &Database,
     line_number: &PhoneNumber,
     provider_message_id: &str,
-) -> Result<bool, Failure> {
-    let mut session = db.session().await?;
+) -> Result<bool, StoreError> {
+    let mut session = db.acquire(Affects::All).await?;
     session
-        .run(|connection| async move {
+        .run("query tapback_texts::was_delivered", |connection| async move {
             let row = query!(
                 "SELECT created_at FROM tapback_texts WHERE line_number = $1 AND provider_message_id = $2",
                 line_number.as_str(),
@@ -86,34 +86,35 @@ pub async fn was_delivered(
 }
 
 /// Finds the message that is quoted, and puts the tapback on it or takes it back.
-pub async fn act(db: &Database, new: NewTapbackText) -> Result<Acted, Failure> {
+pub async fn act(db: &Database, new: NewTapbackText) -> Result<Acted, StoreError> {
     // The tapback and the note that it was acted on must agree, or a redelivery would act again.
     let owner = new.organization_id.clone();
-    let acted = db.transaction_for(&owner, move |connection| {
-        let new = new.clone();
-        Box::pin(async move {
-            let Some(message_id) = find(connection, &new).await? else { return Ok(Acted::Unmatched) };
-            if !take_note(connection, &new).await? {
-                return Ok(Acted::Delivered);
-            }
-            if new.removed {
-                let ended = take_back(connection, &new, message_id).await?;
-                return Ok(ended.map_or(Acted::AlreadySo(None), Acted::Done));
-            }
-            let reaction = Reaction {
-                id: new.reaction_id,
-                conversation_id: new.conversation_id,
-                message_id,
-                direction: Direction::Inbound,
-                reaction: new.reaction,
-                custom_emoji: new.custom_emoji,
-                part_index: 0,
-                created_at: new.now,
-            };
-            let put = reactions::put_within(connection, &new.organization_id, reaction).await?;
-            Ok(if put.changed { Acted::Done(put.live.id) } else { Acted::AlreadySo(Some(put.live.id)) })
-        })
-    });
+    let acted =
+        db.transaction(Affects::organization(&owner), "transaction tapback_texts::act", move |connection| {
+            let new = new.clone();
+            Box::pin(async move {
+                let Some(message_id) = find(connection, &new).await? else { return Ok(Acted::Unmatched) };
+                if !take_note(connection, &new).await? {
+                    return Ok(Acted::Delivered);
+                }
+                if new.removed {
+                    let ended = take_back(connection, &new, message_id).await?;
+                    return Ok(ended.map_or(Acted::AlreadySo(None), Acted::Done));
+                }
+                let reaction = Reaction {
+                    id: new.reaction_id,
+                    conversation_id: new.conversation_id,
+                    message_id,
+                    direction: Direction::Inbound,
+                    reaction: new.reaction,
+                    custom_emoji: new.custom_emoji,
+                    part_index: 0,
+                    created_at: new.now,
+                };
+                let put = reactions::put_within(connection, &new.organization_id, reaction).await?;
+                Ok(if put.changed { Acted::Done(put.live.id) } else { Acted::AlreadySo(Some(put.live.id)) })
+            })
+        });
     match acted.await {
         // The message was deleted since it was found.
         Err(failure) if failure.violates("reactions_message") => Ok(Acted::Unmatched),
@@ -122,7 +123,7 @@ pub async fn act(db: &Database, new: NewTapbackText) -> Result<Acted, Failure> {
 }
 
 /// The newest message that reads so; for a tapback that is taken back, the newest one that has it.
-async fn find(connection: &mut Link, new: &NewTapbackText) -> Result<Option<MessageId>, Failure> {
+async fn find(connection: &mut DbConnection, new: &NewTapbackText) -> Result<Option<MessageId>, StoreError> {
     let (whole, beginning) = match &new.quoted {
         Quoted::Text { whole, beginning } => (Some(whole.as_str()), beginning.as_deref()),
         Quoted::File => (None, None),
@@ -160,7 +161,7 @@ async fn find(connection: &mut Link, new: &NewTapbackText) -> Result<Option<Mess
 }
 
 /// Notes that the text is acted on; false where it was before. A delivery at the same time waits here.
-async fn take_note(connection: &mut Link, new: &NewTapbackText) -> Result<bool, Failure> {
+async fn take_note(connection: &mut DbConnection, new: &NewTapbackText) -> Result<bool, StoreError> {
     let rows = query!(
         "INSERT INTO tapback_texts (line_number, provider_message_id, created_at) VALUES ($1, $2, $3)
          ON CONFLICT (line_number, provider_message_id) DO NOTHING",
@@ -175,10 +176,10 @@ async fn take_note(connection: &mut Link, new: &NewTapbackText) -> Result<bool, 
 
 /// Ends the human's live tapback, where it is the one that is spoken of: a later one has taken its place otherwise.
 async fn take_back(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     new: &NewTapbackText,
     message_id: MessageId,
-) -> Result<Option<ReactionId>, Failure> {
+) -> Result<Option<ReactionId>, StoreError> {
     let row = query!(
         "UPDATE reactions SET removed_at = $3
          WHERE organization_id = $1 AND message_id = $2 AND direction = 1 AND part_index = 0

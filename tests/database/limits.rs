@@ -1,6 +1,6 @@
 //! The server's own limits: what ends there when nobody is left to end it.
 
-use inkbox_imessage::store::{Database, Failure};
+use inkbox_imessage::store::{Affects, Database, StoreError};
 use sqlx::query_scalar;
 use tokio_util::task::TaskTracker;
 
@@ -12,12 +12,12 @@ pub(crate) async fn limits(app: &TestApp) -> [String; 2] {
     const ALL: &str =
         "SELECT concat_ws(' ', current_setting('statement_timeout'), current_setting('lock_timeout'),
                               current_setting('idle_in_transaction_session_timeout'))";
-    let mut session = app.parts.db.session().await.unwrap();
-    let alone = session.run(async |link| Ok(query_scalar(ALL).fetch_one(link).await?)).await.unwrap();
-    let in_transaction = app
-        .parts
-        .db
-        .transaction(|link| Box::pin(async move { Ok(query_scalar(ALL).fetch_one(link).await?) }));
+    let mut session = app.parts.db.acquire(Affects::All).await.unwrap();
+    let alone =
+        session.run("query test", async |link| Ok(query_scalar(ALL).fetch_one(link).await?)).await.unwrap();
+    let in_transaction = app.parts.db.transaction(Affects::All, "transaction test", |link| {
+        Box::pin(async move { Ok(query_scalar(ALL).fetch_one(link).await?) })
+    });
     [alone, in_transaction.await.unwrap()]
 }
 
@@ -32,9 +32,10 @@ async fn a_statement_that_was_given_up_ends_on_the_server_as_well() {
     let cluster = Cluster::start(&[]).await;
     let db = Database::new(&cluster.options(), 1, TaskTracker::new()).unwrap();
     db.open();
-    let mut session = db.session().await.unwrap();
-    let asleep = session.run(async |link| Ok(sqlx::query("SELECT pg_sleep(600)").execute(link).await?));
-    assert!(matches!(asleep.await, Err(Failure::Unavailable(_))));
+    let mut session = db.acquire(Affects::All).await.unwrap();
+    let asleep =
+        session.run("query test", async |link| Ok(sqlx::query("SELECT pg_sleep(600)").execute(link).await?));
+    assert!(matches!(asleep.await, Err(StoreError::Unavailable(_))));
     let mut connection = cluster.connect().await;
     let count =
         "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(600)'";
@@ -46,6 +47,6 @@ async fn a_statement_that_was_given_up_ends_on_the_server_as_well() {
     .await;
     // And the pool, of one session, lends another.
     drop(session);
-    let mut session = db.session().await.unwrap();
-    session.run(async |link| Ok(sqlx::query("SELECT 1").execute(link).await?)).await.unwrap();
+    let mut session = db.acquire(Affects::All).await.unwrap();
+    session.run("query test", async |link| Ok(sqlx::query("SELECT 1").execute(link).await?)).await.unwrap();
 }

@@ -7,7 +7,7 @@ use inkbox_imessage::proto::{
     SendMessageRequest, WhoAmIRequest, send_message_request::Target,
 };
 use inkbox_imessage::server::{ServeError, Settings};
-use inkbox_imessage::store::{self, Endpoint, Pooler, SchemaError};
+use inkbox_imessage::store::{self, DatabaseTarget, Pooler, SchemaError};
 use inkbox_imessage::verification;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Row as _, raw_sql};
@@ -62,7 +62,7 @@ async fn two_replicas_share_the_few_sessions_of_a_pooler_as_it_comes() {
     assert_eq!(counts, vec![11; 10]);
 
     // An operator looks through the pooler as well.
-    let endpoint = Endpoint::new(options.clone(), Pooler::Transaction);
+    let endpoint = DatabaseTarget::new(options.clone(), Pooler::Transaction);
     assert_eq!(verification::repair(endpoint.clone(), SystemClock.now()).await.unwrap(), []);
     let report = verification::verify(endpoint, SystemClock.now()).await.unwrap();
     assert!(report.broken.is_empty() && report.rows > 110, "{report:?}");
@@ -128,7 +128,7 @@ async fn a_pooler_that_nobody_told_of_is_named_and_not_waited_for() {
         assert!(error.to_string().contains("INKBOX_DATABASE_POOLER=transaction"), "{error}");
         let error = timeout(PATIENCE, store::migrate(&options)).await.expect("an answer").unwrap_err();
         assert!(matches!(error, SchemaError::Pooler), "{error:?}");
-        store::schema_is_current(Endpoint::new(options, Pooler::Transaction)).await.unwrap();
+        store::schema_is_current(DatabaseTarget::new(options, Pooler::Transaction)).await.unwrap();
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use inkbox_imessage::proto::*;
 use inkbox_imessage::server::Settings;
-use inkbox_imessage::store::StandbySettings;
+use inkbox_imessage::store::ReplicaSettings;
 
 use crate::support::callers::Caller;
 use crate::support::cluster::Cluster;
@@ -16,7 +16,7 @@ pub(crate) const ANY_LAG: Duration = Duration::from_mins(5);
 /// Reads from this standby.
 pub(crate) fn reading_from(standby: &Cluster, longest_lag: Duration) -> impl FnOnce(&mut Settings) {
     let options = standby.options();
-    move |settings| settings.standby = Some(StandbySettings { options, longest_lag })
+    move |settings| settings.standby = Some(ReplicaSettings { options, longest_lag })
 }
 
 /// Holds the standby where it is.

@@ -1,7 +1,9 @@
 //! Which of the database's doors each function of the store goes through. A write through the wrong one would not be
 //! counted, and its caller could be shown a standby that does not have it yet.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use crate::sources::sources;
 
 /// Tables whose changes no list or get shows to their caller at once: what is swept, when a key was used, and what only
 /// operators make.
@@ -17,11 +19,6 @@ const UNSEEN: [&str; 8] = [
 ];
 const WRITES: [&str; 3] = ["INSERT INTO ", "UPDATE ", "DELETE FROM "];
 
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
-}
-
 /// The functions of a source, each from its name to the closing brace at the margin.
 fn functions(source: &str) -> impl Iterator<Item = &str> {
     source.split("async fn ").skip(1).map(|rest| rest.split("\n}\n").next().unwrap_or(rest))
@@ -33,15 +30,15 @@ fn writes(function: &str) -> impl Iterator<Item = &str> {
 }
 
 fn fault(function: &str) -> Option<&str> {
-    let reads_only = function.contains(".reading(");
-    let looks_up = function.contains(".look_up()");
+    let reads_only = function.contains(".read(");
+    let looks_up = function.contains(".acquire(Affects::None)");
     let is_unseen = |write: &str| UNSEEN.iter().any(|unseen| write.starts_with(unseen));
     writes(function).find(|write| reads_only || (looks_up && !is_unseen(write)))
 }
 
 /// Whether a source has a kind of statement that callers share which writes and does not say whose rows.
 fn shares_a_write_unsaid(source: &str) -> bool {
-    source.contains("impl Shared for") && writes(source).next().is_some() && !source.contains("fn shown(")
+    source.contains("impl Shared for") && writes(source).next().is_some() && !source.contains("fn affects(")
 }
 
 #[test]
@@ -51,7 +48,7 @@ fn what_lists_and_gets_show_is_written_through_doors_that_count() {
         let source = std::fs::read_to_string(&path).unwrap();
         assert!(!shares_a_write_unsaid(&source), "{}", path.display());
         for function in functions(&source) {
-            doors += usize::from(function.contains(".reading(") || function.contains(".look_up()"));
+            doors += usize::from(function.contains(".read(") || function.contains(".acquire(Affects::None)"));
             let name = function.split('(').next().unwrap();
             assert_eq!(fault(function), None, "{}: {name}", path.display());
         }
@@ -61,11 +58,14 @@ fn what_lists_and_gets_show_is_written_through_doors_that_count() {
 
 #[test]
 fn a_write_through_the_wrong_door_is_noticed() {
-    assert!(fault("f() { db.reading(id); query!(\"DELETE FROM lines\") }").is_some());
-    assert!(fault("f() { db.look_up(); query!(\"UPDATE messages SET text\") }").is_some());
-    assert!(fault("f() { db.look_up(); query!(\"INSERT INTO lines (number)\") }").is_none());
-    assert!(fault("f() { db.session_for(id); query!(\"UPDATE messages SET text\") }").is_none());
+    assert!(fault("f() { db.read(id); query!(\"DELETE FROM lines\") }").is_some());
+    assert!(fault("f() { db.acquire(Affects::None); query!(\"UPDATE messages SET text\") }").is_some());
+    assert!(fault("f() { db.acquire(Affects::None); query!(\"INSERT INTO lines (number)\") }").is_none());
+    assert!(
+        fault("f() { db.acquire(Affects::organization(id)); query!(\"UPDATE messages SET text\") }")
+            .is_none()
+    );
     let shared = "impl Shared for Edit {} async fn edit() { query!(\"UPDATE messages SET text\") }";
     assert!(shares_a_write_unsaid(shared));
-    assert!(!shares_a_write_unsaid(&shared.replace("{} async", "{ fn shown() {} } async")));
+    assert!(!shares_a_write_unsaid(&shared.replace("{} async", "{ fn affects() {} } async")));
 }

@@ -21,4 +21,6 @@ mod hot;
 mod migrations;
 mod plans;
 mod router;
+mod sources;
+mod spans;
 mod unavailable;

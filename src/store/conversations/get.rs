@@ -8,8 +8,7 @@ use super::Base;
 use crate::domain::{Conversation, ConversationId, IdentityId, OrganizationId};
 use crate::store::gathered::{Answers, Shared};
 use crate::store::session::traced;
-use crate::store::{Database, Failure, Link};
-use crate::telemetry::trace;
+use crate::store::{Affects, Database, DbConnection, StoreError};
 
 /// One conversation of an organization, of one identity where one is named.
 pub async fn get(
@@ -17,13 +16,13 @@ pub async fn get(
     organization_id: &OrganizationId,
     identity_id: Option<IdentityId>,
     id: ConversationId,
-) -> Result<Option<Conversation>, Failure> {
+) -> Result<Option<Conversation>, StoreError> {
     let whose = (organization_id.clone(), identity_id);
     if db.has_standby() {
         // Boxed, as it would be the greater part of this future, which is moved some times before it runs.
         let found = Box::pin(async {
-            let mut reading = db.reading(organization_id).await?;
-            let found = reading.find(|link| async {
+            let mut session = db.read(organization_id).await?;
+            let found = session.find("query conversations::get::get", |link| async {
                 let found = by_id(link, &whose, &[id]).await?;
                 Ok(found.into_iter().next().flatten())
             });
@@ -31,8 +30,8 @@ pub async fn get(
         });
         return found.await;
     }
-    let asking = || db.shared.conversations.ask(db, whose, id);
-    traced(&trace::store_span("query", &asking), asking()).await
+    let asking = db.shared.conversations.ask(db, whose, id);
+    traced("query conversations::get::get", asking).await
 }
 
 /// Conversations of an organization, of one identity where one is named, by id.
@@ -44,19 +43,19 @@ impl Shared for ConversationById {
     type Answer = Option<Conversation>;
 
     fn run<'a>(
-        link: &'a mut Link,
+        link: &'a mut DbConnection,
         whose: &'a Self::Group,
         ids: &'a [ConversationId],
-    ) -> BoxFuture<'a, Result<Answers<Self>, Failure>> {
+    ) -> BoxFuture<'a, Result<Answers<Self>, StoreError>> {
         Box::pin(async move { Ok(by_id(link, whose, ids).await?.into_iter().map(Ok).collect()) })
     }
 }
 
 async fn by_id(
-    link: &mut Link,
+    link: &mut DbConnection,
     (organization_id, identity_id): &(OrganizationId, Option<IdentityId>),
     ids: &[ConversationId],
-) -> Result<Vec<Option<Conversation>>, Failure> {
+) -> Result<Vec<Option<Conversation>>, StoreError> {
     let asked: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
     let rows = query_as!(
         Base,
@@ -78,9 +77,9 @@ pub async fn exists(
     db: &Database,
     organization_id: &OrganizationId,
     id: ConversationId,
-) -> Result<bool, Failure> {
-    let mut session = db.look_up().await?;
-    session.run(|connection| async move {
+) -> Result<bool, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
+    session.run("query conversations::get::exists", |connection| async move {
         let row = query!(
             r#"SELECT EXISTS (SELECT 1 FROM conversations WHERE organization_id = $1 AND id = $2) AS "exists!""#,
             organization_id.as_str(),

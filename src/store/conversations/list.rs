@@ -9,8 +9,7 @@ use super::page_rows::{Row, rows};
 use crate::domain::{ConversationSummary, IdentityId, OrganizationId, Page, PageRequest, Position, View};
 use crate::store::gathered::{Answers, Shared};
 use crate::store::session::traced;
-use crate::store::{Database, Failure, Link};
-use crate::telemetry::trace;
+use crate::store::{Database, DbConnection, StoreError};
 
 /// The conversations of an organization, of one identity where one is named, that have a message in the view.
 pub async fn list(
@@ -19,7 +18,7 @@ pub async fn list(
     identity_id: Option<IdentityId>,
     view: View,
     page: &PageRequest,
-) -> Result<Page<ConversationSummary>, Failure> {
+) -> Result<Page<ConversationSummary>, StoreError> {
     let pages = Pages {
         organization_id: organization_id.clone(),
         view,
@@ -31,18 +30,24 @@ pub async fn list(
     let rows = if db.has_standby() {
         // Boxed, as it would be the greater part of this future, which is moved some times before it runs.
         Box::pin(async {
-            let mut reading = db.reading(organization_id).await?;
-            reading.run(|link| async { one_page(link, &pages, start).await }).await
+            let mut session = db.read(organization_id).await?;
+            session
+                .run("query conversations::list::list", |link| async { one_page(link, &pages, start).await })
+                .await
         })
         .await?
     } else {
-        let asking = || db.shared.pages.ask(db, pages, start);
-        traced(&trace::store_span("query", &asking), asking()).await?
+        let asking = db.shared.pages.ask(db, pages, start);
+        traced("query conversations::list::list", asking).await?
     };
     Ok(Page::cut(rows, page.limit, |row| Position { at: row.latest.at, id: row.conversation.id.uuid() }))
 }
 
-async fn one_page(link: &mut Link, pages: &Pages, start: Start) -> Result<Vec<ConversationSummary>, Failure> {
+async fn one_page(
+    link: &mut DbConnection,
+    pages: &Pages,
+    start: Start,
+) -> Result<Vec<ConversationSummary>, StoreError> {
     read(link, pages, &[start]).await?.into_iter().next().unwrap_or_else(|| Ok(Vec::new()))
 }
 
@@ -77,19 +82,19 @@ impl Shared for PageOfConversations {
     const LANES: usize = 2;
 
     fn run<'a>(
-        link: &'a mut Link,
+        link: &'a mut DbConnection,
         pages: &'a Pages,
         starts: &'a [Start],
-    ) -> BoxFuture<'a, Result<Answers<Self>, Failure>> {
+    ) -> BoxFuture<'a, Result<Answers<Self>, StoreError>> {
         Box::pin(read(link, pages, starts))
     }
 }
 
 async fn read(
-    link: &mut Link,
+    link: &mut DbConnection,
     pages: &Pages,
     starts: &[Start],
-) -> Result<Answers<PageOfConversations>, Failure> {
+) -> Result<Answers<PageOfConversations>, StoreError> {
     let mut read: Answers<PageOfConversations> = Vec::new();
     read.resize_with(starts.len(), || Ok(Vec::new()));
     let most = usize::try_from(pages.rows).unwrap_or_default();

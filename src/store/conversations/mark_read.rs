@@ -9,9 +9,7 @@ use uuid::Uuid;
 use crate::domain::{ConnectionId, ConversationId, OrganizationId};
 use crate::store::gathered::{Answers, Shared};
 use crate::store::session::traced;
-use crate::store::standby::Shown;
-use crate::store::{Database, Failure, Link};
-use crate::telemetry::trace;
+use crate::store::{Affects, Database, DbConnection, StoreError};
 
 /// Turns read every non-blocked inbound message up to `horizon` (a running number), and returns how many that were.
 /// One row changes, in a column that no index covers, however many messages are meant. The horizon never moves back.
@@ -23,10 +21,10 @@ pub async fn mark_read(
     id: ConversationId,
     assignment_id: ConnectionId,
     horizon: i32,
-) -> Result<Option<i32>, Failure> {
+) -> Result<Option<i32>, StoreError> {
     let mark = Mark { id, assignment_id, horizon };
-    let marking = || db.shared.marks.ask(db, organization_id.clone(), mark);
-    match traced(&trace::store_span("query", &marking), marking()).await? {
+    let marking = db.shared.marks.ask(db, organization_id.clone(), mark);
+    match traced("query conversations::mark_read::mark_read", marking).await? {
         Marked::Updated(updated) => Ok(Some(updated)),
         Marked::PassedOver => mark_alone(db, organization_id, mark).await,
     }
@@ -56,15 +54,15 @@ impl Shared for MarkRead {
     type Item = Mark;
     type Answer = Marked;
 
-    fn shown(organization_id: &OrganizationId) -> Shown {
-        Shown::of(organization_id)
+    fn affects(organization_id: &OrganizationId) -> Affects {
+        Affects::organization(organization_id)
     }
 
     fn run<'a>(
-        link: &'a mut Link,
+        link: &'a mut DbConnection,
         organization_id: &'a OrganizationId,
         marks: &'a [Mark],
-    ) -> BoxFuture<'a, Result<Answers<Self>, Failure>> {
+    ) -> BoxFuture<'a, Result<Answers<Self>, StoreError>> {
         Box::pin(mark_together(link, organization_id, marks))
     }
 }
@@ -72,10 +70,10 @@ impl Shared for MarkRead {
 /// Passes over conversations that another transaction has: nobody waits for a row of somebody else's, and transactions
 /// that take rows in another order meet no deadlock.
 async fn mark_together(
-    link: &mut Link,
+    link: &mut DbConnection,
     organization_id: &OrganizationId,
     marks: &[Mark],
-) -> Result<Answers<MarkRead>, Failure> {
+) -> Result<Answers<MarkRead>, StoreError> {
     let farthest = farthest(marks);
     let ids: Vec<Uuid> = farthest.keys().map(|(id, _)| *id).collect();
     let connections: Vec<Uuid> = farthest.keys().map(|(_, connection)| *connection).collect();
@@ -132,10 +130,10 @@ async fn mark_alone(
     db: &Database,
     organization_id: &OrganizationId,
     mark: Mark,
-) -> Result<Option<i32>, Failure> {
-    let mut session = db.session_for(organization_id).await?;
+) -> Result<Option<i32>, StoreError> {
+    let mut session = db.acquire(Affects::organization(organization_id)).await?;
     session
-        .run(|connection| async move {
+        .run("query conversations::mark_read::mark_alone", |connection| async move {
             // Everything on the right is the row as it is once its lock is had, so two marks at the same time share
             // the messages between them instead of both counting them.
             let row = query!(

@@ -21,7 +21,7 @@ use chrono::{DateTime, Utc};
 use sqlx::query;
 use uuid::Uuid;
 
-use super::{Failure, Link};
+use super::{DbConnection, StoreError};
 use crate::domain::{
     AssignmentStatus, Conversation, ConversationId, IdentityId, OrganizationId, PhoneNumber,
 };
@@ -57,11 +57,11 @@ impl From<Base> for Conversation {
 
 /// The conversation of an identity and a human, inside a transaction of the caller's.
 pub(super) async fn id_of_pair(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     organization_id: &OrganizationId,
     identity_id: IdentityId,
     remote_number: &PhoneNumber,
-) -> Result<Option<ConversationId>, Failure> {
+) -> Result<Option<ConversationId>, StoreError> {
     let row = query!(
         "SELECT id FROM conversations
          WHERE organization_id = $1 AND agent_identity_id = $2 AND remote_number = $3",

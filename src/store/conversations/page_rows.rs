@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::Base;
 use super::list::{Pages, Start};
 use crate::domain::{ConversationSummary, Direction, IdentityId, Latest, View};
-use crate::store::{Failure, Link};
+use crate::store::{DbConnection, StoreError};
 
 /// A conversation on a page.
 pub(super) struct Row {
@@ -30,10 +30,10 @@ pub(super) struct Row {
 }
 
 impl TryFrom<Row> for ConversationSummary {
-    type Error = Failure;
+    type Error = StoreError;
 
-    fn try_from(row: Row) -> Result<Self, Failure> {
-        let direction = Direction::from_number(row.latest_direction).ok_or(Failure::Corrupt {
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let direction = Direction::from_number(row.latest_direction).ok_or(StoreError::Corrupt {
             table: "conversations",
             column: "clear_latest_direction",
             id: row.id,
@@ -161,7 +161,7 @@ macro_rules! rows_of_view {
 
 /// The rows of pages that start where `starts` says. Those of one come in their order.
 pub(super) fn rows<'a>(
-    link: &'a mut Link,
+    link: &'a mut DbConnection,
     pages: &'a Pages,
     starts: &'a [Start],
 ) -> BoxStream<'a, sqlx::Result<Row>> {

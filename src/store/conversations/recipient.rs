@@ -7,7 +7,7 @@ use crate::domain::{ConnectionId, IdentityId, OrganizationId, PhoneNumber, Verdi
 use crate::error::{Error, Resource};
 use crate::store::contact_rules::rule_on_number;
 use crate::store::identities::filter_mode;
-use crate::store::{Database, Failure};
+use crate::store::{Affects, Database, StoreError};
 
 /// A number, as one identity stands to it.
 #[derive(Debug, Clone)]
@@ -56,10 +56,9 @@ pub async fn recipient(
     organization_id: &OrganizationId,
     identity_id: IdentityId,
     number: &PhoneNumber,
-) -> Result<Recipient, Failure> {
-    let mut session = db.look_up().await?;
-    session
-        .run(|connection| async move {
+) -> Result<Recipient, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
+    session.run("query conversations::recipient::recipient", |connection| async move {
             let row = query!(
                 r#"SELECT i.agent_handle, i.imessage_enabled, i.filter_mode,
                           r.id AS "rule_id?", r.action AS "rule_action?", r.status AS "rule_status?",

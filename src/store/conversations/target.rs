@@ -13,8 +13,7 @@ use crate::store::contact_rules::rule_on_number;
 use crate::store::gathered::{Answers, Shared};
 use crate::store::identities::filter_mode;
 use crate::store::session::traced;
-use crate::store::{Database, Failure, Link};
-use crate::telemetry::trace;
+use crate::store::{Database, DbConnection, StoreError};
 
 /// A conversation, with all that decides whether its human may be reached, as one snapshot.
 #[derive(Debug, Clone)]
@@ -99,9 +98,9 @@ pub async fn target(
     organization_id: &OrganizationId,
     identity_id: Option<IdentityId>,
     id: ConversationId,
-) -> Result<CallTarget, Failure> {
-    let asking = || db.shared.targets.ask(db, (organization_id.clone(), identity_id), id);
-    traced(&trace::store_span("query", &asking), asking()).await
+) -> Result<CallTarget, StoreError> {
+    let asking = db.shared.targets.ask(db, (organization_id.clone(), identity_id), id);
+    traced("query conversations::target::target", asking).await
 }
 
 /// Targets in an organization, of one identity where one is named, by their conversations.
@@ -113,20 +112,20 @@ impl Shared for TargetById {
     type Answer = CallTarget;
 
     fn run<'a>(
-        link: &'a mut Link,
+        link: &'a mut DbConnection,
         whose: &'a Self::Group,
         ids: &'a [ConversationId],
-    ) -> BoxFuture<'a, Result<Answers<Self>, Failure>> {
+    ) -> BoxFuture<'a, Result<Answers<Self>, StoreError>> {
         Box::pin(by_id(link, whose, ids))
     }
 }
 
 /// `OFFSET 0` has the others looked up for each conversation: free to choose, PostgreSQL begins with all identities.
 async fn by_id(
-    link: &mut Link,
+    link: &mut DbConnection,
     (organization_id, identity_id): &(OrganizationId, Option<IdentityId>),
     ids: &[ConversationId],
-) -> Result<Answers<TargetById>, Failure> {
+) -> Result<Answers<TargetById>, StoreError> {
     let asked: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
     let rows = query_as!(
         Row,
@@ -170,7 +169,7 @@ struct Row {
 }
 
 impl Row {
-    fn target(&self) -> Result<CallTarget, Failure> {
+    fn target(&self) -> Result<CallTarget, StoreError> {
         let rule = rule_on_number(self.rule_id, self.rule_action, self.rule_status)?;
         Ok(CallTarget {
             identity_id: self.agent_identity_id.into(),

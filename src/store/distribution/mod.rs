@@ -1,5 +1,5 @@
 //! Spreading the tables over several machines, with Citus. The rest of the service knows nothing of it, but for
-//! `Link::is_distributed`.
+//! `DbConnection::is_distributed`.
 
 mod distribute;
 mod layout;

@@ -11,8 +11,7 @@ use super::{Destination, InboundText, Stored};
 use crate::domain::{ConversationId, DeliveryStatus, Direction, MessageId, preview};
 use crate::store::conversations::id_of_pair;
 use crate::store::session::traced;
-use crate::store::{Database, Failure, Link};
-use crate::telemetry::trace;
+use crate::store::{Affects, Database, DbConnection, StoreError};
 
 /// A text with all that was decided of it.
 #[derive(Debug, Clone)]
@@ -54,7 +53,7 @@ pub async fn store(
     db: &Database,
     new: NewInbound,
     conversation_id: Option<ConversationId>,
-) -> Result<Storing, Failure> {
+) -> Result<Storing, StoreError> {
     let new = Arc::new(new);
     let stored = match conversation_id {
         Some(conversation_id) if store_among_others(db, &new, conversation_id).await? => {
@@ -75,13 +74,13 @@ async fn store_among_others(
     db: &Database,
     new: &Arc<NewInbound>,
     conversation_id: ConversationId,
-) -> Result<bool, Failure> {
+) -> Result<bool, StoreError> {
     if new.is_blocked || db.is_distributed() {
         return Ok(false);
     }
     let text = TextIn { new: new.clone(), conversation_id };
-    let storing = || db.shared.texts.ask(db, new.to.organization_id.clone(), text);
-    traced(&trace::store_span("query", &storing), storing()).await
+    let storing = db.shared.texts.ask(db, new.to.organization_id.clone(), text);
+    traced("query inbound::append::store_among_others", storing).await
 }
 
 /// Waits for the conversation, and then decides.
@@ -89,13 +88,15 @@ async fn store_alone(
     db: &Database,
     new: Arc<NewInbound>,
     conversation_id: ConversationId,
-) -> Result<Storing, Failure> {
-    let mut session = db.session_for(&new.to.organization_id).await?;
+) -> Result<Storing, StoreError> {
+    let mut session = db.acquire(Affects::organization(&new.to.organization_id)).await?;
     if session.is_distributed() {
         drop(session);
         return store_in_transaction(db, new, Some(conversation_id)).await;
     }
-    session.run(|connection| append(connection, &new, conversation_id)).await
+    session
+        .run("query inbound::append::store_alone", |connection| append(connection, &new, conversation_id))
+        .await
 }
 
 /// The same in a transaction, which makes the conversation where there is none.
@@ -103,30 +104,34 @@ async fn store_in_transaction(
     db: &Database,
     new: Arc<NewInbound>,
     conversation_id: Option<ConversationId>,
-) -> Result<Storing, Failure> {
+) -> Result<Storing, StoreError> {
     // Two tables must agree on whether the connection is active while the conversation is made, or the message added.
-    db.transaction_for(&new.to.organization_id.clone(), move |connection| {
-        let new = new.clone();
-        Box::pin(async move {
-            let conversation_id = match conversation_id {
-                Some(conversation_id) => Some(conversation_id),
-                None => begin_conversation(connection, &new).await?,
-            };
-            match conversation_id {
-                Some(conversation_id) => append(connection, &new, conversation_id).await,
-                None => Ok(Storing::NotConnected),
-            }
-        })
-    })
+    db.transaction(
+        Affects::organization(&new.to.organization_id),
+        "transaction inbound::append::store_in_transaction",
+        move |connection| {
+            let new = new.clone();
+            Box::pin(async move {
+                let conversation_id = match conversation_id {
+                    Some(conversation_id) => Some(conversation_id),
+                    None => begin_conversation(connection, &new).await?,
+                };
+                match conversation_id {
+                    Some(conversation_id) => append(connection, &new, conversation_id).await,
+                    None => Ok(Storing::NotConnected),
+                }
+            })
+        },
+    )
     .await
 }
 
 /// Makes the conversation, with nothing in it yet; `None` when the connection is not active. The connection's lock
 /// makes first messages that race wait for each other, and a release wait for all of them.
 async fn begin_conversation(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     new: &NewInbound,
-) -> Result<Option<ConversationId>, Failure> {
+) -> Result<Option<ConversationId>, StoreError> {
     let active = query!(
         "SELECT id FROM connections
          WHERE organization_id = $1 AND id = $2 AND released_at IS NULL
@@ -245,10 +250,10 @@ struct NewRow<'a> {
 /// Adds the message and moves the summary, while the connection is the conversation's active one. In a transaction of
 /// the caller's where tables may be distributed.
 async fn append(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     new: &NewInbound,
     conversation_id: ConversationId,
-) -> Result<Storing, Failure> {
+) -> Result<Storing, StoreError> {
     let text = new.text.text.as_deref();
     let row = NewRow {
         organization_id: new.to.organization_id.as_str(),

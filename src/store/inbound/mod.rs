@@ -15,7 +15,7 @@ pub(super) use together::StoreText;
 use chrono::{DateTime, Utc};
 use sqlx::query;
 
-use super::{Database, Failure};
+use super::{Affects, Database, StoreError};
 use crate::domain::{ConnectionId, ConversationId, Media, MessageId, OrganizationId, PhoneNumber, Transport};
 
 /// A text that a line delivered.
@@ -61,10 +61,10 @@ pub async fn find_delivered(
     organization_id: &OrganizationId,
     line_number: &PhoneNumber,
     provider_message_id: &str,
-) -> Result<Option<Stored>, Failure> {
-    let mut session = db.look_up().await?;
+) -> Result<Option<Stored>, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
     session
-        .run(|connection| async move {
+        .run("query inbound::find_delivered", |connection| async move {
             let row = query!(
                 "SELECT id, conversation_id, assignment_id FROM messages
              WHERE organization_id = $1 AND line_number = $2 AND provider_message_id = $3",

@@ -7,8 +7,7 @@ use uuid::Uuid;
 use crate::domain::{ConnectionId, IdentityId, LineRole, OrganizationId, PhoneNumber};
 use crate::store::gathered::{Answers, Shared};
 use crate::store::session::traced;
-use crate::store::{Database, Failure, Link};
-use crate::telemetry::trace;
+use crate::store::{Affects, Database, DbConnection, StoreError};
 
 /// What a line is for, and whom it connects a human to.
 #[derive(Debug, Clone)]
@@ -40,7 +39,7 @@ pub async fn route(
     line_number: &PhoneNumber,
     remote_number: &PhoneNumber,
     provider_message_id: &str,
-) -> Result<Option<Route>, Failure> {
+) -> Result<Option<Route>, StoreError> {
     let text = TextFrom {
         line_number: line_number.clone(),
         remote_number: remote_number.clone(),
@@ -48,11 +47,11 @@ pub async fn route(
     };
     // Together they would be spread over all nodes: each human's routes may be on another one.
     if db.is_distributed() {
-        let mut session = db.look_up().await?;
-        return session.run(|link| one(link, &text)).await;
+        let mut session = db.acquire(Affects::None).await?;
+        return session.run("query inbound::route::route", |link| one(link, &text)).await;
     }
-    let asking = || db.shared.routes.ask(db, (), text);
-    traced(&trace::store_span("query", &asking), asking()).await
+    let asking = db.shared.routes.ask(db, (), text);
+    traced("query inbound::route::route", asking).await
 }
 
 /// Routes of texts, whosever they are.
@@ -71,10 +70,10 @@ impl Shared for RouteOfText {
     type Answer = Option<Route>;
 
     fn run<'a>(
-        link: &'a mut Link,
+        link: &'a mut DbConnection,
         (): &'a (),
         texts: &'a [TextFrom],
-    ) -> BoxFuture<'a, Result<Answers<Self>, Failure>> {
+    ) -> BoxFuture<'a, Result<Answers<Self>, StoreError>> {
         Box::pin(async move {
             // The first of all come here before it is known what the database is.
             if !link.is_distributed() {
@@ -89,7 +88,7 @@ impl Shared for RouteOfText {
     }
 }
 
-async fn one(link: &mut Link, text: &TextFrom) -> Result<Option<Route>, Failure> {
+async fn one(link: &mut DbConnection, text: &TextFrom) -> Result<Option<Route>, StoreError> {
     let row = query_as!(
         Row,
         r#"SELECT l.role, r.organization_id AS "organization_id?",
@@ -112,7 +111,7 @@ async fn one(link: &mut Link, text: &TextFrom) -> Result<Option<Route>, Failure>
 }
 
 /// `OFFSET 0` has everything looked up for each text, whatever number of them PostgreSQL plans for.
-async fn several(link: &mut Link, texts: &[TextFrom]) -> Result<Answers<RouteOfText>, Failure> {
+async fn several(link: &mut DbConnection, texts: &[TextFrom]) -> Result<Answers<RouteOfText>, StoreError> {
     let lines: Vec<&str> = texts.iter().map(|text| text.line_number.as_str()).collect();
     let humans: Vec<&str> = texts.iter().map(|text| text.remote_number.as_str()).collect();
     let provider_ids: Vec<&str> = texts.iter().map(|text| text.provider_message_id.as_str()).collect();
@@ -160,8 +159,8 @@ struct Row {
 }
 
 impl Row {
-    fn route(self) -> Result<Route, Failure> {
-        let role = LineRole::from_number(self.role).ok_or(Failure::Corrupt {
+    fn route(self) -> Result<Route, StoreError> {
+        let role = LineRole::from_number(self.role).ok_or(StoreError::Corrupt {
             table: "lines",
             column: "role",
             id: Uuid::nil(),

@@ -10,8 +10,7 @@ use crate::store::contact_rules::rule_on_number;
 use crate::store::gathered::{Answers, Shared};
 use crate::store::identities::filter_mode;
 use crate::store::session::traced;
-use crate::store::{Database, Failure, Link};
-use crate::telemetry::trace;
+use crate::store::{Database, DbConnection, StoreError};
 
 /// All that decides what becomes of a text or tapback, inside its organization.
 #[derive(Debug, Clone)]
@@ -33,15 +32,15 @@ pub async fn situation(
     remote_number: &PhoneNumber,
     line_number: &PhoneNumber,
     provider_message_id: &str,
-) -> Result<Situation, Failure> {
+) -> Result<Situation, StoreError> {
     let text = TextTo {
         identity_id: to.identity_id,
         remote_number: remote_number.clone(),
         line_number: line_number.clone(),
         provider_message_id: provider_message_id.to_owned(),
     };
-    let asking = || db.shared.situations.ask(db, to.organization_id.clone(), text);
-    traced(&trace::store_span("query", &asking), asking()).await
+    let asking = db.shared.situations.ask(db, to.organization_id.clone(), text);
+    traced("query inbound::situation::situation", asking).await
 }
 
 /// Situations of texts to an organization.
@@ -61,20 +60,20 @@ impl Shared for SituationOfText {
     type Answer = Situation;
 
     fn run<'a>(
-        link: &'a mut Link,
+        link: &'a mut DbConnection,
         organization_id: &'a OrganizationId,
         texts: &'a [TextTo],
-    ) -> BoxFuture<'a, Result<Answers<Self>, Failure>> {
+    ) -> BoxFuture<'a, Result<Answers<Self>, StoreError>> {
         Box::pin(situations(link, organization_id, texts))
     }
 }
 
 /// `OFFSET 0` has everything looked up for each text, whatever number of them PostgreSQL plans for.
 async fn situations(
-    link: &mut Link,
+    link: &mut DbConnection,
     organization_id: &OrganizationId,
     texts: &[TextTo],
-) -> Result<Answers<SituationOfText>, Failure> {
+) -> Result<Answers<SituationOfText>, StoreError> {
     let identities: Vec<Uuid> = texts.iter().map(|text| text.identity_id.uuid()).collect();
     let humans: Vec<&str> = texts.iter().map(|text| text.remote_number.as_str()).collect();
     let lines: Vec<&str> = texts.iter().map(|text| text.line_number.as_str()).collect();
@@ -128,7 +127,7 @@ struct Row {
 }
 
 impl Row {
-    fn situation(&self) -> Result<Situation, Failure> {
+    fn situation(&self) -> Result<Situation, StoreError> {
         let rule = rule_on_number(self.rule_id, self.rule_action, self.rule_status)?;
         let delivered = match (self.message_id, self.message_conversation_id, self.message_assignment_id) {
             (Some(message_id), Some(conversation_id), Some(connection_id)) => Some(Stored {

@@ -12,8 +12,7 @@ use uuid::Uuid;
 use super::NewInbound;
 use crate::domain::{ConversationId, DeliveryStatus, Direction, OrganizationId, preview};
 use crate::store::gathered::{Answers, Shared};
-use crate::store::standby::Shown;
-use crate::store::{Failure, Link};
+use crate::store::{Affects, DbConnection, StoreError};
 
 /// Texts that agents see, to conversations of an organization that exist: whether each was stored. Nothing was done for
 /// one that was not. Another transaction has the conversation, or another text of the statement is for it, or the
@@ -31,15 +30,15 @@ impl Shared for StoreText {
     type Item = TextIn;
     type Answer = bool;
 
-    fn shown(organization_id: &OrganizationId) -> Shown {
-        Shown::of(organization_id)
+    fn affects(organization_id: &OrganizationId) -> Affects {
+        Affects::organization(organization_id)
     }
 
     fn run<'a>(
-        link: &'a mut Link,
+        link: &'a mut DbConnection,
         organization_id: &'a OrganizationId,
         texts: &'a [TextIn],
-    ) -> BoxFuture<'a, Result<Answers<Self>, Failure>> {
+    ) -> BoxFuture<'a, Result<Answers<Self>, StoreError>> {
         Box::pin(async move {
             let stored = if link.is_distributed() {
                 HashSet::new()
@@ -64,10 +63,10 @@ impl Shared for StoreText {
 /// conversations that another transaction has: nobody waits for a row of somebody else's, and transactions that take rows
 /// in another order meet no deadlock.
 async fn store_together(
-    link: &mut Link,
+    link: &mut DbConnection,
     organization_id: &OrganizationId,
     texts: &[TextIn],
-) -> Result<HashSet<Uuid>, Failure> {
+) -> Result<HashSet<Uuid>, StoreError> {
     let new = || texts.iter().map(|text| text.new.as_ref());
     let conversations: Vec<Uuid> = texts.iter().map(|text| text.conversation_id.uuid()).collect();
     let connections: Vec<Uuid> = new().map(|new| new.to.connection_id.uuid()).collect();

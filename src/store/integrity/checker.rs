@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::checks::{Invariant, KeyRange, TableChecks, Violations};
 use crate::domain::OrganizationId;
-use crate::store::{Endpoint, Failure, Link};
+use crate::store::{DatabaseTarget, DbConnection, StoreError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -43,7 +43,7 @@ const PAGE_SIZE: i64 = 1_000;
 
 /// A connection outside the service's pool, because the pool's statement timeouts are too short for checks.
 pub struct Checker {
-    link: Link,
+    link: DbConnection,
 }
 
 /// The result of checking one [`KeyRange`].
@@ -61,9 +61,10 @@ impl Checker {
     ///
     /// # Errors
     /// `NoConnection`, `Unavailable`.
-    pub async fn connect(endpoint: &Endpoint) -> Result<Self, Failure> {
-        let opening = timeout(CONNECT_TIMEOUT, Link::open(endpoint)).await;
-        let link = opening.map_err(|_| Failure::Unavailable("no answer"))?.map_err(Failure::no_connection)?;
+    pub async fn connect(endpoint: &DatabaseTarget) -> Result<Self, StoreError> {
+        let opening = timeout(CONNECT_TIMEOUT, DbConnection::open(endpoint)).await;
+        let link =
+            opening.map_err(|_| StoreError::Unavailable("no answer"))?.map_err(StoreError::no_connection)?;
         Ok(Self { link })
     }
 
@@ -77,7 +78,7 @@ impl Checker {
     ///
     /// # Errors
     /// The database's.
-    pub async fn organizations(&mut self, after: &str) -> Result<Vec<OrganizationId>, Failure> {
+    pub async fn organizations(&mut self, after: &str) -> Result<Vec<OrganizationId>, StoreError> {
         let after = after.to_owned();
         self.in_transaction(CHECK_SETTINGS, CHECK_TIMEOUT, |link| Box::pin(organizations(link, after))).await
     }
@@ -86,7 +87,10 @@ impl Checker {
     ///
     /// # Errors
     /// The database's.
-    pub async fn check_global(&mut self, invariant: &'static Invariant<()>) -> Result<Violations, Failure> {
+    pub async fn check_global(
+        &mut self,
+        invariant: &'static Invariant<()>,
+    ) -> Result<Violations, StoreError> {
         let found = self.find(invariant, ()).await?;
         self.confirm(invariant, (), found).await
     }
@@ -99,7 +103,7 @@ impl Checker {
         &mut self,
         table: &'static TableChecks,
         range: &KeyRange,
-    ) -> Result<CheckResult, Failure> {
+    ) -> Result<CheckResult, StoreError> {
         let mut range = range.clone();
         let checking = self.in_transaction(CHECK_SETTINGS, CHECK_TIMEOUT, move |link| {
             Box::pin(async move {
@@ -126,8 +130,8 @@ impl Checker {
     /// Runs a repair in a transaction.
     pub(super) async fn repair<T>(
         &mut self,
-        work: impl for<'c> FnOnce(&'c mut Link) -> BoxFuture<'c, Result<T, Failure>>,
-    ) -> Result<T, Failure> {
+        work: impl for<'c> FnOnce(&'c mut DbConnection) -> BoxFuture<'c, Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         self.in_transaction(REPAIR_SETTINGS, REPAIR_TIMEOUT, work).await
     }
 
@@ -135,7 +139,7 @@ impl Checker {
         &mut self,
         invariant: &'static Invariant<S>,
         scope: S,
-    ) -> Result<Violations, Failure> {
+    ) -> Result<Violations, StoreError> {
         let find = invariant.find;
         self.in_transaction(CHECK_SETTINGS, CHECK_TIMEOUT, move |link| {
             Box::pin(async move { find(link, &scope).await })
@@ -150,7 +154,7 @@ impl Checker {
         invariant: &'static Invariant<S>,
         scope: S,
         mut found: Violations,
-    ) -> Result<Violations, Failure> {
+    ) -> Result<Violations, StoreError> {
         if !self.link.is_distributed() {
             return Ok(found);
         }
@@ -168,8 +172,8 @@ impl Checker {
         &mut self,
         settings: &'static str,
         limit: Duration,
-        work: impl for<'c> FnOnce(&'c mut Link) -> BoxFuture<'c, Result<T, Failure>>,
-    ) -> Result<T, Failure> {
+        work: impl for<'c> FnOnce(&'c mut DbConnection) -> BoxFuture<'c, Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         let link = &mut self.link;
         let done = timeout(limit, async {
             link.begin().await?;
@@ -180,11 +184,11 @@ impl Checker {
             let worked = work(link).await;
             link.end(worked).await
         });
-        done.await.unwrap_or(Err(Failure::Unavailable("no answer")))
+        done.await.unwrap_or(Err(StoreError::Unavailable("no answer")))
     }
 }
 
-async fn organizations(link: &mut Link, after: String) -> Result<Vec<OrganizationId>, Failure> {
+async fn organizations(link: &mut DbConnection, after: String) -> Result<Vec<OrganizationId>, StoreError> {
     let ids =
         query_scalar!("SELECT id FROM organizations WHERE id > $1 ORDER BY id LIMIT $2", after, PAGE_SIZE)
             .fetch_all(link)

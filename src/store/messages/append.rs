@@ -6,7 +6,7 @@ use super::send::NewOutbound;
 use crate::domain::{DeliveryStatus, Direction, SendStyle, Transport, preview};
 use crate::error::Error;
 use crate::store::database::OPERATION_LIMIT;
-use crate::store::{Failure, Link};
+use crate::store::{DbConnection, StoreError};
 
 /// Moves the summary with `$update`, which takes the first eight of the parameters, and adds the message: in one statement,
 /// but where the database refuses that. The mark counts from the beginning of the statement, by the one clock that all
@@ -89,7 +89,7 @@ macro_rules! sum_up_and_add {
 
 /// Adds the message and moves the summary, while the connection is active, not about to end, and the human has texted
 /// on it. In a transaction of the caller's.
-pub(super) async fn append(connection: &mut Link, new: &NewOutbound) -> Result<(), Failure> {
+pub(super) async fn append(connection: &mut DbConnection, new: &NewOutbound) -> Result<(), StoreError> {
     let media = new.media.as_ref().map(|file| serde_json::json!([file]));
     let preview = new.text.as_deref().map(preview);
     // The statement may wait for the conversation's row before the message is ours to send.

@@ -4,7 +4,7 @@ use sqlx::query_as;
 
 use super::{Row, add_reactions};
 use crate::domain::{IdentityId, Message, MessageId, OrganizationId, View};
-use crate::store::{Database, Failure, Link};
+use crate::store::{Affects, Database, DbConnection, StoreError};
 
 /// One message of an organization, of one identity where one is named, inside a view; to be shown.
 pub async fn get(
@@ -13,9 +13,13 @@ pub async fn get(
     identity_id: Option<IdentityId>,
     view: View,
     id: MessageId,
-) -> Result<Option<Message>, Failure> {
-    let mut reading = db.reading(organization_id).await?;
-    reading.find(|connection| one(connection, organization_id, identity_id, view, id)).await
+) -> Result<Option<Message>, StoreError> {
+    let mut session = db.read(organization_id).await?;
+    session
+        .find("query messages::get::get", |connection| {
+            one(connection, organization_id, identity_id, view, id)
+        })
+        .await
 }
 
 /// The same as it is now, for an answer that depends on it.
@@ -25,20 +29,24 @@ pub async fn current(
     identity_id: Option<IdentityId>,
     view: View,
     id: MessageId,
-) -> Result<Option<Message>, Failure> {
-    let mut session = db.look_up().await?;
-    session.run(|connection| one(connection, organization_id, identity_id, view, id)).await
+) -> Result<Option<Message>, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
+    session
+        .run("query messages::get::current", |connection| {
+            one(connection, organization_id, identity_id, view, id)
+        })
+        .await
 }
 
 /// What the view leaves out does not leave the database: a row that is read and put away takes longer than none, and
 /// would tell that it is there.
 async fn one(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     organization_id: &OrganizationId,
     identity_id: Option<IdentityId>,
     view: View,
     id: MessageId,
-) -> Result<Option<Message>, Failure> {
+) -> Result<Option<Message>, StoreError> {
     let row = query_as!(
         Row,
         "SELECT m.id, m.conversation_id, m.assignment_id, m.direction, m.received_number, m.is_blocked, m.text,

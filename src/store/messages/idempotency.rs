@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::query;
 
 use crate::domain::{IdentityId, MessageId, OrganizationId};
-use crate::store::{Database, Failure};
+use crate::store::{Affects, Database, StoreError};
 
 /// The request that used an idempotency key first.
 #[derive(Debug, Clone)]
@@ -25,10 +25,10 @@ pub async fn first_request(
     organization_id: &OrganizationId,
     identity_id: IdentityId,
     key: &str,
-) -> Result<Option<FirstRequest>, Failure> {
-    let mut session = db.look_up().await?;
+) -> Result<Option<FirstRequest>, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
     session
-        .run(|connection| async move {
+        .run("query messages::idempotency::first_request", |connection| async move {
             let row = query!(
                 "SELECT request_digest, message_id, created_at, finished FROM idempotency_keys
                  WHERE organization_id = $1 AND agent_identity_id = $2 AND key = $3",
@@ -39,8 +39,11 @@ pub async fn first_request(
             .fetch_optional(connection)
             .await?;
             let Some(row) = row else { return Ok(None) };
-            let corrupt =
-                Failure::Corrupt { table: "idempotency_keys", column: "request_digest", id: row.message_id };
+            let corrupt = StoreError::Corrupt {
+                table: "idempotency_keys",
+                column: "request_digest",
+                id: row.message_id,
+            };
             Ok(Some(FirstRequest {
                 request_digest: row.request_digest.try_into().map_err(|_| corrupt)?,
                 message_id: row.message_id.into(),

@@ -4,7 +4,7 @@ use sqlx::query_as;
 
 use super::{Row, add_reactions};
 use crate::domain::{ConversationId, IdentityId, Message, OrganizationId, Page, PageRequest, Position, View};
-use crate::store::{Database, Failure};
+use crate::store::{Database, StoreError};
 
 /// Whose messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,10 +145,10 @@ pub async fn list(
     scope: MessageScope,
     filter: MessageFilter,
     page: &PageRequest,
-) -> Result<Page<Message>, Failure> {
-    let mut reading = db.reading(organization_id).await?;
-    reading
-        .run(|connection| async move {
+) -> Result<Page<Message>, StoreError> {
+    let mut session = db.read(organization_id).await?;
+    session
+        .run("query messages::list::list", |connection| async move {
             let rows = match scope {
                 MessageScope::Organization => rows_of_scope!(
                     connection,

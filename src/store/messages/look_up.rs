@@ -3,7 +3,7 @@
 use sqlx::query;
 
 use crate::domain::{MessageId, OrganizationId, PhoneNumber};
-use crate::store::{Database, Failure};
+use crate::store::{Affects, Database, StoreError};
 
 /// Where a message went, and how far.
 #[derive(Debug, Clone)]
@@ -19,10 +19,10 @@ pub async fn dispatch(
     db: &Database,
     organization_id: &OrganizationId,
     message_id: MessageId,
-) -> Result<Option<Dispatch>, Failure> {
-    let mut session = db.look_up().await?;
+) -> Result<Option<Dispatch>, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
     session
-        .run(|connection| async move {
+        .run("query messages::look_up::dispatch", |connection| async move {
             let row = query!(
                 "SELECT line_number, provider_message_id FROM messages
                  WHERE organization_id = $1 AND id = $2 AND direction = 2",
@@ -44,10 +44,10 @@ pub async fn known(
     db: &Database,
     line_number: &PhoneNumber,
     provider_message_ids: &[String],
-) -> Result<Vec<String>, Failure> {
-    let mut session = db.look_up().await?;
+) -> Result<Vec<String>, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
     session
-        .run(|connection| async move {
+        .run("query messages::look_up::known", |connection| async move {
             let rows = query!(
                 "SELECT provider_message_id FROM sent_messages
                  WHERE line_number = $1 AND provider_message_id = ANY ($2)",

@@ -19,7 +19,7 @@ use chrono::{DateTime, Utc};
 use sqlx::query;
 use uuid::Uuid;
 
-use super::{Failure, Link};
+use super::{DbConnection, StoreError};
 use crate::domain::{
     DeliveryError, DeliveryStatus, Direction, Media, Message, OrganizationId, Reaction, ReactionType,
     SendStyle, Transport,
@@ -48,10 +48,10 @@ struct Row {
 }
 
 impl TryFrom<Row> for Message {
-    type Error = Failure;
+    type Error = StoreError;
 
-    fn try_from(row: Row) -> Result<Self, Failure> {
-        let corrupt = |column| Failure::Corrupt { table: "messages", column, id: row.id };
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let corrupt = |column| StoreError::Corrupt { table: "messages", column, id: row.id };
         let direction = Direction::from_number(row.direction).ok_or_else(|| corrupt("direction"))?;
         let media = match row.media {
             None => Vec::new(),
@@ -88,10 +88,10 @@ impl TryFrom<Row> for Message {
 
 /// Gives each message its live reactions, oldest first. At most one per side and part of a message.
 async fn add_reactions(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     organization_id: &OrganizationId,
     messages: &mut [Message],
-) -> Result<(), Failure> {
+) -> Result<(), StoreError> {
     if messages.is_empty() {
         return Ok(());
     }
@@ -107,7 +107,7 @@ async fn add_reactions(
     .fetch_all(connection)
     .await?;
     for row in rows {
-        let corrupt = |column| Failure::Corrupt { table: "reactions", column, id: row.id };
+        let corrupt = |column| StoreError::Corrupt { table: "reactions", column, id: row.id };
         let reaction = Reaction {
             id: row.id.into(),
             conversation_id: row.conversation_id.into(),

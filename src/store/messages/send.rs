@@ -11,7 +11,7 @@ use crate::domain::{
     SendStyle,
 };
 use crate::error::Error;
-use crate::store::{Database, Failure, Link};
+use crate::store::{Affects, Database, DbConnection, StoreError};
 
 /// The window of the cap on sends.
 const DAY: TimeDelta = TimeDelta::hours(24);
@@ -60,30 +60,34 @@ pub enum Claim {
 ///
 /// # Errors
 /// `ConnectionReleased` when the connection ended meanwhile, `RateLimited`; nothing is stored then.
-pub async fn claim(db: &Database, new: NewOutbound) -> Result<Claim, Failure> {
+pub async fn claim(db: &Database, new: NewOutbound) -> Result<Claim, StoreError> {
     // The cap, the key and the message must agree: a refusal leaves all three as they were.
-    db.transaction_for(&new.organization_id.clone(), move |connection| {
-        let new = new.clone();
-        Box::pin(async move {
-            // The key first: a message that was sent already is replayed, also where it was the last of the day.
-            if let Some((key, digest)) = &new.idempotency
-                && !take_key(connection, &new, key, digest).await?
-            {
-                return Ok(Claim::KeyTaken);
-            }
-            if let Some(per_day) = new.per_day {
-                check_cap(connection, &new, per_day).await?;
-            }
-            append(connection, &new).await?;
-            Ok(Claim::Ours)
-        })
-    })
+    db.transaction(
+        Affects::organization(&new.organization_id),
+        "transaction messages::send::claim",
+        move |connection| {
+            let new = new.clone();
+            Box::pin(async move {
+                // The key first: a message that was sent already is replayed, also where it was the last of the day.
+                if let Some((key, digest)) = &new.idempotency
+                    && !take_key(connection, &new, key, digest).await?
+                {
+                    return Ok(Claim::KeyTaken);
+                }
+                if let Some(per_day) = new.per_day {
+                    check_cap(connection, &new, per_day).await?;
+                }
+                append(connection, &new).await?;
+                Ok(Claim::Ours)
+            })
+        },
+    )
     .await
 }
 
 /// Counts what the line took or may have taken. Sends of one identity queue for its row, so that the cap is exact; at
 /// a cap of so many a day that costs nothing.
-async fn check_cap(connection: &mut Link, new: &NewOutbound, per_day: u32) -> Result<(), Failure> {
+async fn check_cap(connection: &mut DbConnection, new: &NewOutbound, per_day: u32) -> Result<(), StoreError> {
     query!(
         "SELECT id FROM identities WHERE organization_id = $1 AND id = $2 FOR NO KEY UPDATE",
         new.organization_id.as_str(),
@@ -113,11 +117,11 @@ async fn check_cap(connection: &mut Link, new: &NewOutbound, per_day: u32) -> Re
 }
 
 async fn take_key(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     new: &NewOutbound,
     key: &str,
     digest: &[u8; 32],
-) -> Result<bool, Failure> {
+) -> Result<bool, StoreError> {
     let taken = query!(
         "INSERT INTO idempotency_keys (organization_id, agent_identity_id, key, request_digest, message_id, created_at)
          VALUES ($1, $2, $3, $4, $5, $6)
@@ -192,32 +196,36 @@ pub async fn finish(
     new: &NewOutbound,
     outcome: Outcome,
     now: DateTime<Utc>,
-) -> Result<(), Failure> {
+) -> Result<(), StoreError> {
     let new = new.clone();
     // The message, what finds it for delivery news, and the key must agree.
-    db.transaction_for(&new.organization_id.clone(), move |connection| {
-        let (new, outcome) = (new.clone(), outcome.clone());
-        Box::pin(async move {
-            let sent = Sent {
-                organization_id: &new.organization_id,
-                message_id: new.message_id,
-                line_number: &new.line_number,
-            };
-            sent.write_down(connection, &outcome, now).await?;
-            if let Some((key, _)) = &new.idempotency {
-                query!(
-                    "UPDATE idempotency_keys SET finished = true
+    db.transaction(
+        Affects::organization(&new.organization_id),
+        "transaction messages::send::finish",
+        move |connection| {
+            let (new, outcome) = (new.clone(), outcome.clone());
+            Box::pin(async move {
+                let sent = Sent {
+                    organization_id: &new.organization_id,
+                    message_id: new.message_id,
+                    line_number: &new.line_number,
+                };
+                sent.write_down(connection, &outcome, now).await?;
+                if let Some((key, _)) = &new.idempotency {
+                    query!(
+                        "UPDATE idempotency_keys SET finished = true
                      WHERE organization_id = $1 AND agent_identity_id = $2 AND key = $3",
-                    new.organization_id.as_str(),
-                    new.identity_id.uuid(),
-                    key,
-                )
-                .execute(connection)
-                .await?;
-            }
-            Ok(())
-        })
-    })
+                        new.organization_id.as_str(),
+                        new.identity_id.uuid(),
+                        key,
+                    )
+                    .execute(connection)
+                    .await?;
+                }
+                Ok(())
+            })
+        },
+    )
     .await
 }
 
@@ -229,17 +237,21 @@ pub async fn resolve(
     line_number: &PhoneNumber,
     outcome: Outcome,
     now: DateTime<Utc>,
-) -> Result<(), Failure> {
+) -> Result<(), StoreError> {
     let (owner, line_number) = (organization_id.clone(), line_number.clone());
     // The message and what finds it for delivery news must agree.
-    db.transaction_for(organization_id, move |connection| {
-        let (organization_id, line_number) = (owner.clone(), line_number.clone());
-        let outcome = outcome.clone();
-        Box::pin(async move {
-            let sent = Sent { organization_id: &organization_id, message_id, line_number: &line_number };
-            sent.write_down(connection, &outcome, now).await
-        })
-    })
+    db.transaction(
+        Affects::organization(organization_id),
+        "transaction messages::send::resolve",
+        move |connection| {
+            let (organization_id, line_number) = (owner.clone(), line_number.clone());
+            let outcome = outcome.clone();
+            Box::pin(async move {
+                let sent = Sent { organization_id: &organization_id, message_id, line_number: &line_number };
+                sent.write_down(connection, &outcome, now).await
+            })
+        },
+    )
     .await
 }
 
@@ -253,10 +265,10 @@ struct Sent<'a> {
 impl Sent<'_> {
     async fn write_down(
         &self,
-        connection: &mut Link,
+        connection: &mut DbConnection,
         outcome: &Outcome,
         now: DateTime<Utc>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), StoreError> {
         let answer = Answer::of(outcome);
         query!(
             "UPDATE messages SET in_flight_until = NULL, status = $3, provider_message_id = $4, error_code = $5,

@@ -5,7 +5,7 @@ use sqlx::query;
 
 use crate::domain::{DeliveryError, DeliveryStatus, OrganizationId, PhoneNumber};
 use crate::error::{Error, Resource};
-use crate::store::{Database, Failure};
+use crate::store::{Affects, Database, StoreError};
 
 /// What a carrier says of a message that it took.
 #[derive(Debug, Clone)]
@@ -28,9 +28,9 @@ pub struct DeliveryNews {
 ///
 /// # Errors
 /// `NotFound` when the line is not ours, or knows no such message.
-pub async fn update_status(db: &Database, news: DeliveryNews) -> Result<DeliveryStatus, Failure> {
+pub async fn update_status(db: &Database, news: DeliveryNews) -> Result<DeliveryStatus, StoreError> {
     // The message is read and written under its lock, so that two pieces of news cannot cross.
-    db.transaction_that_names(move |connection| {
+    db.transaction(Affects::named(), "transaction messages::status::update_status", move |connection| {
         let news = news.clone();
         Box::pin(async move {
             let line = query!(
@@ -48,7 +48,7 @@ pub async fn update_status(db: &Database, news: DeliveryNews) -> Result<Delivery
                 return Err(Error::NotFound(Resource::Message).into());
             };
             let organization_id = OrganizationId::from(organization_id);
-            connection.concerns(&organization_id);
+            connection.mark_affected(&organization_id);
             let message = query!(
                 "SELECT status, was_downgraded FROM messages WHERE organization_id = $1 AND id = $2 FOR UPDATE",
                 organization_id.as_str(),
@@ -57,7 +57,7 @@ pub async fn update_status(db: &Database, news: DeliveryNews) -> Result<Delivery
             .fetch_optional(&mut *connection)
             .await?
             .ok_or(Error::NotFound(Resource::Message))?;
-            let stands = DeliveryStatus::from_number(message.status).ok_or(Failure::Corrupt {
+            let stands = DeliveryStatus::from_number(message.status).ok_or(StoreError::Corrupt {
                 table: "messages",
                 column: "status",
                 id: message_id,

@@ -5,7 +5,7 @@ use sqlx::query;
 use uuid::Uuid;
 
 use crate::domain::{ConversationId, IdentityId, OrganizationId, PhoneNumber};
-use crate::store::{Database, Failure, Link};
+use crate::store::{Affects, Database, DbConnection, StoreError};
 
 /// An identity and a human.
 #[derive(Debug, Clone)]
@@ -47,21 +47,25 @@ pub async fn discard(
     participants: Participants,
     ended_before: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
-) -> Result<DiscardOutcome, Failure> {
+) -> Result<DiscardOutcome, StoreError> {
     // One transaction, because a concurrent message or connect must see all of these rows or none.
-    db.transaction_for(&participants.organization_id.clone(), move |connection| {
-        let participants = participants.clone();
-        Box::pin(async move { discard_in(connection, &participants, ended_before, now).await })
-    })
+    db.transaction(
+        Affects::organization(&participants.organization_id),
+        "transaction erasure::discard::discard",
+        move |connection| {
+            let participants = participants.clone();
+            Box::pin(async move { discard_in(connection, &participants, ended_before, now).await })
+        },
+    )
     .await
 }
 
 async fn discard_in(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     participants: &Participants,
     ended_before: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
-) -> Result<DiscardOutcome, Failure> {
+) -> Result<DiscardOutcome, StoreError> {
     let lines = lock_contact_history(connection, participants).await?;
     let connections = query!(
         "SELECT id, released_at FROM connections
@@ -124,9 +128,9 @@ async fn discard_in(
 /// Locks the contact history of the human on every line the pair has used, and returns these lines. A connect takes this
 /// lock first as well, so that a concurrent connect of the human to the organization is either visible below or waits.
 async fn lock_contact_history(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     participants: &Participants,
-) -> Result<Vec<String>, Failure> {
+) -> Result<Vec<String>, StoreError> {
     let rows = query!(
         "SELECT DISTINCT line_number FROM connections
          WHERE organization_id = $1 AND agent_identity_id = $2 AND remote_number = $3",
@@ -152,11 +156,11 @@ async fn lock_contact_history(
 }
 
 async fn discard_conversation(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     organization_id: &OrganizationId,
     id: Uuid,
     now: DateTime<Utc>,
-) -> Result<(), Failure> {
+) -> Result<(), StoreError> {
     query!(
         "INSERT INTO discarded_conversations (organization_id, conversation_id, discarded_at) VALUES ($1, $2, $3)",
         organization_id.as_str(),
@@ -172,11 +176,11 @@ async fn discard_conversation(
 }
 
 async fn discard_connections(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     participants: &Participants,
     ids: &[Uuid],
     lines: &[String],
-) -> Result<(), Failure> {
+) -> Result<(), StoreError> {
     query!(
         "DELETE FROM connections WHERE organization_id = $1 AND id = ANY ($2)",
         participants.organization_id.as_str(),

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use sqlx::query;
 
 use crate::domain::OrganizationId;
-use crate::store::{Database, Failure};
+use crate::store::{Affects, Database, StoreError};
 
 /// Rows that one statement deletes or lists: few enough that its locks are short.
 const BATCH_SIZE: i64 = 1_000;
@@ -15,10 +15,10 @@ pub async fn delete_idempotency_keys(
     db: &Database,
     organization_id: &OrganizationId,
     before: DateTime<Utc>,
-) -> Result<bool, Failure> {
-    let mut session = db.look_up().await?;
+) -> Result<bool, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
     session
-        .run(|connection| async move {
+        .run("query sweeps::idempotency_keys", |connection| async move {
             let done = query!(
                 "DELETE FROM idempotency_keys
                  WHERE organization_id = $1 AND (agent_identity_id, key) IN (
@@ -40,12 +40,12 @@ pub async fn delete_idempotency_keys(
 /// A function that deletes the oldest rows of a global table. The parameters of the statement are `$1` the time before which
 /// rows are expired, and `$2` the number of rows.
 macro_rules! delete_expired {
-    ($(#[$doc:meta])* $name:ident, $statement:literal) => {
+    ($(#[$doc:meta])* $name:ident, $span:literal, $statement:literal) => {
         $(#[$doc])*
-        pub async fn $name(db: &Database, before: DateTime<Utc>) -> Result<bool, Failure> {
-            let mut session = db.look_up().await?;
+        pub async fn $name(db: &Database, before: DateTime<Utc>) -> Result<bool, StoreError> {
+            let mut session = db.acquire(Affects::None).await?;
             session
-                .run(|connection| async move {
+                .run($span, |connection| async move {
                     let done = query!($statement, before, BATCH_SIZE).execute(connection).await?;
                     Ok(may_have_more(done.rows_affected()))
                 })
@@ -57,6 +57,7 @@ macro_rules! delete_expired {
 delete_expired!(
     /// Deletes router commands that were executed before a point in time.
     delete_router_commands,
+    "query sweeps::router_commands",
     "DELETE FROM router_commands
                  WHERE (line_number, provider_message_id) IN (
                      SELECT line_number, provider_message_id FROM router_commands
@@ -68,6 +69,7 @@ delete_expired!(
 delete_expired!(
     /// Deletes the lookup entries of messages that were sent before a point in time.
     delete_sent_messages,
+    "query sweeps::sent_messages",
     "DELETE FROM sent_messages
                  WHERE (line_number, provider_message_id) IN (
                      SELECT line_number, provider_message_id FROM sent_messages
@@ -79,6 +81,7 @@ delete_expired!(
 delete_expired!(
     /// Deletes the records of tapback texts that arrived before a point in time.
     delete_tapback_texts,
+    "query sweeps::tapback_texts",
     "DELETE FROM tapback_texts
                  WHERE (line_number, provider_message_id) IN (
                      SELECT line_number, provider_message_id FROM tapback_texts
@@ -90,6 +93,7 @@ delete_expired!(
 delete_expired!(
     /// Deletes the records of inbound messages that were purged before a point in time.
     delete_forgotten_texts,
+    "query sweeps::forgotten_texts",
     "DELETE FROM forgotten_texts
                  WHERE (line_number, provider_message_id) IN (
                      SELECT line_number, provider_message_id FROM forgotten_texts
@@ -103,10 +107,10 @@ fn may_have_more(deleted: u64) -> bool {
 }
 
 /// The next organizations after an id, in the order of their ids.
-pub async fn list_organizations(db: &Database, after: &str) -> Result<Vec<OrganizationId>, Failure> {
-    let mut session = db.look_up().await?;
+pub async fn list_organizations(db: &Database, after: &str) -> Result<Vec<OrganizationId>, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
     session
-        .run(|connection| async move {
+        .run("query sweeps::organizations_after", |connection| async move {
             let rows =
                 query!("SELECT id FROM organizations WHERE id > $1 ORDER BY id LIMIT $2", after, BATCH_SIZE)
                     .fetch_all(connection)

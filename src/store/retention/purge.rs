@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::domain::{ConversationId, Direction, OrganizationId};
 use crate::store::retention::first_id_of;
-use crate::store::{Database, Failure, Link};
+use crate::store::{Affects, Database, DbConnection, StoreError};
 
 /// Messages that one transaction deletes.
 const BATCH_SIZE: i64 = 500;
@@ -30,10 +30,10 @@ pub struct Purged {
 pub async fn list_discarded(
     db: &Database,
     organization_id: Option<&OrganizationId>,
-) -> Result<Vec<(OrganizationId, ConversationId)>, Failure> {
-    let mut session = db.look_up().await?;
+) -> Result<Vec<(OrganizationId, ConversationId)>, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
     session
-        .run(|connection| async move {
+        .run("query erasure::purge::some_discarded", |connection| async move {
             let rows = query!(
                 "SELECT organization_id, conversation_id FROM discarded_conversations
                  WHERE $1::text IS NULL OR organization_id = $1
@@ -59,40 +59,44 @@ pub async fn purge(
     conversation_id: ConversationId,
     redelivered_since: DateTime<Utc>,
     now: DateTime<Utc>,
-) -> Result<Purged, Failure> {
+) -> Result<Purged, StoreError> {
     let owner = organization_id.clone();
     // One transaction, so that no row refers to a deleted message and an inbound message is always either stored or forgotten.
-    db.transaction_for(organization_id, move |connection| {
-        let organization_id = owner.clone();
-        Box::pin(async move {
-            let listed = query!(
-                "SELECT conversation_id FROM discarded_conversations
+    db.transaction(
+        Affects::organization(organization_id),
+        "transaction erasure::purge::purge",
+        move |connection| {
+            let organization_id = owner.clone();
+            Box::pin(async move {
+                let listed = query!(
+                    "SELECT conversation_id FROM discarded_conversations
                  WHERE organization_id = $1 AND conversation_id = $2
                  FOR UPDATE",
-                organization_id.as_str(),
-                conversation_id.uuid(),
-            )
-            .fetch_optional(&mut *connection)
-            .await?;
-            if listed.is_none() {
-                return Ok(Purged::default());
-            }
-            let batch = lock_batch(connection, &organization_id, conversation_id).await?;
-            record_forgotten(connection, &batch, first_id_of(redelivered_since), now).await?;
-            let mut purged = delete(connection, &organization_id, &batch).await?;
-            purged.more = i64::try_from(batch.len()).unwrap_or(BATCH_SIZE) >= BATCH_SIZE;
-            if !purged.more {
-                query!(
+                    organization_id.as_str(),
+                    conversation_id.uuid(),
+                )
+                .fetch_optional(&mut *connection)
+                .await?;
+                if listed.is_none() {
+                    return Ok(Purged::default());
+                }
+                let batch = lock_batch(connection, &organization_id, conversation_id).await?;
+                record_forgotten(connection, &batch, first_id_of(redelivered_since), now).await?;
+                let mut purged = delete(connection, &organization_id, &batch).await?;
+                purged.more = i64::try_from(batch.len()).unwrap_or(BATCH_SIZE) >= BATCH_SIZE;
+                if !purged.more {
+                    query!(
                     "DELETE FROM discarded_conversations WHERE organization_id = $1 AND conversation_id = $2",
                     organization_id.as_str(),
                     conversation_id.uuid(),
                 )
                 .execute(connection)
                 .await?;
-            }
-            Ok(purged)
-        })
-    })
+                }
+                Ok(purged)
+            })
+        },
+    )
     .await
 }
 
@@ -105,10 +109,10 @@ struct PurgedMessage {
 
 /// Selects and locks the next messages. A reaction that is concurrently added to one of them waits and then finds no message.
 async fn lock_batch(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     organization_id: &OrganizationId,
     conversation_id: ConversationId,
-) -> Result<Vec<PurgedMessage>, Failure> {
+) -> Result<Vec<PurgedMessage>, StoreError> {
     let rows = sqlx::query_as!(
         PurgedMessage,
         "SELECT id, direction, line_number, provider_message_id FROM messages
@@ -126,11 +130,11 @@ async fn lock_batch(
 
 /// Records the recent inbound messages of a batch for deduplication.
 async fn record_forgotten(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     batch: &[PurgedMessage],
     since: Uuid,
     now: DateTime<Utc>,
-) -> Result<(), Failure> {
+) -> Result<(), StoreError> {
     let (lines, ids): (Vec<_>, Vec<_>) = batch
         .iter()
         .filter(|message| message.direction == Direction::Inbound.number() && message.id >= since)
@@ -151,10 +155,10 @@ async fn record_forgotten(
 }
 
 async fn delete(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     organization_id: &OrganizationId,
     batch: &[PurgedMessage],
-) -> Result<Purged, Failure> {
+) -> Result<Purged, StoreError> {
     let ids: Vec<Uuid> = batch.iter().map(|message| message.id).collect();
     let (lines, provider_ids): (Vec<_>, Vec<_>) = batch
         .iter()

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::first_id_of;
 use crate::domain::OrganizationId;
-use crate::store::{Database, Failure, Link};
+use crate::store::{Affects, Database, DbConnection, StoreError};
 
 /// Rows that one transaction redacts. Its locks block messages of the affected conversations for some milliseconds.
 const BATCH_SIZE: i64 = 500;
@@ -38,10 +38,10 @@ pub async fn has_unredacted(
     db: &Database,
     organization_id: &OrganizationId,
     before: DateTime<Utc>,
-) -> Result<bool, Failure> {
-    let mut session = db.look_up().await?;
+) -> Result<bool, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
     session
-        .run(|connection| async move {
+        .run("query retention::bodies::to_be_blanked", |connection| async move {
             let row = query!(
                 r#"SELECT EXISTS (SELECT id FROM messages
                                   WHERE organization_id = $1 AND id < $2
@@ -71,44 +71,48 @@ pub async fn redact(
     before: DateTime<Utc>,
     after: Uuid,
     now: DateTime<Utc>,
-) -> Result<RedactionProgress, Failure> {
+) -> Result<RedactionProgress, StoreError> {
     let owner = organization_id.clone();
     // Preview, message and progress must change together.
-    db.transaction_for(organization_id, move |connection| {
-        let organization_id = owner.clone();
-        Box::pin(async move {
-            let progress = lock_progress(connection, &organization_id, kind).await?.max(after);
-            let until = first_id_of(before);
-            let processed = match kind {
-                BodyKind::Messages => {
-                    redact_messages(connection, &organization_id, progress, until, now).await?
-                }
-                BodyKind::Reactions => {
-                    redact_reactions(connection, &organization_id, progress, until).await?
-                }
-            };
-            let more = i64::try_from(processed.len()).unwrap_or(BATCH_SIZE) >= BATCH_SIZE;
-            let settled = first_id_of(before - VISIBILITY_LAG);
-            let after = processed.last().copied().unwrap_or(progress);
-            save_progress(
-                connection,
-                &organization_id,
-                kind,
-                if more { after.min(settled) } else { settled },
-            )
-            .await?;
-            Ok(RedactionProgress { after, more })
-        })
-    })
+    db.transaction(
+        Affects::organization(organization_id),
+        "transaction retention::bodies::blank",
+        move |connection| {
+            let organization_id = owner.clone();
+            Box::pin(async move {
+                let progress = lock_progress(connection, &organization_id, kind).await?.max(after);
+                let until = first_id_of(before);
+                let processed = match kind {
+                    BodyKind::Messages => {
+                        redact_messages(connection, &organization_id, progress, until, now).await?
+                    }
+                    BodyKind::Reactions => {
+                        redact_reactions(connection, &organization_id, progress, until).await?
+                    }
+                };
+                let more = i64::try_from(processed.len()).unwrap_or(BATCH_SIZE) >= BATCH_SIZE;
+                let settled = first_id_of(before - VISIBILITY_LAG);
+                let after = processed.last().copied().unwrap_or(progress);
+                save_progress(
+                    connection,
+                    &organization_id,
+                    kind,
+                    if more { after.min(settled) } else { settled },
+                )
+                .await?;
+                Ok(RedactionProgress { after, more })
+            })
+        },
+    )
     .await
 }
 
 /// Locks the progress of one kind and returns the last processed id. A concurrent redaction of the organization waits here.
 async fn lock_progress(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     organization_id: &OrganizationId,
     kind: BodyKind,
-) -> Result<Uuid, Failure> {
+) -> Result<Uuid, StoreError> {
     let (messages_to, reactions_to) = lock_retention(connection, organization_id).await?;
     Ok(match kind {
         BodyKind::Messages => messages_to,
@@ -120,9 +124,9 @@ async fn lock_progress(
 /// Returns the ids of the last message and the last reaction that were processed. Must be called before any other lock is
 /// taken.
 pub(in crate::store) async fn lock_retention(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     organization_id: &OrganizationId,
-) -> Result<(Uuid, Uuid), Failure> {
+) -> Result<(Uuid, Uuid), StoreError> {
     query!(
         "INSERT INTO retention_progress (organization_id, messages_to, reactions_to) VALUES ($1, $2, $2)
          ON CONFLICT (organization_id) DO NOTHING",
@@ -142,11 +146,11 @@ pub(in crate::store) async fn lock_retention(
 
 /// Stores the progress. Never moves it backwards, so that nothing is processed again after the limit was increased.
 async fn save_progress(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     organization_id: &OrganizationId,
     kind: BodyKind,
     to: Uuid,
-) -> Result<(), Failure> {
+) -> Result<(), StoreError> {
     let (messages_to, reactions_to) = match kind {
         BodyKind::Messages => (to, Uuid::nil()),
         BodyKind::Reactions => (Uuid::nil(), to),
@@ -165,12 +169,12 @@ async fn save_progress(
 }
 
 async fn redact_messages(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     organization_id: &OrganizationId,
     after: Uuid,
     until: Uuid,
     now: DateTime<Utc>,
-) -> Result<Vec<Uuid>, Failure> {
+) -> Result<Vec<Uuid>, StoreError> {
     let rows = query!(
         "SELECT id, conversation_id FROM messages
          WHERE organization_id = $1 AND id > $2 AND id < $3
@@ -222,11 +226,11 @@ async fn redact_messages(
 }
 
 async fn redact_reactions(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     organization_id: &OrganizationId,
     after: Uuid,
     until: Uuid,
-) -> Result<Vec<Uuid>, Failure> {
+) -> Result<Vec<Uuid>, StoreError> {
     let rows = query!(
         "SELECT id FROM reactions
          WHERE organization_id = $1 AND id > $2 AND id < $3

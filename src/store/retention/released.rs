@@ -5,7 +5,7 @@ use sqlx::query;
 use uuid::Uuid;
 
 use crate::domain::{IdentityId, OrganizationId, PhoneNumber, Position};
-use crate::store::{Database, Failure};
+use crate::store::{Affects, Database, StoreError};
 
 /// Connections per page.
 const PAGE_SIZE: i64 = 200;
@@ -26,10 +26,10 @@ pub async fn list_released(
     organization_id: &OrganizationId,
     before: DateTime<Utc>,
     after: Position,
-) -> Result<ReleasedPage, Failure> {
-    let mut session = db.look_up().await?;
+) -> Result<ReleasedPage, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
     session
-        .run(|connection| async move {
+        .run("query retention::released::released", |connection| async move {
             // The inner limit bounds the rows that are read: pairs that reconnected stay at the old end of the index and are
             // filtered only afterwards.
             let rows = query!(

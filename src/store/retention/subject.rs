@@ -3,7 +3,7 @@
 use sqlx::query;
 
 use crate::domain::{ConnectionId, IdentityId, OrganizationId, PhoneNumber};
-use crate::store::{Database, Failure};
+use crate::store::{Affects, Database, StoreError};
 
 /// Maximum number of identities per statement.
 const BATCH_SIZE: i64 = 500;
@@ -28,10 +28,10 @@ pub async fn count_subject(
     db: &Database,
     organization_id: &OrganizationId,
     remote_number: &PhoneNumber,
-) -> Result<SubjectCounts, Failure> {
-    let mut session = db.look_up().await?;
+) -> Result<SubjectCounts, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
     session
-        .run(|connection| async move {
+        .run("query erasure::human::known", |connection| async move {
             let connections = query!(
                 r#"SELECT count(*) AS "all!", count(*) FILTER (WHERE released_at IS NULL) AS "active!"
                    FROM connections WHERE organization_id = $1 AND remote_number = $2"#,
@@ -72,10 +72,10 @@ pub async fn connected_identities(
     db: &Database,
     organization_id: &OrganizationId,
     remote_number: &PhoneNumber,
-) -> Result<Vec<IdentityId>, Failure> {
-    let mut session = db.look_up().await?;
+) -> Result<Vec<IdentityId>, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
     session
-        .run(|connection| async move {
+        .run("query erasure::human::identities_of", |connection| async move {
             let rows = query!(
                 "SELECT DISTINCT agent_identity_id FROM connections
                  WHERE organization_id = $1 AND remote_number = $2
@@ -97,10 +97,10 @@ pub async fn active_connection(
     organization_id: &OrganizationId,
     identity_id: IdentityId,
     remote_number: &PhoneNumber,
-) -> Result<Option<ConnectionId>, Failure> {
-    let mut session = db.look_up().await?;
+) -> Result<Option<ConnectionId>, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
     session
-        .run(|connection| async move {
+        .run("query erasure::human::active_connection", |connection| async move {
             let row = query!(
                 "SELECT id FROM connections
                  WHERE organization_id = $1 AND agent_identity_id = $2 AND remote_number = $3 AND released_at IS NULL",
@@ -120,10 +120,10 @@ pub async fn delete_contact_rules(
     db: &Database,
     organization_id: &OrganizationId,
     remote_number: &PhoneNumber,
-) -> Result<u64, Failure> {
-    let mut session = db.session_for(organization_id).await?;
+) -> Result<u64, StoreError> {
+    let mut session = db.acquire(Affects::organization(organization_id)).await?;
     session
-        .run(|connection| async move {
+        .run("query erasure::human::delete_rules", |connection| async move {
             let done = query!(
                 "DELETE FROM contact_rules WHERE organization_id = $1 AND match_target = $2",
                 organization_id.as_str(),

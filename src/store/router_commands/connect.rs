@@ -7,12 +7,16 @@ use super::{Agent, Done, Order, active_route, find_agent};
 use crate::domain::{Handle, PhoneNumber, verdict};
 use crate::store::contact_rules::rule_on_number;
 use crate::store::identities::filter_mode;
-use crate::store::{Failure, Link};
+use crate::store::{DbConnection, StoreError};
 
 /// How often connect looks again when another text of the same human takes the line it chose, or connects the same two.
 const LINE_ATTEMPTS: u32 = 16;
 
-pub(super) async fn connect(connection: &mut Link, order: &Order, handle: &Handle) -> Result<Done, Failure> {
+pub(super) async fn connect(
+    connection: &mut DbConnection,
+    order: &Order,
+    handle: &Handle,
+) -> Result<Done, StoreError> {
     let Some(agent) = find_agent(connection, handle).await? else { return Ok(Done::Refused) };
     let identity = query!(
         r#"SELECT i.agent_handle, i.imessage_enabled, i.filter_mode,
@@ -62,16 +66,16 @@ pub(super) async fn connect(connection: &mut Link, order: &Order, handle: &Handl
         // have ended by now.
         give_back(connection, order, &agent, &line_number).await?;
     }
-    Err(Failure::Unavailable("the same two were connected and released again and again"))
+    Err(StoreError::Unavailable("the same two were connected and released again and again"))
 }
 
 /// Routes this human's texts on the least loaded line that does not connect it to anyone yet; `None` when there is
 /// no such line.
 async fn take_line(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     order: &Order,
     agent: &Agent,
-) -> Result<Option<PhoneNumber>, Failure> {
+) -> Result<Option<PhoneNumber>, StoreError> {
     for _ in 0..LINE_ATTEMPTS {
         let free = query!(
             "SELECT l.number FROM lines l
@@ -114,17 +118,17 @@ async fn take_line(
             return Ok(Some(free.number.into()));
         }
     }
-    Err(Failure::Unavailable("every line was taken by a connect of the same human"))
+    Err(StoreError::Unavailable("every line was taken by a connect of the same human"))
 }
 
 /// Makes the connection, and turns the conversation of the two active where there is one from before; false when
 /// the two are connected already.
 async fn begin_connection(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     order: &Order,
     agent: &Agent,
     line_number: &PhoneNumber,
-) -> Result<bool, Failure> {
+) -> Result<bool, StoreError> {
     let made = query!(
         "INSERT INTO connections (organization_id, id, agent_identity_id, line_number, remote_number, created_at,
                                   updated_at)
@@ -162,11 +166,11 @@ async fn begin_connection(
 /// Undoes [`take_line`]. What it remembered goes as well, unless there was a connection before: nothing would ever
 /// remove it, not even an erasure of this human, which looks for connections.
 async fn give_back(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     order: &Order,
     agent: &Agent,
     line_number: &PhoneNumber,
-) -> Result<(), Failure> {
+) -> Result<(), StoreError> {
     query!(
         "DELETE FROM routes WHERE line_number = $1 AND remote_number = $2 AND connection_id = $3",
         line_number.as_str(),

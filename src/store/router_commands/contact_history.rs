@@ -4,7 +4,7 @@
 use sqlx::{query, query_scalar};
 
 use crate::domain::{OrganizationId, PhoneNumber};
-use crate::store::{Failure, Link};
+use crate::store::{DbConnection, StoreError};
 
 /// Removes the contact history of a human with an organization on a line if they have no connection there. Returns whether a
 /// row was removed.
@@ -13,11 +13,11 @@ use crate::store::{Failure, Link};
 /// keeps the result of the second one valid until the third: a connect takes it before it inserts a connection, and a
 /// discard before it deletes one.
 pub(in crate::store) async fn remove_if_unconnected(
-    link: &mut Link,
+    link: &mut DbConnection,
     organization_id: &OrganizationId,
     line_number: &PhoneNumber,
     remote_number: &PhoneNumber,
-) -> Result<bool, Failure> {
+) -> Result<bool, StoreError> {
     let (organization_id, line_number, remote_number) =
         (organization_id.as_str(), line_number.as_str(), remote_number.as_str());
     query!(

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use sqlx::query;
 use uuid::Uuid;
 
-use super::{Database, Failure, Link, connections};
+use super::{Database, DbConnection, StoreError, connections};
 use crate::domain::{ConnectionId, Handle, IdentityId, OrganizationId, PhoneNumber, RouterCommand};
 
 /// A command that a human texted.
@@ -79,9 +79,9 @@ impl Done {
 }
 
 /// Acts on a command, once.
-pub async fn obey(db: &Database, order: Order) -> Result<Done, Failure> {
+pub async fn obey(db: &Database, order: Order) -> Result<Done, StoreError> {
     // The text is written down together with what was done about it, so that a redelivery finds both or neither.
-    connections::after_sends(db, order.longest_send, move |connection| {
+    connections::after_sends(db, "transaction router_commands::obey", order.longest_send, move |connection| {
         let order = order.clone();
         Box::pin(async move {
             if let Some(duplicate) = write_down(connection, &order).await? {
@@ -113,7 +113,7 @@ pub async fn obey(db: &Database, order: Order) -> Result<Done, Failure> {
 }
 
 /// Remembers the text; returns the answer to a redelivery. A redelivery that races waits here for the first.
-async fn write_down(connection: &mut Link, order: &Order) -> Result<Option<Done>, Failure> {
+async fn write_down(connection: &mut DbConnection, order: &Order) -> Result<Option<Done>, StoreError> {
     let fresh = query!(
         "INSERT INTO router_commands (line_number, provider_message_id, created_at) VALUES ($1, $2, $3)
          ON CONFLICT (line_number, provider_message_id) DO NOTHING",
@@ -144,7 +144,7 @@ struct Agent {
     identity_id: IdentityId,
 }
 
-async fn find_agent(connection: &mut Link, handle: &Handle) -> Result<Option<Agent>, Failure> {
+async fn find_agent(connection: &mut DbConnection, handle: &Handle) -> Result<Option<Agent>, StoreError> {
     let row =
         query!("SELECT organization_id, agent_identity_id FROM handles WHERE handle = $1", handle.key())
             .fetch_optional(&mut *connection)
@@ -154,17 +154,17 @@ async fn find_agent(connection: &mut Link, handle: &Handle) -> Result<Option<Age
         identity_id: row.agent_identity_id.into(),
     });
     if let Some(agent) = &agent {
-        connection.concerns(&agent.organization_id);
+        connection.mark_affected(&agent.organization_id);
     }
     Ok(agent)
 }
 
 /// The active connection of this human with this agent, and its line.
 async fn active_route(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     remote_number: &PhoneNumber,
     agent: &Agent,
-) -> Result<Option<(ConnectionId, PhoneNumber)>, Failure> {
+) -> Result<Option<(ConnectionId, PhoneNumber)>, StoreError> {
     let row = query!(
         "SELECT connection_id, line_number FROM routes
          WHERE remote_number = $1 AND organization_id = $2 AND agent_identity_id = $3",
@@ -177,7 +177,11 @@ async fn active_route(
     Ok(row.map(|row| (row.connection_id.into(), row.line_number.into())))
 }
 
-async fn disconnect(connection: &mut Link, order: &Order, handle: &Handle) -> Result<Done, Failure> {
+async fn disconnect(
+    connection: &mut DbConnection,
+    order: &Order,
+    handle: &Handle,
+) -> Result<Done, StoreError> {
     let Some(agent) = find_agent(connection, handle).await? else { return Ok(Done::Refused) };
     let Some((connection_id, _)) = active_route(connection, &order.remote_number, &agent).await? else {
         return Ok(Done::Refused);
@@ -199,9 +203,9 @@ async fn disconnect(connection: &mut Link, order: &Order, handle: &Handle) -> Re
 
 /// As many at most as there are pool lines, since a human has one connection on each.
 async fn connected_handles(
-    connection: &mut Link,
+    connection: &mut DbConnection,
     remote_number: &PhoneNumber,
-) -> Result<Vec<String>, Failure> {
+) -> Result<Vec<String>, StoreError> {
     let routes = query!(
         r#"SELECT organization_id, array_agg(agent_identity_id) AS "identity_ids!" FROM routes
            WHERE remote_number = $1

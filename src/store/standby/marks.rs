@@ -4,6 +4,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::domain::OrganizationId;
+use crate::store::Affects;
 
 /// How many marks there are, 32 KiB in all. Organizations that share one read from the primary a little more often than
 /// they must; none ever reads too little, and nothing is ever evicted.
@@ -37,11 +38,11 @@ impl Marks {
     }
 
     /// Numbers a write that is done (committed, rolled back or given up). Before its caller has the answer.
-    pub(crate) fn wrote(&self, shown: &Shown) {
-        let marks: &mut dyn Iterator<Item = &AtomicU64> = match shown {
-            Shown::Nothing => return,
-            Shown::Anything => &mut std::iter::once(&self.anyone),
-            Shown::Named(slots) => &mut slots.iter().map(|slot| &self.slots[*slot]),
+    pub(crate) fn wrote(&self, affects: &Affects) {
+        let marks: &mut dyn Iterator<Item = &AtomicU64> = match affects {
+            Affects::None => return,
+            Affects::All => &mut std::iter::once(&self.anyone),
+            Affects::Named(slots) => &mut slots.iter().map(|slot| &self.slots[*slot]),
         };
         let number = self.latest.fetch_add(1, Ordering::SeqCst) + 1;
         for mark in marks {
@@ -50,55 +51,31 @@ impl Marks {
     }
 }
 
-fn slot(organization_id: &OrganizationId) -> usize {
+pub(in crate::store) fn slot(organization_id: &OrganizationId) -> usize {
     let mut hasher = DefaultHasher::new();
     organization_id.as_str().hash(&mut hasher);
     // Reduced first, so that it fits whatever a usize is.
     usize::try_from(hasher.finish() % SLOTS as u64).unwrap_or(0)
 }
 
-/// What a piece of work changes of what lists and gets show.
-#[derive(Debug, Clone)]
-pub(crate) enum Shown {
-    /// Nothing: it only looks, or changes what no list or get shows.
-    Nothing,
-    /// Whatever: for work that does not tell. Every organization then reads from the primary for a while.
-    Anything,
-    /// Rows of the organizations with these marks.
-    Named(Vec<usize>),
-}
-
-impl Shown {
-    /// Rows of one organization.
-    pub(crate) fn of(organization_id: &OrganizationId) -> Self {
-        Self::Named(vec![slot(organization_id)])
-    }
-
-    /// Adds the rows of an organization, where names are collected.
-    pub(crate) fn add(&mut self, organization_id: &OrganizationId) {
-        if let Self::Named(slots) = self {
-            slots.push(slot(organization_id));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Marks, Shown};
+    use super::Marks;
+    use crate::store::Affects;
 
     #[test]
     fn a_write_marks_its_organization_and_one_of_unknown_owner_marks_all() {
         let marks = Marks::default();
         let (a, b) = ("org_a".into(), "org_b".into());
-        marks.wrote(&Shown::Nothing);
+        marks.wrote(&Affects::None);
         assert_eq!((marks.of(&a), marks.of(&b), marks.latest()), (0, 0, 0));
-        marks.wrote(&Shown::of(&a));
+        marks.wrote(&Affects::organization(&a));
         assert_eq!((marks.of(&a), marks.of(&b), marks.latest()), (1, 0, 1));
-        let mut named = Shown::Named(Vec::new());
+        let mut named = Affects::named();
         named.add(&b);
         marks.wrote(&named);
         assert_eq!((marks.of(&a), marks.of(&b), marks.latest()), (1, 2, 2));
-        marks.wrote(&Shown::Anything);
+        marks.wrote(&Affects::All);
         assert_eq!((marks.of(&a), marks.of(&b), marks.latest()), (3, 3, 3));
     }
 }

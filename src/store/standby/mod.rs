@@ -10,11 +10,10 @@
 //! A beat that comes through also says how old the standby's state is at most; one that lags more than is allowed, or
 //! whose state is not known for as long, is not read from at all. No call waits for any of this: it looks at what is known.
 
-mod marks;
+pub(super) mod marks;
 mod watch;
 
 use marks::Marks;
-pub(super) use marks::Shown;
 pub(super) use watch::{Watch, started_at};
 
 use std::sync::{Mutex, PoisonError};
@@ -32,7 +31,7 @@ const SHUNNED: Duration = Duration::from_secs(5);
 
 /// A standby, as it is configured.
 #[derive(Debug, Clone)]
-pub struct StandbySettings {
+pub struct ReplicaSettings {
     /// How to reach it, without a pooler: which server answers has to be known.
     pub options: PgConnectOptions,
     /// The oldest state that may be shown. Only what was written through another process can be missing in it.

@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::Standby;
-use crate::store::link::{Endpoint, Link};
-use crate::store::{Database, Failure};
+use crate::store::link::{DatabaseTarget, DbConnection};
+use crate::store::{Database, StoreError};
 
 /// How often a beat is sent. An organization that wrote reads from the primary for one to two of these, and what the
 /// standby takes.
@@ -31,23 +31,23 @@ struct Beat {
 /// Sends the beats and looks for them. The database's own connections are left alone: a busy pool is no lag.
 pub(in crate::store) struct Watch {
     standby: Arc<Standby>,
-    primary: Endpoint,
-    secondary: Endpoint,
+    primary: DatabaseTarget,
+    secondary: DatabaseTarget,
     /// Told when another server answers in the standby's place.
     db: Database,
     /// Whose beats these are: other processes have theirs.
     process_id: Uuid,
     last: i64,
     sent: VecDeque<Beat>,
-    to_primary: Option<Link>,
-    to_secondary: Option<Link>,
+    to_primary: Option<DbConnection>,
+    to_secondary: Option<DbConnection>,
 }
 
 impl Watch {
     pub(in crate::store) fn new(
         standby: Arc<Standby>,
-        primary: Endpoint,
-        secondary: Endpoint,
+        primary: DatabaseTarget,
+        secondary: DatabaseTarget,
         db: Database,
     ) -> Self {
         let process_id = Uuid::from_u128(rand::random());
@@ -87,11 +87,11 @@ impl Watch {
         }
     }
 
-    async fn beat(&mut self) -> Result<(), Failure> {
+    async fn beat(&mut self) -> Result<(), StoreError> {
         let link = match &mut self.to_primary {
             Some(link) => link,
             None => {
-                let link = self.to_primary.insert(Link::open(&self.primary).await?);
+                let link = self.to_primary.insert(DbConnection::open(&self.primary).await?);
                 forget_the_dead(link).await?;
                 link
             }
@@ -117,13 +117,13 @@ impl Watch {
     }
 
     /// The newest beat that the standby shows.
-    async fn look(&mut self) -> Result<Option<i64>, Failure> {
+    async fn look(&mut self) -> Result<Option<i64>, StoreError> {
         let link = match &mut self.to_secondary {
             Some(link) => link,
             None => {
-                let mut link = Link::open(&self.secondary).await?;
-                if !link.keeps_its_settings().await? {
-                    return Err(Failure::Unavailable("INKBOX_DATABASE_READ_URL leads to a pooler"));
+                let mut link = DbConnection::open(&self.secondary).await?;
+                if !link.settings_intact().await? {
+                    return Err(StoreError::Unavailable("INKBOX_DATABASE_READ_URL leads to a pooler"));
                 }
                 let server = started_at(&mut link).await?;
                 // Nothing is known of it yet, whatever was known of the one before.
@@ -152,13 +152,15 @@ impl Watch {
 }
 
 /// When a server was started: no two servers of one name have the same.
-pub(in crate::store) async fn started_at(link: &mut Link) -> sqlx::Result<chrono::DateTime<chrono::Utc>> {
+pub(in crate::store) async fn started_at(
+    link: &mut DbConnection,
+) -> sqlx::Result<chrono::DateTime<chrono::Utc>> {
     let row = query!(r#"SELECT pg_postmaster_start_time() AS "started_at!""#).fetch_one(link).await?;
     Ok(row.started_at)
 }
 
 /// Removes the rows of processes that ended.
-async fn forget_the_dead(link: &mut Link) -> Result<(), Failure> {
+async fn forget_the_dead(link: &mut DbConnection) -> Result<(), StoreError> {
     query!("DELETE FROM standby_beats WHERE beaten_at < now() - interval '1 day'").execute(link).await?;
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What is read at the moment of a scrape: keys, pool, sweeps, process.
 
 use inkbox_imessage::proto::{ListConversationsRequest, WhoAmIRequest};
+use inkbox_imessage::store::Affects;
 use inkbox_imessage::sweeper::{self, Retention};
 
 use crate::support::metrics::Scrape;
@@ -48,7 +49,7 @@ async fn the_pool_shows_its_sessions_and_who_waits_for_one() {
     assert_eq!(scrape.value("inkbox_database_up", &[]), Some(1.0));
     assert_eq!(scrape.value("inkbox_grpc_requests_limit", &[]), Some(512.0));
 
-    let held = app.parts.db.session().await.unwrap();
+    let held = app.parts.db.acquire(Affects::All).await.unwrap();
     assert_eq!(sessions().await, (1.0, 0.0, 0.0));
     let waiting =
         tokio::spawn(async move { admin.list_conversations(ListConversationsRequest::default()).await });

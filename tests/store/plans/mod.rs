@@ -7,7 +7,7 @@ mod list_conversations;
 mod list_messages;
 mod retention;
 
-use inkbox_imessage::store::Database;
+use inkbox_imessage::store::{Affects, Database};
 use serde_json::Value;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, raw_sql};
@@ -52,9 +52,9 @@ fn nodes(plan: &Value) -> Vec<String> {
 async fn the_service_plans_each_statement_once_for_all_parameters() {
     let db = Database::new(&database::fresh().await, 1, TaskTracker::new()).unwrap();
     db.open();
-    let mut session = db.session().await.unwrap();
-    let show = async |connection: &mut inkbox_imessage::store::Link| {
+    let mut session = db.acquire(Affects::All).await.unwrap();
+    let show = async |connection: &mut inkbox_imessage::store::DbConnection| {
         Ok(sqlx::query_scalar::<_, String>("SHOW plan_cache_mode").fetch_one(connection).await?)
     };
-    assert_eq!(session.run(show).await.unwrap(), "force_generic_plan");
+    assert_eq!(session.run("query test", show).await.unwrap(), "force_generic_plan");
 }

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{CheckFuture, Invariant, KeyRange, Repair, TableChecks, Violations, range_check, table_checks};
-use crate::store::Link;
+use crate::store::DbConnection;
 
 pub(super) const CONNECTIONS: TableChecks = table_checks!(
     "connections",

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{CheckFuture, Invariant, KeyRange, Repair, TableChecks, Violations, range_check, table_checks};
-use crate::store::Link;
+use crate::store::DbConnection;
 
 /// Few rows per batch, because each conversation may have many messages.
 pub(super) const CONVERSATIONS: TableChecks = table_checks!(

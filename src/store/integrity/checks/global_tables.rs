@@ -2,7 +2,7 @@
 //! `sent_messages`, router commands.
 
 use super::{CheckFuture, Invariant, Repair, Violation, Violations, global_check};
-use crate::store::Link;
+use crate::store::DbConnection;
 
 pub(super) const INVARIANTS: &[Invariant<()>] = &[
     // Routes without a connection are listed first: they must be removed before the correct routes can be inserted.

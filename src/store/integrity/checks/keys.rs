@@ -5,7 +5,7 @@ use futures_util::TryStreamExt as _;
 
 use super::{CheckFuture, Invariant, MAX_LISTED, Violation, Violations, global_check};
 use crate::domain::Handle;
-use crate::store::{Failure, Link};
+use crate::store::{DbConnection, StoreError};
 
 pub(super) const INVARIANTS: &[Invariant<()>] = &[
     Invariant {
@@ -49,7 +49,7 @@ pub(super) const INVARIANTS: &[Invariant<()>] = &[
 ];
 
 /// Compares lower-cased handles in Rust, as the lookup does: PostgreSQL's `lower` depends on the database's locale.
-async fn handles(link: &mut Link) -> Result<Violations, Failure> {
+async fn handles(link: &mut DbConnection) -> Result<Violations, StoreError> {
     let mut rows = sqlx::query!(
         r#"WITH i AS MATERIALIZED (SELECT organization_id, id, agent_handle FROM identities)
            SELECT coalesce(i.organization_id, h.organization_id) AS "organization_id!",

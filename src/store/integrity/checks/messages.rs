@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{CheckFuture, Invariant, KeyRange, TableChecks, Violations, range_check, table_checks};
-use crate::store::Link;
+use crate::store::DbConnection;
 
 /// No invariant of messages is repairable: no other row holds a message's content, owner or connection.
 pub(super) const MESSAGES: TableChecks = table_checks!(

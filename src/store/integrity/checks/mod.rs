@@ -26,12 +26,12 @@ use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
 use crate::domain::OrganizationId;
-use crate::store::{Failure, Link};
+use crate::store::{DbConnection, StoreError};
 
 /// Maximum number of violations that a check of whole tables lists. [`Violations::total`] counts the others as well.
 const MAX_LISTED: i64 = 1_000;
 
-type CheckFuture<'a, T> = BoxFuture<'a, Result<T, Failure>>;
+type CheckFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// A condition that must hold for all rows of a scope: a [`KeyRange`], or `()` for whole tables.
 pub struct Invariant<S: 'static> {
@@ -39,7 +39,7 @@ pub struct Invariant<S: 'static> {
     pub name: &'static str,
     /// How a violation is repaired; `None` if no other row determines the correct state.
     pub repair: Option<Repair>,
-    pub(super) find: for<'a> fn(&'a mut Link, &'a S) -> CheckFuture<'a, Violations>,
+    pub(super) find: for<'a> fn(&'a mut DbConnection, &'a S) -> CheckFuture<'a, Violations>,
 }
 
 /// What is rebuilt from other rows. Each variant states what [`Violation::id`] identifies.
@@ -119,7 +119,7 @@ pub struct TableChecks {
     /// Rows per [`KeyRange`]: about one second of work. A snapshot that is held longer keeps vacuum from removing dead rows
     /// in the whole database.
     pub(super) batch_size: i64,
-    pub(super) ids: for<'a> fn(&'a mut Link, &'a str, Uuid, i64) -> CheckFuture<'a, Vec<Uuid>>,
+    pub(super) ids: for<'a> fn(&'a mut DbConnection, &'a str, Uuid, i64) -> CheckFuture<'a, Vec<Uuid>>,
     /// The invariants.
     pub invariants: &'static [Invariant<KeyRange>],
 }
@@ -142,7 +142,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// organization, `$2` and `$3` the bounds of the range, and optionally `$4` a further field of the range.
 macro_rules! range_check {
     ($name:literal, $repair:expr, $sql:tt $(, $more:ident)?) => {{
-        fn find<'a>(link: &'a mut Link, range: &'a KeyRange) -> CheckFuture<'a, Violations> {
+        fn find<'a>(link: &'a mut DbConnection, range: &'a KeyRange) -> CheckFuture<'a, Violations> {
             Box::pin(async move {
                 let organization_id = range.organization_id.as_str();
                 let ids = sqlx::query_scalar!($sql, organization_id, range.after, range.to $(, range.$more)?)
@@ -158,7 +158,7 @@ macro_rules! range_check {
 /// An invariant of whole tables. The statement selects `organization_id`, `id` and `total` of at most `$1` violations.
 macro_rules! global_check {
     ($name:literal, $repair:expr, $sql:tt) => {{
-        fn find<'a>(link: &'a mut Link, (): &'a ()) -> CheckFuture<'a, Violations> {
+        fn find<'a>(link: &'a mut DbConnection, (): &'a ()) -> CheckFuture<'a, Violations> {
             Box::pin(async move {
                 let rows = sqlx::query!($sql, super::MAX_LISTED).fetch_all(link).await?;
                 let total = rows.first().map_or(0, |row| row.total.unsigned_abs());
@@ -177,7 +177,7 @@ macro_rules! global_check {
 macro_rules! table_checks {
     ($table:literal, $batch_size:literal, $sql:tt, $invariants:expr) => {{
         fn ids<'a>(
-            link: &'a mut Link,
+            link: &'a mut DbConnection,
             organization_id: &'a str,
             after: Uuid,
             limit: i64,

@@ -5,15 +5,15 @@ use uuid::Uuid;
 
 use crate::domain::OrganizationId;
 use crate::store::retention::lock_retention;
-use crate::store::{Failure, Link};
+use crate::store::{DbConnection, StoreError};
 
 /// Rebuilds everything that a conversation derives from its messages and connections. Correct message numbers and a correct
 /// horizon stay unchanged, and messages that were read stay read. Returns 0 if the conversation does not exist any more.
 pub(super) async fn rebuild(
-    link: &mut Link,
+    link: &mut DbConnection,
     organization_id: &OrganizationId,
     id: Uuid,
-) -> Result<u64, Failure> {
+) -> Result<u64, StoreError> {
     // Keeps bodies from being redacted in the meantime: redaction clears previews by message id, so it would miss a preview
     // that this repair is about to copy from a message.
     lock_retention(link, organization_id).await?;
@@ -53,11 +53,11 @@ pub(super) async fn rebuild(
 
 /// Renumbers the received messages from 1 without gaps. Returns how many of them are read.
 async fn renumber(
-    link: &mut Link,
+    link: &mut DbConnection,
     organization_id: &OrganizationId,
     id: Uuid,
     horizon: i32,
-) -> Result<i32, Failure> {
+) -> Result<i32, StoreError> {
     let read = query!(
         r#"SELECT count(*)::integer AS "messages!" FROM messages
            WHERE organization_id = $1 AND conversation_id = $2 AND NOT is_blocked AND direction = 1
@@ -85,11 +85,11 @@ async fn renumber(
 
 /// Rebuilds counters, horizon and previews of both views.
 async fn rebuild_summary(
-    link: &mut Link,
+    link: &mut DbConnection,
     organization_id: &OrganizationId,
     id: Uuid,
     read: i32,
-) -> Result<(), Failure> {
+) -> Result<(), StoreError> {
     query!(
         "UPDATE conversations c SET
              clear_total = s.clear, clear_received = s.received, blocked_total = s.blocked,
@@ -121,7 +121,11 @@ async fn rebuild_summary(
 
 /// Assigns the active connection of the identity and human; if there is none, the connection that the conversation already
 /// refers to; else the newest one.
-async fn reassign(link: &mut Link, organization_id: &OrganizationId, id: Uuid) -> Result<(), Failure> {
+async fn reassign(
+    link: &mut DbConnection,
+    organization_id: &OrganizationId,
+    id: Uuid,
+) -> Result<(), StoreError> {
     query!(
         "WITH right_one AS (
              SELECT k.id, k.released_at FROM connections k

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::domain::OrganizationId;
 use crate::store::router_commands::remove_if_unconnected;
-use crate::store::{Failure, Link};
+use crate::store::{DbConnection, StoreError};
 
 /// Rows per transaction.
 const BATCH_SIZE: i64 = 500;
@@ -19,10 +19,10 @@ const COMMIT_VISIBILITY_DELAY: Duration = Duration::from_millis(250);
 /// Rebuilds the route of a connection: one route if it is active, none otherwise. If another connection already has the
 /// route of this human on this line, that one stays, because it cannot be known which of the two a message is meant for.
 pub(super) async fn rebuild_route(
-    link: &mut Link,
+    link: &mut DbConnection,
     organization_id: &OrganizationId,
     connection_id: Uuid,
-) -> Result<u64, Failure> {
+) -> Result<u64, StoreError> {
     let active = query!(
         "SELECT agent_identity_id, line_number, remote_number FROM connections
          WHERE organization_id = $1 AND id = $2 AND released_at IS NULL
@@ -80,7 +80,7 @@ struct LineCount {
 
 /// Locks a line and counts its routes. A transaction that has added or removed a route without committing yet waits for the
 /// lock of the line and applies its change to the count afterwards.
-async fn lock_and_count(link: &mut Link, line_number: &str) -> Result<Option<LineCount>, Failure> {
+async fn lock_and_count(link: &mut DbConnection, line_number: &str) -> Result<Option<LineCount>, StoreError> {
     let row = query!("SELECT active_connections FROM lines WHERE number = $1 FOR UPDATE", line_number)
         .fetch_optional(&mut *link)
         .await?;
@@ -98,12 +98,12 @@ async fn lock_and_count(link: &mut Link, line_number: &str) -> Result<Option<Lin
 }
 
 /// Whether the count of a line is wrong, unaffected by concurrent changes.
-pub(super) async fn is_miscounted(link: &mut Link, line_number: &str) -> Result<bool, Failure> {
+pub(super) async fn is_miscounted(link: &mut DbConnection, line_number: &str) -> Result<bool, StoreError> {
     Ok(lock_and_count(link, line_number).await?.is_some_and(|count| count.stored != count.actual))
 }
 
 /// Corrects the count of a line.
-pub(super) async fn recount_line(link: &mut Link, line_number: &str) -> Result<u64, Failure> {
+pub(super) async fn recount_line(link: &mut DbConnection, line_number: &str) -> Result<u64, StoreError> {
     let Some(count) = lock_and_count(&mut *link, line_number).await? else { return Ok(0) };
     if count.stored == count.actual {
         return Ok(0);
@@ -117,10 +117,10 @@ pub(super) async fn recount_line(link: &mut Link, line_number: &str) -> Result<u
 
 /// Adds the contact history of a connection: that this human was connected to its organization on its line.
 pub(super) async fn add_contact_history(
-    link: &mut Link,
+    link: &mut DbConnection,
     organization_id: &OrganizationId,
     connection_id: Uuid,
-) -> Result<u64, Failure> {
+) -> Result<u64, StoreError> {
     // The lock orders this repair with a discard of the connection, which removes the row again.
     let connection = query!(
         "SELECT line_number, remote_number FROM connections WHERE organization_id = $1 AND id = $2 FOR UPDATE",
@@ -143,7 +143,7 @@ pub(super) async fn add_contact_history(
 }
 
 /// Removes a batch of contact history without a connection.
-pub(super) async fn remove_orphaned_contact_history(link: &mut Link) -> Result<u64, Failure> {
+pub(super) async fn remove_orphaned_contact_history(link: &mut DbConnection) -> Result<u64, StoreError> {
     let rows = query!(
         r#"WITH o AS MATERIALIZED (SELECT organization_id, line_number, remote_number FROM routed_organizations),
          k AS MATERIALIZED (SELECT organization_id, line_number, remote_number FROM connections)

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::Checker;
 use super::checks::{Repair, Violation};
-use crate::store::Failure;
+use crate::store::StoreError;
 
 /// Repairs a violation. Returns the number of repaired rows: 0 if it is no violation any more, or cannot be repaired now
 /// because another transaction holds its locks or the value that would be correct; more than 1 for repairs that work in
@@ -17,7 +17,7 @@ use crate::store::Failure;
 ///
 /// # Errors
 /// The database's.
-pub async fn repair(checker: &mut Checker, kind: Repair, violation: &Violation) -> Result<u64, Failure> {
+pub async fn repair(checker: &mut Checker, kind: Repair, violation: &Violation) -> Result<u64, StoreError> {
     let organization_id = violation.organization_id.clone();
     let id = Uuid::try_parse(&violation.id).ok();
     let line_number = violation.id.clone();
@@ -42,7 +42,7 @@ pub async fn repair(checker: &mut Checker, kind: Repair, violation: &Violation) 
         })
     });
     match repaired.await {
-        Err(failure) if failure.lost_to_another() || failure.was_kept_waiting() => {
+        Err(failure) if failure.is_serialization_conflict() || failure.is_lock_timeout() => {
             tracing::warn!(error = %failure, "rows are locked by another transaction; not repaired");
             Ok(0)
         }
@@ -55,12 +55,12 @@ pub async fn repair(checker: &mut Checker, kind: Repair, violation: &Violation) 
 ///
 /// # Errors
 /// The database's.
-pub async fn is_miscounted(checker: &mut Checker, line_number: &str) -> Result<bool, Failure> {
+pub async fn is_miscounted(checker: &mut Checker, line_number: &str) -> Result<bool, StoreError> {
     let line_number = line_number.to_owned();
     let checking =
         checker.repair(|link| Box::pin(async move { global_tables::is_miscounted(link, &line_number).await }));
     match checking.await {
-        Err(failure) if failure.lost_to_another() || failure.was_kept_waiting() => Ok(true),
+        Err(failure) if failure.is_serialization_conflict() || failure.is_lock_timeout() => Ok(true),
         checked => checked,
     }
 }
