@@ -3,7 +3,7 @@
 use super::DISPLAY_NAME_LIMIT;
 use crate::app::App;
 use crate::domain::{FilterMode, Handle, Principal};
-use crate::error::Result;
+use crate::error::{Resource, Result};
 use crate::grpc::caller::Caller as _;
 use crate::grpc::request::Fields;
 use crate::proto::{CreateIdentityRequest, CreateIdentityResponse};
@@ -52,6 +52,7 @@ pub(super) async fn create(
         imessage_enabled,
         filter_mode: request.filter_mode,
     };
-    let identity = store::identities::create(&app.db, new, app.clock.now()).await?;
+    let created = store::identities::create(&app.db, new, app.clock.now()).await?;
+    let identity = created.or_already_exists(Resource::Identity)?;
     Ok(CreateIdentityResponse { identity: Some(identity.into()) })
 }

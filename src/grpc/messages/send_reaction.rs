@@ -74,7 +74,9 @@ pub(super) async fn send_reaction(
                 part_index: request.part_index,
                 created_at: app_.clock.now(),
             };
-            Ok(store::reactions::put(&app_.db, &organization_id, reaction).await?.live)
+            let put = store::reactions::put(&app_.db, &organization_id, reaction).await?;
+            // The message was deleted since it was looked up.
+            Ok(put.ok_or(Error::NotFound(Resource::Message))?.live)
         })
         .await?;
     Ok(SendReactionResponse { reaction: Some(reaction.into()) })
