@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
-        .codec_path("crate::grpc::codec::ContractCodec")
+        .codec_path("crate::grpc::wire::codec::ContractCodec")
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -15,15 +15,15 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderValue};
 use inkbox_imessage::clock::{Clock as _, SystemClock};
 use inkbox_imessage::domain::{
-    AssignmentStatus, Conversation, ConversationSummary, Direction, FilterMode, KeyDigest, Latest, Page,
-    Position, Principal, RuleAction, RuleOnNumber, RuleStatus, Tenant, verdict,
+    AssignmentStatus, Conversation, ConversationSummary, Cursor, Direction, FilterMode, KeyDigest, Latest,
+    Page, Principal, RuleAction, RuleOnNumber, RuleStatus, Tenant, verdict,
 };
-use inkbox_imessage::grpc::auth::KeyRing;
-use inkbox_imessage::grpc::page_token::{Binding, PageToken};
-use inkbox_imessage::metrics::KeyMetrics;
+use inkbox_imessage::grpc::middleware::auth::KeyRing;
+use inkbox_imessage::grpc::wire::page_token::{Binding, PageToken};
 use inkbox_imessage::proto;
 use inkbox_imessage::store::Database;
 use inkbox_imessage::store::key_digests::KnownKey;
+use inkbox_imessage::telemetry::metrics::KeyMetrics;
 use prost::Message as _;
 use sqlx::postgres::PgConnectOptions;
 use tokio::runtime;
@@ -36,7 +36,7 @@ const SECRET: &str = "ink_0123456789abcdefghijklmnopqrstuvwxyzABCDEF";
 
 fn page_tokens(criterion: &mut Criterion) {
     let organization = "org_bench".into();
-    let position = Position { at: SystemClock.now(), id: Uuid::from_u128(7) };
+    let position = Cursor { at: SystemClock.now(), id: Uuid::from_u128(7) };
     let page = Page { rows: vec![()], next: Some(position) };
     let token = || Binding::new("ListConversations", &organization, None, black_box("clear")).next(&page);
     criterion.bench_function("page token: write", |bencher| bencher.iter(token));

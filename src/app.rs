@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
+use crate::carriers::{CarrierRegistry, ConversationQueues};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::line::{Carriers, Lanes};
-use crate::metrics::Metrics;
 use crate::store::Database;
+use crate::telemetry::metrics::Metrics;
 
 /// What bounds a send.
 #[derive(Debug, Clone, Copy)]
@@ -29,9 +29,9 @@ pub struct App {
     /// Times and ids.
     pub clock: Arc<dyn Clock>,
     /// What reaches the phones.
-    pub carriers: Arc<Carriers>,
+    pub carriers: Arc<CarrierRegistry>,
     /// The order of calls on each conversation.
-    pub lanes: Arc<Lanes>,
+    pub queues: Arc<ConversationQueues>,
     /// How much an identity may send, and how long a line may take.
     pub limits: SendLimits,
     /// What is counted.
@@ -46,7 +46,7 @@ impl App {
     ///
     /// # Errors
     /// Those of the work.
-    pub async fn to_the_end<T: Send + 'static>(
+    pub async fn run_to_completion<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {

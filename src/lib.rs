@@ -1,30 +1,27 @@
 //! Keeps iMessage conversations between humans and AI agents, and serves them over gRPC.
+//!
+//! How a request travels: an API (`grpc`, `carrier_webhooks`) decodes and validates it, a use case (`messaging`, or the
+//! handler itself for a plain read) applies the rules of `domain`, reads and writes through `store`, and reaches phones
+//! through `carriers`. `server` assembles the parts; docs/architecture.md has the map and the glossary.
 
 pub mod app;
+pub mod auth;
+pub mod carrier_webhooks;
+pub mod carriers;
 pub mod cli;
 pub mod clock;
 pub mod config;
-pub mod demo;
+pub mod dev;
 pub mod domain;
-pub mod embedded;
-pub mod erasure;
 pub mod error;
-pub mod fields;
 #[cfg(test)]
 mod fuzzing;
 pub mod grpc;
-pub mod health;
-pub mod ingest;
-pub mod line;
-pub mod metrics;
-pub mod minting;
-pub mod outbound;
+pub mod maintenance;
+pub mod messaging;
+pub mod net;
 pub mod proto;
 pub mod server;
-pub mod shutdown;
 pub mod store;
-pub mod sweeper;
 pub mod telemetry;
-pub mod transport;
-pub mod verification;
-pub mod webhooks;
+mod validation;

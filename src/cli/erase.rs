@@ -7,7 +7,7 @@ use super::{Failure, say};
 use crate::clock::{Clock, SystemClock};
 use crate::config::DatabaseArgs;
 use crate::domain::{OrganizationId, PhoneNumber};
-use crate::erasure::{self, Erased, Subject};
+use crate::maintenance::erase::{self, Erased, Subject};
 use crate::store;
 use crate::store::Database;
 use crate::store::retention::SubjectCounts;
@@ -76,7 +76,7 @@ async fn count(db: &Database, subject: &Subject) -> Result<String, Failure> {
 
 async fn erase_all(db: &Database, subject: &Subject) -> Result<String, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let erased = erasure::erase(db, &clock, subject).await.map_err(storage_failure)?;
+    let erased = erase::erase(db, &clock, subject).await.map_err(storage_failure)?;
     if erased.is_nothing() {
         return Err(nothing_found(subject));
     }

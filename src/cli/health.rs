@@ -12,8 +12,8 @@ use tonic_health::pb::health_client::HealthClient;
 
 use super::{Failure, say};
 use crate::config::ProbeArgs;
-use crate::transport::listeners::ListenAddress;
-use crate::transport::probe;
+use crate::net::listeners::ListenAddress;
+use crate::net::probe;
 
 /// Longer than a healthy answer ever takes, shorter than probes wait.
 const LIMIT: Duration = Duration::from_secs(3);

@@ -15,7 +15,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
 use crate::config::{DatabaseArgs, LogArgs, ProbeArgs, ServeArgs};
-use crate::domain::{ApiKeyScope, Carrier, LineRole};
+use crate::domain::{ApiKeyScope, CarrierKind, LineRole};
 use crate::telemetry::Telemetry;
 
 /// Keeps iMessage conversations between humans and AI agents, and serves them over gRPC.
@@ -167,7 +167,7 @@ enum CarrierName {
     Bluebubbles,
 }
 
-impl From<CarrierName> for Carrier {
+impl From<CarrierName> for CarrierKind {
     fn from(name: CarrierName) -> Self {
         match name {
             CarrierName::Sandbox => Self::Sandbox,

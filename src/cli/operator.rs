@@ -5,12 +5,12 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::{Failure, hand_over, say};
+use crate::auth::issue::{self, NewKey};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::DatabaseArgs;
-use crate::domain::{ApiKeyId, ApiKeyScope, Carrier, IdentityId, LineRole, OrganizationId, PhoneNumber};
-use crate::embedded;
+use crate::dev::embedded_postgres;
+use crate::domain::{ApiKeyId, ApiKeyScope, CarrierKind, IdentityId, LineRole, OrganizationId, PhoneNumber};
 use crate::error::Error;
-use crate::minting::{self, NewKey};
 use crate::store::api_keys::KeyOwner;
 use crate::store::distribution::left_over;
 use crate::store::lines::NotAdded;
@@ -23,7 +23,7 @@ pub(super) const EMBEDDED_DATABASE: &str = "inkbox";
 pub(super) struct Access {
     endpoint: DatabaseTarget,
     options: PgConnectOptions,
-    started: Option<embedded::Server>,
+    started: Option<embedded_postgres::Server>,
 }
 
 impl Access {
@@ -32,11 +32,12 @@ impl Access {
             return Ok(Self { endpoint: args.endpoint(&options), options, started: None });
         }
         let embedded = args.embedded();
-        if let Some(options) = embedded::running(&embedded.data_dir, EMBEDDED_DATABASE).await {
+        if let Some(options) = embedded_postgres::running(&embedded.data_dir, EMBEDDED_DATABASE).await {
             return Ok(Self { endpoint: args.endpoint(&options), options, started: None });
         }
-        let server =
-            embedded::Server::start(embedded).await.map_err(|error| Failure::Failed(error.to_string()))?;
+        let server = embedded_postgres::Server::start(embedded)
+            .await
+            .map_err(|error| Failure::Failed(error.to_string()))?;
         let options = server.connect_options(EMBEDDED_DATABASE);
         store::migrate(&options).await.map_err(|error| schema_failure(&error))?;
         Ok(Self { endpoint: args.endpoint(&options), options, started: Some(server) })
@@ -131,8 +132,8 @@ pub(super) struct WantedKey {
 }
 
 pub(super) async fn create_key(args: &DatabaseArgs, wanted: WantedKey) -> Result<(), Failure> {
-    if wanted.label.chars().count() > minting::LABEL_LIMIT {
-        return Err(Failure::Usage(format!("a label is at most {} characters", minting::LABEL_LIMIT)));
+    if wanted.label.chars().count() > issue::LABEL_LIMIT {
+        return Err(Failure::Usage(format!("a label is at most {} characters", issue::LABEL_LIMIT)));
     }
     let new = match (wanted.scope, wanted.org, wanted.identity) {
         (ApiKeyScope::Admin, Some(org), None) => admin_key(org.into(), &wanted.label),
@@ -200,7 +201,7 @@ pub(super) async fn add_line(
     args: &DatabaseArgs,
     number: &str,
     role: LineRole,
-    carrier: Carrier,
+    carrier: CarrierKind,
 ) -> Result<(), Failure> {
     let number = PhoneNumber::parse(number).map_err(|error| Failure::Usage(format!("{number:?} {error}")))?;
     let access = Access::to(args).await?;
@@ -240,7 +241,7 @@ struct Made {
 
 async fn mint(db: &Database, new: NewKey) -> Result<Made, Failure> {
     let (key, secret) =
-        minting::mint(db, &SystemClock, new).await.map_err(|error: Error| Failure::from(error))?;
+        issue::mint(db, &SystemClock, new).await.map_err(|error: Error| Failure::from(error))?;
     Ok(Made { id: key.id, secret })
 }
 

@@ -9,13 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::operator::EMBEDDED_DATABASE;
 use super::{Failure, say};
+use crate::carrier_webhooks::Webhooks;
 use crate::clock::SystemClock;
 use crate::config::ServeArgs;
+use crate::dev::{demo, embedded_postgres};
+use crate::net::listeners::{ListenAddress, Listeners};
+use crate::server::shutdown::StopSignals;
 use crate::server::{ServeError, Server, Settings};
-use crate::shutdown::StopSignals;
-use crate::transport::listeners::{ListenAddress, Listeners};
-use crate::webhooks::Webhooks;
-use crate::{demo, embedded};
 
 pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let external = args.database.external().map_err(Failure::Usage)?;
@@ -51,7 +51,7 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let (database, embedded) = match external {
         Some(options) => (options, None),
         None => {
-            let server = embedded::Server::start(args.database.embedded())
+            let server = embedded_postgres::Server::start(args.database.embedded())
                 .await
                 .map_err(|error| Failure::Failed(error.to_string()))?;
             (server.connect_options(EMBEDDED_DATABASE), Some(server))

@@ -4,9 +4,9 @@ use super::operator::{Access, storage_failure};
 use super::{Failure, say};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::DatabaseArgs;
+use crate::maintenance::verify::{self, Repaired, Report, ViolatedInvariant};
 use crate::store::DatabaseTarget;
 use crate::store::integrity::checks::Violation;
-use crate::verification::{self, Repaired, Report, ViolatedInvariant};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct VerifyArgs {
@@ -22,7 +22,7 @@ pub(super) async fn verify(database: &DatabaseArgs, args: &VerifyArgs) -> Result
         if args.repair {
             repair(&endpoint).await?;
         }
-        verification::verify(endpoint, SystemClock.now()).await.map_err(storage_failure)
+        verify::verify(endpoint, SystemClock.now()).await.map_err(storage_failure)
     }
     .await;
     access.end().await?;
@@ -30,7 +30,7 @@ pub(super) async fn verify(database: &DatabaseArgs, args: &VerifyArgs) -> Result
 }
 
 async fn repair(endpoint: &DatabaseTarget) -> Result<(), Failure> {
-    let repaired = verification::repair(endpoint, SystemClock.now()).await.map_err(storage_failure)?;
+    let repaired = verify::repair(endpoint, SystemClock.now()).await.map_err(storage_failure)?;
     if repaired.is_empty() {
         say("nothing repaired");
     }

@@ -8,7 +8,7 @@ use clap::Args;
 use sqlx::postgres::PgConnectOptions;
 
 use super::duration;
-use crate::embedded;
+use crate::dev::embedded_postgres;
 use crate::store::{DatabaseTarget, Pooler, ReplicaSettings};
 
 /// Most connections to the embedded PostgreSQL, which serves this one process and the command line beside it.
@@ -71,9 +71,9 @@ impl DatabaseArgs {
 
     /// What the embedded PostgreSQL is to be like.
     #[must_use]
-    pub fn embedded(&self) -> embedded::Options {
-        embedded::Options {
-            data_dir: self.data_dir.clone().unwrap_or_else(embedded::default_data_dir),
+    pub fn embedded(&self) -> embedded_postgres::Options {
+        embedded_postgres::Options {
+            data_dir: self.data_dir.clone().unwrap_or_else(embedded_postgres::default_data_dir),
             durable: true,
             max_connections: EMBEDDED_CONNECTIONS,
         }

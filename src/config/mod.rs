@@ -1,17 +1,17 @@
 //! What can be configured: every setting is a flag and an `INKBOX_…` variable.
 
+mod carriers;
 mod database;
-mod lines;
 mod retention;
+mod server;
 mod telemetry;
-mod transport;
 mod webhooks;
 
+pub use carriers::CarrierArgs;
 pub use database::{DatabaseArgs, PoolArgs};
-pub use lines::LineArgs;
 pub use retention::{Age, RetentionArgs};
+pub use server::{ProbeArgs, TransportArgs};
 pub use telemetry::{LogArgs, MetricsArgs};
-pub use transport::{ProbeArgs, TransportArgs};
 pub use webhooks::WebhookArgs;
 
 use std::time::Duration;
@@ -57,7 +57,7 @@ pub struct ServeArgs {
     pub metrics: MetricsArgs,
     /// The carriers.
     #[command(flatten)]
-    pub lines: LineArgs,
+    pub lines: CarrierArgs,
 }
 
 /// The longest time that can be configured: longer is a typing error.

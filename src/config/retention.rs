@@ -5,7 +5,7 @@ use std::str::FromStr;
 use chrono::TimeDelta;
 use clap::Args;
 
-use crate::sweeper::Retention;
+use crate::maintenance::cleanup::Retention;
 
 /// Settings of retention.
 #[derive(Debug, Clone, Args)]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use clap::Args;
 
-use crate::webhooks::{Secret, Secrets};
+use crate::carrier_webhooks::{Secret, Secrets};
 
 /// Where carriers deliver to, and how they prove that it is them.
 #[derive(Debug, Clone, Args)]

@@ -7,10 +7,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 
-use super::numbered::numbered_enum;
+use super::wire_enum::wire_enum;
 use super::{ApiKeyId, IdentityId, OrganizationId};
 
-numbered_enum! {
+wire_enum! {
     /// What a key may do.
     ApiKeyScope {
         /// Everything in one organization.

@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
-use super::numbered::numbered_enum;
+use super::wire_enum::wire_enum;
 use super::{ConnectionId, IdentityId, OrganizationId, PhoneNumber};
 
-numbered_enum! {
+wire_enum! {
     /// Whether a connection carries messages.
     AssignmentStatus {
         /// It does.

@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
-use super::numbered::numbered_enum;
+use super::wire_enum::wire_enum;
 use super::{FilterMode, IdentityId, PhoneNumber, RuleId};
 
-numbered_enum! {
+wire_enum! {
     /// What a contact rule does with its number.
     RuleAction {
         /// Lets the number in under a whitelist; inert under a blacklist.
@@ -15,7 +15,7 @@ numbered_enum! {
     }
 }
 
-numbered_enum! {
+wire_enum! {
     /// Whether a contact rule has any effect.
     RuleStatus {
         /// In force.

@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
-use super::numbered::numbered_enum;
+use super::wire_enum::wire_enum;
 use super::{IdentityId, OrganizationId};
 
-numbered_enum! {
+wire_enum! {
     /// How an identity's contact rules are read.
     FilterMode {
         /// Everyone may reach the identity, but those whom an active block rule names.

@@ -1,8 +1,8 @@
 //! The phone numbers we send from.
 
-use super::numbered::numbered_enum;
+use super::wire_enum::wire_enum;
 
-numbered_enum! {
+wire_enum! {
     /// What a line is for.
     LineRole {
         /// Takes commands (`connect`, `disconnect`, `list`). There is at most one.
@@ -12,9 +12,9 @@ numbered_enum! {
     }
 }
 
-numbered_enum! {
+wire_enum! {
     /// Who takes what we send from a line to the phones. Chosen when the line is added, for good.
-    Carrier {
+    CarrierKind {
         /// Reaches no phone, see `line::Sandbox`.
         Sandbox = 1,
         /// Sendblue's API.
@@ -24,7 +24,7 @@ numbered_enum! {
     }
 }
 
-impl Carrier {
+impl CarrierKind {
     /// Its name in settings, logs and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -36,7 +36,7 @@ impl Carrier {
     }
 }
 
-impl std::fmt::Display for Carrier {
+impl std::fmt::Display for CarrierKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
     }

@@ -3,13 +3,13 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::numbered::numbered_enum;
+use super::wire_enum::wire_enum;
 use super::{ConnectionId, ConversationId, MessageId, PhoneNumber, Reaction};
 
 /// The longest text of a message, in characters (Unicode scalar values). The limit of the carriers' APIs.
 pub const TEXT_LIMIT: usize = 18_996;
 
-numbered_enum! {
+wire_enum! {
     /// Who said it.
     Direction {
         /// The human.
@@ -19,7 +19,7 @@ numbered_enum! {
     }
 }
 
-numbered_enum! {
+wire_enum! {
     /// What carried a message.
     Transport {
         /// Apple's network.
@@ -31,7 +31,7 @@ numbered_enum! {
     }
 }
 
-numbered_enum! {
+wire_enum! {
     /// How far the delivery of a message is known to have come.
     DeliveryStatus {
         /// The carrier knows of it.
@@ -55,7 +55,7 @@ numbered_enum! {
     }
 }
 
-numbered_enum! {
+wire_enum! {
     /// The bubble or screen effect of an outbound message.
     SendStyle {
         /// Screen effect.
@@ -152,7 +152,7 @@ impl DeliveryStatus {
     /// Whether news of `next` moves a message on from here. Delivered, declined and failed are the end; before it, a
     /// message only moves forward.
     #[must_use]
-    pub const fn moves_on_to(self, next: Self) -> bool {
+    pub const fn can_transition_to(self, next: Self) -> bool {
         !self.is_final() && (next.is_final() || next.number() > self.number())
     }
 
@@ -180,16 +180,16 @@ mod tests {
         let order = [Registered, Pending, Queued, Accepted, Sent];
         for (i, from) in order.into_iter().enumerate() {
             for (j, to) in order.into_iter().enumerate() {
-                assert_eq!(from.moves_on_to(to), j > i, "{from:?} -> {to:?}");
+                assert_eq!(from.can_transition_to(to), j > i, "{from:?} -> {to:?}");
             }
             for end in [Delivered, Declined, Error] {
-                assert!(from.moves_on_to(end), "{from:?} -> {end:?}");
-                assert!(!end.moves_on_to(from), "{end:?} -> {from:?}");
+                assert!(from.can_transition_to(end), "{from:?} -> {end:?}");
+                assert!(!end.can_transition_to(from), "{end:?} -> {from:?}");
             }
         }
         for end in [Delivered, Declined, Error, Received] {
             for to in (1..=9).filter_map(DeliveryStatus::from_number) {
-                assert!(!end.moves_on_to(to), "{end:?} -> {to:?}");
+                assert!(!end.can_transition_to(to), "{end:?} -> {to:?}");
             }
         }
     }

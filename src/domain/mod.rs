@@ -11,13 +11,13 @@ mod identity;
 mod ids;
 mod line;
 mod message;
-mod numbered;
 mod page;
 mod phone_number;
 mod principal;
 mod reaction;
 mod router_command;
 mod view;
+mod wire_enum;
 
 pub use api_key::{ApiKey, ApiKeyScope, KeyDigest, Secret};
 pub use connection::{AssignmentStatus, Connection};
@@ -28,11 +28,11 @@ pub use identity::{FilterMode, Identity};
 pub use ids::{
     ApiKeyId, ConnectionId, ConversationId, IdentityId, MessageId, OrganizationId, ReactionId, RuleId,
 };
-pub use line::{Carrier, LineRole};
+pub use line::{CarrierKind, LineRole};
 pub use message::{
     DeliveryError, DeliveryStatus, Direction, Media, Message, SendStyle, TEXT_LIMIT, Transport,
 };
-pub use page::{Page, PageRequest, Position, Start};
+pub use page::{Cursor, Page, PageRequest, Start};
 pub use phone_number::{InvalidPhoneNumber, PhoneNumber};
 pub use principal::{Principal, Tenant};
 pub use reaction::{Reaction, ReactionType};

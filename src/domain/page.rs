@@ -6,16 +6,16 @@ use uuid::Uuid;
 /// A row's place in a list: newest first, ties broken by id. A page that starts after it neither skips nor repeats
 /// a row that did not move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
+pub struct Cursor {
     /// The time by which the list is ordered.
     pub at: DateTime<Utc>,
     /// The row.
     pub id: Uuid,
 }
 
-impl Position {
+impl Cursor {
     /// Before every row of every list: no row has a later time than the last day that PostgreSQL can store here.
-    pub const BEFORE_ALL: Self = Self { at: DateTime::<Utc>::MAX_UTC, id: Uuid::max() };
+    pub const START: Self = Self { at: DateTime::<Utc>::MAX_UTC, id: Uuid::max() };
 }
 
 /// Where a page starts.
@@ -24,7 +24,7 @@ pub enum Start {
     /// After this many rows. The database reads and drops them, so a deep offset costs more than a deep token.
     Offset(u32),
     /// After a row, wherever it is.
-    After(Position),
+    After(Cursor),
 }
 
 /// Which page of a list is wanted.
@@ -39,7 +39,7 @@ pub struct PageRequest {
 impl PageRequest {
     /// How many rows to read: one more than the page holds tells whether there is another page.
     #[must_use]
-    pub fn rows_to_read(&self) -> i64 {
+    pub fn fetch_limit(&self) -> i64 {
         i64::from(self.limit) + 1
     }
 
@@ -54,9 +54,9 @@ impl PageRequest {
 
     /// The place after which the page starts.
     #[must_use]
-    pub const fn after(&self) -> Position {
+    pub const fn after(&self) -> Cursor {
         match self.start {
-            Start::Offset(_) => Position::BEFORE_ALL,
+            Start::Offset(_) => Cursor::START,
             Start::After(position) => position,
         }
     }
@@ -68,7 +68,7 @@ pub struct Page<T> {
     /// The rows, in order.
     pub rows: Vec<T>,
     /// The last row's place, when there are more rows after it.
-    pub next: Option<Position>,
+    pub next: Option<Cursor>,
 }
 
 impl<T> Page<T> {
@@ -78,9 +78,9 @@ impl<T> Page<T> {
         Self { rows: Vec::new(), next: None }
     }
 
-    /// Makes the page from [`PageRequest::rows_to_read`] rows: drops the one too many and remembers that it was there.
+    /// Makes the page from [`PageRequest::fetch_limit`] rows: drops the one too many and remembers that it was there.
     #[must_use]
-    pub fn cut(mut rows: Vec<T>, limit: u32, position: impl Fn(&T) -> Position) -> Self {
+    pub fn from_overfetch(mut rows: Vec<T>, limit: u32, position: impl Fn(&T) -> Cursor) -> Self {
         let limit = limit as usize;
         let more = rows.len() > limit;
         rows.truncate(limit);

@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
-use super::numbered::numbered_enum;
+use super::wire_enum::wire_enum;
 use super::{ConversationId, Direction, MessageId, ReactionId};
 
-numbered_enum! {
+wire_enum! {
     /// Kinds of tapback.
     ReactionType {
         /// A heart.

@@ -8,11 +8,11 @@ pub enum View {
     /// Blocked or not.
     All,
     /// Non-blocked only.
-    Clear,
+    Allowed,
     /// Blocked only.
     Blocked,
     /// None: what an identity key gets when it asks for blocked messages.
-    Nothing,
+    Empty,
 }
 
 impl View {
@@ -27,15 +27,15 @@ impl View {
         match is_blocked {
             None => Self::All,
             Some(true) => Self::Blocked,
-            Some(false) => Self::Clear,
+            Some(false) => Self::Allowed,
         }
     }
 
     /// An identity key: non-blocked messages, whatever it asks for.
     const fn of_identity(is_blocked: Option<bool>) -> Self {
         match is_blocked {
-            Some(true) => Self::Nothing,
-            None | Some(false) => Self::Clear,
+            Some(true) => Self::Empty,
+            None | Some(false) => Self::Allowed,
         }
     }
 
@@ -44,9 +44,9 @@ impl View {
     pub const fn name(self) -> &'static str {
         match self {
             Self::All => "all",
-            Self::Clear => "clear",
+            Self::Allowed => "clear",
             Self::Blocked => "blocked",
-            Self::Nothing => "nothing",
+            Self::Empty => "nothing",
         }
     }
 
@@ -55,9 +55,9 @@ impl View {
     pub const fn shows(self, is_blocked: bool) -> bool {
         match self {
             Self::All => true,
-            Self::Clear => !is_blocked,
+            Self::Allowed => !is_blocked,
             Self::Blocked => is_blocked,
-            Self::Nothing => false,
+            Self::Empty => false,
         }
     }
 }

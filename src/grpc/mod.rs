@@ -4,35 +4,17 @@
 //! once), name it in the service's `mod.rs`, register the service in [`routes`], and write the test of the same
 //! name under `tests/api`.
 
-pub mod access_log;
-mod api_keys;
-pub mod auth;
-mod caller;
-pub mod codec;
-mod connections;
-mod contact_rules;
-mod conversations;
-mod deadline;
-mod encode;
 #[cfg(test)]
 mod fuzz;
-mod identities;
-mod key_uses;
-pub mod limits;
-mod long_answers;
-mod messages;
-pub mod page_token;
-mod request;
-mod router;
-mod sandbox;
-pub mod status;
-mod unary;
+pub mod middleware;
+mod services;
+pub mod wire;
 
 use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 
 use crate::app::App;
-use crate::grpc::auth::KeyRing;
+use crate::grpc::middleware::auth::KeyRing;
 use crate::proto::api_key_service_server::ApiKeyServiceServer;
 use crate::proto::connection_service_server::ConnectionServiceServer;
 use crate::proto::contact_rule_service_server::ContactRuleServiceServer;
@@ -48,7 +30,7 @@ macro_rules! services {
         $(routes.add_service(
             $server::new($service)
                 .max_decoding_message_size($request_limit)
-                .max_encoding_message_size(unary::ANSWER_LIMIT)
+                .max_encoding_message_size(wire::unary::ANSWER_LIMIT)
                 .accept_compressed(CompressionEncoding::Gzip)
                 .accept_compressed(CompressionEncoding::Zstd)
                 .send_compressed(CompressionEncoding::Gzip)
@@ -63,13 +45,13 @@ macro_rules! services {
 pub fn routes(app: &App, keys: &KeyRing, request_limit: usize) -> tonic::service::RoutesBuilder {
     services![
         request_limit,
-        (ConversationServiceServer, conversations::Service { app: app.clone() }),
-        (MessageServiceServer, messages::Service { app: app.clone() }),
-        (ContactRuleServiceServer, contact_rules::Service { app: app.clone() }),
-        (ConnectionServiceServer, connections::Service { app: app.clone() }),
-        (RouterServiceServer, router::Service { app: app.clone() }),
-        (IdentityServiceServer, identities::Service { app: app.clone() }),
-        (ApiKeyServiceServer, api_keys::Service { app: app.clone(), keys: keys.clone() }),
-        (SandboxServiceServer, sandbox::Service { app: app.clone() }),
+        (ConversationServiceServer, services::conversations::Service { app: app.clone() }),
+        (MessageServiceServer, services::messages::Service { app: app.clone() }),
+        (ContactRuleServiceServer, services::contact_rules::Service { app: app.clone() }),
+        (ConnectionServiceServer, services::connections::Service { app: app.clone() }),
+        (RouterServiceServer, services::router::Service { app: app.clone() }),
+        (IdentityServiceServer, services::identities::Service { app: app.clone() }),
+        (ApiKeyServiceServer, services::api_keys::Service { app: app.clone(), keys: keys.clone() }),
+        (SandboxServiceServer, services::sandbox::Service { app: app.clone() }),
     ]
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::query;
 
 use super::{Affects, Database, DbConnection, StoreError};
-use crate::domain::{Carrier, LineRole, PhoneNumber};
+use crate::domain::{CarrierKind, LineRole, PhoneNumber};
 
 /// Why [`add`] added no line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub async fn add(
     db: &Database,
     number: &PhoneNumber,
     role: LineRole,
-    carrier: Carrier,
+    carrier: CarrierKind,
     now: DateTime<Utc>,
 ) -> Result<Result<(), NotAdded>, StoreError> {
     let mut session = db.acquire(Affects::None).await?;
@@ -58,35 +58,38 @@ pub async fn router_number(db: &Database) -> Result<Option<PhoneNumber>, StoreEr
 }
 
 /// The carrier of a line; `None` if the number is not a line.
-pub async fn carrier(db: &Database, number: &PhoneNumber) -> Result<Option<Carrier>, StoreError> {
+pub async fn carrier(db: &Database, number: &PhoneNumber) -> Result<Option<CarrierKind>, StoreError> {
     let mut session = db.acquire(Affects::None).await?;
     session
         .run("query lines::carrier", |connection| async move {
             let row = query!("SELECT carrier FROM lines WHERE number = $1", number.as_str())
                 .fetch_optional(connection)
                 .await?;
-            Ok(row.and_then(|row| Carrier::from_number(row.carrier)))
+            Ok(row.and_then(|row| CarrierKind::from_number(row.carrier)))
         })
         .await
 }
 
 /// The lines whose carrier is not the sandbox, with their carriers. Used at startup, before the pool is open.
-pub async fn carried(connection: &mut DbConnection) -> Result<Vec<(PhoneNumber, Carrier)>, StoreError> {
+pub async fn carried(connection: &mut DbConnection) -> Result<Vec<(PhoneNumber, CarrierKind)>, StoreError> {
     let rows = query!("SELECT number, carrier FROM lines WHERE carrier <> 1").fetch_all(connection).await?;
     let known =
-        rows.into_iter().filter_map(|row| Some((row.number.into(), Carrier::from_number(row.carrier)?)));
+        rows.into_iter().filter_map(|row| Some((row.number.into(), CarrierKind::from_number(row.carrier)?)));
     Ok(known.collect())
 }
 
 /// Role and carrier of a line; `None` if the number is not a line.
-pub async fn find(db: &Database, number: &PhoneNumber) -> Result<Option<(LineRole, Carrier)>, StoreError> {
+pub async fn find(
+    db: &Database,
+    number: &PhoneNumber,
+) -> Result<Option<(LineRole, CarrierKind)>, StoreError> {
     let mut session = db.acquire(Affects::All).await?;
     session
         .run("query lines::find", |connection| async move {
             let row = query!("SELECT role, carrier FROM lines WHERE number = $1", number.as_str())
                 .fetch_optional(connection)
                 .await?;
-            Ok(row.and_then(|row| LineRole::from_number(row.role).zip(Carrier::from_number(row.carrier))))
+            Ok(row.and_then(|row| LineRole::from_number(row.role).zip(CarrierKind::from_number(row.carrier))))
         })
         .await
 }

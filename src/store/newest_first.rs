@@ -18,7 +18,7 @@ macro_rules! newest_first {
             $organization_id.as_str(),
             after.at,
             after.id,
-            $page.rows_to_read(),
+            $page.fetch_limit(),
         );
         newest_first!(@page rows, $row, $connection, $page)
     }};
@@ -30,7 +30,7 @@ macro_rules! newest_first {
             $organization_id.as_str(),
             after.at,
             after.id,
-            $page.rows_to_read(),
+            $page.fetch_limit(),
             $page.offset(),
             $($argument),*
         );
@@ -38,8 +38,8 @@ macro_rules! newest_first {
     }};
     (@page $rows:ident, $row:ident, $connection:expr, $page:expr) => {
         $rows.fetch_all($connection).await.map_err(crate::store::StoreError::from).map(|rows| {
-            let cursor = |row: &$row| crate::domain::Position { at: row.created_at, id: row.id };
-            crate::domain::Page::cut(rows, $page.limit, cursor)
+            let cursor = |row: &$row| crate::domain::Cursor { at: row.created_at, id: row.id };
+            crate::domain::Page::from_overfetch(rows, $page.limit, cursor)
         })
     };
 }

@@ -1,7 +1,8 @@
 //! Logging and tracing. The fields of the access log and the spans are described in docs/operations.md.
 
 mod export;
-mod lines;
+mod log_writer;
+pub mod metrics;
 pub mod trace;
 
 use clap::ValueEnum;
@@ -25,7 +26,7 @@ pub enum LogFormat {
 pub struct Telemetry {
     export: Option<Export>,
     /// Writes the last lines when it is dropped.
-    _writing: lines::Writing,
+    _writing: log_writer::Writing,
 }
 
 impl Telemetry {
@@ -39,7 +40,7 @@ impl Telemetry {
             EnvFilter::builder().parse(filter).map_err(|error| format!("log filter {filter:?}: {error}"))?;
         let export = if with_traces { Export::configured()? } else { None };
         let (writer, writing) =
-            lines::start(std::io::stderr()).map_err(|error| format!("logging: {error}"))?;
+            log_writer::start(std::io::stderr()).map_err(|error| format!("logging: {error}"))?;
         let lines = fmt::layer().with_writer(writer);
         let lines = match format {
             LogFormat::Text => lines.boxed(),

@@ -74,7 +74,7 @@ fn trace_id(context: &Context) -> Option<String> {
     known.is_valid().then(|| known.trace_id().to_string())
 }
 
-/// The span of a piece of work on the database. The name holds no statement and no value; `tests/store/spans.rs` lists
+/// The span of a piece of work on the database. The name holds no statement and no value; `tests/integration/store/spans.rs` lists
 /// all names.
 pub(crate) fn store_span(name: &'static str) -> Span {
     tracing::debug_span!(

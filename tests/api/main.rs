@@ -12,21 +12,13 @@
 mod support;
 
 mod api_keys;
-mod auth;
+mod carrier_webhooks;
+mod carriers;
 mod connections;
 mod contact_rules;
 mod conversations;
-mod deliveries;
-mod erasure;
 mod identities;
-mod limits;
-mod lines;
 mod messages;
-mod metrics;
-mod releases;
-mod replicas;
-mod retention;
 mod router;
+mod rules;
 mod sandbox;
-mod verification;
-mod webhooks;

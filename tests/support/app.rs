@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use inkbox_imessage::app::App;
-use inkbox_imessage::domain::{ApiKeyScope, Carrier, LineRole, PhoneNumber};
-use inkbox_imessage::grpc::limits::CallLimits;
-use inkbox_imessage::line::LineSettings;
-use inkbox_imessage::minting::{self, NewKey};
+use inkbox_imessage::auth::issue::{self, NewKey};
+use inkbox_imessage::carriers::CarrierSettings;
+use inkbox_imessage::domain::{ApiKeyScope, CarrierKind, LineRole, PhoneNumber};
+use inkbox_imessage::grpc::middleware::limits::CallLimits;
+use inkbox_imessage::maintenance::cleanup::Retention;
+use inkbox_imessage::net::ConnectionLimits;
 use inkbox_imessage::proto::{CreateIdentityRequest, FilterMode, Identity};
+use inkbox_imessage::server::shutdown::DrainLimits;
 use inkbox_imessage::server::{ServeError, Server, Settings};
-use inkbox_imessage::shutdown::DrainLimits;
 use inkbox_imessage::store::{self, Database, Pooler};
-use inkbox_imessage::sweeper::Retention;
-use inkbox_imessage::transport::ConnectionLimits;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -129,7 +129,7 @@ impl TestApp {
             sessions: 8,
             migrate: false,
             line_time_out: Duration::from_millis(300),
-            lines: LineSettings::default(),
+            lines: CarrierSettings::default(),
             sends_per_day: None,
             retention: Retention::default(),
             calls: CallLimits {
@@ -197,11 +197,11 @@ impl TestApp {
 
     /// Adds a line that is with the sandbox.
     pub async fn add_line(&self, number: &str, role: LineRole) {
-        self.add_line_with(number, role, Carrier::Sandbox).await;
+        self.add_line_with(number, role, CarrierKind::Sandbox).await;
     }
 
     /// Adds a line.
-    pub async fn add_line_with(&self, number: &str, role: LineRole, carrier: Carrier) {
+    pub async fn add_line_with(&self, number: &str, role: LineRole, carrier: CarrierKind) {
         let number = PhoneNumber::parse(number).unwrap();
         let now = inkbox_imessage::clock::Clock::now(&*self.clock);
         store::lines::add(&self.db, &number, role, carrier, now).await.unwrap().unwrap();
@@ -242,7 +242,7 @@ impl TestApp {
             label: "test".to_owned(),
             expires_at: None,
         };
-        let (_, secret) = minting::mint(&self.db, &*self.clock, new).await.unwrap();
+        let (_, secret) = issue::mint(&self.db, &*self.clock, new).await.unwrap();
         self.with_secret(secret.reveal())
     }
 

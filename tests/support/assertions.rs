@@ -1,6 +1,6 @@
 //! Assertions on errors: code, reason, HTTP status and details together, as `errors.proto` promises them.
 
-use inkbox_imessage::grpc::status::ERROR_DOMAIN;
+use inkbox_imessage::grpc::wire::status::ERROR_DOMAIN;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 

@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::str::FromStr as _;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use inkbox_imessage::embedded::{Options, Server};
+use inkbox_imessage::dev::embedded_postgres::{Options, Server};
 use inkbox_imessage::store;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};

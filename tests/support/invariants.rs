@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use inkbox_imessage::clock::Clock as _;
-use inkbox_imessage::verification;
+use inkbox_imessage::maintenance::verify;
 use sqlx::postgres::PgConnectOptions;
 
 use super::TestApp;
@@ -17,7 +17,7 @@ pub fn hold(app: &TestApp) -> impl Future<Output = ()> {
 pub fn hold_in(options: &PgConnectOptions, now: DateTime<Utc>) -> impl Future<Output = ()> {
     let caller = std::panic::Location::caller();
     async move {
-        let report = verification::verify(options, now).await.unwrap();
+        let report = verify::verify(options, now).await.unwrap();
         assert!(report.violations.is_empty(), "{caller}: {:#?}", report.violations);
         assert!(report.organizations > 0, "{caller}: nothing was checked");
     }

@@ -7,8 +7,8 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::post;
-use inkbox_imessage::domain::{Carrier, PhoneNumber};
-use inkbox_imessage::line::{LineSettings, Mac, SendblueSettings};
+use inkbox_imessage::carriers::{CarrierSettings, Mac, SendblueSettings};
+use inkbox_imessage::domain::{CarrierKind, PhoneNumber};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -51,11 +51,11 @@ impl PhoneLine {
     }
 
     /// A service with these lines at this carrier, which is this stand-in.
-    pub fn settings(&self, carrier: Carrier, lines: &[&str]) -> LineSettings {
-        let mut settings = LineSettings::default();
+    pub fn settings(&self, carrier: CarrierKind, lines: &[&str]) -> CarrierSettings {
+        let mut settings = CarrierSettings::default();
         match carrier {
-            Carrier::Sandbox => {}
-            Carrier::Sendblue => {
+            CarrierKind::Sandbox => {}
+            CarrierKind::Sendblue => {
                 settings.sendblue = Some(SendblueSettings {
                     url: self.url.parse().unwrap(),
                     key_id: "key-id-of-ours".to_owned().into(),
@@ -63,7 +63,7 @@ impl PhoneLine {
                     status_callback: None,
                 });
             }
-            Carrier::BlueBubbles => {
+            CarrierKind::BlueBubbles => {
                 let mac = |line: &&str| Mac {
                     number: PhoneNumber::parse(line).unwrap(),
                     url: format!("{}/mac/{line}", self.url).parse().unwrap(),

@@ -26,15 +26,15 @@ use tonic_types::StatusExt as _;
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
-use super::auth::KeyRing;
 use crate::app::{App, SendLimits};
+use crate::carriers::{CarrierRegistry, CarrierSettings};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::{Principal, Tenant};
 use crate::fuzzing::{changed, corpus, once_in, over, pick};
-use crate::line::{Carriers, LineSettings};
-use crate::metrics::{KeyMetrics, Metrics};
+use crate::grpc::middleware::auth::KeyRing;
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::store::Database;
+use crate::telemetry::metrics::{KeyMetrics, Metrics};
 
 const PACKAGE: &str = "inkbox.imessage.v1";
 
@@ -110,7 +110,7 @@ impl Stack {
             let _inside = runtime.enter();
             let app = app();
             let keys = KeyRing::new(app.db.clone(), app.clock.clone(), KeyMetrics::default());
-            super::routes(&app, &keys, 1 << 20).routes().prepare()
+            crate::grpc::routes(&app, &keys, 1 << 20).routes().prepare()
         };
         Self { runtime, routes }
     }
@@ -180,10 +180,11 @@ fn app() -> App {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let metrics = Metrics::default();
     let time_out = Duration::from_secs(1);
-    let carriers = Carriers::new(db.clone(), &clock, &LineSettings::default(), time_out, &metrics.lines);
+    let carriers =
+        CarrierRegistry::new(db.clone(), &clock, &CarrierSettings::default(), time_out, &metrics.lines);
     let carriers = Arc::new(carriers.expect("carriers"));
     let limits = SendLimits { per_day: None, line_time_out: time_out };
-    App { db, clock, carriers, lanes: Arc::default(), limits, metrics, tasks }
+    App { db, clock, carriers, queues: Arc::default(), limits, metrics, tasks }
 }
 
 /// Compares an answer to a message of the contract with its bounds; says whether it was refused.

@@ -6,7 +6,7 @@ use futures_util::TryStreamExt as _;
 use futures_util::future::BoxFuture;
 
 use super::page_rows::{Row, rows};
-use crate::domain::{ConversationSummary, IdentityId, OrganizationId, Page, PageRequest, Position, View};
+use crate::domain::{ConversationSummary, Cursor, IdentityId, OrganizationId, Page, PageRequest, View};
 use crate::store::gathered::{Answers, Shared};
 use crate::store::session::traced;
 use crate::store::{Database, DbConnection, StoreError};
@@ -23,7 +23,7 @@ pub async fn list(
         organization_id: organization_id.clone(),
         view,
         of_identity: identity_id.is_some(),
-        rows: page.rows_to_read(),
+        rows: page.fetch_limit(),
         offset: page.offset(),
     };
     let start = Start { after: page.after(), identity_id };
@@ -40,7 +40,10 @@ pub async fn list(
         let asking = db.shared.pages.ask(db, pages, start);
         traced("query conversations::list::list", asking).await?
     };
-    Ok(Page::cut(rows, page.limit, |row| Position { at: row.latest.at, id: row.conversation.id.uuid() }))
+    Ok(Page::from_overfetch(rows, page.limit, |row| Cursor {
+        at: row.latest.at,
+        id: row.conversation.id.uuid(),
+    }))
 }
 
 async fn one_page(
@@ -64,7 +67,7 @@ pub(in crate::store) struct Pages {
 /// Where a page starts, and of which identity it is where all of them are of one.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) struct Start {
-    pub(super) after: Position,
+    pub(super) after: Cursor,
     pub(super) identity_id: Option<IdentityId>,
 }
 

@@ -181,7 +181,7 @@ pub(super) fn rows<'a>(
                clear_received - clear_read + blocked_total AS "unread_count!",
                clear_total + blocked_total AS "total_count!""#
         ),
-        View::Clear => rows_of_view!(
+        View::Allowed => rows_of_view!(
             link,
             pages,
             starts,
@@ -199,7 +199,7 @@ pub(super) fn rows<'a>(
                1::smallint AS "latest_direction!", blocked_latest_has_media AS "latest_has_media!",
                blocked_total AS "unread_count!", blocked_total AS "total_count!""#
         ),
-        View::Nothing => Box::pin(stream::empty()),
+        View::Empty => Box::pin(stream::empty()),
     }
 }
 

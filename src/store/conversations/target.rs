@@ -4,11 +4,11 @@ use futures_util::future::BoxFuture;
 use sqlx::query_as;
 use uuid::Uuid;
 
+use crate::carriers::{Thread, ThreadOwner};
 use crate::domain::{
     ConnectionId, ConversationId, IdentityId, OrganizationId, PhoneNumber, Verdict, verdict,
 };
 use crate::error::{Error, Resource};
-use crate::line::{Thread, ThreadOwner};
 use crate::store::contact_rules::rule_on_number;
 use crate::store::gathered::{Answers, Shared};
 use crate::store::identities::filter_mode;

@@ -3,7 +3,7 @@
 use sqlx::query_as;
 
 use super::{Row, add_reactions};
-use crate::domain::{ConversationId, IdentityId, Message, OrganizationId, Page, PageRequest, Position, View};
+use crate::domain::{ConversationId, Cursor, IdentityId, Message, OrganizationId, Page, PageRequest, View};
 use crate::store::{Database, StoreError};
 
 /// Whose messages.
@@ -80,7 +80,7 @@ macro_rules! rows_of_scope {
                 $organization_id.as_str(),
                 $page.after().at,
                 $page.after().id,
-                $page.rows_to_read(),
+                $page.fetch_limit(),
                 $page.offset(),
                 $filter.view.shows(false),
                 $filter.view.shows(true),
@@ -125,7 +125,7 @@ macro_rules! rows_of_scope {
                 $organization_id.as_str(),
                 $page.after().at,
                 $page.after().id,
-                $page.rows_to_read(),
+                $page.fetch_limit(),
                 $page.offset(),
                 $filter.view.shows(false),
                 $filter.view.shows(true),
@@ -180,8 +180,10 @@ pub async fn list(
                 ),
             };
             let messages = rows.into_iter().map(Message::try_from).collect::<Result<Vec<_>, _>>()?;
-            let mut page =
-                Page::cut(messages, page.limit, |row| Position { at: row.created_at, id: row.id.uuid() });
+            let mut page = Page::from_overfetch(messages, page.limit, |row| Cursor {
+                at: row.created_at,
+                id: row.id.uuid(),
+            });
             add_reactions(connection, organization_id, &mut page.rows).await?;
             Ok(page)
         })

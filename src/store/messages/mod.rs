@@ -13,7 +13,7 @@ pub use idempotency::{FirstRequest, first_request};
 pub use list::{MessageFilter, MessageScope, list};
 pub use look_up::{Dispatch, dispatch, known};
 pub use send::{Claim, NewOutbound, Outcome, claim, finish, resolve};
-pub use status::{DeliveryNews, update_status};
+pub use status::{DeliveryUpdate, update_status};
 
 use chrono::{DateTime, Utc};
 use sqlx::query;

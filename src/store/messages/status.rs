@@ -9,7 +9,7 @@ use crate::store::{Affects, Database, StoreError};
 
 /// What a carrier says of a message that it took.
 #[derive(Debug, Clone)]
-pub struct DeliveryNews {
+pub struct DeliveryUpdate {
     /// The line it was sent from.
     pub line_number: PhoneNumber,
     /// The carrier's id of it.
@@ -28,7 +28,7 @@ pub struct DeliveryNews {
 ///
 /// # Errors
 /// `NotFound` when the line is not ours, or knows no such message.
-pub async fn update_status(db: &Database, news: DeliveryNews) -> Result<DeliveryStatus, StoreError> {
+pub async fn update_status(db: &Database, news: DeliveryUpdate) -> Result<DeliveryStatus, StoreError> {
     // The message is read and written under its lock, so that two pieces of news cannot cross.
     db.transaction(Affects::named(), "transaction messages::status::update_status", move |connection| {
         let news = news.clone();
@@ -62,7 +62,7 @@ pub async fn update_status(db: &Database, news: DeliveryNews) -> Result<Delivery
                 column: "status",
                 id: message_id,
             })?;
-            let moves_on = stands.moves_on_to(news.status);
+            let moves_on = stands.can_transition_to(news.status);
             let downgrades = news.was_downgraded && !message.was_downgraded;
             if !moves_on && !downgrades {
                 return Ok(stands);

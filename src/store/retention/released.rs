@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::query;
 use uuid::Uuid;
 
-use crate::domain::{IdentityId, OrganizationId, PhoneNumber, Position};
+use crate::domain::{Cursor, IdentityId, OrganizationId, PhoneNumber};
 use crate::store::{Affects, Database, StoreError};
 
 /// Connections per page.
@@ -15,8 +15,8 @@ const PAGE_SIZE: i64 = 200;
 pub struct ReleasedPage {
     /// Identity and human of those connections that were the last of their pair.
     pub ended: Vec<(IdentityId, PhoneNumber)>,
-    /// Position of the last connection of the page; `None` if there are no more.
-    pub next: Option<Position>,
+    /// Cursor of the last connection of the page; `None` if there are no more.
+    pub next: Option<Cursor>,
 }
 
 /// Lists connections released before a point in time, oldest release first. A pair has ended if it has neither an active
@@ -25,7 +25,7 @@ pub async fn list_released(
     db: &Database,
     organization_id: &OrganizationId,
     before: DateTime<Utc>,
-    after: Position,
+    after: Cursor,
 ) -> Result<ReleasedPage, StoreError> {
     let mut session = db.acquire(Affects::None).await?;
     session
@@ -52,8 +52,7 @@ pub async fn list_released(
             .fetch_all(connection)
             .await?;
             let is_full = i64::try_from(rows.len()).unwrap_or(PAGE_SIZE) >= PAGE_SIZE;
-            let next =
-                rows.last().filter(|_| is_full).map(|row| Position { at: row.released_at, id: row.id });
+            let next = rows.last().filter(|_| is_full).map(|row| Cursor { at: row.released_at, id: row.id });
             let mut ended: Vec<(Uuid, String)> = rows
                 .into_iter()
                 .filter(|row| row.over)

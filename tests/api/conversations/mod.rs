@@ -8,7 +8,7 @@ mod list_previews;
 mod list_scope;
 mod list_views;
 mod mark_read;
-mod mark_read_meanwhile;
+mod mark_read_concurrent;
 mod phone_calls;
 mod send_typing;
 

@@ -1,14 +1,14 @@
 mod get;
-mod idempotency;
 mod list;
 mod list_filters;
 mod list_pages;
-mod ordering;
-mod reactions;
 mod scene;
 mod send;
 mod send_cap;
+mod send_idempotency;
+mod send_ordering;
 mod send_outcomes;
+mod send_reaction;
 mod send_refusals;
 
 use inkbox_imessage::proto::send_message_request::Target;

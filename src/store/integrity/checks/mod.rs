@@ -134,7 +134,8 @@ pub const GLOBAL_CHECKS: [&[Invariant<()>]; 2] = [global_tables::INVARIANTS, key
 
 /// The names of all invariants.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    let of_tenants = TENANT_CHECKS.into_iter().flat_map(|checks| checks.invariants).map(|invariant| invariant.name);
+    let of_tenants =
+        TENANT_CHECKS.into_iter().flat_map(|checks| checks.invariants).map(|invariant| invariant.name);
     of_tenants.chain(GLOBAL_CHECKS.into_iter().flatten().map(|invariant| invariant.name))
 }
 

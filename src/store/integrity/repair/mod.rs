@@ -57,8 +57,8 @@ pub async fn repair(checker: &mut Checker, kind: Repair, violation: &Violation) 
 /// The database's.
 pub async fn is_miscounted(checker: &mut Checker, line_number: &str) -> Result<bool, StoreError> {
     let line_number = line_number.to_owned();
-    let checking =
-        checker.repair(|link| Box::pin(async move { global_tables::is_miscounted(link, &line_number).await }));
+    let checking = checker
+        .repair(|link| Box::pin(async move { global_tables::is_miscounted(link, &line_number).await }));
     match checking.await {
         Err(failure) if failure.is_serialization_conflict() || failure.is_lock_timeout() => Ok(true),
         checked => checked,

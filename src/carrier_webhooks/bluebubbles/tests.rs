@@ -1,0 +1,208 @@
+use serde_json::{Value, json};
+
+use super::parse;
+use crate::carrier_webhooks::event::{Event, News};
+use crate::domain::{DeliveryStatus, ReactionType, Transport};
+use crate::messaging::inbound::{RawReaction, RawText};
+
+const LINE: &str = "+12025550101";
+
+/// As a server posts it, with changes of its data.
+fn event(kind: &str, change: impl FnOnce(&mut Value)) -> Value {
+    let mut data = json!({
+        "originalROWID": 41, "guid": "G-1", "tempGuid": null, "text": "Hello", "subject": null, "isFromMe": false,
+        "handle": { "address": "+15551230001", "service": "iMessage" }, "dateCreated": 1_795_374_279_123_i64,
+        "dateRead": null, "dateDelivered": null, "error": 0, "associatedMessageGuid": null,
+        "associatedMessageType": null, "attachments": [], "chats": [{ "guid": "iMessage;-;+15551230001" }],
+    });
+    change(&mut data);
+    json!({ "type": kind, "data": data })
+}
+
+#[track_caller]
+fn text(body: &Value) -> RawText {
+    match parse(LINE, body) {
+        Event::Text(text) => text,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn tapback(kind: &Value, target: &str) -> RawReaction {
+    let body = event("new-message", |data| {
+        data["text"] = json!("Loved “x”");
+        data["associatedMessageType"] = kind.clone();
+        data["associatedMessageGuid"] = json!(target);
+        data["associatedMessageEmoji"] = json!("🎉");
+    });
+    match parse(LINE, &body) {
+        Event::Tapback(reaction) => reaction,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn news(body: &Value) -> News {
+    match parse(LINE, body) {
+        Event::News(news) => news,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_text_is_read_in_full() {
+    let given = text(&event("new-message", |_| {}));
+    assert_eq!((given.line_number.as_str(), given.remote_number.as_str()), (LINE, "+15551230001"));
+    assert_eq!((given.text.as_deref(), given.provider_message_id.as_str()), (Some("Hello"), "G-1"));
+    assert_eq!(given.sent_at.map(|time| time.timestamp_millis()), Some(1_795_374_279_123));
+    assert_eq!(given.transport, Transport::IMessage);
+    let sms = event("new-message", |data| data["chats"] = json!([{ "guid": "SMS;-;+15551230001" }]));
+    assert_eq!(text(&sms).transport, Transport::Sms);
+    let without_chats = event("new-message", |data| {
+        data["chats"] = Value::Null;
+        data["handle"]["service"] = json!("RCS");
+    });
+    assert_eq!(text(&without_chats).transport, Transport::Rcs);
+}
+
+#[test]
+fn a_file_is_kept_by_its_id_without_a_password() {
+    let given = text(&event("new-message", |data| {
+        data["text"] = json!("\u{fffc}");
+        data["attachments"] = json!([
+            { "guid": "at_0_1", "mimeType": "image/png", "totalBytes": 5, "transferName": "a.png" },
+            { "guid": "at_0_2", "mimeType": null, "totalBytes": -1 },
+            { "mimeType": "image/png" },
+        ]);
+    }));
+    assert_eq!(given.text, None);
+    let files: Vec<_> = given
+        .media
+        .iter()
+        .map(|file| (file.url.as_str(), file.content_type.as_deref(), file.size_bytes))
+        .collect();
+    assert_eq!(
+        files,
+        [
+            ("bluebubbles:attachment/at_0_1", Some("image/png"), Some(5)),
+            ("bluebubbles:attachment/at_0_2", None, None)
+        ]
+    );
+}
+
+#[test]
+fn every_tapback_is_read_by_number_and_by_name() {
+    use ReactionType::{Custom, Dislike, Emphasize, Laugh, Like, Love, Question};
+    let kinds = [
+        (2_000, "love", Love),
+        (2_001, "like", Like),
+        (2_002, "dislike", Dislike),
+        (2_003, "laugh", Laugh),
+        (2_004, "emphasize", Emphasize),
+        (2_005, "question", Question),
+        (2_006, "emoji", Custom),
+    ];
+    for (number, name, reaction) in kinds {
+        for (kind, removed) in [
+            (json!(number), false),
+            (json!(number.to_string()), false),
+            (json!(name), false),
+            (json!(number + 1_000), true),
+            (json!(format!("-{name}")), true),
+        ] {
+            let given = tapback(&kind, "p:0/G-0");
+            assert_eq!((given.reaction, given.removed), (Some(reaction), removed), "{kind}");
+            assert_eq!(given.custom_emoji.is_some(), reaction == Custom, "{kind}");
+            assert_eq!((given.line_number.as_str(), given.remote_number.as_str()), (LINE, "+15551230001"));
+        }
+    }
+}
+
+#[test]
+fn a_tapback_names_its_message_and_part_in_three_ways() {
+    for (target, expected) in [
+        ("p:0/G-0", (0, "G-0")),
+        ("p:3/G-0", (3, "G-0")),
+        ("bp:G-0", (0, "G-0")),
+        ("G-0", (0, "G-0")),
+        ("p:x/G-0", (-1, "G-0")),
+    ] {
+        let given = tapback(&json!(2_000), target);
+        assert_eq!((given.part_index, given.target_provider_message_id.as_str()), expected, "{target}");
+    }
+}
+
+#[test]
+fn what_is_no_tapback_that_we_know_stays_a_text() {
+    for (name, value) in [
+        ("associatedMessageType", json!("sticker")),
+        ("associatedMessageType", json!(1_000)),
+        ("associatedMessageType", json!(2_006)),
+        ("threadOriginatorGuid", json!("G-0")),
+    ] {
+        let body = event("new-message", |data| {
+            data["associatedMessageGuid"] = json!("p:0/G-0");
+            data[name] = value.clone();
+        });
+        assert_eq!(text(&body).text.as_deref(), Some("Hello"), "{name} {value}");
+    }
+}
+
+#[test]
+fn what_is_not_for_us_is_ignored() {
+    let of = |change: fn(&mut Value)| event("new-message", change);
+    for body in [
+        of(|data| data["isFromMe"] = json!(true)),
+        of(|data| data["chats"] = json!([{ "guid": "iMessage;+;chat1" }])),
+        of(|data| data["handle"]["address"] = json!("someone@example.com")),
+        of(|data| data["text"] = Value::Null),
+        event("updated-message", |_| {}),
+        event("updated-message", |data| data["isFromMe"] = json!(true)),
+        json!({ "type": "typing-indicator", "data": { "display": true, "guid": "iMessage;-;+15551230001" } }),
+        json!({ "type": "chat-read-status-changed", "data": { "chatGuid": "iMessage;-;+15551230001", "read": true } }),
+        json!({ "type": "new-message" }),
+        json!({ "type": "new-message", "data": [] }),
+        json!({ "data": {} }),
+        json!({}),
+    ] {
+        assert!(matches!(parse(LINE, &body), Event::Ignored(_)), "{body}");
+    }
+}
+
+#[test]
+fn what_becomes_of_our_own_sends_is_news() {
+    use DeliveryStatus::{Delivered, Error};
+    let own = |change: fn(&mut Value)| {
+        event("updated-message", |data| {
+            data["isFromMe"] = json!(true);
+            change(data);
+        })
+    };
+    for (body, status, code) in [
+        (own(|data| data["dateDelivered"] = json!(1_795_374_280_000_i64)), Delivered, None),
+        (own(|data| data["dateRead"] = json!(1_795_374_280_000_i64)), Delivered, None),
+        (own(|data| data["error"] = json!(22)), Error, Some("22")),
+        (event("message-send-error", |data| data["error"] = json!(4)), Error, Some("4")),
+        (event("message-send-error", |_| {}), Error, Some("LINE_REFUSED")),
+    ] {
+        let news = news(&body);
+        assert_eq!(
+            (news.given.status, news.given.provider_message_id.as_str()),
+            (Some(status), "G-1"),
+            "{body}"
+        );
+        assert_eq!(news.given.error.as_ref().map(|error| error.code.as_str()), code, "{body}");
+        assert!(news.sent_at.is_some());
+    }
+}
+
+#[test]
+fn news_may_know_a_message_by_the_id_we_gave_it() {
+    let both = news(&event("message-send-error", |data| data["tempGuid"] = json!("ours")));
+    assert_eq!((both.given.provider_message_id.as_str(), both.other_id.as_deref()), ("G-1", Some("ours")));
+    let one = news(&event("message-send-error", |data| {
+        data["guid"] = Value::Null;
+        data["tempGuid"] = json!("ours");
+    }));
+    assert_eq!((one.given.provider_message_id.as_str(), one.other_id), ("ours", None));
+}

@@ -1,0 +1,207 @@
+//! The demo: an organization with an agent, a human who texted it, and calls to paste. Set up through the same code that
+//! serves real calls, and made anew only where it is missing: what visitors did to it stays.
+
+use std::fmt::Write as _;
+
+use crate::app::App;
+use crate::auth::issue::{self, NewKey};
+use crate::domain::{
+    ApiKeyScope, CarrierKind, ConversationId, FilterMode, Handle, Identity, LineRole, OrganizationId,
+    PageRequest, PhoneNumber, Secret, Start, Transport, View,
+};
+use crate::error::{Error, Resource, Result};
+use crate::messaging::inbound;
+use crate::store::api_keys::KeyOwner;
+use crate::store::identities::NewIdentity;
+use crate::store::inbound::InboundText;
+use crate::store::{self, Created};
+
+const ORGANIZATION: &str = "org_demo";
+const HANDLE: &str = "demo";
+/// From the numbers that are set aside for fiction.
+const ROUTER_LINE: &str = "+12025550100";
+const POOL_LINES: [&str; 3] = ["+12025550101", "+12025550102", "+12025550103"];
+const HUMAN: &str = "+12025550199";
+/// Marks the keys that each start makes and the next one revokes.
+const KEY_LABEL: &str = "demo: works until the next start";
+/// How many of the newest keys are looked through for those of the last start.
+const KEYS_LOOKED_AT: u32 = 200;
+
+/// What the demo's page needs to know.
+pub struct Demo {
+    admin: Secret,
+    agent: Secret,
+    router: Secret,
+    conversation_id: ConversationId,
+    pool_line: PhoneNumber,
+}
+
+/// Sets the demo up.
+///
+/// # Errors
+/// `StorageUnavailable`, or `AlreadyExists` when the demo's handle belongs to another organization.
+pub async fn set_up(app: &App) -> Result<Demo> {
+    let organization_id = OrganizationId::from(ORGANIZATION);
+    store::organizations::create(&app.db, &organization_id, app.clock.now()).await?;
+    add_line(app, ROUTER_LINE, LineRole::Router).await?;
+    for line in POOL_LINES {
+        add_line(app, line, LineRole::Pool).await?;
+    }
+    let identity = find_or_make_identity(app, &organization_id).await?;
+    revoke_old_keys(app, &organization_id).await?;
+    let conversation_id = find_or_make_conversation(app, &identity).await?;
+    let pool_line =
+        store::conversations::target(&app.db, &organization_id, None, conversation_id).await?.line_number;
+    Ok(Demo {
+        admin: key(app, ApiKeyScope::Admin, Some(&identity)).await?,
+        agent: key(app, ApiKeyScope::Identity, Some(&identity)).await?,
+        router: key(app, ApiKeyScope::Router, None).await?,
+        conversation_id,
+        pool_line,
+    })
+}
+
+async fn add_line(app: &App, number: &str, role: LineRole) -> Result<()> {
+    // Refused means: it is there already, or the operator has another router line, which will do.
+    let _ = store::lines::add(&app.db, &phone(number)?, role, CarrierKind::Sandbox, app.clock.now()).await?;
+    Ok(())
+}
+
+fn phone(number: &str) -> Result<PhoneNumber> {
+    PhoneNumber::parse(number).map_err(|_| Error::Internal)
+}
+
+async fn find_or_make_identity(app: &App, organization_id: &OrganizationId) -> Result<Identity> {
+    let new = NewIdentity {
+        id: app.clock.new_id().into(),
+        organization_id: organization_id.clone(),
+        handle: Handle::parse(HANDLE).map_err(|_| Error::Internal)?,
+        display_name: "Demo agent".to_owned(),
+        imessage_enabled: true,
+        filter_mode: FilterMode::Blacklist,
+    };
+    match store::identities::create(&app.db, new, app.clock.now()).await? {
+        Created::Conflict { existing_id: Some(id) } => {
+            store::identities::current(&app.db, organization_id, id.into()).await?.ok_or(Error::Internal)
+        }
+        created => created.or_already_exists(Resource::Identity),
+    }
+}
+
+async fn revoke_old_keys(app: &App, organization_id: &OrganizationId) -> Result<()> {
+    let newest = PageRequest { limit: KEYS_LOOKED_AT, start: Start::Offset(0) };
+    let mut old: Vec<_> = store::api_keys::list(&app.db, organization_id, &newest).await?.rows;
+    old.extend(store::api_keys::list_router_keys(&app.db, &newest).await?);
+    for key in old.iter().filter(|key| key.label == KEY_LABEL && key.revoked_at.is_none()) {
+        store::api_keys::revoke(&app.db, KeyOwner::Anyone, key.id, app.clock.now()).await?;
+    }
+    Ok(())
+}
+
+async fn key(app: &App, scope: ApiKeyScope, identity: Option<&Identity>) -> Result<Secret> {
+    let new = NewKey {
+        scope,
+        organization_id: identity.map(|identity| identity.organization_id.clone()),
+        agent_identity_id: identity.filter(|_| scope == ApiKeyScope::Identity).map(|identity| identity.id),
+        label: KEY_LABEL.to_owned(),
+        expires_at: None,
+    };
+    let (_, secret) = issue::mint(&app.db, &*app.clock, new).await?;
+    Ok(secret)
+}
+
+/// A human texts the router line, is connected, and says hello on the line that was named.
+async fn find_or_make_conversation(app: &App, identity: &Identity) -> Result<ConversationId> {
+    let newest = PageRequest { limit: 1, start: Start::Offset(0) };
+    let mut found =
+        store::conversations::list(&app.db, &identity.organization_id, Some(identity.id), View::All, &newest)
+            .await?;
+    if let Some(summary) = found.rows.pop() {
+        return Ok(summary.conversation.id);
+    }
+    let router_line = store::lines::router_number(&app.db).await?.ok_or(Error::Internal)?;
+    let connected = inbound::receive(app, text(app, router_line, &format!("connect @{HANDLE}"))?).await?;
+    let inbound::Outcome::Connected { line_number, .. } = connected else { return Err(Error::Internal) };
+    for words in ["Hi! Is this the demo agent?", "I would like to book a table for two at eight."] {
+        inbound::receive(app, text(app, line_number.clone(), words)?).await?;
+    }
+    let mut made =
+        store::conversations::list(&app.db, &identity.organization_id, Some(identity.id), View::All, &newest)
+            .await?;
+    made.rows.pop().map(|summary| summary.conversation.id).ok_or(Error::Internal)
+}
+
+fn text(app: &App, line_number: PhoneNumber, words: &str) -> Result<InboundText> {
+    Ok(InboundText {
+        line_number,
+        remote_number: phone(HUMAN)?,
+        text: Some(words.to_owned()),
+        media: Vec::new(),
+        provider_message_id: app.clock.new_id().to_string(),
+        sent_at: app.clock.now(),
+        transport: Transport::IMessage,
+    })
+}
+
+impl Demo {
+    /// The page that `serve --demo` prints, for a service on this address: keys, and calls that work when they are pasted.
+    #[must_use]
+    pub fn page(&self, address: &str, with_tls: bool) -> String {
+        let Self { admin, agent, router, conversation_id, pool_line } = self;
+        let id = format!(r#"{{"conversation_id": "{conversation_id}"}}"#);
+        let reply = format!(
+            r#"{{"conversation_id": "{conversation_id}", "text": "A table for two at eight: done!"}}"#
+        );
+        let hello = format!(
+            r#"{{"line_number": "{}", "remote_number": "{HUMAN}", "text": "Hello again", "provider_message_id": "'$RANDOM$RANDOM'"}}"#,
+            pool_line.as_str()
+        );
+        // Whose certificate it is, is of no interest to who tries the demo.
+        let (grpcurl, buf, scheme) = if with_tls {
+            ("-insecure", "--insecure", "https")
+        } else {
+            ("-plaintext", "--http2-prior-knowledge", "http")
+        };
+        let calls = [
+            ("List the conversations", agent, "ConversationService/ListConversations", r#"{"limit": 10}"#),
+            ("Get one", agent, "ConversationService/GetConversation", &id),
+            (
+                "Mark it read (the human sees \"Read\")",
+                agent,
+                "ConversationService/MarkConversationRead",
+                &id,
+            ),
+            ("Show the typing bubble", agent, "ConversationService/SendTypingIndicator", &id),
+            ("Read its messages", agent, "MessageService/ListMessages", &id),
+            ("Answer", agent, "MessageService/SendMessage", &reply),
+            ("List who is connected", admin, "ConnectionService/ListConnections", "{}"),
+            ("See what the sandbox line did", admin, "SandboxService/ListDeliveries", "{}"),
+            ("Be the human: text the agent", router, "RouterService/ReceiveMessage", &hello),
+        ];
+        let mut page = format!(
+            "\nServing on {address}, with the sandbox line and a demo organization.\n\n\
+             Keys, good until the next start:\n\
+             \x20 admin   {}\n  agent   {}\n  router  {}\n",
+            admin.reveal(),
+            agent.reveal(),
+            router.reveal()
+        );
+        page.push_str("\nWith grpcurl:\n");
+        for (title, key, method, body) in &calls {
+            let key = key.reveal();
+            let _ = writeln!(
+                page,
+                "\n# {title}\ngrpcurl {grpcurl} -H 'x-api-key: {key}' -d '{body}' {address} inkbox.imessage.v1.{method}"
+            );
+        }
+        page.push_str("\nThe same with buf:\n");
+        for (title, key, method, body) in &calls {
+            let key = key.reveal();
+            let _ = writeln!(
+                page,
+                "\n# {title}\nbuf curl --protocol grpc {buf} -H 'x-api-key: {key}' -d '{body}' {scheme}://{address}/inkbox.imessage.v1.{method}"
+            );
+        }
+        page
+    }
+}

@@ -1,0 +1,7 @@
+//! Tower layers around every call, from the outside in: access log, limits, authentication.
+
+pub mod access_log;
+pub mod auth;
+pub mod limits;
+mod stream_shutdown;
+mod timeout;

@@ -1,0 +1,55 @@
+//! `IdentityService`: the agents of an organization.
+
+mod create;
+mod get;
+mod list;
+mod update;
+
+use tonic::{Request, Response, Status};
+
+use crate::app::App;
+use crate::grpc::wire::unary::unary;
+use crate::proto::identity_service_server::IdentityService;
+use crate::proto::{
+    CreateIdentityRequest, CreateIdentityResponse, GetIdentityRequest, GetIdentityResponse,
+    ListIdentitiesRequest, ListIdentitiesResponse, UpdateIdentityRequest, UpdateIdentityResponse,
+};
+
+/// The longest display name, in characters.
+const DISPLAY_NAME_LIMIT: usize = 255;
+
+/// The service.
+pub(in crate::grpc) struct Service {
+    pub(in crate::grpc) app: App,
+}
+
+#[tonic::async_trait]
+impl IdentityService for Service {
+    async fn create_identity(
+        &self,
+        request: Request<CreateIdentityRequest>,
+    ) -> Result<Response<CreateIdentityResponse>, Status> {
+        unary(request, async |caller, message| create::create(&self.app, &caller, message).await).await
+    }
+
+    async fn get_identity(
+        &self,
+        request: Request<GetIdentityRequest>,
+    ) -> Result<Response<GetIdentityResponse>, Status> {
+        unary(request, async |caller, message| get::get(&self.app, &caller, message).await).await
+    }
+
+    async fn list_identities(
+        &self,
+        request: Request<ListIdentitiesRequest>,
+    ) -> Result<Response<ListIdentitiesResponse>, Status> {
+        unary(request, async |caller, message| list::list(&self.app, &caller, message).await).await
+    }
+
+    async fn update_identity(
+        &self,
+        request: Request<UpdateIdentityRequest>,
+    ) -> Result<Response<UpdateIdentityResponse>, Status> {
+        unary(request, async |caller, message| update::update(&self.app, &caller, message).await).await
+    }
+}

@@ -1,0 +1,71 @@
+//! `MessageService`: reading and answering in a conversation.
+
+mod get;
+mod list;
+mod media_url;
+mod remove_reaction;
+mod send;
+mod send_reaction;
+
+use tonic::{Request, Response, Status};
+
+use crate::app::App;
+use crate::grpc::wire::unary::unary;
+use crate::proto::message_service_server::MessageService;
+use crate::proto::{
+    GetMessageRequest, GetMessageResponse, ListMessagesRequest, ListMessagesResponse, RemoveReactionRequest,
+    RemoveReactionResponse, SendMessageRequest, SendMessageResponse, SendReactionRequest,
+    SendReactionResponse,
+};
+
+/// Parts that a message can have, for a tapback on one of them: its text, and up to twenty files.
+const MOST_PARTS: i32 = 32;
+
+/// The service.
+pub(in crate::grpc) struct Service {
+    pub(in crate::grpc) app: App,
+}
+
+#[tonic::async_trait]
+impl MessageService for Service {
+    async fn list_messages(
+        &self,
+        request: Request<ListMessagesRequest>,
+    ) -> Result<Response<ListMessagesResponse>, Status> {
+        unary(request, async |caller, message| list::list(&self.app, &caller, message).await).await
+    }
+
+    async fn get_message(
+        &self,
+        request: Request<GetMessageRequest>,
+    ) -> Result<Response<GetMessageResponse>, Status> {
+        unary(request, async |caller, message| get::get(&self.app, &caller, message).await).await
+    }
+
+    async fn send_message(
+        &self,
+        request: Request<SendMessageRequest>,
+    ) -> Result<Response<SendMessageResponse>, Status> {
+        unary(request, async |caller, message| send::send(&self.app, &caller, message).await).await
+    }
+
+    async fn send_reaction(
+        &self,
+        request: Request<SendReactionRequest>,
+    ) -> Result<Response<SendReactionResponse>, Status> {
+        unary(request, async |caller, message| {
+            send_reaction::send_reaction(&self.app, &caller, message).await
+        })
+        .await
+    }
+
+    async fn remove_reaction(
+        &self,
+        request: Request<RemoveReactionRequest>,
+    ) -> Result<Response<RemoveReactionResponse>, Status> {
+        unary(request, async |caller, message| {
+            remove_reaction::remove_reaction(&self.app, &caller, message).await
+        })
+        .await
+    }
+}

@@ -1,0 +1,28 @@
+//! `SandboxService`: what the sandbox line did.
+
+mod list_deliveries;
+
+use tonic::{Request, Response, Status};
+
+use crate::app::App;
+use crate::grpc::wire::unary::unary;
+use crate::proto::sandbox_service_server::SandboxService;
+use crate::proto::{ListDeliveriesRequest, ListDeliveriesResponse};
+
+/// The service.
+pub(in crate::grpc) struct Service {
+    pub(in crate::grpc) app: App,
+}
+
+#[tonic::async_trait]
+impl SandboxService for Service {
+    async fn list_deliveries(
+        &self,
+        request: Request<ListDeliveriesRequest>,
+    ) -> Result<Response<ListDeliveriesResponse>, Status> {
+        unary(request, async |caller, message| {
+            list_deliveries::list_deliveries(&self.app, &caller, message).await
+        })
+        .await
+    }
+}

@@ -1,0 +1,5 @@
+//! Work on stored data outside of calls: periodic cleanup, erasure of a human or an organization, and verification.
+
+pub mod cleanup;
+pub mod erase;
+pub mod verify;

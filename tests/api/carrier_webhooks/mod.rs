@@ -1,0 +1,166 @@
+//! What carriers deliver over HTTP, in the bodies that they document.
+
+mod bluebubbles;
+mod bounds;
+mod delivery_updates;
+mod fuzz;
+mod refusals;
+mod router_line;
+mod sendblue;
+mod tapback_texts;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use inkbox_imessage::carrier_webhooks::{Secrets, Webhooks};
+use inkbox_imessage::domain::{CarrierKind, LineRole};
+use inkbox_imessage::proto::{Identity, Message};
+use inkbox_imessage::server::Settings;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::messages::messages_of;
+use crate::support::app::{POOL_LINES, ROUTER_LINE};
+use crate::support::callers::Caller;
+use crate::support::database;
+use crate::support::http::{Answer, call};
+use crate::support::phone_line::PhoneLine;
+use crate::support::{Human, TestApp};
+
+const SENDBLUE_SECRET: &str = "sendblue-secret-0001";
+const STATUS_SECRET: &str = "sendblue-status-0001";
+const BLUEBUBBLES_SECRET: &str = "bluebubbles-secret-1";
+
+/// The human of most tests.
+const HUMAN: &str = "+15551230001";
+
+/// A service whose lines are with one carrier, and a human who talks to an agent over one of them.
+struct Scene {
+    app: TestApp,
+    webhooks: SocketAddr,
+    /// What is sent from the lines.
+    phone: PhoneLine,
+    identity: Identity,
+    human: Human,
+}
+
+/// Where a human and an agent talk.
+struct Talk {
+    agent: Caller,
+    line: String,
+    conversation_id: String,
+}
+
+impl Scene {
+    async fn of(carrier: CarrierKind) -> Self {
+        let webhooks = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = webhooks.local_addr().unwrap();
+        let secrets = Secrets {
+            sendblue: Some(SENDBLUE_SECRET.parse().unwrap()),
+            sendblue_status: Some(STATUS_SECRET.parse().unwrap()),
+            bluebubbles: Some(BLUEBUBBLES_SECRET.parse().unwrap()),
+        };
+        Self::with(carrier, Webhooks::new(webhooks, secrets), address).await
+    }
+
+    async fn with(carrier: CarrierKind, webhooks: Webhooks, address: SocketAddr) -> Self {
+        let phone = PhoneLine::start().await;
+        let options = database::fresh().await;
+        let lines = phone.settings(carrier, &[ROUTER_LINE, POOL_LINES[0]]);
+        let change = |settings: &mut Settings| {
+            settings.lines = lines;
+            // Longer than a stand-in takes on a busy machine.
+            settings.line_time_out = Duration::from_secs(5);
+        };
+        let app = TestApp::assemble(options, change, |server| server.take(webhooks)).await;
+        app.until_ready().await;
+        app.add_line_with(ROUTER_LINE, LineRole::Router, carrier).await;
+        app.add_line_with(POOL_LINES[0], LineRole::Pool, carrier).await;
+        let identity = app.identity("org_a").await;
+        let human = Human::new(&app, HUMAN).await;
+        Self { app, webhooks: address, phone, identity, human }
+    }
+
+    /// Connects, and says "hello".
+    async fn talk(&self) -> Talk {
+        let (thread, conversation_id) = self.human.converses(&self.identity, "hello").await;
+        Talk { agent: self.app.agent(&self.identity).await, line: thread.line, conversation_id }
+    }
+
+    /// Posts bytes.
+    async fn post(&self, path: &str, secret: Option<&str>, body: impl Into<bytes::Bytes>) -> Answer {
+        let mut headers = vec![("content-type", "application/json")];
+        headers.extend(secret.map(|secret| ("sb-signing-secret", secret)));
+        call(self.webhooks, "POST", path, &headers, body).await
+    }
+
+    /// Delivers as Sendblue does.
+    async fn sendblue(&self, body: &Value) -> Answer {
+        self.post("/webhooks/sendblue", Some(SENDBLUE_SECRET), body.to_string()).await
+    }
+
+    /// Reports on a message as Sendblue does.
+    async fn sendblue_status(&self, body: &Value) -> Answer {
+        let path = format!("/webhooks/sendblue/status?token={STATUS_SECRET}");
+        self.post(&path, None, body.to_string()).await
+    }
+
+    /// Delivers as the BlueBubbles server of a line does.
+    async fn bluebubbles(&self, line: &str, body: &Value) -> Answer {
+        let path = format!("/webhooks/bluebubbles/{line}?token={BLUEBUBBLES_SECRET}");
+        self.post(&path, None, body.to_string()).await
+    }
+
+    /// How many rows a table has.
+    async fn rows(&self, table: &str) -> i64 {
+        let count = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+        sqlx::query_scalar(count).fetch_one(&self.app.pool).await.unwrap()
+    }
+}
+
+impl Talk {
+    /// What the agent sees, newest first.
+    async fn messages(&self) -> Vec<Message> {
+        messages_of(&self.agent, &self.conversation_id).await
+    }
+}
+
+/// Asserts what a carrier hears.
+#[track_caller]
+fn assert_answer(answer: &Answer, status: u16, result: &str) {
+    assert_eq!((answer.status, answer.body.as_str()), (status, result), "{answer:?}");
+}
+
+/// A text as Sendblue documents it.
+fn sendblue_text(line: &str, handle: &str, content: &str) -> Value {
+    json!({
+        "accountEmail": "ops@example.com", "content": content, "is_outbound": false, "status": "RECEIVED",
+        "error_code": null, "error_message": null, "error_reason": null, "error_detail": null,
+        "message_handle": handle, "date_sent": "2026-01-02T03:04:05.678Z",
+        "date_updated": "2026-01-02T03:04:06.000Z", "from_number": HUMAN, "number": HUMAN, "to_number": line,
+        "sendblue_number": line, "was_downgraded": null, "plan": "blue", "media_url": "",
+        "message_type": "message", "group_id": "", "participants": [HUMAN, line], "send_style": "",
+        "opted_out": false, "service": "iMessage", "group_display_name": null,
+    })
+}
+
+/// The echo of a message that was sent, or news of it, as Sendblue documents it. Long ago, as far as it says.
+fn sendblue_echo(line: &str, handle: &str, status: &str) -> Value {
+    let mut body = sendblue_text(line, handle, "hi");
+    body["is_outbound"] = json!(true);
+    body["status"] = json!(status);
+    body["from_number"] = json!(line);
+    body["to_number"] = json!(HUMAN);
+    body
+}
+
+/// An event of a BlueBubbles server about a human's text.
+fn bluebubbles_event(kind: &str, guid: &str, text: &str) -> Value {
+    json!({ "type": kind, "data": {
+        "originalROWID": 41, "guid": guid, "text": text, "subject": null, "isFromMe": false,
+        "handle": { "originalROWID": 1, "address": HUMAN, "service": "iMessage", "country": "us" },
+        "dateCreated": 1_767_323_045_678_i64, "dateRead": null, "dateDelivered": null, "error": 0,
+        "associatedMessageGuid": null, "associatedMessageType": null, "attachments": [],
+        "chats": [{ "guid": format!("iMessage;-;{HUMAN}"), "style": 45 }],
+    } })
+}

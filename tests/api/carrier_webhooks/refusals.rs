@@ -1,0 +1,159 @@
+use inkbox_imessage::carrier_webhooks::{Secrets, Webhooks};
+use inkbox_imessage::domain::CarrierKind;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::{
+    BLUEBUBBLES_SECRET, SENDBLUE_SECRET, STATUS_SECRET, Scene, assert_answer, bluebubbles_event,
+    sendblue_echo, sendblue_text,
+};
+use crate::support::app::POOL_LINES;
+use crate::support::assertions::assert_names_no_line;
+use crate::support::http::call;
+
+#[tokio::test]
+async fn a_wrong_secret_is_401_and_nothing_is_stored() {
+    let scene = Scene::of(CarrierKind::Sendblue).await;
+    let talk = scene.talk().await;
+    let body = sendblue_text(&talk.line, "E-1", "one").to_string();
+    let almost = format!("{SENDBLUE_SECRET}0");
+    for secret in
+        [None, Some(""), Some("wrong"), Some(&SENDBLUE_SECRET[1..]), Some(&almost), Some(STATUS_SECRET)]
+    {
+        let answer = scene.post("/webhooks/sendblue", secret, body.clone()).await;
+        assert_answer(&answer, 401, "unauthorized");
+    }
+    // The secret is not looked at before the body, nor for it: nothing of a stranger's is read.
+    assert_answer(&scene.post("/webhooks/sendblue", None, "not JSON").await, 401, "unauthorized");
+    let in_address = format!("/webhooks/sendblue?token={SENDBLUE_SECRET}");
+    assert_answer(&scene.post(&in_address, None, body).await, 401, "unauthorized");
+    assert_eq!((scene.rows("messages").await, scene.rows("tapback_texts").await), (1, 0));
+}
+
+#[tokio::test]
+async fn a_wrong_token_is_401_and_nothing_is_stored() {
+    let scene = Scene::of(CarrierKind::BlueBubbles).await;
+    let talk = scene.talk().await;
+    let text = bluebubbles_event("new-message", "G-1", "one").to_string();
+    let news = sendblue_echo(&talk.line, "sent-1", "DELIVERED").to_string();
+    for (path, body, others) in [
+        (format!("/webhooks/bluebubbles/{}", talk.line), text, STATUS_SECRET),
+        ("/webhooks/sendblue/status".to_owned(), news, BLUEBUBBLES_SECRET),
+    ] {
+        for query in ["", "?token=", "?token=wrong", "?TOKEN=x", &format!("?token={others}")] {
+            let answer = scene.post(&format!("{path}{query}"), Some(SENDBLUE_SECRET), body.clone()).await;
+            assert_answer(&answer, 401, "unauthorized");
+        }
+    }
+    assert_eq!(scene.rows("messages").await, 1);
+}
+
+#[tokio::test]
+async fn a_token_is_read_as_addresses_are_written() {
+    let scene = Scene::of(CarrierKind::BlueBubbles).await;
+    let talk = scene.talk().await;
+    let encoded = BLUEBUBBLES_SECRET.replace('b', "%62").replace('-', "%2D");
+    let path = format!("/webhooks/bluebubbles/{}?a=b&token={encoded}&c", talk.line.replace('+', "%2B"));
+    let body = bluebubbles_event("new-message", "G-1", "one").to_string();
+    assert_answer(&scene.post(&path, None, body).await, 200, "stored");
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_one_is_400_and_nothing_is_stored() {
+    let scene = Scene::of(CarrierKind::Sendblue).await;
+    let talk = scene.talk().await;
+    let good = sendblue_text(&talk.line, "E-1", "one").to_string();
+    let cut = &good.as_bytes()[..good.len() - 1];
+    let deep = "[".repeat(100_000);
+    for body in [
+        &b""[..],
+        b"not JSON",
+        b"[]",
+        b"null",
+        b"\"text\"",
+        b"{\"content\": \"\xff\"}",
+        b"{\"a\": \"\\ud800\"}",
+        cut,
+        deep.as_bytes(),
+    ] {
+        let answer = scene.post("/webhooks/sendblue", Some(SENDBLUE_SECRET), body.to_vec()).await;
+        assert_answer(&answer, 400, "malformed");
+    }
+    assert_eq!(scene.rows("messages").await, 1);
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_413_and_nothing_is_stored() {
+    let scene = Scene::of(CarrierKind::Sendblue).await;
+    let talk = scene.talk().await;
+    let body = |padding: usize| {
+        let mut body = sendblue_text(&talk.line, "E-1", "one");
+        body["padding"] = json!("x".repeat(padding));
+        body
+    };
+    let rest = body(0).to_string().len();
+    assert_answer(&scene.sendblue(&body(256 * 1024 - rest + 1)).await, 413, "too_large");
+    assert_answer(&scene.sendblue(&body(700 * 1024)).await, 413, "too_large");
+    assert_eq!(scene.rows("messages").await, 1);
+    assert_answer(&scene.sendblue(&body(256 * 1024 - rest)).await, 200, "stored");
+}
+
+#[tokio::test]
+async fn fields_are_held_to_the_same_as_in_the_rpc_and_nothing_is_stored() {
+    let scene = Scene::of(CarrierKind::Sendblue).await;
+    let talk = scene.talk().await;
+    let changes: [(&str, Value); 9] = [
+        ("from_number", json!("15551230001")),
+        ("from_number", json!("someone@example.com")),
+        ("sendblue_number", json!("nonsense")),
+        ("message_handle", json!("")),
+        ("message_handle", json!("x".repeat(256))),
+        ("content", json!("a\0b")),
+        ("content", json!("x".repeat(18_997))),
+        ("content", json!("")),
+        ("media_url", json!("x".repeat(2_049))),
+    ];
+    for (name, value) in changes {
+        let mut body = sendblue_text(&talk.line, "E-1", "one");
+        body[name] = value;
+        let answer = scene.sendblue(&body).await;
+        assert_answer(&answer, 422, "refused");
+        assert_names_no_line(&answer);
+    }
+    assert_eq!(scene.rows("messages").await, 1);
+    let longest = sendblue_text(&talk.line, "E-1", &"🎉".repeat(18_996));
+    assert_answer(&scene.sendblue(&longest).await, 200, "stored");
+}
+
+#[tokio::test]
+async fn a_carrier_without_a_secret_has_no_address() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let secrets = Secrets { bluebubbles: Some(BLUEBUBBLES_SECRET.parse().unwrap()), ..Secrets::default() };
+    let scene = Scene::with(CarrierKind::Sendblue, Webhooks::new(listener, secrets), address).await;
+    let body = sendblue_text(POOL_LINES[0], "E-1", "one");
+    assert_eq!(scene.sendblue(&body).await.status, 404);
+    assert_eq!(scene.post("/webhooks/sendblue", Some(""), body.to_string()).await.status, 404);
+    assert_eq!(scene.sendblue_status(&body).await.status, 404);
+    assert_eq!(scene.post("/", None, "").await.status, 404);
+    assert_eq!(scene.post("/webhooks/bluebubbles/+12025550101", None, "").await.status, 401);
+}
+
+#[tokio::test]
+async fn only_posts_are_taken() {
+    let scene = Scene::of(CarrierKind::Sendblue).await;
+    for method in ["GET", "PUT", "DELETE"] {
+        let headers = [("sb-signing-secret", SENDBLUE_SECRET)];
+        assert_eq!(call(scene.webhooks, method, "/webhooks/sendblue", &headers, "{}").await.status, 405);
+    }
+}
+
+#[tokio::test]
+async fn with_the_database_down_the_carrier_is_told_to_come_again() {
+    let scene = Scene::of(CarrierKind::Sendblue).await;
+    let talk = scene.talk().await;
+    scene.app.parts.db.close();
+    let answer = scene.sendblue(&sendblue_text(&talk.line, "E-1", "one")).await;
+    assert_answer(&answer, 503, "unavailable");
+    assert!(answer.retry_after.is_some());
+}

@@ -1,2 +1,0 @@
-mod reaction;
-mod status;

@@ -1,0 +1,7 @@
+//! Metrics, as a scraper sees them after calls of every kind.
+
+mod calls;
+mod carriers;
+mod documented;
+mod listener;
+mod state;

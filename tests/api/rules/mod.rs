@@ -1,0 +1,9 @@
+//! Rules that concern more than one RPC.
+
+mod auth;
+mod erasure;
+mod limits;
+mod metrics;
+mod replicas;
+mod retention;
+mod verification;

@@ -1,0 +1,189 @@
+use chrono::TimeDelta;
+use inkbox_imessage::clock::Clock as _;
+use inkbox_imessage::maintenance::cleanup::Retention;
+use inkbox_imessage::proto::{
+    ConversationSummary, GetMessageRequest, ListConversationsRequest, MarkConversationReadRequest, Message,
+    ReactionType, ReceiveMessageRequest,
+};
+use prost_types::Timestamp;
+
+use super::{BODIES, sweep};
+use crate::messages::{all_messages, deliveries, messages_of, send, texts};
+use crate::support::callers::Caller;
+use crate::support::history::{History, add_texts};
+use crate::support::snapshot::{everything, numbers};
+use crate::support::{Human, TestApp, invariants};
+
+async fn conversations(admin: &Caller, is_blocked: Option<bool>) -> Vec<ConversationSummary> {
+    let request = ListConversationsRequest { is_blocked, ..Default::default() };
+    admin.list_conversations(request).await.unwrap().conversations
+}
+
+/// A message as it is without what it said.
+fn silent(message: &Message) -> Message {
+    let mut silent = Message { text: None, media: Vec::new(), updated_at: None, ..message.clone() };
+    for reaction in &mut silent.reactions {
+        reaction.custom_emoji = None;
+    }
+    silent
+}
+
+#[tokio::test]
+async fn what_old_messages_said_is_gone_and_nothing_else_of_them() {
+    let app = TestApp::start().await;
+    let identity = app.identity("org_a").await;
+    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
+    let human = Human::new(&app, "+15551230001").await;
+    let history = History::between(&app, &human, &identity).await;
+    human.says(&history.thread, "unread").await;
+    let mark = MarkConversationReadRequest { conversation_id: history.conversation_id.clone() };
+    agent.mark_conversation_read(mark).await.unwrap();
+    human.says(&history.thread, "unread").await;
+    let messages = all_messages(&admin).await;
+    let listed = [None, Some(true), Some(false)].map(|view| (view, conversations(&admin, view)));
+    let mut before = Vec::new();
+    for (view, list) in listed {
+        before.push((view, list.await));
+    }
+
+    app.clock.advance(TimeDelta::days(31));
+    sweep(&app, BODIES).await;
+
+    let after = all_messages(&admin).await;
+    assert!(after.iter().all(|message| message.text.is_none() && message.media.is_empty()));
+    let silence: Vec<_> = messages.iter().map(silent).collect();
+    assert_eq!(after.iter().map(silent).collect::<Vec<_>>(), silence);
+    let get = GetMessageRequest { message_id: history.first_id.clone(), agent_identity_id: None };
+    let got = admin.get_message(get).await.unwrap().message.unwrap();
+    assert_eq!(after.iter().find(|message| message.id == got.id), Some(&got));
+    let emoji: Vec<_> =
+        got.reactions.iter().map(|reaction| (reaction.reaction(), &reaction.custom_emoji)).collect();
+    assert_eq!(emoji, [(ReactionType::Love, &None), (ReactionType::Custom, &None)]);
+    for (view, list) in before {
+        let quiet = |row: ConversationSummary| ConversationSummary {
+            latest_text: None,
+            latest_has_media: false,
+            ..row
+        };
+        let expected: Vec<_> = list.into_iter().map(quiet).collect();
+        assert_eq!(conversations(&admin, view).await, expected, "{view:?}");
+    }
+    invariants::hold(&app).await;
+    let said = numbers(
+        &app.pool,
+        "SELECT (SELECT count(*) FROM messages WHERE text IS NOT NULL OR media IS NOT NULL)
+              + (SELECT count(*) FROM reactions WHERE custom_emoji IS NOT NULL)
+              + (SELECT count(*) FROM conversations WHERE clear_latest_text IS NOT NULL OR clear_latest_has_media
+                                                        OR blocked_latest_text IS NOT NULL OR blocked_latest_has_media)",
+    );
+    assert_eq!(said.await, [0]);
+}
+
+#[tokio::test]
+async fn younger_messages_and_their_previews_stay_as_they_are() {
+    let app = TestApp::start().await;
+    let identity = app.identity("org_a").await;
+    let admin = app.admin("org_a").await;
+    let human = Human::new(&app, "+15551230001").await;
+    let (thread, id) = human.converses(&identity, "old").await;
+    app.clock.advance(TimeDelta::days(2));
+    human.says(&thread, "young").await;
+    app.clock.advance(TimeDelta::days(29));
+    sweep(&app, BODIES).await;
+    assert_eq!(texts(&messages_of(&admin, &id).await), ["young", ""]);
+    assert_eq!(conversations(&admin, None).await[0].latest_text.as_deref(), Some("young"));
+    invariants::hold(&app).await;
+    app.clock.advance(TimeDelta::days(2));
+    sweep(&app, BODIES).await;
+    assert_eq!(texts(&messages_of(&admin, &id).await), ["", ""]);
+    assert_eq!(conversations(&admin, None).await[0].latest_text, None);
+    invariants::hold(&app).await;
+}
+
+#[tokio::test]
+async fn the_age_counts_from_the_arrival_whenever_the_human_sent_it() {
+    let app = TestApp::start().await;
+    let identity = app.identity("org_a").await;
+    let admin = app.admin("org_a").await;
+    let human = Human::new(&app, "+15551230001").await;
+    let (thread, id) = human.converses(&identity, "hello").await;
+    app.clock.advance(TimeDelta::days(40));
+    sweep(&app, BODIES).await;
+    let sent_at = app.clock.now() - TimeDelta::days(39);
+    let late = ReceiveMessageRequest {
+        sent_at: Some(Timestamp { seconds: sent_at.timestamp(), nanos: 0 }),
+        ..human.text(&thread.line, "late")
+    };
+    human.router.receive_message(late).await.unwrap();
+    sweep(&app, BODIES).await;
+    assert_eq!(texts(&messages_of(&admin, &id).await), ["late", ""]);
+    app.clock.advance(TimeDelta::days(31));
+    sweep(&app, BODIES).await;
+    assert_eq!(texts(&messages_of(&admin, &id).await), ["", ""]);
+}
+
+#[tokio::test]
+async fn nothing_is_blanked_where_nothing_is_configured() {
+    let app = TestApp::start().await;
+    let identity = app.identity("org_a").await;
+    let human = Human::new(&app, "+15551230001").await;
+    History::between(&app, &human, &identity).await;
+    // The weekly sweeps have done their part before.
+    app.clock.advance(TimeDelta::days(8));
+    sweep(&app, Retention::default()).await;
+    let before = everything(&app.pool).await;
+    app.clock.advance(TimeDelta::days(3_650));
+    sweep(&app, Retention::default()).await;
+    assert_eq!(everything(&app.pool).await, before);
+}
+
+#[tokio::test]
+async fn a_replayed_send_shows_the_message_as_it_is_now_and_sends_nothing() {
+    let app = TestApp::start().await;
+    let identity = app.identity("org_a").await;
+    let admin = app.admin("org_a").await;
+    let human = Human::new(&app, "+15551230001").await;
+    let history = History::between(&app, &human, &identity).await;
+    let reached = deliveries(&admin).await.len();
+    app.clock.advance(TimeDelta::days(2));
+    sweep(&app, Retention { bodies: Some(TimeDelta::days(1)), released: None }).await;
+    let replayed = admin.send_message(history.sent).await.unwrap().message.unwrap();
+    assert_eq!((replayed.id, replayed.text), (history.sent_id, None));
+    assert_eq!(deliveries(&admin).await.len(), reached);
+}
+
+#[tokio::test]
+async fn more_than_a_batch_is_blanked_by_replicas_side_by_side() {
+    let app = TestApp::start().await;
+    let other = app.replica().await;
+    let identity = app.identity("org_a").await;
+    let human = Human::new(&app, "+15551230001").await;
+    let (thread, id) = human.converses(&identity, "hello").await;
+    add_texts(&app, &id, 1_203).await;
+    app.clock.advance(TimeDelta::days(31));
+    other.clock.advance(TimeDelta::days(31));
+    human.says(&thread, "young").await;
+    let ((), ()) = tokio::join!(sweep(&app, BODIES), sweep(&other, BODIES));
+    let left = "SELECT count(*) FROM messages WHERE text IS NOT NULL";
+    assert_eq!(numbers(&app.pool, left).await, [1]);
+    invariants::hold(&app).await;
+    // Nothing is looked at again, but for the last minutes before the limit.
+    let progress = "SELECT count(*) FROM messages m JOIN retention_progress p USING (organization_id)
+                    WHERE m.id > p.messages_to";
+    assert_eq!(numbers(&app.pool, progress).await, [1]);
+}
+
+#[tokio::test]
+async fn a_longer_limit_brings_nothing_back_and_a_shorter_one_goes_on() {
+    let app = TestApp::start().await;
+    let identity = app.identity("org_a").await;
+    let (admin, human) = (app.admin("org_a").await, Human::new(&app, "+15551230001").await);
+    let (_, id) = human.converses(&identity, "first").await;
+    app.clock.advance(TimeDelta::days(20));
+    send(&admin, &id, "second").await;
+    app.clock.advance(TimeDelta::days(15));
+    for (days, expected) in [(30, ["second", ""]), (60, ["second", ""]), (10, ["", ""])] {
+        sweep(&app, Retention { bodies: Some(TimeDelta::days(days)), released: None }).await;
+        assert_eq!(texts(&messages_of(&admin, &id).await), expected, "{days} days");
+    }
+}

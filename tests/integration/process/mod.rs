@@ -1,0 +1,16 @@
+//! The program as operators run it: a process with its own PostgreSQL, its command line, its signals and its log.
+
+mod demo;
+mod deployment;
+mod erase;
+mod folder;
+mod human;
+mod log;
+mod metrics;
+mod operator;
+mod scene;
+mod serve;
+mod traces;
+mod transport;
+mod usage;
+mod verify;

@@ -1,0 +1,126 @@
+//! The names of the spans of database work, which operators' dashboards and alerts rely on.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::store::sources::sources;
+
+/// All of them. A name stays when its function moves or is renamed; a new function adds a name.
+const NAMES: [&str; 74] = [
+    "query api_keys::get",
+    "query api_keys::get_router_key",
+    "query api_keys::list",
+    "query api_keys::list_router_keys",
+    "query connections::close",
+    "query connections::list",
+    "query contact_rules::create",
+    "query contact_rules::delete",
+    "query contact_rules::get",
+    "query contact_rules::list",
+    "query contact_rules::update",
+    "query conversations::get::exists",
+    "query conversations::get::get",
+    "query conversations::list::list",
+    "query conversations::mark_read::mark_alone",
+    "query conversations::mark_read::mark_read",
+    "query conversations::recipient::recipient",
+    "query conversations::target::target",
+    "query erasure::human::active_connection",
+    "query erasure::human::delete_rules",
+    "query erasure::human::identities_of",
+    "query erasure::human::known",
+    "query erasure::purge::some_discarded",
+    "query identities::current",
+    "query identities::get",
+    "query identities::list",
+    "query identities::update",
+    "query inbound::append::store_alone",
+    "query inbound::append::store_among_others",
+    "query inbound::find_delivered",
+    "query inbound::route::route",
+    "query inbound::situation::situation",
+    "query key_digests::find",
+    "query key_digests::record_uses",
+    "query lines::add",
+    "query lines::carrier",
+    "query lines::find",
+    "query lines::router_number",
+    "query messages::get::current",
+    "query messages::get::get",
+    "query messages::idempotency::first_request",
+    "query messages::list::list",
+    "query messages::look_up::dispatch",
+    "query messages::look_up::known",
+    "query organizations::create",
+    "query organizations::exists",
+    "query reactions::find",
+    "query reactions::remove",
+    "query reactions::take_back",
+    "query reactions::target",
+    "query retention::bodies::to_be_blanked",
+    "query retention::released::released",
+    "query sweeps::forgotten_texts",
+    "query sweeps::idempotency_keys",
+    "query sweeps::organizations_after",
+    "query sweeps::router_commands",
+    "query sweeps::sent_messages",
+    "query sweeps::tapback_texts",
+    "query tapback_texts::was_delivered",
+    "transaction api_keys::create",
+    "transaction api_keys::revoke",
+    "transaction connections::release",
+    "transaction erasure::discard::discard",
+    "transaction erasure::purge::purge",
+    "transaction identities::create",
+    "transaction inbound::append::store_in_transaction",
+    "transaction messages::send::claim",
+    "transaction messages::send::finish",
+    "transaction messages::send::resolve",
+    "transaction messages::status::update_status",
+    "transaction reactions::put",
+    "transaction retention::bodies::blank",
+    "transaction router_commands::obey",
+    "transaction tapback_texts::act",
+];
+
+/// The span names in a source: its string literals that begin with the kind of work.
+fn span_names(source: &str) -> impl Iterator<Item = &str> {
+    let literals = ["\"query ", "\"transaction "].into_iter().flat_map(|kind| source.match_indices(kind));
+    literals.filter_map(|(at, _)| source[at + 1..].split('"').next()).filter(|name| {
+        name.contains("::") && name.chars().all(|c| c.is_ascii_lowercase() || matches!(c, '_' | ':' | ' '))
+    })
+}
+
+#[test]
+fn span_names_do_not_change() {
+    let sources: Vec<String> = sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")))
+        .iter()
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    let found: BTreeSet<&str> = sources.iter().flat_map(|source| span_names(source)).collect();
+    let expected: BTreeSet<&str> = NAMES.into_iter().collect();
+    let new: Vec<_> = found.difference(&expected).collect();
+    let gone: Vec<_> = expected.difference(&found).collect();
+    assert!(new.is_empty() && gone.is_empty(), "not in the list: {new:?}; not in the source: {gone:?}");
+}
+
+#[test]
+fn every_piece_of_database_work_has_a_literal_span_name() {
+    for path in sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store"))) {
+        let source = std::fs::read_to_string(&path).unwrap();
+        for call in ["session.run(", "session.find(", "session\n        .run(", "traced("] {
+            for (at, _) in source.match_indices(call) {
+                let argument = source[at + call.len()..].trim_start();
+                let is_named = argument.starts_with('"')
+                    || argument.starts_with("$span")
+                    || argument.starts_with("span");
+                assert!(
+                    is_named,
+                    "{}: {call}{}",
+                    path.display(),
+                    argument.lines().next().unwrap_or_default()
+                );
+            }
+        }
+    }
+}

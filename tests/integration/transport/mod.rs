@@ -1,0 +1,14 @@
+//! From the socket to a call: TLS, bounds on connections and calls, the drain, Unix sockets. Mirrors `src/transport` and
+//! `src/grpc/limits.rs`.
+
+mod calls;
+mod certificates;
+mod clients;
+mod compression;
+mod connections;
+mod drain;
+mod floods;
+mod frames;
+mod panics;
+mod tls;
+mod unix;

@@ -1,0 +1,196 @@
+//! What a human does, and the carrier for them: texts, some of them twice, commands, tapbacks.
+
+use inkbox_imessage::proto::{ReactionType, ReceiveMessageRequest, ReceiveOutcome, ReceiveReactionRequest};
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
+
+use crate::faults::environment::Site;
+use crate::faults::ledger::Told;
+use crate::faults::participants::{Fate, Pair, Possible, Text};
+
+/// Does one thing; false where its outcome is not known.
+pub(crate) async fn step(site: &Site, pair: &Pair, chance: &mut StdRng) -> bool {
+    let (command, is_connected, line) = {
+        let state = pair.state();
+        (state.command.clone(), state.current().is_some(), state.line.clone())
+    };
+    if let Some(command) = command {
+        return obey(site, pair, command).await;
+    }
+    let (true, Some(line)) = (is_connected, line) else {
+        return obey(site, pair, pair.command("connect")).await;
+    };
+    match chance.random_range(0..100) {
+        0..2 => obey(site, pair, pair.command("disconnect")).await,
+        2..5 => obey(site, pair, pair.command("connect")).await,
+        5..16 => deliver_again(site, pair, chance).await,
+        16..32 => {
+            let unknown = places(pair, |text| text.fate == Fate::Unknown);
+            deliver_one_of(site, pair, &unknown, chance).await
+        }
+        32..42 => react(site, pair, chance).await,
+        _ => say(site, pair, &line).await,
+    }
+}
+
+/// Sends a command, again where its outcome is not known.
+pub(crate) async fn obey(site: &Site, pair: &Pair, command: ReceiveMessageRequest) -> bool {
+    let connects = command.text().starts_with("connect");
+    let (rule, ends) = {
+        let mut state = pair.state();
+        let ends = state.current().filter(|_| !connects).map(|connection| connection.id.clone());
+        if let Some(id) = &ends {
+            state.ends(id);
+        }
+        (state.rule.clone(), ends)
+    };
+    let answer = site.router().receive_message(command.clone()).await;
+    let call = if connects { "connect" } else { "disconnect" };
+    let mut state = pair.state();
+    let Told::Done(answer) = site.tally.told(call, answer) else {
+        state.command = Some(command);
+        return false;
+    };
+    state.command = None;
+    match (answer.outcome(), answer.connection_id.as_deref()) {
+        (ReceiveOutcome::Connected, Some(id)) if connects => {
+            state.connected(id);
+            state.line = answer.line_number;
+        }
+        // On which line, a redelivery does not tell: the next command does.
+        (ReceiveOutcome::Duplicate, Some(id)) if connects => {
+            state.connected(id);
+            state.line = None;
+        }
+        (ReceiveOutcome::Disconnected | ReceiveOutcome::Duplicate, Some(id)) => state.ended(id),
+        // The first delivery was refused.
+        (ReceiveOutcome::Duplicate, None) => {}
+        (ReceiveOutcome::Refused, None) if connects => {
+            assert!(state.rule.may_have_blocked_since(&rule), "{command:?}: {answer:?}, {state:?}");
+        }
+        (ReceiveOutcome::Refused, None) => {
+            if let Some(id) = ends {
+                assert!(state.attempts(&id) > 1, "{command:?}: {answer:?}, {state:?}");
+                state.ended(&id);
+            }
+        }
+        _ => panic!("{command:?}: {answer:?}, {state:?}"),
+    }
+    true
+}
+
+fn places(pair: &Pair, which: impl Fn(&Text) -> bool) -> Vec<usize> {
+    let state = pair.state();
+    state.texts.iter().enumerate().filter(|(_, text)| which(text)).map(|(place, _)| place).collect()
+}
+
+/// Delivers a text again that was told to be stored, if there is one.
+pub(crate) async fn deliver_again(site: &Site, pair: &Pair, chance: &mut StdRng) -> bool {
+    let stored = places(pair, |text| matches!(text.fate, Fate::Stored { .. }));
+    deliver_one_of(site, pair, &stored, chance).await
+}
+
+async fn deliver_one_of(site: &Site, pair: &Pair, places: &[usize], chance: &mut StdRng) -> bool {
+    match places.choose(chance) {
+        Some(place) => deliver(site, pair, *place).await,
+        None => true,
+    }
+}
+
+async fn say(site: &Site, pair: &Pair, line: &str) -> bool {
+    let place = {
+        let mut state = pair.state();
+        let id = state.number();
+        let request = pair.text(line, format!("{} says {id}", pair.name), id);
+        state.texts.push(Text { request, fate: Fate::Unknown, doubtful: false });
+        state.texts.len() - 1
+    };
+    deliver(site, pair, place).await
+}
+
+/// Delivers a text, again where it was delivered before; false where its outcome is not known.
+pub(crate) async fn deliver(site: &Site, pair: &Pair, place: usize) -> bool {
+    let (before, rule) = {
+        let state = pair.state();
+        (state.texts[place].clone(), state.rule.clone())
+    };
+    let answer = site.router().receive_message(before.request.clone()).await;
+    let call = if before.fate == Fate::Unknown { "text" } else { "redelivery" };
+    let mut state = pair.state();
+    let Told::Done(answer) = site.tally.told(call, answer) else {
+        state.texts[place].doubtful = true;
+        return false;
+    };
+    let why = format!("{before:?}: {answer:?}, {:?}", state.rule);
+    if let Some(id) = &answer.conversation_id {
+        assert_eq!(state.conversation_id.get_or_insert_with(|| id.clone()), id, "one conversation: {why}");
+    }
+    let stored = |blocked| Fate::Stored { id: answer.message_id.clone().expect("an id"), blocked };
+    let fate = match (answer.outcome(), &before.fate) {
+        (ReceiveOutcome::Stored, Fate::Unknown) => {
+            assert!(!state.rule.has_blocked_since(&rule), "{why}");
+            stored(Some(false))
+        }
+        (ReceiveOutcome::StoredBlocked, Fate::Unknown) => {
+            assert!(state.rule.may_have_blocked_since(&rule), "{why}");
+            stored(Some(true))
+        }
+        (ReceiveOutcome::Duplicate, Fate::Unknown) => {
+            assert!(before.doubtful, "{why}");
+            stored(None)
+        }
+        (ReceiveOutcome::Duplicate, Fate::Stored { id, .. }) => {
+            assert_eq!(answer.message_id.as_ref(), Some(id), "{why}");
+            return true;
+        }
+        (ReceiveOutcome::NotConnected, Fate::Unknown) => {
+            let is_current = state.line.as_ref() == Some(&before.request.line_number);
+            assert!(!is_current || state.may_be_unconnected(), "{why}");
+            Fate::NotStored
+        }
+        _ => panic!("{why}"),
+    };
+    state.texts[place].fate = fate;
+    true
+}
+
+/// Puts a tapback on a text of the human's own, or takes it back.
+async fn react(site: &Site, pair: &Pair, chance: &mut StdRng) -> bool {
+    let kinds = [Some(ReactionType::Love), Some(ReactionType::Laugh), Some(ReactionType::Question), None];
+    let kind = *kinds.choose(chance).unwrap();
+    let (request, id, before) = {
+        let mut state = pair.state();
+        let stored = state.texts.iter().filter_map(|text| match &text.fate {
+            Fate::Stored { id, .. } => Some((text.request.clone(), id.clone())),
+            _ => None,
+        });
+        let stored: Vec<_> = stored.collect();
+        let Some((text, id)) = stored.choose(chance).cloned() else { return true };
+        let live = state.theirs.entry(id.clone()).or_insert(Possible::only(None));
+        // What was asked for without an answer may still come true: nothing else is asked for then.
+        if live.known().is_none() {
+            return true;
+        }
+        let before = live.clone();
+        live.may_be(kind);
+        let request = ReceiveReactionRequest {
+            line_number: text.line_number,
+            remote_number: text.remote_number,
+            target_provider_message_id: text.provider_message_id,
+            reaction: kind.unwrap_or(ReactionType::Love).into(),
+            removed: kind.is_none(),
+            ..Default::default()
+        };
+        (request, id, before)
+    };
+    let answer = site.router().receive_reaction(request.clone()).await;
+    let Told::Done(answer) = site.tally.told("human's tapback", answer) else { return false };
+    let after = match answer.outcome() {
+        ReceiveOutcome::Stored | ReceiveOutcome::Duplicate => Possible::only(kind),
+        ReceiveOutcome::NotConnected | ReceiveOutcome::Refused => before,
+        _ => panic!("{request:?}: {answer:?}"),
+    };
+    pair.state().theirs.insert(id, after);
+    true
+}
