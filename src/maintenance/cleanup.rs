@@ -1,5 +1,5 @@
-//! Background cleanup: deletes expired idempotency keys and deduplication records, applies the configured retention, and
-//! purges the messages of discarded conversations.
+//! Background cleanup: deletes expired idempotency keys and deduplication records, applies the configured
+//! retention, and purges the messages of discarded conversations.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use crate::domain::{Cursor, OrganizationId};
 use crate::error::Result;
 use crate::store::retention::{self, BodyKind, DiscardOutcome, Participants, expiry};
 
-/// How long idempotency keys are kept, and the provider message ids by which redeliveries and late delivery updates are
-/// recognised. Carriers redeliver within hours, callers retry within minutes.
+/// How long idempotency keys are kept, and the provider message ids by which redeliveries and late delivery
+/// updates are recognised. Carriers redeliver within hours, callers retry within minutes.
 pub const DEDUPLICATION_RETENTION: TimeDelta = TimeDelta::days(7);
 /// Time between two runs.
 const INTERVAL: Duration = Duration::from_mins(10);
@@ -25,10 +25,11 @@ const BATCH_PAUSE: Duration = Duration::from_millis(50);
 /// Configured maximum ages; `None` keeps the data without limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// Age of texts, files, previews and custom emoji, counted from when they arrived or were sent. Older ones are redacted.
+    /// Age of texts, files, previews and custom emoji, counted from when they arrived or were sent. Older
+    /// ones are redacted.
     pub bodies: Option<TimeDelta>,
-    /// Age of all data about an identity and a human, counted from the release of their last connection. Older data is
-    /// deleted.
+    /// Age of all data about an identity and a human, counted from the release of their last connection.
+    /// Older data is deleted.
     pub released: Option<TimeDelta>,
 }
 

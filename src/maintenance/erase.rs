@@ -1,5 +1,5 @@
-//! Erases one human from one organization while the service runs. Every step is one bounded, idempotent transaction: an
-//! interrupted erasure is completed by running it again, or by the background cleanup.
+//! Erases one human from one organization while the service runs. Every step is one bounded, idempotent
+//! transaction: an interrupted erasure is completed by running it again, or by the background cleanup.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use crate::maintenance::cleanup::DEDUPLICATION_RETENTION;
 use crate::store::retention::{self, DiscardOutcome, Participants, Purged};
 use crate::store::{Database, StoreError, connections};
 
-/// How long a release waits for sends in flight. Longer than a carrier call takes with any sensible setting; the wait ends as
-/// soon as the sends do.
+/// How long a release waits for sends in flight. Longer than a carrier call takes with any sensible setting;
+/// the wait ends as soon as the sends do.
 const MAX_SEND_DURATION: Duration = Duration::from_mins(2);
 /// Pause before a pair is tried again that was reconnected or has a send in flight.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
@@ -64,12 +64,12 @@ impl Erased {
     }
 }
 
-/// Erases a human from an organization. After it returns, no row of the organization refers to them. Messages and connects
-/// that arrive during the erasure are erased as well, until [`PAIR_TIMEOUT`].
+/// Erases a human from an organization. After it returns, no row of the organization refers to them. Messages
+/// and connects that arrive during the erasure are erased as well, until `PAIR_TIMEOUT`.
 ///
 /// # Errors
-/// `Unavailable` if a connection could not be discarded within [`PAIR_TIMEOUT`]. What was erased before the error stays
-/// erased.
+/// `Unavailable` if a connection could not be discarded within `PAIR_TIMEOUT`. What was erased before the
+/// error stays erased.
 pub async fn erase(db: &Database, clock: &Arc<dyn Clock>, subject: &Subject) -> Result<Erased, StoreError> {
     let mut erased = Erased::default();
     purge_left_over(db, clock, &subject.organization_id, &mut erased).await?;
@@ -90,8 +90,8 @@ pub async fn erase(db: &Database, clock: &Arc<dyn Clock>, subject: &Subject) -> 
     Ok(erased)
 }
 
-/// Purges the conversations that interrupted erasures left over. Discarded conversations do not store a number, so all of
-/// the organization's are purged.
+/// Purges the conversations that interrupted erasures left over. Discarded conversations do not store a
+/// number, so all of the organization's are purged.
 async fn purge_left_over(
     db: &Database,
     clock: &Arc<dyn Clock>,

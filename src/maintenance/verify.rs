@@ -1,5 +1,6 @@
-//! Checks every database invariant and repairs derived data. Runs beside the service: each check is a short read-only
-//! snapshot of some rows of one organization, each repair a short transaction under the service's own locks.
+//! Checks every database invariant and repairs derived data. Runs beside the service: each check is a short
+//! read-only snapshot of some rows of one organization, each repair a short transaction under the service's
+//! own locks.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -53,9 +54,9 @@ pub struct Repaired {
 
 /// Checks all invariants.
 ///
-/// Concurrent writes never cause a false report: each invariant is checked in one snapshot. On a distributed database a
-/// snapshot covers one node only, so violations are checked again for longer than a transaction may take to become visible
-/// on all nodes, and only those that are found every time are reported.
+/// Concurrent writes never cause a false report: each invariant is checked in one snapshot. On a distributed
+/// database a snapshot covers one node only, so violations are checked again for longer than a transaction
+/// may take to become visible on all nodes, and only those that are found every time are reported.
 ///
 /// # Errors
 /// The database's.
@@ -114,7 +115,8 @@ impl Verifier {
 
     async fn check_global_tables(&mut self) -> Result<(), StoreError> {
         for invariant in GLOBAL_CHECKS.into_iter().flatten() {
-            // An incomplete list is checked again after a repair, which makes room for the violations not listed yet.
+            // An incomplete list is checked again after a repair, which makes room for the violations not
+            // listed yet.
             loop {
                 let found = self.checker.check_global(invariant).await?;
                 let found = self.confirm(invariant.repair, found).await?;
@@ -147,8 +149,9 @@ impl Verifier {
         }
     }
 
-    /// Removes false violations of line counts on a distributed database, where the count and the routes are on different
-    /// nodes: a line with a steady rate of connects may look miscounted in every snapshot. All other checks are exact.
+    /// Removes false violations of line counts on a distributed database, where the count and the routes are
+    /// on different nodes: a line with a steady rate of connects may look miscounted in every snapshot. All
+    /// other checks are exact.
     async fn confirm(&mut self, repair: Option<Repair>, found: Violations) -> Result<Violations, StoreError> {
         if repair != Some(Repair::LineCount) || !self.checker.is_distributed() {
             return Ok(found);

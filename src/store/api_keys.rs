@@ -216,20 +216,21 @@ pub async fn list_router_keys(db: &Database, page: &PageRequest) -> Result<Vec<A
 pub enum KeyOwner {
     /// Keys of this organization.
     Organization(OrganizationId),
-    /// Every key that works, of any organization or of the router. For the command line, where operators name no organization.
+    /// Every key that works, of any organization or of the router. For the command line, where operators name
+    /// no organization.
     Anyone,
 }
 
-/// Revokes a key and returns it; `None` if the owner has no such key. Idempotent: a second call returns the key with its
-/// first `revoked_at`.
+/// Revokes a key and returns it; `None` if the owner has no such key. Idempotent: a second call returns the
+/// key with its first `revoked_at`.
 pub async fn revoke(
     db: &Database,
     owner: KeyOwner,
     id: ApiKeyId,
     now: DateTime<Utc>,
 ) -> Result<Option<ApiKey>, StoreError> {
-    // One transaction for three tables: the key records the time, the digest is deleted, and the epoch invalidates the key
-    // caches of all replicas.
+    // One transaction for three tables: the key records the time, the digest is deleted, and the epoch
+    // invalidates the key caches of all replicas.
     db.transaction(Affects::named(), "transaction api_keys::revoke", move |connection| {
         let owner = owner.clone();
         Box::pin(async move {

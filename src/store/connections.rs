@@ -56,7 +56,8 @@ pub async fn list(
                      WHERE organization_id = $1 AND released_at IS NULL",
                     offset
                 ),
-                // `created_at > '-infinity'` repeats the condition of the index: see migrations/0001_initial.sql.
+                // `created_at > '-infinity'` repeats the condition of the index: see
+                // migrations/0001_initial.sql.
                 Some(identity_id) => newest_first!(
                     Row,
                     connection,
@@ -78,12 +79,13 @@ pub async fn list(
 /// Pause between two attempts of a release that met sends in flight. Short compared with a carrier call.
 const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How much longer than the longest send a release waits: the in-flight mark of a send lasts longer by the time its
-/// statement may have waited, and is set by another clock than this process's.
+/// How much longer than the longest send a release waits: the in-flight mark of a send lasts longer by the
+/// time its statement may have waited, and is set by another clock than this process's.
 const RELEASE_MARGIN: Duration = OPERATION_LIMIT.saturating_add(Duration::from_secs(1));
 
-/// Releases a connection and returns it; `None` if the organization has no such active connection. Waits for the sends that
-/// are in flight, each of which takes at most `longest_send`; `now` is read again for each attempt.
+/// Releases a connection and returns it; `None` if the organization has no such active connection. Waits for
+/// the sends that are in flight, each of which takes at most `longest_send`; `now` is read again for each
+/// attempt.
 pub async fn release(
     db: &Database,
     organization_id: &OrganizationId,
@@ -100,13 +102,13 @@ pub async fn release(
     .await
 }
 
-/// Runs a transaction that may release a connection, and repeats it while sends on that connection are in flight, on any
-/// replica. After the first attempt no new sends are accepted on the connection, so that the wait ends. `work` must call
-/// [`DbConnection::mark_affected`] for the organizations it changes.
+/// Runs a transaction that may release a connection, and repeats it while sends on that connection are in
+/// flight, on any replica. After the first attempt no new sends are accepted on the connection, so that the
+/// wait ends. `work` must call [`DbConnection::mark_affected`] for the organizations it changes.
 ///
 /// # Errors
-/// Those of `work`; `SendsUnderWay` if a send is still in flight after the longest possible time, which means that clocks
-/// are wrong.
+/// Those of `work`; `SendsUnderWay` if a send is still in flight after the longest possible time, which means
+/// that clocks are wrong.
 pub(super) async fn after_sends<T, F>(
     db: &Database,
     span: &'static str,
@@ -135,8 +137,8 @@ where
     }
 }
 
-/// Rejects new sends on a connection for some time. The time is the database's, like that of the in-flight marks, because
-/// the clocks of replicas differ.
+/// Rejects new sends on a connection for some time. The time is the database's, like that of the in-flight
+/// marks, because the clocks of replicas differ.
 async fn reject_sends(
     db: &Database,
     organization_id: &OrganizationId,
@@ -164,8 +166,8 @@ async fn reject_sends(
         .await
 }
 
-/// [`release`] inside the caller's transaction, which must be run by [`after_sends`]. After the commit no message of the
-/// human and no send to them is accepted on this connection, and no send is in flight.
+/// [`release`] inside the caller's transaction, which must be run by [`after_sends`]. After the commit no
+/// message of the human and no send to them is accepted on this connection, and no send is in flight.
 pub(super) async fn release_in(
     connection: &mut DbConnection,
     organization_id: &OrganizationId,

@@ -54,8 +54,8 @@ pub(super) fn rule_on_number(
     }))
 }
 
-/// Inserts a rule, which takes effect immediately. Conflicts with any rule of the identity for the same number, whatever its
-/// action and status.
+/// Inserts a rule, which takes effect immediately. Conflicts with any rule of the identity for the same
+/// number, whatever its action and status.
 pub async fn create(
     db: &Database,
     organization_id: &OrganizationId,
@@ -170,7 +170,8 @@ pub async fn list(
     convert(rows, ContactRule::try_from)
 }
 
-/// Updates action and status of a rule (`None` keeps a value) and returns the updated rule; `None` if it does not exist.
+/// Updates action and status of a rule (`None` keeps a value) and returns the updated rule; `None` if it does
+/// not exist.
 pub async fn update(
     db: &Database,
     organization_id: &OrganizationId,

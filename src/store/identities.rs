@@ -59,8 +59,8 @@ pub struct NewIdentity {
     pub filter_mode: FilterMode,
 }
 
-/// Inserts an identity together with its handle. Conflicts if the handle is taken, by any organization's identity;
-/// `existing_id` names it only if it belongs to the same organization.
+/// Inserts an identity together with its handle. Conflicts if the handle is taken, by any organization's
+/// identity; `existing_id` names it only if it belongs to the same organization.
 pub async fn create(
     db: &Database,
     new: NewIdentity,

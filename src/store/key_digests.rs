@@ -1,4 +1,5 @@
-//! The lookup of API keys by the digest of their secret, and the epoch that invalidates the key caches of all replicas.
+//! The lookup of API keys by the digest of their secret, and the epoch that invalidates the key caches of all
+//! replicas.
 
 use chrono::{DateTime, Utc};
 use sqlx::query;
@@ -45,8 +46,8 @@ pub async fn find(db: &Database, digest: KeyDigest) -> Result<Option<KnownKey>, 
         .await
 }
 
-/// The number of revocations so far. The database monitor polls it twice a second on a separate connection, and detects an
-/// unavailable database at the same time.
+/// The number of revocations so far. The database monitor polls it twice a second on a separate connection,
+/// and detects an unavailable database at the same time.
 pub async fn epoch(connection: &mut DbConnection) -> Result<i64, StoreError> {
     let row = query!("SELECT epoch FROM key_epoch WHERE singleton").fetch_one(connection).await?;
     Ok(row.epoch)

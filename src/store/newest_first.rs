@@ -3,12 +3,13 @@
 use super::StoreError;
 use crate::domain::Page;
 
-/// Reads the page of rows that a [`PageRequest`](crate::domain::PageRequest) asks for, newest first, ties broken by id.
-/// Evaluates to `Result<Page<$row>, StoreError>` inside an async block.
+/// Reads the page of rows that a [`PageRequest`](crate::domain::PageRequest) asks for, newest first, ties
+/// broken by id. Evaluates to `Result<Page<$row>, StoreError>` inside an async block.
 ///
-/// `$select` is the statement up to and including its conditions. Parameter `$1` is the organization; the macro adds the
-/// cursor (`$2`, `$3`), the limit (`$4`) and, for lists with `offset`, the offset (`$5`), which further arguments follow.
-/// Each use is a separate statement without optional conditions, so that its plan is a range of one index.
+/// `$select` is the statement up to and including its conditions. Parameter `$1` is the organization; the
+/// macro adds the cursor (`$2`, `$3`), the limit (`$4`) and, for lists with `offset`, the offset (`$5`),
+/// which further arguments follow. Each use is a separate statement without optional conditions, so that its
+/// plan is a range of one index.
 macro_rules! newest_first {
     ($row:ident, $connection:expr, $organization_id:expr, $page:expr, $select:literal) => {{
         let after = $page.after();

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::query;
+use uuid::Uuid;
 
 use super::{Affects, Database, DbConnection, StoreError};
 use crate::domain::{
@@ -11,6 +12,36 @@ use crate::domain::{
 
 /// The foreign key of a reaction to its message. Violated if the message was deleted concurrently.
 pub(super) const MESSAGE_CONSTRAINT: &str = "reactions_message";
+
+/// A row of `reactions`.
+pub(super) struct ReactionRow {
+    pub(super) id: Uuid,
+    pub(super) conversation_id: Uuid,
+    pub(super) message_id: Uuid,
+    pub(super) direction: i16,
+    pub(super) reaction: i16,
+    pub(super) custom_emoji: Option<String>,
+    pub(super) part_index: i32,
+    pub(super) created_at: DateTime<Utc>,
+}
+
+impl TryFrom<ReactionRow> for Reaction {
+    type Error = StoreError;
+
+    fn try_from(row: ReactionRow) -> Result<Self, StoreError> {
+        let corrupt = |column| StoreError::Corrupt { table: "reactions", column, id: row.id };
+        Ok(Self {
+            id: row.id.into(),
+            conversation_id: row.conversation_id.into(),
+            message_id: row.message_id.into(),
+            direction: Direction::from_number(row.direction).ok_or_else(|| corrupt("direction"))?,
+            reaction: ReactionType::from_number(row.reaction).ok_or_else(|| corrupt("reaction"))?,
+            custom_emoji: row.custom_emoji,
+            part_index: row.part_index,
+            created_at: row.created_at,
+        })
+    }
+}
 
 /// A message that a reaction is added to.
 #[derive(Debug, Clone)]
@@ -68,8 +99,8 @@ pub struct Change {
     pub changed: bool,
 }
 
-/// Adds a reaction, replacing the live one of the same direction on the same message part. Idempotent: adding the live
-/// reaction again changes nothing. `None` if the message does not exist any more.
+/// Adds a reaction, replacing the live one of the same direction on the same message part. Idempotent: adding
+/// the live reaction again changes nothing. `None` if the message does not exist any more.
 pub async fn put(
     db: &Database,
     organization_id: &OrganizationId,
@@ -201,18 +232,17 @@ pub async fn find(
             .fetch_optional(connection)
             .await?;
             let Some(row) = row else { return Ok(None) };
-            let corrupt = |column| StoreError::Corrupt { table: "reactions", column, id: id.uuid() };
             Ok(Some(Removal {
-                reaction: Reaction {
-                    id,
-                    conversation_id: row.conversation_id.into(),
-                    message_id: row.message_id.into(),
-                    direction: Direction::from_number(row.direction).ok_or_else(|| corrupt("direction"))?,
-                    reaction: ReactionType::from_number(row.reaction).ok_or_else(|| corrupt("reaction"))?,
+                reaction: Reaction::try_from(ReactionRow {
+                    id: id.uuid(),
+                    conversation_id: row.conversation_id,
+                    message_id: row.message_id,
+                    direction: row.direction,
+                    reaction: row.reaction,
                     custom_emoji: row.custom_emoji,
                     part_index: row.part_index,
                     created_at: row.created_at,
-                },
+                })?,
                 removed: row.removed_at.is_some(),
                 assignment_id: row.assignment_id.into(),
                 provider_message_id: row.provider_message_id,

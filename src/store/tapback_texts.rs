@@ -1,5 +1,5 @@
-//! Tapbacks that a carrier delivers as text. The target message is found by the quoted text, and each delivery is applied
-//! once.
+//! Tapbacks that a carrier delivers as text. The target message is found by the quoted text, and each
+//! delivery is applied once.
 
 use chrono::{DateTime, Utc};
 use sqlx::query;
@@ -9,8 +9,8 @@ use crate::domain::{
     ConversationId, Direction, MessageId, OrganizationId, PhoneNumber, Reaction, ReactionId, ReactionType,
 };
 
-/// How many of the newest messages are searched for the quoted text. People react to messages on their screen, and a longer
-/// search would read more rows than a page of the list does.
+/// How many of the newest messages are searched for the quoted text. People react to messages on their
+/// screen, and a longer search would read more rows than a page of the list does.
 const MAX_SEARCHED: i64 = 200;
 
 /// The quotation in a tapback text, which identifies the target message.
@@ -89,7 +89,8 @@ pub async fn was_delivered(
 /// Finds the quoted message and adds the reaction to it or removes it.
 pub async fn apply(db: &Database, new: NewTapbackText) -> Result<TapbackOutcome, StoreError> {
     let affects = Affects::organization(&new.organization_id);
-    // One transaction for the reaction and the record of the delivery, or a redelivery would be applied again.
+    // One transaction for the reaction and the record of the delivery, or a redelivery would be applied
+    // again.
     let applying = db.transaction(affects, "transaction tapback_texts::act", move |connection| {
         let new = new.clone();
         Box::pin(async move { apply_in(connection, new).await })
@@ -130,7 +131,8 @@ async fn apply_in(connection: &mut DbConnection, new: NewTapbackText) -> Result<
     })
 }
 
-/// The newest message that matches the quotation; for a removal, preferably the newest one that has the reaction.
+/// The newest message that matches the quotation; for a removal, preferably the newest one that has the
+/// reaction.
 async fn find_quoted(
     connection: &mut DbConnection,
     new: &NewTapbackText,
@@ -171,7 +173,8 @@ async fn find_quoted(
     Ok(row.map(|row| row.id.into()))
 }
 
-/// Records the delivery. Returns false if it was recorded before. A concurrent delivery of the same text waits here.
+/// Records the delivery. Returns false if it was recorded before. A concurrent delivery of the same text
+/// waits here.
 async fn record_delivery(connection: &mut DbConnection, new: &NewTapbackText) -> Result<bool, StoreError> {
     let done = query!(
         "INSERT INTO tapback_texts (line_number, provider_message_id, created_at) VALUES ($1, $2, $3)
@@ -185,7 +188,8 @@ async fn record_delivery(connection: &mut DbConnection, new: &NewTapbackText) ->
     Ok(done.rows_affected() == 1)
 }
 
-/// Removes the human's live reaction if it equals the one in the text. A different one was added later and stays.
+/// Removes the human's live reaction if it equals the one in the text. A different one was added later and
+/// stays.
 async fn remove_live(
     connection: &mut DbConnection,
     new: &NewTapbackText,

@@ -13,8 +13,8 @@ use crate::store::{DatabaseTarget, DbConnection, StoreError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Settings of a check: one read-only snapshot for all of its statements. The statement timeout is long because tables of
-/// any size are read to their end.
+/// Settings of a check: one read-only snapshot for all of its statements. The statement timeout is long
+/// because tables of any size are read to their end.
 const CHECK_SETTINGS: &str =
     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL statement_timeout = '60min'";
 /// Client-side limit of a check, longer than the server's so that the server's error is seen first.
@@ -25,12 +25,12 @@ const REPAIR_SETTINGS: &str = "SET LOCAL statement_timeout = '1min'";
 /// Client-side limit of a repair, which blocks messages of a conversation while it runs.
 const REPAIR_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// Settings on a distributed database: the limits above apply on every node, whatever the node's own are, and the lists that
-/// are compared may be of any size.
+/// Settings on a distributed database: the limits above apply on every node, whatever the node's own are, and
+/// the lists that are compared may be of any size.
 const DISTRIBUTED_SETTINGS: &str =
     "SET LOCAL citus.propagate_set_commands = 'local'; SET LOCAL citus.max_intermediate_result_size = -1";
-/// Pauses before violations are checked again on a distributed database. Short at first, because most concurrent
-/// transactions end soon; together longer than any transaction of the service may take.
+/// Pauses before violations are checked again on a distributed database. Short at first, because most
+/// concurrent transactions end soon; together longer than any transaction of the service may take.
 const CONFIRMATION_DELAYS: [Duration; 4] = [
     Duration::from_millis(100),
     Duration::from_millis(400),
@@ -111,7 +111,8 @@ impl Checker {
                 let ids = (table.ids)(link, organization_id, range.after, table.batch_size).await?;
                 let is_last = i64::try_from(ids.len()).is_ok_and(|rows| rows < table.batch_size);
                 let next = ids.last().copied().filter(|_| !is_last);
-                // The last range has no upper bound, so that it includes rows which refer to a row that does not exist.
+                // The last range has no upper bound, so that it includes rows which refer to a row that does
+                // not exist.
                 range.to = next.unwrap_or(Uuid::max());
                 let mut violations = Vec::new();
                 for invariant in table.invariants {
@@ -147,8 +148,9 @@ impl Checker {
         .await
     }
 
-    /// Removes violations that are not found again by every repeated check. Needed on a distributed database only: a
-    /// transaction that writes on two nodes becomes visible on one of them first, so one check may see half of it.
+    /// Removes violations that are not found again by every repeated check. Needed on a distributed database
+    /// only: a transaction that writes on two nodes becomes visible on one of them first, so one check may
+    /// see half of it.
     async fn confirm<S: Clone + Send + Sync>(
         &mut self,
         invariant: &'static Invariant<S>,

@@ -1,7 +1,7 @@
 //! Discards a conversation together with all connections of its identity and human.
 
 use chrono::{DateTime, Utc};
-use sqlx::query;
+use sqlx::{query, query_as};
 use uuid::Uuid;
 
 use crate::domain::{ConversationId, IdentityId, OrganizationId, PhoneNumber};
@@ -40,8 +40,8 @@ pub enum DiscardOutcome {
     NotFound,
 }
 
-/// Discards the conversation and all connections of an identity and a human, unless one of the connections is active or was
-/// released at or after `ended_before`.
+/// Discards the conversation and all connections of an identity and a human, unless one of the connections is
+/// active or was released at or after `ended_before`.
 pub async fn discard(
     db: &Database,
     participants: Participants,
@@ -67,24 +67,15 @@ async fn discard_in(
     now: DateTime<Utc>,
 ) -> Result<DiscardOutcome, StoreError> {
     let lines = lock_contact_history(connection, participants).await?;
-    let connections = query!(
-        "SELECT id, released_at FROM connections
-         WHERE organization_id = $1 AND agent_identity_id = $2 AND remote_number = $3
-         ORDER BY id
-         FOR UPDATE",
-        participants.organization_id.as_str(),
-        participants.identity_id.uuid(),
-        participants.remote_number.as_str(),
-    )
-    .fetch_all(&mut *connection)
-    .await?;
+    let connections = lock_connections(connection, participants).await?;
     let has_ended = |released_at: Option<DateTime<Utc>>| {
         released_at.is_some_and(|released_at| ended_before.is_none_or(|before| released_at < before))
     };
     if !connections.iter().all(|row| has_ended(row.released_at)) {
         return Ok(DiscardOutcome::StillConnected);
     }
-    // An uncommitted connect is not among the connections. It also updates the conversation, so the lock waits for it.
+    // An uncommitted connect is not among the connections. It also updates the conversation, so the lock
+    // waits for it.
     let conversation = query!(
         "SELECT id, assignment_released FROM conversations
          WHERE organization_id = $1 AND agent_identity_id = $2 AND remote_number = $3
@@ -102,16 +93,7 @@ async fn discard_in(
     if connection_ids.is_empty() && conversation.is_none() {
         return Ok(DiscardOutcome::NotFound);
     }
-    let in_flight = query!(
-        "SELECT id FROM messages
-         WHERE organization_id = $1 AND assignment_id = ANY ($2) AND in_flight_until > clock_timestamp()
-         LIMIT 1",
-        participants.organization_id.as_str(),
-        &connection_ids,
-    )
-    .fetch_optional(&mut *connection)
-    .await?;
-    if in_flight.is_some() {
+    if has_sends_in_flight(connection, &participants.organization_id, &connection_ids).await? {
         return Ok(DiscardOutcome::SendsInFlight);
     }
     let conversation_id = conversation.map(|conversation| conversation.id);
@@ -125,8 +107,9 @@ async fn discard_in(
     }))
 }
 
-/// Locks the contact history of the human on every line the pair has used, and returns these lines. A connect takes this
-/// lock first as well, so that a concurrent connect of the human to the organization is either visible below or waits.
+/// Locks the contact history of the human on every line the pair has used, and returns these lines. A connect
+/// takes this lock first as well, so that a concurrent connect of the human to the organization is either
+/// visible below or waits.
 async fn lock_contact_history(
     connection: &mut DbConnection,
     participants: &Participants,
@@ -153,6 +136,47 @@ async fn lock_contact_history(
     .fetch_all(connection)
     .await?;
     Ok(lines)
+}
+
+struct ConnectionRow {
+    id: Uuid,
+    released_at: Option<DateTime<Utc>>,
+}
+
+async fn lock_connections(
+    connection: &mut DbConnection,
+    participants: &Participants,
+) -> Result<Vec<ConnectionRow>, StoreError> {
+    let rows = query_as!(
+        ConnectionRow,
+        "SELECT id, released_at FROM connections
+         WHERE organization_id = $1 AND agent_identity_id = $2 AND remote_number = $3
+         ORDER BY id
+         FOR UPDATE",
+        participants.organization_id.as_str(),
+        participants.identity_id.uuid(),
+        participants.remote_number.as_str(),
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows)
+}
+
+async fn has_sends_in_flight(
+    connection: &mut DbConnection,
+    organization_id: &OrganizationId,
+    connection_ids: &[Uuid],
+) -> Result<bool, StoreError> {
+    let in_flight = query!(
+        "SELECT id FROM messages
+         WHERE organization_id = $1 AND assignment_id = ANY ($2) AND in_flight_until > clock_timestamp()
+         LIMIT 1",
+        organization_id.as_str(),
+        connection_ids,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(in_flight.is_some())
 }
 
 async fn discard_conversation(

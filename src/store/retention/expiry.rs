@@ -1,5 +1,5 @@
-//! Deletes expired idempotency keys and deduplication records in bounded batches. Each function deletes the oldest rows and
-//! returns whether there may be more.
+//! Deletes expired idempotency keys and deduplication records in bounded batches. Each function deletes the
+//! oldest rows and returns whether there may be more.
 
 use chrono::{DateTime, Utc};
 use sqlx::query;
@@ -37,8 +37,8 @@ pub async fn delete_idempotency_keys(
         .await
 }
 
-/// A function that deletes the oldest rows of a global table. The parameters of the statement are `$1` the time before which
-/// rows are expired, and `$2` the number of rows.
+/// A function that deletes the oldest rows of a global table. The parameters of the statement are `$1` the
+/// time before which rows are expired, and `$2` the number of rows.
 macro_rules! delete_expired {
     ($(#[$doc:meta])* $name:ident, $span:literal, $statement:literal) => {
         $(#[$doc])*

@@ -1,10 +1,11 @@
 //! Deletion of data, by age or on request.
 //!
-//! - [`expiry`] deletes idempotency keys and deduplication records that are older than their retention.
-//! - [`redact`] removes the bodies of old messages and reactions and keeps their rows.
-//! - [`discard`] and [`purge`] delete everything between an identity and a human, in two steps: one transaction discards the
-//!   conversation together with its connections, after which no query finds it. Its messages are purged afterwards in
-//!   batches, by an erasure or by the background cleanup, also after a crash.
+//! - `expiry` deletes idempotency keys and deduplication records that are older than their retention.
+//! - `redact` removes the bodies of old messages and reactions and keeps their rows.
+//! - `discard` and `purge` delete everything between an identity and a human, in two steps: one
+//!   transaction discards the conversation together with its connections, after which no query finds it. Its
+//!   messages are purged afterwards in batches, by an erasure or by the background cleanup, also after a
+//!   crash.
 
 mod discard;
 pub mod expiry;

@@ -49,10 +49,10 @@ pub async fn list_discarded(
         .await
 }
 
-/// Deletes the next batch of messages of a discarded conversation. The last batch also removes it from the list of discarded
-/// conversations. Of inbound messages that arrived after `redelivered_since`, line and provider message id are kept in
-/// `forgotten_texts`, so that a redelivery is still recognised. A concurrent purge of the same conversation waits and then
-/// continues with the remaining messages.
+/// Deletes the next batch of messages of a discarded conversation. The last batch also removes it from the
+/// list of discarded conversations. Of inbound messages that arrived after `redelivered_since`, line and
+/// provider message id are kept in `forgotten_texts`, so that a redelivery is still recognised. A concurrent
+/// purge of the same conversation waits and then continues with the remaining messages.
 pub async fn purge(
     db: &Database,
     organization_id: &OrganizationId,
@@ -61,7 +61,8 @@ pub async fn purge(
     now: DateTime<Utc>,
 ) -> Result<Purged, StoreError> {
     let owner = organization_id.clone();
-    // One transaction, so that no row refers to a deleted message and an inbound message is always either stored or forgotten.
+    // One transaction, so that no row refers to a deleted message and an inbound message is always either
+    // stored or forgotten.
     db.transaction(
         Affects::organization(organization_id),
         "transaction erasure::purge::purge",
@@ -107,7 +108,8 @@ struct PurgedMessage {
     provider_message_id: Option<String>,
 }
 
-/// Selects and locks the next messages. A reaction that is concurrently added to one of them waits and then finds no message.
+/// Selects and locks the next messages. A reaction that is concurrently added to one of them waits and then
+/// finds no message.
 async fn lock_batch(
     connection: &mut DbConnection,
     organization_id: &OrganizationId,

@@ -1,4 +1,5 @@
-//! Redaction: removes texts, files, previews and custom emoji. Rows, counters, horizons and order stay unchanged.
+//! Redaction: removes texts, files, previews and custom emoji. Rows, counters, horizons and order stay
+//! unchanged.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::query;
@@ -8,10 +9,11 @@ use super::first_id_of;
 use crate::domain::OrganizationId;
 use crate::store::{Affects, Database, DbConnection, StoreError};
 
-/// Rows that one transaction redacts. Its locks block messages of the affected conversations for some milliseconds.
+/// Rows that one transaction redacts. Its locks block messages of the affected conversations for some
+/// milliseconds.
 const BATCH_SIZE: i64 = 500;
-/// Messages that arrived less than this before the limit are processed again by the next run: an id is generated some time
-/// before its row becomes visible, and the clocks of replicas differ.
+/// Messages that arrived less than this before the limit are processed again by the next run: an id is
+/// generated some time before its row becomes visible, and the clocks of replicas differ.
 const VISIBILITY_LAG: TimeDelta = TimeDelta::minutes(5);
 
 /// Kinds of rows that have a body.
@@ -32,8 +34,8 @@ pub struct RedactionProgress {
     pub more: bool,
 }
 
-/// Whether an organization has unprocessed rows of any kind that arrived before a point in time. Keeps the cost of an idle
-/// organization at one statement.
+/// Whether an organization has unprocessed rows of any kind that arrived before a point in time. Keeps the
+/// cost of an idle organization at one statement.
 pub async fn has_unredacted(
     db: &Database,
     organization_id: &OrganizationId,
@@ -62,8 +64,8 @@ pub async fn has_unredacted(
         .await
 }
 
-/// Redacts the next batch of an organization's rows that arrived before a point in time, in order of arrival. Starts after
-/// the stored progress or after `after`, whichever is greater.
+/// Redacts the next batch of an organization's rows that arrived before a point in time, in order of arrival.
+/// Starts after the stored progress or after `after`, whichever is greater.
 pub async fn redact(
     db: &Database,
     organization_id: &OrganizationId,
@@ -107,7 +109,8 @@ pub async fn redact(
     .await
 }
 
-/// Locks the progress of one kind and returns the last processed id. A concurrent redaction of the organization waits here.
+/// Locks the progress of one kind and returns the last processed id. A concurrent redaction of the
+/// organization waits here.
 async fn lock_progress(
     connection: &mut DbConnection,
     organization_id: &OrganizationId,
@@ -120,9 +123,9 @@ async fn lock_progress(
     })
 }
 
-/// Locks the retention progress of an organization, so that no other transaction redacts its bodies before this one ends.
-/// Returns the ids of the last message and the last reaction that were processed. Must be called before any other lock is
-/// taken.
+/// Locks the retention progress of an organization, so that no other transaction redacts its bodies before
+/// this one ends. Returns the ids of the last message and the last reaction that were processed. Must be
+/// called before any other lock is taken.
 pub(in crate::store) async fn lock_retention(
     connection: &mut DbConnection,
     organization_id: &OrganizationId,
@@ -144,7 +147,8 @@ pub(in crate::store) async fn lock_retention(
     Ok((row.messages_to, row.reactions_to))
 }
 
-/// Stores the progress. Never moves it backwards, so that nothing is processed again after the limit was increased.
+/// Stores the progress. Never moves it backwards, so that nothing is processed again after the limit was
+/// increased.
 async fn save_progress(
     connection: &mut DbConnection,
     organization_id: &OrganizationId,
@@ -191,8 +195,8 @@ async fn redact_messages(
     let mut conversation_ids: Vec<Uuid> = rows.iter().map(|row| row.conversation_id).collect();
     conversation_ids.sort_unstable();
     conversation_ids.dedup();
-    // A concurrent message locks its conversation. This update then waits and evaluates its condition again, so that a newer
-    // preview stays. No list changes its order, and no index covers the changed columns.
+    // A concurrent message locks its conversation. This update then waits and evaluates its condition again,
+    // so that a newer preview stays. No list changes its order, and no index covers the changed columns.
     query!(
         "UPDATE conversations SET clear_latest_text = NULL, clear_latest_has_media = false
          WHERE organization_id = $1 AND id = ANY ($2) AND clear_latest_id = ANY ($3)

@@ -19,8 +19,8 @@ pub struct ReleasedPage {
     pub next: Option<Cursor>,
 }
 
-/// Lists connections released before a point in time, oldest release first. A pair has ended if it has neither an active
-/// connection nor one released later.
+/// Lists connections released before a point in time, oldest release first. A pair has ended if it has
+/// neither an active connection nor one released later.
 pub async fn list_released(
     db: &Database,
     organization_id: &OrganizationId,
@@ -30,8 +30,8 @@ pub async fn list_released(
     let mut session = db.acquire(Affects::None).await?;
     session
         .run("query retention::released::released", |connection| async move {
-            // The inner limit bounds the rows that are read: pairs that reconnected stay at the old end of the index and are
-            // filtered only afterwards.
+            // The inner limit bounds the rows that are read: pairs that reconnected stay at the old end of
+            // the index and are filtered only afterwards.
             let rows = query!(
                 r#"SELECT k.id, k.agent_identity_id, k.remote_number, k.released_at AS "released_at!",
                           NOT EXISTS (SELECT l.id FROM connections l

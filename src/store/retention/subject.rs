@@ -115,7 +115,8 @@ pub async fn active_connection(
         .await
 }
 
-/// Deletes the contact rules of all identities for a number, at most one per identity. Returns how many were deleted.
+/// Deletes the contact rules of all identities for a number, at most one per identity. Returns how many were
+/// deleted.
 pub async fn delete_contact_rules(
     db: &Database,
     organization_id: &OrganizationId,

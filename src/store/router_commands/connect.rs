@@ -9,8 +9,8 @@ use crate::store::contact_rules::rule_on_number;
 use crate::store::identities::filter_mode;
 use crate::store::{DbConnection, StoreError};
 
-/// How often a connect is retried when a concurrent command of the same human takes the chosen line or connects the same
-/// identity.
+/// How often a connect is retried when a concurrent command of the same human takes the chosen line or
+/// connects the same identity.
 const MAX_ATTEMPTS: u32 = 16;
 
 pub(super) async fn connect(
@@ -65,15 +65,15 @@ pub(super) async fn connect(
                 handle,
             });
         }
-        // A concurrent connect to the same identity was faster. Release the line and try again, because that connection may
-        // have been released since.
+        // A concurrent connect to the same identity was faster. Release the line and try again, because that
+        // connection may have been released since.
         release_line(connection, request, &agent, &line_number).await?;
     }
     Err(StoreError::Unavailable("concurrent connects and releases of the same human and identity"))
 }
 
-/// Inserts the route of the new connection on the least loaded pool line on which this human has no route yet; `None` if
-/// there is no such line.
+/// Inserts the route of the new connection on the least loaded pool line on which this human has no route
+/// yet; `None` if there is no such line.
 async fn reserve_line(
     connection: &mut DbConnection,
     request: &CommandRequest,
@@ -107,8 +107,8 @@ async fn reserve_line(
             == 1;
         if reserved {
             query!(
-                // The update changes nothing but locks the row: a discard of the last connection, which deletes this row, waits
-                // for this connect or this connect waits for it.
+                // The update changes nothing but locks the row: a discard of the last connection, which
+                // deletes this row, waits for this connect or this connect waits for it.
                 "INSERT INTO routed_organizations (line_number, remote_number, organization_id) VALUES ($1, $2, $3)
                  ON CONFLICT (line_number, remote_number, organization_id)
                  DO UPDATE SET organization_id = excluded.organization_id",
@@ -124,8 +124,8 @@ async fn reserve_line(
     Err(StoreError::Unavailable("concurrent connects of the same human took every line"))
 }
 
-/// Inserts the connection and assigns it to the conversation that the two may have from before. Returns false if they are
-/// already connected.
+/// Inserts the connection and assigns it to the conversation that the two may have from before. Returns false
+/// if they are already connected.
 async fn insert_connection(
     connection: &mut DbConnection,
     request: &CommandRequest,
@@ -166,8 +166,8 @@ async fn insert_connection(
     Ok(inserted)
 }
 
-/// Undoes [`reserve_line`]. Also removes the contact history unless there was a connection before: nothing else would ever
-/// remove it, since an erasure of this human searches by connections.
+/// Undoes [`reserve_line`]. Also removes the contact history unless there was a connection before: nothing
+/// else would ever remove it, since an erasure of this human searches by connections.
 async fn release_line(
     connection: &mut DbConnection,
     request: &CommandRequest,

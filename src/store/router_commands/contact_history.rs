@@ -1,17 +1,18 @@
-//! Contact history (`routed_organizations`): which organizations a human is or was connected to on a line. A row exists as
-//! long as any connection of the human with the organization on that line exists, released ones included.
+//! Contact history (`routed_organizations`): which organizations a human is or was connected to on a line. A
+//! row exists as long as any connection of the human with the organization on that line exists, released ones
+//! included.
 
 use sqlx::{query, query_scalar};
 
 use crate::domain::{OrganizationId, PhoneNumber};
 use crate::store::{DbConnection, StoreError};
 
-/// Removes the contact history of a human with an organization on a line if they have no connection there. Returns whether a
-/// row was removed.
+/// Removes the contact history of a human with an organization on a line if they have no connection there.
+/// Returns whether a row was removed.
 ///
-/// The two tables are distributed by different columns, hence one statement each. The lock taken by the first statement
-/// keeps the result of the second one valid until the third: a connect takes it before it inserts a connection, and a
-/// discard before it deletes one.
+/// The two tables are distributed by different columns, hence one statement each. The lock taken by the first
+/// statement keeps the result of the second one valid until the third: a connect takes it before it inserts a
+/// connection, and a discard before it deletes one.
 pub(in crate::store) async fn remove_if_unconnected(
     link: &mut DbConnection,
     organization_id: &OrganizationId,

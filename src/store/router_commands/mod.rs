@@ -1,5 +1,5 @@
-//! Commands that humans send to the router line: connect, disconnect, list. Each is executed once, however often it is
-//! delivered.
+//! Commands that humans send to the router line: connect, disconnect, list. Each is executed once, however
+//! often it is delivered.
 
 mod connect;
 mod contact_history;
@@ -53,8 +53,8 @@ pub enum CommandOutcome {
         /// The identity's handle, in the spelling of its owner.
         handle: String,
     },
-    /// Nothing was done: the identity is unknown, disabled or not connected, or the human is blocked. Not distinguished, so
-    /// that the reply reveals nothing about other identities.
+    /// Nothing was done: the identity is unknown, disabled or not connected, or the human is blocked. Not
+    /// distinguished, so that the reply reveals nothing about other identities.
     Refused,
     /// The human already has a connection on every pool line.
     NoFreeLine,
@@ -83,7 +83,8 @@ impl CommandOutcome {
 /// Executes a command once; a redelivery is a [`CommandOutcome::Duplicate`].
 pub async fn execute(db: &Database, request: CommandRequest) -> Result<CommandOutcome, StoreError> {
     let longest_send = request.longest_send;
-    // One transaction for the record of the command and its effect, so that a redelivery finds both or neither.
+    // One transaction for the record of the command and its effect, so that a redelivery finds both or
+    // neither.
     connections::after_sends(db, "transaction router_commands::obey", longest_send, move |connection| {
         let request = request.clone();
         Box::pin(async move { execute_in(connection, &request).await })
@@ -112,7 +113,8 @@ async fn execute_in(
     Ok(outcome)
 }
 
-/// Records the command. Returns false if it was recorded before. A concurrent redelivery waits here for the first delivery.
+/// Records the command. Returns false if it was recorded before. A concurrent redelivery waits here for the
+/// first delivery.
 async fn record(connection: &mut DbConnection, request: &CommandRequest) -> Result<bool, StoreError> {
     let done = query!(
         "INSERT INTO router_commands (line_number, provider_message_id, created_at) VALUES ($1, $2, $3)
@@ -222,8 +224,8 @@ async fn disconnect(
     Ok(CommandOutcome::Disconnected { connection_id, handle: identity.agent_handle })
 }
 
-/// The handles that the human is connected to: at most as many as there are pool lines, because a human has one connection
-/// per line.
+/// The handles that the human is connected to: at most as many as there are pool lines, because a human has
+/// one connection per line.
 async fn connected_handles(
     connection: &mut DbConnection,
     remote_number: &PhoneNumber,

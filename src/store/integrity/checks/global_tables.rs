@@ -1,11 +1,12 @@
-//! Invariants of the global tables that are lookups into tenant tables: routes, lines, `routed_organizations`,
-//! `sent_messages`, router commands.
+//! Invariants of the global tables that are lookups into tenant tables: routes, lines,
+//! `routed_organizations`, `sent_messages`, router commands.
 
 use super::{CheckFuture, Invariant, Repair, Violation, Violations, global_check};
 use crate::store::DbConnection;
 
 pub(super) const INVARIANTS: &[Invariant<()>] = &[
-    // Routes without a connection are listed first: they must be removed before the correct routes can be inserted.
+    // Routes without a connection are listed first: they must be removed before the correct routes can be
+    // inserted.
     global_check!(
         "routes match the active connections",
         Some(Repair::Route),

@@ -1,5 +1,5 @@
-//! Invariants of the lookups by handle and by key digest. None is repairable: a repair would decide who may act or be
-//! reached under a name or secret, which is the operator's decision.
+//! Invariants of the lookups by handle and by key digest. None is repairable: a repair would decide who may
+//! act or be reached under a name or secret, which is the operator's decision.
 
 use futures_util::TryStreamExt as _;
 
@@ -48,7 +48,8 @@ pub(super) const INVARIANTS: &[Invariant<()>] = &[
     ),
 ];
 
-/// Compares lower-cased handles in Rust, as the lookup does: PostgreSQL's `lower` depends on the database's locale.
+/// Compares lower-cased handles in Rust, as the lookup does: PostgreSQL's `lower` depends on the database's
+/// locale.
 async fn handles(link: &mut DbConnection) -> Result<Violations, StoreError> {
     let mut rows = sqlx::query!(
         r#"WITH i AS MATERIALIZED (SELECT organization_id, id, agent_handle FROM identities)

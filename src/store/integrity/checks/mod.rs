@@ -1,13 +1,14 @@
-//! Invariants that constraints cannot express. Each invariant is one statement that selects the rows which violate it,
-//! so that it sees one consistent state of the database while the service writes; on a distributed database, one state
-//! of each node.
+//! Invariants that constraints cannot express. Each invariant is one statement that selects the rows which
+//! violate it, so that it sees one consistent state of the database while the service writes; on a
+//! distributed database, one state of each node.
 //!
-//! Tables that are distributed by different columns are each read into a `WITH … MATERIALIZED` list first, because Citus
-//! joins the lists but not the tables. A list may be joined to a table (Citus sends it to each node), but not on the left
-//! side of an outer join and not inside NOT EXISTS.
+//! Tables that are distributed by different columns are each read into a `WITH … MATERIALIZED` list first,
+//! because Citus joins the lists but not the tables. A list may be joined to a table (Citus sends it to each
+//! node), but not on the left side of an outer join and not inside NOT EXISTS.
 //!
 //! To add an invariant:
-//! 1. Add it to the file of its table with [`range_check!`] (rows of one tenant) or [`global_check!`] (whole tables).
+//! 1. Add it to the file of its table with `range_check!` (rows of one tenant) or `global_check!` (whole
+//!    tables).
 //! 2. Add a statement that violates it to `tests/api/verification/table.rs`, whose test fails otherwise.
 //! 3. If the correct state follows from other rows, name a [`Repair`], so that `verify --repair` restores it.
 
@@ -28,7 +29,8 @@ use uuid::Uuid;
 use crate::domain::OrganizationId;
 use crate::store::{DbConnection, StoreError};
 
-/// Maximum number of violations that a check of whole tables lists. [`Violations::total`] counts the others as well.
+/// Maximum number of violations that a check of whole tables lists. [`Violations::total`] counts the others
+/// as well.
 const MAX_LISTED: i64 = 1_000;
 
 type CheckFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
@@ -45,8 +47,8 @@ pub struct Invariant<S: 'static> {
 /// What is rebuilt from other rows. Each variant states what [`Violation::id`] identifies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repair {
-    /// Summary, message numbers and connection state of a conversation (id), from its messages and the connections of its
-    /// identity and human.
+    /// Summary, message numbers and connection state of a conversation (id), from its messages and the
+    /// connections of its identity and human.
     Conversation,
     /// The route of a connection (id), from the connection.
     Route,
@@ -67,7 +69,8 @@ pub struct KeyRange {
     pub after: Uuid,
     /// Inclusive upper bound of the ids.
     pub to: Uuid,
-    /// Outbound messages created later must have a `sent_messages` row; those of older messages may have expired.
+    /// Outbound messages created later must have a `sent_messages` row; those of older messages may have
+    /// expired.
     pub findable_since: DateTime<Utc>,
 }
 
@@ -76,7 +79,8 @@ pub struct KeyRange {
 pub struct Violation {
     /// Owner of the row; `None` for rows that belong to no organization.
     pub organization_id: Option<OrganizationId>,
-    /// Id of the row, or the phone number of a line. Never a human's number, because the output may end up in logs.
+    /// Id of the row, or the phone number of a line. Never a human's number, because the output may end up in
+    /// logs.
     pub id: String,
 }
 
@@ -116,8 +120,8 @@ impl Violations {
 pub struct TableChecks {
     /// Name of the table.
     pub table: &'static str,
-    /// Rows per [`KeyRange`]: about one second of work. A snapshot that is held longer keeps vacuum from removing dead rows
-    /// in the whole database.
+    /// Rows per [`KeyRange`]: about one second of work. A snapshot that is held longer keeps vacuum from
+    /// removing dead rows in the whole database.
     pub(super) batch_size: i64,
     pub(super) ids: for<'a> fn(&'a mut DbConnection, &'a str, Uuid, i64) -> CheckFuture<'a, Vec<Uuid>>,
     /// The invariants.
@@ -128,8 +132,8 @@ pub struct TableChecks {
 pub const TENANT_CHECKS: [&TableChecks; 5] =
     [&CONNECTIONS, &CONVERSATIONS, &MESSAGES, &REACTIONS, &CONTACT_RULES];
 
-/// Invariants between global tables and the rows of all tenants. Each is one statement over whole tables, which are small.
-/// The order is that of repair: line counts are derived from routes.
+/// Invariants between global tables and the rows of all tenants. Each is one statement over whole tables,
+/// which are small. The order is that of repair: line counts are derived from routes.
 pub const GLOBAL_CHECKS: [&[Invariant<()>]; 2] = [global_tables::INVARIANTS, keys::INVARIANTS];
 
 /// The names of all invariants.
@@ -139,8 +143,9 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     of_tenants.chain(GLOBAL_CHECKS.into_iter().flatten().map(|invariant| invariant.name))
 }
 
-/// An invariant of a [`KeyRange`]. The statement selects the ids of the violating rows; its parameters are `$1` the
-/// organization, `$2` and `$3` the bounds of the range, and optionally `$4` a further field of the range.
+/// An invariant of a [`KeyRange`]. The statement selects the ids of the violating rows; its parameters are
+/// `$1` the organization, `$2` and `$3` the bounds of the range, and optionally `$4` a further field of the
+/// range.
 macro_rules! range_check {
     ($name:literal, $repair:expr, $sql:tt $(, $more:ident)?) => {{
         fn find<'a>(link: &'a mut DbConnection, range: &'a KeyRange) -> CheckFuture<'a, Violations> {
@@ -156,7 +161,8 @@ macro_rules! range_check {
     }};
 }
 
-/// An invariant of whole tables. The statement selects `organization_id`, `id` and `total` of at most `$1` violations.
+/// An invariant of whole tables. The statement selects `organization_id`, `id` and `total` of at most `$1`
+/// violations.
 macro_rules! global_check {
     ($name:literal, $repair:expr, $sql:tt) => {{
         fn find<'a>(link: &'a mut DbConnection, (): &'a ()) -> CheckFuture<'a, Violations> {
@@ -174,7 +180,8 @@ macro_rules! global_check {
     }};
 }
 
-/// The checks of a tenant table. The statement selects the next `$3` ids of organization `$1` after `$2`, in order.
+/// The checks of a tenant table. The statement selects the next `$3` ids of organization `$1` after `$2`, in
+/// order.
 macro_rules! table_checks {
     ($table:literal, $batch_size:literal, $sql:tt, $invariants:expr) => {{
         fn ids<'a>(

@@ -7,15 +7,16 @@ use crate::domain::OrganizationId;
 use crate::store::retention::lock_retention;
 use crate::store::{DbConnection, StoreError};
 
-/// Rebuilds everything that a conversation derives from its messages and connections. Correct message numbers and a correct
-/// horizon stay unchanged, and messages that were read stay read. Returns 0 if the conversation does not exist any more.
+/// Rebuilds everything that a conversation derives from its messages and connections. Correct message numbers
+/// and a correct horizon stay unchanged, and messages that were read stay read. Returns 0 if the conversation
+/// does not exist any more.
 pub(super) async fn rebuild(
     link: &mut DbConnection,
     organization_id: &OrganizationId,
     id: Uuid,
 ) -> Result<u64, StoreError> {
-    // Keeps bodies from being redacted in the meantime: redaction clears previews by message id, so it would miss a preview
-    // that this repair is about to copy from a message.
+    // Keeps bodies from being redacted in the meantime: redaction clears previews by message id, so it would
+    // miss a preview that this repair is about to copy from a message.
     lock_retention(link, organization_id).await?;
     let pair = query!(
         "SELECT agent_identity_id, remote_number FROM conversations WHERE organization_id = $1 AND id = $2",
@@ -119,8 +120,8 @@ async fn rebuild_summary(
     Ok(())
 }
 
-/// Assigns the active connection of the identity and human; if there is none, the connection that the conversation already
-/// refers to; else the newest one.
+/// Assigns the active connection of the identity and human; if there is none, the connection that the
+/// conversation already refers to; else the newest one.
 async fn reassign(
     link: &mut DbConnection,
     organization_id: &OrganizationId,

@@ -12,12 +12,13 @@ use crate::store::{DbConnection, StoreError};
 
 /// Rows per transaction.
 const BATCH_SIZE: i64 = 500;
-/// How long a committed transaction may take to become visible on every node of a distributed database: many times the
-/// round trip between nodes of one site.
+/// How long a committed transaction may take to become visible on every node of a distributed database: many
+/// times the round trip between nodes of one site.
 const COMMIT_VISIBILITY_DELAY: Duration = Duration::from_millis(250);
 
-/// Rebuilds the route of a connection: one route if it is active, none otherwise. If another connection already has the
-/// route of this human on this line, that one stays, because it cannot be known which of the two a message is meant for.
+/// Rebuilds the route of a connection: one route if it is active, none otherwise. If another connection
+/// already has the route of this human on this line, that one stays, because it cannot be known which of the
+/// two a message is meant for.
 pub(super) async fn rebuild_route(
     link: &mut DbConnection,
     organization_id: &OrganizationId,
@@ -32,8 +33,8 @@ pub(super) async fn rebuild_route(
     )
     .fetch_optional(&mut *link)
     .await?;
-    // A connection and its route are committed together and ids are never reused, so a route without a connection will never
-    // get one.
+    // A connection and its route are committed together and ids are never reused, so a route without a
+    // connection will never get one.
     let removed = query!(
         "DELETE FROM routes
          WHERE organization_id = $1 AND connection_id = $2
@@ -78,8 +79,8 @@ struct LineCount {
     actual: i32,
 }
 
-/// Locks a line and counts its routes. A transaction that has added or removed a route without committing yet waits for the
-/// lock of the line and applies its change to the count afterwards.
+/// Locks a line and counts its routes. A transaction that has added or removed a route without committing yet
+/// waits for the lock of the line and applies its change to the count afterwards.
 async fn lock_and_count(link: &mut DbConnection, line_number: &str) -> Result<Option<LineCount>, StoreError> {
     let row = query!("SELECT active_connections FROM lines WHERE number = $1 FOR UPDATE", line_number)
         .fetch_optional(&mut *link)

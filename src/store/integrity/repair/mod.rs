@@ -1,6 +1,6 @@
-//! Rebuilds derived rows from the rows that they are derived from, while the service runs. Each repair is one transaction
-//! on one object. It takes the same locks as the service, in the same order, and reads everything again under them:
-//! since the check, the violation may have been repaired or its rows erased.
+//! Rebuilds derived rows from the rows that they are derived from, while the service runs. Each repair is one
+//! transaction on one object. It takes the same locks as the service, in the same order, and reads everything
+//! again under them: since the check, the violation may have been repaired or its rows erased.
 
 mod conversation;
 mod global_tables;
@@ -11,9 +11,9 @@ use super::Checker;
 use super::checks::{Repair, Violation};
 use crate::store::StoreError;
 
-/// Repairs a violation. Returns the number of repaired rows: 0 if it is no violation any more, or cannot be repaired now
-/// because another transaction holds its locks or the value that would be correct; more than 1 for repairs that work in
-/// batches.
+/// Repairs a violation. Returns the number of repaired rows: 0 if it is no violation any more, or cannot be
+/// repaired now because another transaction holds its locks or the value that would be correct; more than 1
+/// for repairs that work in batches.
 ///
 /// # Errors
 /// The database's.
@@ -50,8 +50,8 @@ pub async fn repair(checker: &mut Checker, kind: Repair, violation: &Violation) 
     }
 }
 
-/// Whether the active-connection count of a line is wrong, decided under the lock that every writer of the count takes.
-/// Also true if the lock could not be acquired.
+/// Whether the active-connection count of a line is wrong, decided under the lock that every writer of the
+/// count takes. Also true if the lock could not be acquired.
 ///
 /// # Errors
 /// The database's.

@@ -1,5 +1,5 @@
-//! `verify` reports exactly the violated invariants, repairs the repairable ones and reports no false violation while the
-//! database is in use.
+//! `verify` reports exactly the violated invariants, repairs the repairable ones and reports no false
+//! violation while the database is in use.
 
 mod repair_concurrent;
 mod scene;

@@ -55,8 +55,8 @@ async fn run(connection: &mut PgConnection, sql: &str) {
     raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await.unwrap();
 }
 
-/// Violates an invariant, repairs it while `changes` are uncommitted, and asserts that no violation remains. Returns the
-/// repairs.
+/// Violates an invariant, repairs it while `changes` are uncommitted, and asserts that no violation remains.
+/// Returns the repairs.
 async fn is_waited_for(violating: &str, changes: &str) -> Vec<Repaired> {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;

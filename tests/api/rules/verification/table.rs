@@ -1,5 +1,5 @@
-//! Statements that violate each invariant in the database of [`super::scene`], and the violations that `--repair` leaves.
-//! Citus accepts all of them: joins are by organization, and no UPDATE generates an id.
+//! Statements that violate each invariant in the database of [`super::scene`], and the violations that
+//! `--repair` leaves. Citus accepts all of them: joins are by organization, and no UPDATE generates an id.
 
 /// A way to violate an invariant.
 pub(super) struct Breakage {

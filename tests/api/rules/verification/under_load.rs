@@ -24,8 +24,8 @@ const HUMANS: usize = 6;
 /// How often the database is checked, or damaged and repaired, during the load.
 const ROUNDS: usize = 6;
 
-/// Delivers a message, retrying while the service asks for it: an active connection without a route is unavailable until a
-/// repair.
+/// Delivers a message, retrying while the service asks for it: an active connection without a route is
+/// unavailable until a repair.
 async fn received(human: &Human, text: ReceiveMessageRequest) -> ReceiveMessageResponse {
     eventually("the text is received", async || match human.router.receive_message(text.clone()).await {
         Ok(answer) => Some(answer),
@@ -37,7 +37,8 @@ async fn received(human: &Human, text: ReceiveMessageRequest) -> ReceiveMessageR
     .await
 }
 
-/// Receives, answers, marks read, blocks and reconnects until it is stopped. Returns the ids of the stored messages.
+/// Receives, answers, marks read, blocks and reconnects until it is stopped. Returns the ids of the stored
+/// messages.
 async fn converse(
     app: &TestApp,
     agent: Caller,

@@ -30,7 +30,8 @@ fn sorted(names: &[&'static str]) -> Vec<&'static str> {
 async fn violated(of: &PgConnectOptions, breakage: &Breakage) -> PgConnectOptions {
     let options = database::copy(of).await;
     let mut connection = options.connect().await.unwrap();
-    // One statement at a time: Citus propagates a schema change together with everything sent in the same message.
+    // One statement at a time: Citus propagates a schema change together with everything sent in the same
+    // message.
     for statement in breakage.sql.split(';') {
         raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
     }
