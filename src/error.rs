@@ -1,122 +1,138 @@
-//! What can go wrong, by meaning. One type for the whole service; `grpc::status` turns it into a gRPC status.
+//! The error type of every operation that a client can call, by meaning.
+//!
+//! Which error type belongs where:
+//!
+//! - [`Error`]: everything between an API and the store. Each variant is one reason of
+//!   `proto/inkbox/imessage/v1/errors.proto`. `grpc::status` is the only place that turns it into a gRPC status; a handler
+//!   returns `Err(Error::NotFound(..))` and never builds a status itself.
+//! - [`FieldViolation`], collected by `fields::Violations`: invalid fields of a request, all reported at once as
+//!   [`Error::InvalidArgument`].
+//! - The store's own error type: failures of the database. It converts into [`Error`] and logs the cause at that point, so
+//!   that driver errors never reach a client. Absence is not an error: store functions return `Option`.
+//! - The carriers' error type: the result of a call to a carrier, decided by whether a retry can help. It becomes
+//!   [`Error::UpstreamFailed`] or [`Error::NotSupportedByCarrier`].
+//! - `server::ServeError` and the command line's error type: reasons for which the process ends.
+//!
+//! To add a reason: add it to `errors.proto`, add a variant here, and give it its codes and text in `grpc::status`. The
+//! compiler and tests/api/freeze/errors.rs name everything that is still missing.
 
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::domain::{PhoneNumber, RuleId};
+use crate::domain::{Ineligible, PhoneNumber, RuleId};
 
-/// The result of anything that a caller may learn the failure of.
+/// The result of an operation whose failure is reported to the client.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A reason from `proto/inkbox/imessage/v1/errors.proto`, with what its details need.
+/// A reason of `proto/inkbox/imessage/v1/errors.proto`, with the data of its details.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// The request itself is wrong; every wrong field is named.
+    /// The request is invalid; every invalid field is named.
     #[error("invalid argument")]
     InvalidArgument(Vec<FieldViolation>),
-    /// No key, or one that does not work. Why is nobody's business.
+    /// The API key is missing or does not work. Clients are not told which.
     #[error("API key invalid")]
     ApiKeyInvalid,
     /// An identity key names another identity.
     #[error("identity mismatch")]
     IdentityMismatch,
-    /// This kind of key may not call this.
+    /// This kind of key may not make this call; the text says what the call requires.
     #[error("scope insufficient: needs {0}")]
     ScopeInsufficient(&'static str),
-    /// Absent or invisible, which read alike.
+    /// The resource is absent or not visible to the caller. Clients cannot tell the two apart.
     #[error("{0} not found")]
     NotFound(Resource),
-    /// The identity's iMessage is off.
+    /// iMessage is not enabled for the identity.
     #[error("identity not enabled")]
     IdentityNotEnabled,
-    /// A contact rule, or a whitelist's default, keeps the human out.
+    /// A contact rule, or the default of a whitelist, blocks the human.
     #[error("recipient blocked")]
     RecipientBlocked {
-        /// The rule; `None` by default.
+        /// The blocking rule; `None` if the filter mode blocks by default.
         matched_rule_id: Option<RuleId>,
     },
-    /// A send by number to a human who is not connected, with what the human can do about it.
+    /// A send by number to a human who is not connected.
     #[error("recipient not connected")]
     RecipientNotConnected {
-        /// The router line, if there is one.
+        /// The router line, if one exists.
         router_number: Option<PhoneNumber>,
-        /// What to text to it.
+        /// The command that the human must text to it.
         connect_command: String,
     },
-    /// The human has not texted on this connection yet.
+    /// The human has not sent a message on this connection yet.
     #[error("recipient has not messaged")]
     RecipientHasNotMessaged,
-    /// The idempotency key was used for another request.
+    /// The idempotency key was used with a different request.
     #[error("idempotency key reused")]
     IdempotencyKeyReused,
-    /// The first request with this idempotency key has no answer yet.
+    /// The first request with this idempotency key is still in progress.
     #[error("idempotency in progress")]
     IdempotencyInProgress {
-        /// After how long it has one for sure.
+        /// Time after which that request has certainly ended.
         retry_after: Duration,
     },
-    /// The identity has sent as much as it may in a day.
+    /// The identity has reached its daily limit of messages.
     #[error("rate limited")]
     RateLimited {
-        /// When the next send is free.
+        /// Time until the next send is allowed.
         retry_after: Duration,
     },
     /// The conversation's newest connection has ended.
     #[error("connection released")]
     ConnectionReleased,
-    /// Something else has what must be unique.
+    /// A unique value is taken by another row.
     #[error("{resource} already exists")]
     AlreadyExists {
-        /// What exists.
+        /// Type of the existing resource.
         resource: Resource,
-        /// Which one, where the caller may see it.
+        /// Its id, if the caller may see it.
         existing_id: Option<Uuid>,
     },
-    /// The line did not do what was asked.
+    /// The carrier failed or rejected the call.
     #[error("line failed")]
     UpstreamFailed {
-        /// After how long trying again can help; `None` when it cannot.
+        /// Time after which a retry can succeed; `None` if the failure is permanent.
         retry_after: Option<Duration>,
     },
-    /// The carrier of this line cannot do what was asked. Nothing was sent, nothing is stored.
+    /// The carrier of this line does not support the operation. Nothing was sent or stored.
     #[error("not supported by the carrier")]
     NotSupportedByCarrier,
-    /// The database does not answer. Nothing is known to have changed.
+    /// The database does not answer. Whether a change was made is not known.
     #[error("storage unavailable")]
     StorageUnavailable,
-    /// This process has as many calls as it takes. Nothing was looked at.
+    /// The process has reached its limit of calls. The call was rejected before any work.
     #[error("overloaded")]
     Overloaded {
-        /// When it may have room.
+        /// Time after which a retry may succeed.
         retry_after: Duration,
     },
-    /// More bytes than are taken.
+    /// A size limit is exceeded.
     #[error("{what} too large")]
     TooLarge {
-        /// What is too large: the request, its metadata, or its answer.
+        /// The part that is too large: the request, its metadata or the response.
         what: &'static str,
-        /// How much is taken, in bytes.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// The call's time is over. What it began may still be done.
+    /// The deadline of the call has passed. The operation may still complete.
     #[error("deadline exceeded")]
     DeadlineExceeded,
-    /// A defect of ours. The cause has been logged; the caller gets the request id.
+    /// A defect of the server. The cause has been logged; the client gets the request id.
     #[error("internal error")]
     Internal,
 }
 
-/// One wrong field.
+/// One invalid field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldViolation {
-    /// Its name in the proto, with a path where it is nested (`media[0].url`).
+    /// Name in the proto; the path of a nested field (`media[0].url`).
     pub field: String,
-    /// What it must be.
+    /// What the value must be.
     pub description: String,
 }
 
-/// Kinds of thing that can be missing or taken, as `ResourceInfo.resource_type` names them.
+/// Types of resources that can be missing or taken: the values of `ResourceInfo.resource_type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resource {
     /// A conversation.
@@ -138,7 +154,7 @@ pub enum Resource {
 }
 
 impl Resource {
-    /// The proto's name for it.
+    /// The value of `ResourceInfo.resource_type`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -161,8 +177,23 @@ impl std::fmt::Display for Resource {
 }
 
 impl Error {
-    /// One wrong field.
+    /// An error about one invalid field.
     pub fn invalid(field: impl Into<String>, description: impl Into<String>) -> Self {
         Self::InvalidArgument(vec![FieldViolation { field: field.into(), description: description.into() }])
+    }
+}
+
+/// The router number of `RecipientNotConnected` is not known here; the caller adds it.
+impl From<Ineligible> for Error {
+    fn from(ineligible: Ineligible) -> Self {
+        match ineligible {
+            Ineligible::IdentityNotEnabled => Self::IdentityNotEnabled,
+            Ineligible::RecipientBlocked { matched_rule_id } => Self::RecipientBlocked { matched_rule_id },
+            Ineligible::ConnectionReleased => Self::ConnectionReleased,
+            Ineligible::RecipientNotConnected { connect_command } => {
+                Self::RecipientNotConnected { router_number: None, connect_command }
+            }
+            Ineligible::RecipientHasNotMessaged => Self::RecipientHasNotMessaged,
+        }
     }
 }

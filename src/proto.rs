@@ -1,7 +1,20 @@
-//! The contract, generated from `proto/inkbox/imessage/v1`. Every item is documented there.
+//! Types generated from `proto/inkbox/imessage/v1`, where every item is documented.
 #![allow(missing_docs, clippy::pedantic, unreachable_pub, reason = "generated code")]
 
 tonic::include_proto!("inkbox.imessage.v1");
 
-/// The compiled contract with its comments, for reflection.
+impl ErrorReason {
+    /// The reason as `ErrorInfo` carries it: the name in the proto without its prefix.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.as_str_name().trim_start_matches("ERROR_REASON_")
+    }
+
+    /// Every reason that an error can have, in the order of the proto.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (1..).map_while(|number| Self::try_from(number).ok())
+    }
+}
+
+/// The compiled proto files with their comments, for reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -15,7 +15,7 @@ use crate::messaging::inbound::{self, Outcome, RawReaction, RawText, ReactionOut
 use crate::messaging::outbound;
 use crate::store;
 use crate::store::inbound::InboundText;
-use crate::store::messages::{DeliveryUpdate, update_status};
+use crate::store::messages::{DeliveryUpdate, StatusUpdate, update_status};
 use crate::validation::Violations;
 
 /// How often news of a message that nobody knows yet is looked at again, before the carrier is asked to come back.
@@ -159,10 +159,10 @@ async fn receive_news(app: &App, carrier: CarrierKind, news: News) -> Result<Ans
 
 /// Tells the news to the message; false when nobody knows it.
 async fn tell(app: &App, news: DeliveryUpdate) -> Result<bool> {
-    match update_status(&app.db, news).await.map_err(Error::from) {
-        Ok(_) => Ok(true),
-        Err(Error::NotFound(Resource::Message)) => Ok(false),
-        Err(error) => Err(error),
+    match update_status(&app.db, news).await? {
+        StatusUpdate::Status(_) => Ok(true),
+        StatusUpdate::UnknownMessage => Ok(false),
+        StatusUpdate::UnknownLine => Err(Error::NotFound(Resource::Line)),
     }
 }
 

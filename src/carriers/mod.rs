@@ -22,27 +22,8 @@ pub use settings::{BreakerSettings, CarrierConfigError, CarrierSettings, Credent
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 
-use crate::domain::{ConversationId, MessageId, OrganizationId, PhoneNumber, ReactionType, SendStyle};
-
-/// Whose a thread is.
-#[derive(Debug, Clone)]
-pub struct ThreadOwner {
-    /// Owner of the conversation.
-    pub organization_id: OrganizationId,
-    /// The conversation.
-    pub conversation_id: ConversationId,
-}
-
-/// The two ends of a thread, and whose it is.
-#[derive(Debug, Clone)]
-pub struct Thread {
-    /// `None` for the router line's: its answers belong to no agent.
-    pub owner: Option<ThreadOwner>,
-    /// The line we speak from.
-    pub line_number: PhoneNumber,
-    /// The human.
-    pub remote_number: PhoneNumber,
-}
+use crate::domain::{MessageId, PhoneNumber, ReactionType, SendStyle};
+pub use crate::domain::{Thread, ThreadOwner};
 
 /// What a line is asked to do on the human's phone.
 #[derive(Debug, Clone, Copy)]

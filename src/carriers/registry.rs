@@ -30,7 +30,7 @@ pub struct CarrierRegistry {
 
 /// Lines that nothing is configured for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{lines} of the lines in the database: their carrier, {carrier}, is not configured; {remedy} (docs/lines.md)",
+#[error("{lines} of the lines in the database: their carrier, {carrier}, is not configured; {remedy} (docs/carriers.md)",
         remedy = remedy(*carrier))]
 pub struct NotConfigured {
     /// Who is to carry them.
@@ -129,7 +129,7 @@ impl CarrierRegistry {
             return Err(Error::Internal);
         };
         self.lines.get(&carrier).cloned().ok_or_else(|| {
-            tracing::error!(%carrier, "a line is with a carrier that is not configured: see docs/lines.md");
+            tracing::error!(%carrier, "a line is with a carrier that is not configured: see docs/carriers.md");
             Error::UpstreamFailed { retry_after: None }
         })
     }

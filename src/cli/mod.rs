@@ -203,6 +203,12 @@ impl From<crate::error::Error> for Failure {
     }
 }
 
+/// The command line as clap sees it: every subcommand, flag, variable and default.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// Runs the command that the process was started with.
 pub async fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -289,20 +295,16 @@ fn hand_over(secret: &str) {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
-    use super::Cli;
-
     #[test]
-    fn every_variable_and_its_flag_are_in_the_page_of_settings() {
-        let page = include_str!("../../docs/settings.md");
-        let mut commands = vec![Cli::command()];
+    fn every_variable_and_its_flag_are_in_the_configuration_page() {
+        let page = include_str!("../../docs/configuration.md");
+        let mut commands = vec![super::command()];
         while let Some(command) = commands.pop() {
             commands.extend(command.get_subcommands().cloned());
             for setting in command.get_arguments() {
                 let (Some(variable), Some(flag)) = (setting.get_env(), setting.get_long()) else { continue };
                 for name in [format!("`{}`", variable.display()), format!("`--{flag}`")] {
-                    assert!(page.contains(&name), "{name} is not in docs/settings.md");
+                    assert!(page.contains(&name), "{name} is not in docs/configuration.md");
                 }
             }
         }

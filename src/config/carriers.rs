@@ -1,4 +1,4 @@
-//! Which carriers there are, and how to reach them. `docs/lines.md` tells how to set each of them up.
+//! Which carriers there are, and how to reach them. `docs/carriers.md` tells how to set each of them up.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -78,17 +78,21 @@ impl CarrierArgs {
             match (given(self.sendblue_api_key_id.as_ref()), given(self.sendblue_api_secret_key.as_ref())) {
                 (Some(key_id), Some(secret_key)) => (key_id, secret_key),
                 (None, None) if status_callback.is_none() => return Ok(None),
-                (None, None) => return Err(format!("{CALLBACK} is set, {KEY_ID} and {SECRET_KEY} are not")),
+                (None, None) => {
+                    return Err(format!("{CALLBACK} is set, but {KEY_ID} and {SECRET_KEY} are not"));
+                }
                 (Some(_), None) => {
-                    return Err(format!("{KEY_ID} is set, {SECRET_KEY} is not: it takes both"));
+                    return Err(format!("{KEY_ID} is set, {SECRET_KEY} is not: both are required"));
                 }
                 (None, Some(_)) => {
-                    return Err(format!("{SECRET_KEY} is set, {KEY_ID} is not: it takes both"));
+                    return Err(format!("{SECRET_KEY} is set, {KEY_ID} is not: both are required"));
                 }
             };
         for (name, credential) in [(KEY_ID, &key_id), (SECRET_KEY, &secret_key)] {
             if !credential.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {
-                return Err(format!("{name} has blanks or other characters that no key has"));
+                return Err(format!(
+                    "{name} contains whitespace or characters that are not allowed in a key"
+                ));
             }
         }
         if let Some(callback) = &status_callback {
@@ -127,7 +131,7 @@ impl CarrierArgs {
         if own.is_empty() {
             Ok(macs)
         } else {
-            Err(format!("{PASSWORD_FILE} has a number that {SERVERS} has not"))
+            Err(format!("{PASSWORD_FILE} has a number that is not in {SERVERS}"))
         }
     }
 

@@ -65,7 +65,7 @@ const LONGEST: Duration = Duration::from_hours(24);
 
 /// Reads `10s`, `500ms`, `2m`, or a bare number of seconds.
 fn duration(text: &str) -> Result<Duration, String> {
-    let bad = || format!("{text:?} is not a time such as 10s, 500ms, 2m or 2.5 (seconds)");
+    let bad = || format!("{text:?} is not a duration such as 10s, 500ms, 2m or 2.5 (seconds)");
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
         "" | "s" => 1.0,
@@ -75,7 +75,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     };
     let number: f64 = digits.trim().parse().map_err(|_| bad())?;
     let time = Duration::try_from_secs_f64(number * unit).map_err(|_| bad())?;
-    if time > LONGEST { Err(format!("{text:?} is longer than a day")) } else { Ok(time) }
+    if time > LONGEST { Err(format!("{text:?} is longer than 24 hours")) } else { Ok(time) }
 }
 
 #[cfg(test)]

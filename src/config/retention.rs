@@ -42,7 +42,7 @@ impl FromStr for Age {
         if text == "off" {
             return Ok(Self(None));
         }
-        let bad = || format!("{text:?} is neither \"off\" nor a time such as 30d, 12h or 90m");
+        let bad = || format!("{text:?} is neither \"off\" nor a duration such as 30d, 12h or 90m");
         let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
         let number: i64 = digits.parse().map_err(|_| bad())?;
         let age = match &text[digits.len()..] {
@@ -55,7 +55,7 @@ impl FromStr for Age {
         if (SHORTEST..=LONGEST).contains(&age) {
             Ok(Self(Some(age)))
         } else {
-            Err(format!("{text:?} is not between a minute and a hundred years"))
+            Err(format!("{text:?} is not between 1 minute and 100 years"))
         }
     }
 }

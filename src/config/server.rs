@@ -152,7 +152,7 @@ impl TransportArgs {
         let files = match (certificate, key) {
             (Some(certificate), Some(key)) => TlsFiles { certificate, key, client_ca },
             (None, None) if client_ca.is_none() => return Ok(None),
-            _ => return Err("INKBOX_TLS_CERT and INKBOX_TLS_KEY are needed for TLS".to_owned()),
+            _ => return Err("TLS requires both INKBOX_TLS_CERT and INKBOX_TLS_KEY".to_owned()),
         };
         Tls::load(files, self.tls_reload).map(Some).map_err(|error| format!("TLS: {error}"))
     }
@@ -203,7 +203,7 @@ impl ProbeArgs {
         let identity = match (given(self.cert.as_ref()), given(self.key.as_ref())) {
             (Some(certificate), Some(key)) => Some((certificate, key)),
             (None, None) => None,
-            _ => return Err("INKBOX_HEALTH_CERT and INKBOX_HEALTH_KEY belong together".to_owned()),
+            _ => return Err("INKBOX_HEALTH_CERT and INKBOX_HEALTH_KEY must be set together".to_owned()),
         };
         let trust = match (given(self.ca.as_ref()), given(self.tls_cert.as_ref())) {
             (Some(file), _) => {
@@ -230,7 +230,7 @@ fn given(file: Option<&PathBuf>) -> Option<PathBuf> {
 /// Reads a time that must pass.
 fn over_zero(text: &str) -> Result<Duration, String> {
     match duration(text)? {
-        Duration::ZERO => Err(format!("{text:?} is no time at all")),
+        Duration::ZERO => Err("must be greater than zero".to_owned()),
         time => Ok(time),
     }
 }
@@ -240,7 +240,7 @@ const LARGEST: u64 = 1 << 30;
 
 /// Reads `1MiB`, `16KiB`, or a bare number of bytes.
 fn bytes(text: &str) -> Result<u32, String> {
-    let bad = || format!("{text:?} is not a size such as 1MiB, 16KiB or 2048 (bytes), up to 1024MiB");
+    let bad = || format!("{text:?} is not a size of at most 1024MiB, such as 1MiB, 16KiB or 2048 (bytes)");
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
         "" | "B" => 1,

@@ -50,8 +50,10 @@ pub async fn set_up(app: &App) -> Result<Demo> {
     let identity = find_or_make_identity(app, &organization_id).await?;
     revoke_old_keys(app, &organization_id).await?;
     let conversation_id = find_or_make_conversation(app, &identity).await?;
-    let pool_line =
-        store::conversations::target(&app.db, &organization_id, None, conversation_id).await?.line_number;
+    let pool_line = store::conversations::target(&app.db, &organization_id, None, conversation_id)
+        .await?
+        .ok_or(Error::NotFound(Resource::Conversation))?
+        .line_number;
     Ok(Demo {
         admin: key(app, ApiKeyScope::Admin, Some(&identity)).await?,
         agent: key(app, ApiKeyScope::Identity, Some(&identity)).await?,

@@ -10,7 +10,7 @@ pub struct Handle {
 /// What was given is not a handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "must be 1 to {} characters without blanks or control characters; a leading @ is dropped",
+    "must be 1 to {} characters without whitespace or control characters; a leading @ is removed",
     Handle::MAX_CHARACTERS
 )]
 pub struct InvalidHandle;

@@ -8,6 +8,9 @@ use super::{ConnectionId, ConversationId, MessageId, PhoneNumber, Reaction};
 
 /// The longest text of a message, in characters (Unicode scalar values). The limit of the carriers' APIs.
 pub const TEXT_LIMIT: usize = 18_996;
+/// Bound on the part index of a tapback. iMessage allows one text and twenty files in a message, which are 21 parts;
+/// rounded up.
+pub const MAX_PARTS: i32 = 32;
 
 wire_enum! {
     /// Who said it.
@@ -20,8 +23,10 @@ wire_enum! {
 }
 
 wire_enum! {
-    /// What carried a message.
+    /// The network that carried a message.
     Transport {
+        /// The carrier did not state it.
+        Unspecified = 0,
         /// Apple's network.
         IMessage = 1,
         /// Text message.

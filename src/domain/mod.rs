@@ -4,6 +4,7 @@ mod api_key;
 mod connection;
 mod contact_rule;
 mod conversation;
+mod eligibility;
 #[cfg(test)]
 mod fuzz;
 mod handle;
@@ -16,6 +17,7 @@ mod phone_number;
 mod principal;
 mod reaction;
 mod router_command;
+mod thread;
 mod view;
 mod wire_enum;
 
@@ -23,6 +25,7 @@ pub use api_key::{ApiKey, ApiKeyScope, KeyDigest, Secret};
 pub use connection::{AssignmentStatus, Connection};
 pub use contact_rule::{ContactRule, RuleAction, RuleOnNumber, RuleStatus, Verdict, verdict};
 pub use conversation::{Conversation, ConversationSummary, Latest, PREVIEW_CHARACTERS, preview};
+pub use eligibility::{Eligibility, Ineligible, RecipientEligibility};
 pub use handle::{Handle, InvalidHandle};
 pub use identity::{FilterMode, Identity};
 pub use ids::{
@@ -30,11 +33,12 @@ pub use ids::{
 };
 pub use line::{CarrierKind, LineRole};
 pub use message::{
-    DeliveryError, DeliveryStatus, Direction, Media, Message, SendStyle, TEXT_LIMIT, Transport,
+    DeliveryError, DeliveryStatus, Direction, MAX_PARTS, Media, Message, SendStyle, TEXT_LIMIT, Transport,
 };
 pub use page::{Cursor, Page, PageRequest, Start};
 pub use phone_number::{InvalidPhoneNumber, PhoneNumber};
 pub use principal::{Principal, Tenant};
 pub use reaction::{Reaction, ReactionType};
 pub use router_command::RouterCommand;
+pub use thread::{Thread, ThreadOwner};
 pub use view::View;

@@ -127,7 +127,7 @@ impl DatabaseWatch {
             self.prepare().await?;
             self.db.open();
             self.ready.send_replace(true);
-            tokio::join!(self.poll(), self.db.watch_standby());
+            tokio::join!(self.poll(), self.db.watch_replica());
             Ok(())
         };
         tokio::select! {
@@ -175,7 +175,7 @@ impl DatabaseWatch {
     async fn tell_of_left_over_tables(&self) {
         let look = async {
             let mut link = DbConnection::open(&self.endpoint).await?;
-            store::distribution::left_over(&mut link).await
+            store::citus::left_over(&mut link).await
         };
         match timeout(POLL_LIMIT, look).await {
             Ok(Ok(tables)) if tables.is_empty() => {}

@@ -131,7 +131,7 @@ impl Server {
         let database = DatabaseTarget::new(settings.database.clone(), settings.pooler);
         let mut db = Database::new(database, settings.sessions, tasks.clone())?;
         if let Some(standby) = settings.standby.clone() {
-            db = db.with_standby(standby)?;
+            db = db.with_replica(standby)?;
         }
         let metrics = Metrics::default();
         let carriers = CarrierRegistry::new(

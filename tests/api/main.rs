@@ -17,6 +17,7 @@ mod carriers;
 mod connections;
 mod contact_rules;
 mod conversations;
+mod freeze;
 mod identities;
 mod messages;
 mod router;

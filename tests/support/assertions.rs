@@ -1,59 +1,36 @@
-//! Assertions on errors: code, reason, HTTP status and details together, as `errors.proto` promises them.
+//! Assertions on errors: code, reason, HTTP status and details together. The codes of each reason come from
+//! `grpc::status`; tests/api/freeze/errors.rs compares them with docs/errors.md.
 
-use inkbox_imessage::grpc::wire::status::ERROR_DOMAIN;
-use tonic::{Code, Status};
+use inkbox_imessage::grpc::wire::status::{self, ERROR_DOMAIN};
+use inkbox_imessage::proto::ErrorReason;
+use tonic::Status;
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::app::{POOL_LINES, ROUTER_LINE};
-
-/// Code and HTTP status of each reason: the table in `errors.proto`.
-const REASONS: [(&str, Code, &str); 21] = [
-    ("INVALID_ARGUMENT", Code::InvalidArgument, "422"),
-    ("API_KEY_INVALID", Code::Unauthenticated, "401"),
-    ("IDENTITY_MISMATCH", Code::PermissionDenied, "403"),
-    ("SCOPE_INSUFFICIENT", Code::PermissionDenied, "403"),
-    ("RECIPIENT_BLOCKED", Code::PermissionDenied, "403"),
-    ("NOT_FOUND", Code::NotFound, "404"),
-    ("RECIPIENT_NOT_CONNECTED", Code::NotFound, "404"),
-    ("IDENTITY_NOT_ENABLED", Code::FailedPrecondition, "400"),
-    ("CONNECTION_RELEASED", Code::FailedPrecondition, "409"),
-    ("RECIPIENT_HAS_NOT_MESSAGED", Code::FailedPrecondition, "409"),
-    ("ALREADY_EXISTS", Code::AlreadyExists, "409"),
-    ("IDEMPOTENCY_KEY_REUSED", Code::FailedPrecondition, "409"),
-    ("IDEMPOTENCY_IN_PROGRESS", Code::Aborted, "409"),
-    ("RATE_LIMITED", Code::ResourceExhausted, "429"),
-    ("UPSTREAM_FAILED", Code::Unavailable, "502"),
-    ("STORAGE_UNAVAILABLE", Code::Unavailable, "503"),
-    ("DEADLINE_EXCEEDED", Code::DeadlineExceeded, "504"),
-    ("OVERLOADED", Code::ResourceExhausted, "503"),
-    ("INTERNAL", Code::Internal, "500"),
-    ("TOO_LARGE", Code::ResourceExhausted, "413"),
-    ("NOT_SUPPORTED_BY_CARRIER", Code::FailedPrecondition, "409"),
-];
 
 /// Asserts that a call failed for this reason, with the code, domain and HTTP status that belong to it and the kinds of
 /// detail that it promises; gives the details.
 #[track_caller]
 pub fn assert_reason<T: std::fmt::Debug>(answer: Result<T, Status>, reason: &str) -> ErrorDetails {
-    let status = answer.expect_err(reason);
-    let (_, code, http_status) =
-        REASONS.iter().find(|(name, ..)| *name == reason).expect("a reason of errors.proto");
-    let details = status.check_error_details().expect("details that decode");
-    let info = details.error_info().unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"));
-    assert_eq!(info.reason, reason, "{status:?}");
-    assert_eq!(status.code(), *code, "{status:?}");
+    let failure = answer.expect_err(reason);
+    let known = ErrorReason::all().find(|known| known.name() == reason).expect("a reason of errors.proto");
+    let (code, http_status) = status::codes(known);
+    let details = failure.check_error_details().expect("details that decode");
+    let info = details.error_info().unwrap_or_else(|| panic!("no ErrorInfo in {failure:?}"));
+    assert_eq!(info.reason, reason, "{failure:?}");
+    assert_eq!(failure.code(), code, "{failure:?}");
     assert_eq!(info.domain, ERROR_DOMAIN);
-    assert_eq!(info.metadata.get("http_status").map(String::as_str), Some(*http_status));
+    assert_eq!(info.metadata.get("http_status").map(String::as_str), Some(&*http_status.to_string()));
     match reason {
-        "INVALID_ARGUMENT" => assert!(details.bad_request().is_some(), "{status:?}"),
-        "NOT_FOUND" => assert!(details.resource_info().is_some(), "{status:?}"),
+        "INVALID_ARGUMENT" => assert!(details.bad_request().is_some(), "{failure:?}"),
+        "NOT_FOUND" => assert!(details.resource_info().is_some(), "{failure:?}"),
         "IDENTITY_NOT_ENABLED" | "CONNECTION_RELEASED" | "NOT_SUPPORTED_BY_CARRIER" => {
-            assert!(details.precondition_failure().is_some(), "{status:?}");
+            assert!(details.precondition_failure().is_some(), "{failure:?}");
         }
         "STORAGE_UNAVAILABLE" | "RATE_LIMITED" | "OVERLOADED" | "IDEMPOTENCY_IN_PROGRESS" => {
-            assert!(details.retry_info().is_some(), "{status:?}");
+            assert!(details.retry_info().is_some(), "{failure:?}");
         }
-        "INTERNAL" => assert!(details.request_info().is_some(), "{status:?}"),
+        "INTERNAL" => assert!(details.request_info().is_some(), "{failure:?}"),
         _ => {}
     }
     details

@@ -128,7 +128,7 @@ where
                 // The panic hook has said where. The caller of one call must not lose the others on its connection.
                 tracing::error!("a handler panicked");
                 line.calls.panicked();
-                Ok(status::of(&Error::Internal, request_id.as_str()).into_http())
+                Ok(status::from_error(&Error::Internal, request_id.as_str()).into_http())
             })?;
             if let Ok(value) = HeaderValue::from_str(request_id.as_str()) {
                 response.headers_mut().insert(REQUEST_ID_HEADER, value);
@@ -153,7 +153,7 @@ impl LoggedBody {
         // An answer that is whole with its head is not asked for its body any more. gRPC has no such answer without a
         // status, so one that has none is no gRPC.
         if http_body::Body::is_end_stream(&inner) {
-            line.outcome.get_or_insert_with(status::none);
+            line.outcome.get_or_insert_with(status::missing);
         }
         let line = line.outcome.is_none().then_some(line);
         Self { inner, line }
@@ -178,7 +178,7 @@ impl http_body::Body for LoggedBody {
         let outcome = match &frame {
             Some(Ok(frame)) => frame.trailers_ref().and_then(Status::from_header_map),
             Some(Err(status)) => Some(status.clone()),
-            None => Some(status::none()),
+            None => Some(status::missing()),
         };
         if outcome.is_some()
             && let Some(mut line) = this.line.take()

@@ -241,7 +241,7 @@ where
                 Err(error) => {
                     let request_id = request.extensions().get::<RequestId>();
                     let request_id = request_id.map(RequestId::as_str).unwrap_or_default();
-                    Ok(status::of(&error, request_id).into_http())
+                    Ok(status::from_error(&error, request_id).into_http())
                 }
             }
         })

@@ -111,11 +111,11 @@ where
         let request_id = request.extensions().get::<RequestId>().cloned();
         let refuse = move |error: &Error| {
             let request_id = request_id.as_ref().map(RequestId::as_str).unwrap_or_default();
-            Ok(status::of(error, request_id).into_http())
+            Ok(status::from_error(error, request_id).into_http())
         };
         let limit = limits.metadata as usize;
         if size_of(request.headers()) > limit {
-            return Box::pin(async move { refuse(&Error::TooLarge { what: "the metadata", limit }) });
+            return Box::pin(async move { refuse(&Error::TooLarge { what: "request metadata", limit }) });
         }
         let place = places.clone().try_acquire_owned().ok().filter(|_| !db.is_saturated(limits.wait));
         let Some(place) = place else {
@@ -151,9 +151,9 @@ fn meant_by_tonic(headers: &HeaderMap, limit: usize) -> Option<Error> {
     let code = headers.get("grpc-status")?.as_bytes();
     let is_ours = headers.contains_key("grpc-status-details-bin");
     match code {
-        b"11" => Some(Error::TooLarge { what: "the request", limit }),
-        b"8" if !is_ours => Some(Error::TooLarge { what: "the request", limit }),
-        b"13" if !is_ours => Some(Error::invalid("", "not a message as gRPC frames and packs it")),
+        b"11" => Some(Error::TooLarge { what: "request", limit }),
+        b"8" if !is_ours => Some(Error::TooLarge { what: "request", limit }),
+        b"13" if !is_ours => Some(Error::invalid("", "malformed gRPC frame, or not compressed as declared")),
         _ => None,
     }
 }

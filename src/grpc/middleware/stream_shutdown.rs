@@ -41,7 +41,9 @@ impl http_body::Body for Until {
         ready!(self.end.as_mut().poll(context));
         self.is_over = true;
         let mut trailers = HeaderMap::new();
-        Poll::Ready(Some(status::stopping().add_header(&mut trailers).map(|()| Frame::trailers(trailers))))
+        Poll::Ready(Some(
+            status::shutting_down().add_header(&mut trailers).map(|()| Frame::trailers(trailers)),
+        ))
     }
 
     fn is_end_stream(&self) -> bool {

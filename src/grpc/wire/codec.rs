@@ -52,6 +52,6 @@ impl<U: Message + Default> Decoder for ContractDecoder<U> {
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
-        U::decode(buffer).map(Some).map_err(|error| status::undecodable(&error))
+        U::decode(buffer).map(Some).map_err(|error| status::decode_error(&error))
     }
 }

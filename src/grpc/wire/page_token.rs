@@ -91,7 +91,7 @@ impl Binding {
             RequestedStart::Token(_) => {
                 return Err(Error::invalid(
                     "page_token",
-                    "belongs to another method, scope or set of filters",
+                    "was issued for a different method, scope or set of filters",
                 ));
             }
         };

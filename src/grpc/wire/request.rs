@@ -50,7 +50,7 @@ impl Violations {
         }
         let value = from_wire(number);
         if value.is_none() {
-            self.add(field, format!("has no value {number}"));
+            self.add(field, format!("unknown enum value {number}"));
         }
         value
     }
@@ -68,7 +68,7 @@ impl Violations {
         }
         let value = from_wire(number);
         if value.is_none() {
-            self.add(field, format!("has no value {number}"));
+            self.add(field, format!("unknown enum value {number}"));
         }
         value
     }
@@ -88,7 +88,7 @@ impl Violations {
             .filter(|_| valid)
             .and_then(|micros| DateTime::from_timestamp(time.seconds, micros * 1_000));
         if parsed.is_none() {
-            self.add(field, "must be a time in the years 1 to 9999, with nanos in 0..=999,999,999");
+            self.add(field, "must be a valid timestamp: years 1 to 9999, nanos 0 to 999999999");
         }
         parsed.map(Some)
     }
@@ -125,7 +125,7 @@ impl Violations {
             return Some(RequestedPage { limit: limit?, start: RequestedStart::Offset(rows?) });
         }
         if offset.is_some() {
-            let together = "offset and page_token cannot be given together";
+            let together = "offset and page_token are mutually exclusive";
             // An offset that is wrong by itself has been named.
             if rows.is_some() {
                 self.add("offset", together);
@@ -135,7 +135,7 @@ impl Violations {
         }
         let token = PageToken::decode(page_token);
         if token.is_none() {
-            self.add("page_token", "is not one that this service gave");
+            self.add("page_token", "is malformed");
         }
         Some(RequestedPage { limit: limit?, start: RequestedStart::Token(token?) })
     }

@@ -1,187 +1,236 @@
-//! The only place that builds a `tonic::Status`. Code, reason and HTTP status of each error are those of the table in
-//! `proto/inkbox/imessage/v1/errors.proto`; every status carries `ErrorInfo` and what else its reason promises.
+//! The only place that builds a `tonic::Status`. Every status carries `ErrorInfo` with a reason of
+//! `proto/inkbox/imessage/v1/errors.proto`, and the further details that its reason promises.
 #![allow(clippy::disallowed_methods, reason = "this is where statuses are built")]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use prost::Message as _;
+use prost::Message;
+use prost_types::Any;
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+use tonic_types::pb;
 
 use crate::error::Error;
+use crate::proto::ErrorReason;
 
 /// `ErrorInfo.domain` of every error.
 pub const ERROR_DOMAIN: &str = "imessage.inkbox";
-/// How soon to try again when the database did not answer. It is asked twice a second whether it does again.
+/// Retry delay when the database does not answer. Its health is polled twice a second.
 const STORAGE_RETRY: Duration = Duration::from_secs(1);
-/// How soon to look for another replica.
-const STOPPING_RETRY: Duration = Duration::from_millis(500);
-/// Most wrong fields named in one answer: details travel as a header, and clients cap their headers at 8 KiB.
-const MOST_VIOLATIONS: usize = 20;
+/// Retry delay when this replica shuts down: time to find another one.
+const SHUTDOWN_RETRY: Duration = Duration::from_millis(500);
+/// Maximum number of fields named in one status: details travel as a header, and clients cap their headers at 8 KiB.
+const MAX_VIOLATIONS: usize = 20;
 
-struct Kind {
-    code: Code,
-    reason: &'static str,
-    http_status: &'static str,
+/// The reason of an error.
+#[must_use]
+pub const fn reason(error: &Error) -> ErrorReason {
+    match error {
+        Error::InvalidArgument(_) => ErrorReason::InvalidArgument,
+        Error::ApiKeyInvalid => ErrorReason::ApiKeyInvalid,
+        Error::IdentityMismatch => ErrorReason::IdentityMismatch,
+        Error::ScopeInsufficient(_) => ErrorReason::ScopeInsufficient,
+        Error::RecipientBlocked { .. } => ErrorReason::RecipientBlocked,
+        Error::NotFound(_) => ErrorReason::NotFound,
+        Error::RecipientNotConnected { .. } => ErrorReason::RecipientNotConnected,
+        Error::IdentityNotEnabled => ErrorReason::IdentityNotEnabled,
+        Error::ConnectionReleased => ErrorReason::ConnectionReleased,
+        Error::RecipientHasNotMessaged => ErrorReason::RecipientHasNotMessaged,
+        Error::NotSupportedByCarrier => ErrorReason::NotSupportedByCarrier,
+        Error::IdempotencyKeyReused => ErrorReason::IdempotencyKeyReused,
+        Error::IdempotencyInProgress { .. } => ErrorReason::IdempotencyInProgress,
+        Error::RateLimited { .. } => ErrorReason::RateLimited,
+        Error::AlreadyExists { .. } => ErrorReason::AlreadyExists,
+        Error::UpstreamFailed { .. } => ErrorReason::UpstreamFailed,
+        Error::StorageUnavailable => ErrorReason::StorageUnavailable,
+        Error::Overloaded { .. } => ErrorReason::Overloaded,
+        Error::TooLarge { .. } => ErrorReason::TooLarge,
+        Error::DeadlineExceeded => ErrorReason::DeadlineExceeded,
+        Error::Internal => ErrorReason::Internal,
+    }
 }
 
-const fn kind(error: &Error) -> Kind {
-    let (code, reason, http_status) = match error {
-        Error::InvalidArgument(_) => (Code::InvalidArgument, "INVALID_ARGUMENT", "422"),
-        Error::ApiKeyInvalid => (Code::Unauthenticated, "API_KEY_INVALID", "401"),
-        Error::IdentityMismatch => (Code::PermissionDenied, "IDENTITY_MISMATCH", "403"),
-        Error::ScopeInsufficient(_) => (Code::PermissionDenied, "SCOPE_INSUFFICIENT", "403"),
-        Error::RecipientBlocked { .. } => (Code::PermissionDenied, "RECIPIENT_BLOCKED", "403"),
-        Error::NotFound(_) => (Code::NotFound, "NOT_FOUND", "404"),
-        Error::RecipientNotConnected { .. } => (Code::NotFound, "RECIPIENT_NOT_CONNECTED", "404"),
-        Error::IdentityNotEnabled => (Code::FailedPrecondition, "IDENTITY_NOT_ENABLED", "400"),
-        Error::ConnectionReleased => (Code::FailedPrecondition, "CONNECTION_RELEASED", "409"),
-        Error::RecipientHasNotMessaged => (Code::FailedPrecondition, "RECIPIENT_HAS_NOT_MESSAGED", "409"),
-        Error::NotSupportedByCarrier => (Code::FailedPrecondition, "NOT_SUPPORTED_BY_CARRIER", "409"),
-        Error::IdempotencyKeyReused => (Code::FailedPrecondition, "IDEMPOTENCY_KEY_REUSED", "409"),
-        Error::IdempotencyInProgress { .. } => (Code::Aborted, "IDEMPOTENCY_IN_PROGRESS", "409"),
-        Error::RateLimited { .. } => (Code::ResourceExhausted, "RATE_LIMITED", "429"),
-        Error::AlreadyExists { .. } => (Code::AlreadyExists, "ALREADY_EXISTS", "409"),
-        Error::UpstreamFailed { .. } => (Code::Unavailable, "UPSTREAM_FAILED", "502"),
-        Error::StorageUnavailable => (Code::Unavailable, "STORAGE_UNAVAILABLE", "503"),
-        Error::Overloaded { .. } => (Code::ResourceExhausted, "OVERLOADED", "503"),
-        Error::TooLarge { .. } => (Code::ResourceExhausted, "TOO_LARGE", "413"),
-        Error::DeadlineExceeded => (Code::DeadlineExceeded, "DEADLINE_EXCEEDED", "504"),
-        Error::Internal => (Code::Internal, "INTERNAL", "500"),
-    };
-    Kind { code, reason, http_status }
+/// The gRPC code of a reason, and the HTTP status that the REST API documents for it.
+#[must_use]
+pub const fn codes(reason: ErrorReason) -> (Code, u16) {
+    match reason {
+        ErrorReason::InvalidArgument => (Code::InvalidArgument, 422),
+        ErrorReason::ApiKeyInvalid => (Code::Unauthenticated, 401),
+        ErrorReason::IdentityMismatch | ErrorReason::ScopeInsufficient | ErrorReason::RecipientBlocked => {
+            (Code::PermissionDenied, 403)
+        }
+        ErrorReason::NotFound | ErrorReason::RecipientNotConnected => (Code::NotFound, 404),
+        ErrorReason::IdentityNotEnabled => (Code::FailedPrecondition, 400),
+        ErrorReason::ConnectionReleased
+        | ErrorReason::RecipientHasNotMessaged
+        | ErrorReason::NotSupportedByCarrier
+        | ErrorReason::IdempotencyKeyReused => (Code::FailedPrecondition, 409),
+        ErrorReason::IdempotencyInProgress => (Code::Aborted, 409),
+        ErrorReason::AlreadyExists => (Code::AlreadyExists, 409),
+        ErrorReason::RateLimited => (Code::ResourceExhausted, 429),
+        ErrorReason::Overloaded => (Code::ResourceExhausted, 503),
+        ErrorReason::TooLarge => (Code::ResourceExhausted, 413),
+        ErrorReason::UpstreamFailed => (Code::Unavailable, 502),
+        ErrorReason::StorageUnavailable => (Code::Unavailable, 503),
+        ErrorReason::DeadlineExceeded => (Code::DeadlineExceeded, 504),
+        // No error has the reason UNSPECIFIED.
+        ErrorReason::Internal | ErrorReason::Unspecified => (Code::Internal, 500),
+    }
 }
 
 fn message(error: &Error) -> String {
-    match error {
+    let text = match error {
         Error::InvalidArgument(violations) => {
             let fields: Vec<_> = violations
                 .iter()
-                .take(MOST_VIOLATIONS)
+                .take(MAX_VIOLATIONS)
                 .map(|violation| format!("{}: {}", violation.field, violation.description))
                 .collect();
-            format!("invalid argument: {}", fields.join("; "))
+            return format!("invalid argument: {}", fields.join("; "));
         }
-        Error::ApiKeyInvalid => "the API key is missing or not valid".to_owned(),
-        Error::IdentityMismatch => "this key belongs to another identity than the one named".to_owned(),
-        Error::ScopeInsufficient(needed) => format!("this call needs {needed}"),
-        Error::RecipientBlocked { .. } => "the identity's contact rules block this number".to_owned(),
-        Error::NotFound(resource) => format!("no such {resource}, or not visible to this key"),
+        Error::ScopeInsufficient(required) => return format!("this call requires {required}"),
+        Error::NotFound(resource) => return format!("{resource} not found, or not visible to this key"),
+        Error::AlreadyExists { resource, .. } => return format!("{resource} already exists"),
+        Error::TooLarge { what, limit } => return format!("{what} is larger than {limit} bytes"),
+        Error::ApiKeyInvalid => "the API key is missing or not valid",
+        Error::IdentityMismatch => "the key belongs to a different identity",
+        Error::RecipientBlocked { .. } => "the identity's contact rules block this number",
         Error::RecipientNotConnected { .. } => {
-            "this number is not connected to the identity; the human has to text the connect command to the router \
-             number"
-                .to_owned()
+            "the recipient is not connected to the identity; the recipient must text the connect command to the \
+             router number"
         }
-        Error::RecipientHasNotMessaged => {
-            "the human has to text first, on the connection that is active now".to_owned()
-        }
-        Error::IdempotencyKeyReused => "this idempotency key was used for another request".to_owned(),
+        Error::RecipientHasNotMessaged => "the recipient has not sent a message on the active connection yet",
+        Error::IdempotencyKeyReused => "the idempotency key was already used with a different request",
         Error::IdempotencyInProgress { .. } => {
-            "the first request with this idempotency key has no answer yet".to_owned()
+            "a request with this idempotency key is still in progress; retry with back-off"
         }
-        Error::RateLimited { .. } => "the identity has sent as much as it may in 24 hours".to_owned(),
-        Error::IdentityNotEnabled => "iMessage is not enabled for this identity".to_owned(),
-        Error::ConnectionReleased => "the connection was released; the human has to connect again".to_owned(),
-        Error::AlreadyExists { resource, .. } => format!("this {resource} already exists"),
-        Error::UpstreamFailed { retry_after: Some(_) } => "the line failed; trying again can help".to_owned(),
-        Error::UpstreamFailed { retry_after: None } => {
-            "the line refused; trying again will not help".to_owned()
-        }
-        Error::NotSupportedByCarrier => {
-            "the carrier of this conversation's line cannot do this; see docs/lines.md".to_owned()
-        }
-        Error::Overloaded { .. } => "the service has as many calls as it takes; try again".to_owned(),
-        Error::TooLarge { what, limit } => format!("{what} is larger than {limit} bytes"),
-        Error::DeadlineExceeded => {
-            "the call's time is over; what it began may still be done".to_owned()
-        }
-        Error::StorageUnavailable => "the database is not available; try again".to_owned(),
-        Error::Internal => "internal error; the request id tells our log which".to_owned(),
-    }
+        Error::RateLimited { .. } => "the identity has reached its limit of messages in 24 hours",
+        Error::IdentityNotEnabled => "iMessage is not enabled for this identity",
+        Error::ConnectionReleased => "the connection was released; the recipient must connect again",
+        Error::UpstreamFailed { retry_after: Some(_) } => "the carrier failed; retry with back-off",
+        Error::UpstreamFailed { retry_after: None } => "the carrier rejected the request; do not retry",
+        Error::NotSupportedByCarrier => "the carrier of this conversation does not support this operation",
+        Error::StorageUnavailable => "database is unavailable; retry with back-off",
+        Error::Overloaded { .. } => "server is overloaded; retry with back-off",
+        Error::DeadlineExceeded => "deadline exceeded; the operation may still complete",
+        Error::Internal => "internal error; report the request id",
+    };
+    text.to_owned()
 }
 
-/// The status of an error. `request_id` is repeated in the details of those that we have to look into.
-#[must_use]
-pub fn of(error: &Error, request_id: &str) -> Status {
-    let Kind { code, reason, http_status } = kind(error);
-    let mut metadata = HashMap::from([("http_status".to_owned(), http_status.to_owned())]);
-    let mut details = ErrorDetails::new();
+/// The metadata of `ErrorInfo`. It is sorted, so that equal errors are equal bytes: an error about a row that the caller
+/// may not see must not differ from one about a row that does not exist.
+fn metadata(error: &Error, http_status: u16) -> BTreeMap<String, String> {
+    let mut metadata = BTreeMap::from([("http_status".to_owned(), http_status.to_string())]);
+    let mut insert = |key: &str, value: String| metadata.insert(key.to_owned(), value);
     match error {
-        Error::InvalidArgument(violations) => {
-            let named = violations.iter().take(MOST_VIOLATIONS);
-            let named: Vec<_> = named.map(|v| FieldViolation::new(&*v.field, &*v.description)).collect();
-            details.set_bad_request(named);
-        }
         Error::RecipientBlocked { matched_rule_id: Some(rule) } => {
-            metadata.insert("matched_rule_id".to_owned(), rule.to_string());
-        }
-        // The id that was asked for is not repeated: an answer about a stranger's row and one about no row are equal.
-        Error::NotFound(resource) => {
-            details.set_resource_info(resource.name(), "", "", "absent, or not visible to this key");
+            insert("matched_rule_id", rule.to_string());
         }
         Error::RecipientNotConnected { router_number, connect_command } => {
             if let Some(number) = router_number {
-                metadata.insert("router_number".to_owned(), number.as_str().to_owned());
+                insert("router_number", number.as_str().to_owned());
             }
-            metadata.insert("connect_command".to_owned(), connect_command.clone());
+            insert("connect_command", connect_command.clone());
         }
-        Error::RecipientHasNotMessaged => {
-            let remedy = "the human has to text the agent on this connection";
-            details.add_precondition_failure_violation(reason, "connection", remedy);
+        Error::AlreadyExists { existing_id: Some(id), .. } => {
+            insert("existing_id", id.to_string());
         }
-        Error::IdempotencyKeyReused => {
-            let remedy = "another request needs another key";
-            details.add_precondition_failure_violation(reason, "idempotency_key", remedy);
+        _ => {}
+    }
+    metadata
+}
+
+/// The delay after which a retry can succeed; `None` if the error promises none.
+const fn retry_after(error: &Error) -> Option<Duration> {
+    match error {
+        Error::IdempotencyInProgress { retry_after }
+        | Error::RateLimited { retry_after }
+        | Error::Overloaded { retry_after } => Some(*retry_after),
+        Error::UpstreamFailed { retry_after } => *retry_after,
+        Error::StorageUnavailable => Some(STORAGE_RETRY),
+        _ => None,
+    }
+}
+
+/// The detail that the reason promises besides `ErrorInfo` and `RetryInfo`.
+fn specific_detail(error: &Error, request_id: &str) -> Option<Any> {
+    match error {
+        Error::InvalidArgument(violations) => {
+            let violations = violations.iter().take(MAX_VIOLATIONS);
+            let field_violations = violations.map(|violation| pb::bad_request::FieldViolation {
+                field: violation.field.clone(),
+                description: violation.description.clone(),
+                ..Default::default()
+            });
+            Some(detail("BadRequest", &pb::BadRequest { field_violations: field_violations.collect() }))
         }
-        Error::IdentityNotEnabled => {
-            let remedy = "an admin has to enable iMessage for the identity";
-            details.add_precondition_failure_violation(reason, "agent_identity", remedy);
-        }
-        Error::ConnectionReleased => {
-            let remedy = "the human has to connect again through the router line";
-            details.add_precondition_failure_violation(reason, "connection", remedy);
-        }
-        Error::NotSupportedByCarrier => {
-            let remedy = "only a conversation on a line with another carrier can do this";
-            details.add_precondition_failure_violation(reason, "carrier", remedy);
+        // The requested id is not repeated: a row of another tenant and an absent row give equal statuses.
+        Error::NotFound(resource) => {
+            Some(resource_info(resource.name(), String::new(), "not found, or not visible to this key"))
         }
         Error::AlreadyExists { resource, existing_id } => {
             let existing = existing_id.map(|id| id.to_string()).unwrap_or_default();
-            details.set_resource_info(resource.name(), existing.as_str(), "", "already exists");
-            if !existing.is_empty() {
-                metadata.insert("existing_id".to_owned(), existing);
-            }
-        }
-        Error::IdempotencyInProgress { retry_after: delay }
-        | Error::RateLimited { retry_after: delay }
-        | Error::Overloaded { retry_after: delay }
-        | Error::UpstreamFailed { retry_after: Some(delay) } => {
-            details.set_retry_info(Some(*delay));
-        }
-        Error::StorageUnavailable => {
-            details.set_retry_info(Some(STORAGE_RETRY));
+            Some(resource_info(resource.name(), existing, "already exists"))
         }
         Error::Internal => {
-            details.set_request_info(request_id, "");
+            let info = pb::RequestInfo { request_id: request_id.to_owned(), serving_data: String::new() };
+            Some(detail("RequestInfo", &info))
         }
-        Error::ApiKeyInvalid
-        | Error::DeadlineExceeded
-        | Error::TooLarge { .. }
-        | Error::IdentityMismatch
-        | Error::ScopeInsufficient(_)
-        | Error::RecipientBlocked { matched_rule_id: None }
-        | Error::UpstreamFailed { retry_after: None } => {}
+        _ => {
+            let (subject, remedy) = precondition(error)?;
+            let violation = pb::precondition_failure::Violation {
+                r#type: reason(error).name().to_owned(),
+                subject: subject.to_owned(),
+                description: remedy.to_owned(),
+            };
+            Some(detail("PreconditionFailure", &pb::PreconditionFailure { violations: vec![violation] }))
+        }
     }
-    let has_order = metadata.len() > 1;
-    details.set_error_info(reason, ERROR_DOMAIN, metadata);
-    let status = Status::with_error_details(code, message(error), details);
-    if has_order { in_order(status) } else { status }
 }
 
-/// `google.rpc.ErrorInfo` with its metadata in order.
+/// The subject of a violated precondition and how to satisfy it.
+const fn precondition(error: &Error) -> Option<(&'static str, &'static str)> {
+    Some(match error {
+        Error::RecipientHasNotMessaged => {
+            ("connection", "the recipient must send a message on this connection first")
+        }
+        Error::IdempotencyKeyReused => ("idempotency_key", "a different request needs a new key"),
+        Error::IdentityNotEnabled => ("agent_identity", "an admin must enable iMessage for the identity"),
+        Error::ConnectionReleased => {
+            ("connection", "the recipient must connect again through the router number")
+        }
+        Error::NotSupportedByCarrier => {
+            ("carrier", "only conversations of another carrier support this operation")
+        }
+        _ => return None,
+    })
+}
+
+fn resource_info(resource_type: &str, resource_name: String, description: &str) -> Any {
+    let info = pb::ResourceInfo {
+        resource_type: resource_type.to_owned(),
+        resource_name,
+        owner: String::new(),
+        description: description.to_owned(),
+    };
+    detail("ResourceInfo", &info)
+}
+
+fn retry_info(delay: Duration) -> Any {
+    // No delay of this service is near the limit of protobuf's Duration, 10,000 years.
+    detail("RetryInfo", &pb::RetryInfo { retry_delay: delay.try_into().ok() })
+}
+
+/// A message of google/rpc/error_details.proto as one detail of a status.
+fn detail(name: &str, message: &impl Message) -> Any {
+    Any { type_url: format!("type.googleapis.com/google.rpc.{name}"), value: message.encode_to_vec() }
+}
+
+/// `google.rpc.ErrorInfo`, with the same bytes for the same metadata. The generated type keeps metadata in a `HashMap`,
+/// which is encoded in random order.
 #[derive(Clone, PartialEq, prost::Message)]
-struct OrderedErrorInfo {
+struct SortedErrorInfo {
     #[prost(string, tag = "1")]
     reason: String,
     #[prost(string, tag = "2")]
@@ -190,67 +239,71 @@ struct OrderedErrorInfo {
     metadata: BTreeMap<String, String>,
 }
 
-/// The same status with the metadata of its `ErrorInfo` in order. The generated type keeps it in a map whose order is
-/// another one each time, and answers that say the same are to be the same bytes.
-fn in_order(status: Status) -> Status {
-    let Ok(mut details) = tonic_types::Status::decode(status.details()) else { return status };
-    for detail in
-        details.details.iter_mut().filter(|detail| detail.type_url.ends_with("/google.rpc.ErrorInfo"))
-    {
-        let Ok(info) = OrderedErrorInfo::decode(&*detail.value) else { return status };
-        detail.value = info.encode_to_vec();
-    }
-    Status::with_details(status.code(), status.message(), details.encode_to_vec().into())
+fn with_details(code: Code, message: String, details: Vec<Any>) -> Status {
+    let rpc_status = pb::Status { code: code.into(), message: message.clone(), details };
+    Status::with_details(code, message, rpc_status.encode_to_vec().into())
 }
 
-/// The end of an endless answer (watching health, reflection) where the service stops.
-pub(in crate::grpc) fn stopping() -> Status {
-    let details = ErrorDetails::with_retry_info(Some(STOPPING_RETRY));
-    Status::with_error_details(
-        Code::Unavailable,
-        "the service is stopping; another one may be there",
-        details,
-    )
+/// The status of an error. `request_id` is repeated in the details of internal errors, where it leads to the cause in
+/// the log.
+#[must_use]
+pub fn from_error(error: &Error, request_id: &str) -> Status {
+    let reason = reason(error);
+    let (code, http_status) = codes(reason);
+    let error_info = SortedErrorInfo {
+        reason: reason.name().to_owned(),
+        domain: ERROR_DOMAIN.to_owned(),
+        metadata: metadata(error, http_status),
+    };
+    let details = retry_after(error).map(retry_info).into_iter();
+    let details = details.chain([detail("ErrorInfo", &error_info)]).chain(specific_detail(error, request_id));
+    with_details(code, message(error), details.collect())
 }
 
-/// What stands for the status of an answer that has none, and so was cut or is no gRPC.
-pub(in crate::grpc) fn none() -> Status {
+/// Ends a stream (a health watch, or reflection) when the server shuts down.
+pub(in crate::grpc) fn shutting_down() -> Status {
+    let text = "server is shutting down; reconnect and retry".to_owned();
+    with_details(Code::Unavailable, text, vec![retry_info(SHUTDOWN_RETRY)])
+}
+
+/// The outcome of a response that ended without a status: it was cut off, or is not gRPC.
+pub(in crate::grpc) fn missing() -> Status {
     Status::new(Code::Unknown, "")
 }
 
-/// A request that is not a message of the contract. prost says where, from the inside out:
-/// `Media.url: ReceiveMessageRequest.media: what`.
-pub(in crate::grpc) fn undecodable(error: &prost::DecodeError) -> Status {
+/// The status of a request that cannot be decoded. prost reports the path from the inside out:
+/// `Media.url: ReceiveMessageRequest.media: <cause>`.
+pub(in crate::grpc) fn decode_error(error: &prost::DecodeError) -> Status {
     let text = error.to_string();
-    let mut what = text.strip_prefix("failed to decode Protobuf message: ").unwrap_or(&text);
+    let mut cause = text.strip_prefix("failed to decode Protobuf message: ").unwrap_or(&text);
     let mut path = Vec::new();
-    while let Some((place, rest)) = what.split_once(": ")
+    while let Some((place, rest)) = cause.split_once(": ")
         && let Some((_, field)) = place.split_once('.')
         && !place.contains(' ')
     {
         path.insert(0, field);
-        what = rest;
+        cause = rest;
     }
-    of(&Error::invalid(path.join("."), what), "")
+    from_error(&Error::invalid(path.join("."), cause), "")
 }
 
 #[cfg(test)]
 mod tests {
     use tonic_types::StatusExt as _;
 
-    use super::of;
+    use super::from_error;
     use crate::domain::PhoneNumber;
     use crate::error::Error;
 
     #[test]
-    fn errors_that_say_the_same_are_the_same_bytes() {
+    fn equal_errors_are_equal_bytes() {
         let error = Error::RecipientNotConnected {
             router_number: Some(PhoneNumber::from("+12025550100".to_owned())),
             connect_command: "connect @sales".to_owned(),
         };
-        let first = of(&error, "");
+        let first = from_error(&error, "");
         for _ in 0..50 {
-            assert_eq!(of(&error, "").details(), first.details());
+            assert_eq!(from_error(&error, "").details(), first.details());
         }
         let details = first.check_error_details().expect("details");
         let info = details.error_info().expect("an ErrorInfo");

@@ -30,7 +30,7 @@ pub(in crate::grpc) async fn unary<Q, A: Message>(
     let answer = answer.and_then(|answer| {
         let size = answer.encoded_len();
         if size > ANSWER_LIMIT {
-            return Err(Error::TooLarge { what: "the answer", limit: ANSWER_LIMIT });
+            return Err(Error::TooLarge { what: "response", limit: ANSWER_LIMIT });
         }
         let mut response = Response::new(answer);
         // Small answers are not worth packing.
@@ -41,6 +41,6 @@ pub(in crate::grpc) async fn unary<Q, A: Message>(
     });
     answer.map_err(|error| {
         let request_id = extensions.get::<RequestId>().map(RequestId::as_str).unwrap_or_default();
-        status::of(&error, request_id)
+        status::from_error(&error, request_id)
     })
 }

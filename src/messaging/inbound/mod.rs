@@ -13,7 +13,7 @@ pub use validate::{EMOJI_LIMIT, RawDeliveryUpdate, RawReaction, RawText};
 use crate::app::App;
 use crate::domain::{ConnectionId, LineRole, PhoneNumber};
 use crate::error::{Error, Resource, Result};
-use crate::store::inbound::{self, InboundText, Stored};
+use crate::store::inbound::{self, InboundText, StoredMessage};
 
 /// How often a text is routed again because its connection ended between two statements. A human would have to
 /// disconnect and reconnect within milliseconds, as often as this.
@@ -54,11 +54,11 @@ pub enum Outcome {
         connection_id: Option<ConnectionId>,
     },
     /// Pool line: the agent has it.
-    Stored(Stored),
+    Stored(StoredMessage),
     /// Pool line: kept, hidden from the agent.
-    StoredBlocked(Stored),
+    StoredBlocked(StoredMessage),
     /// Pool line: stored before.
-    Duplicate(Stored),
+    Duplicate(StoredMessage),
     /// Pool line: stored before, and deleted since.
     Forgotten,
     /// Pool line: this human has no active connection here. Nothing was stored.

@@ -3,7 +3,7 @@
 use super::Outcome;
 use crate::app::App;
 use crate::error::Result;
-use crate::store::inbound::{self, InboundText, NewInbound, Route, Stored, Storing};
+use crate::store::inbound::{self, AppendOutcome, InboundText, NewInbound, Route, StoredMessage};
 
 /// The message that another organization has of this delivery. A carrier may redeliver a text after its connection
 /// ended and the human reached someone else on the same line: it belongs to the organization that had it first, and to
@@ -12,7 +12,7 @@ pub(super) async fn delivered_elsewhere(
     app: &App,
     text: &InboundText,
     route: &Route,
-) -> Result<Option<Stored>> {
+) -> Result<Option<StoredMessage>> {
     for organization_id in &route.organizations {
         if route.to.as_ref().is_some_and(|to| to.organization_id == *organization_id) {
             continue;
@@ -28,7 +28,7 @@ pub(super) async fn delivered_elsewhere(
 
 /// Delivers a text along its route; `None` when the route changed meanwhile and must be looked up again.
 pub(super) async fn deliver(app: &App, text: &InboundText, route: Route) -> Result<Option<Outcome>> {
-    if route.forgotten {
+    if route.was_deleted {
         return Ok(Some(Outcome::Forgotten));
     }
     if let Some(stored) = delivered_elsewhere(app, text, &route).await? {
@@ -36,9 +36,14 @@ pub(super) async fn deliver(app: &App, text: &InboundText, route: Route) -> Resu
     }
     let to = route.to;
     let Some(to) = to else { return Ok(Some(Outcome::NotConnected)) };
-    let situation =
-        inbound::situation(&app.db, &to, &text.remote_number, &text.line_number, &text.provider_message_id)
-            .await?;
+    let situation = inbound::delivery_context(
+        &app.db,
+        &to,
+        &text.remote_number,
+        &text.line_number,
+        &text.provider_message_id,
+    )
+    .await?;
     if let Some(stored) = situation.delivered {
         return Ok(Some(Outcome::Duplicate(stored)));
     }
@@ -55,8 +60,8 @@ pub(super) async fn deliver(app: &App, text: &InboundText, route: Route) -> Resu
         now: app.clock.now(),
     };
     Ok(match inbound::store(&app.db, new, situation.conversation_id).await? {
-        Storing::Stored(stored) if is_blocked => Some(Outcome::StoredBlocked(stored)),
-        Storing::Stored(stored) => Some(Outcome::Stored(stored)),
-        Storing::Delivered | Storing::NotConnected => None,
+        AppendOutcome::Stored(stored) if is_blocked => Some(Outcome::StoredBlocked(stored)),
+        AppendOutcome::Stored(stored) => Some(Outcome::Stored(stored)),
+        AppendOutcome::Delivered | AppendOutcome::NotConnected => None,
     })
 }

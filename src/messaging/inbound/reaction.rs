@@ -55,7 +55,7 @@ pub async fn receive_reaction(
         (LineRole::Pool, Some(to)) => to,
         (LineRole::Pool, None) | (LineRole::Router, _) => return Ok(ReactionOutcome::NotConnected),
     };
-    let situation = inbound::situation(
+    let situation = inbound::delivery_context(
         &app.db,
         &to,
         &reaction.remote_number,

@@ -41,13 +41,18 @@ pub async fn receive_tapback_text(
     if route.role == LineRole::Router {
         return Ok(Some(ReactionOutcome::NotConnected));
     }
-    if route.forgotten || pool_line::delivered_elsewhere(app, text, &route).await?.is_some() {
+    if route.was_deleted || pool_line::delivered_elsewhere(app, text, &route).await?.is_some() {
         return Ok(None);
     }
     let Some(to) = route.to else { return Ok(None) };
-    let situation =
-        inbound::situation(&app.db, &to, &text.remote_number, &text.line_number, &text.provider_message_id)
-            .await?;
+    let situation = inbound::delivery_context(
+        &app.db,
+        &to,
+        &text.remote_number,
+        &text.line_number,
+        &text.provider_message_id,
+    )
+    .await?;
     let (None, Some(conversation_id)) = (situation.delivered, situation.conversation_id) else {
         return Ok(None);
     };

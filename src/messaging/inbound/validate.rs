@@ -3,7 +3,9 @@
 use chrono::{DateTime, Utc};
 
 use super::InboundReaction;
-use crate::domain::{DeliveryError, DeliveryStatus, Media, PhoneNumber, ReactionType, TEXT_LIMIT, Transport};
+use crate::domain::{
+    DeliveryError, DeliveryStatus, MAX_PARTS, Media, PhoneNumber, ReactionType, TEXT_LIMIT, Transport,
+};
 use crate::store::inbound::InboundText;
 use crate::store::messages::DeliveryUpdate;
 use crate::validation::Violations;
@@ -14,8 +16,6 @@ const PROVIDER_ID_LIMIT: usize = 255;
 pub const EMOJI_LIMIT: usize = 64;
 /// The longest code or text of a carrier's error, in characters.
 const ERROR_TEXT_LIMIT: usize = 1_000;
-/// Parts that a message can have, for a tapback on one of them.
-const MOST_PARTS: i32 = 32;
 /// Most files on one message. Carriers deliver one; the phone allows twenty.
 const MOST_MEDIA: usize = 20;
 /// The longest address of a file, in characters.
@@ -48,7 +48,7 @@ impl RawText {
         let line_number = fields.phone_number("line_number", &self.line_number);
         let remote_number = fields.phone_number("remote_number", &self.remote_number);
         if self.text.as_ref().is_none_or(String::is_empty) && self.media.is_empty() {
-            fields.add("text", "is required where there is no media");
+            fields.add("text", "is required if there is no media");
         }
         let text = match self.text {
             None => Some(None),
@@ -130,9 +130,9 @@ impl RawReaction {
         if let (Some(reaction), Some(emoji)) = (self.reaction, &custom_emoji)
             && (reaction == ReactionType::Custom) != emoji.is_some()
         {
-            fields.add("custom_emoji", "belongs to a CUSTOM reaction, and only to one");
+            fields.add("custom_emoji", "must be set if and only if the reaction is CUSTOM");
         }
-        let part_index = fields.part_index(self.part_index, MOST_PARTS);
+        let part_index = fields.part_index(self.part_index, MAX_PARTS);
         let reaction = InboundReaction {
             remote_number: remote_number?,
             target_provider_message_id: target?,
@@ -167,7 +167,7 @@ impl RawDeliveryUpdate {
         let provider_message_id =
             fields.required_text("provider_message_id", self.provider_message_id, PROVIDER_ID_LIMIT);
         if self.status == Some(DeliveryStatus::Received) {
-            fields.add("status", "RECEIVED is for inbound messages");
+            fields.add("status", "RECEIVED applies only to inbound messages");
         }
         let error = match self.error {
             None => Some(None),

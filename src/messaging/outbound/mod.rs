@@ -13,8 +13,8 @@ use crate::carriers::{
 };
 use crate::domain::{DeliveryStatus, Direction, Message, OrganizationId, Transport};
 use crate::error::{Error, Result};
-use crate::store::conversations::CallTarget;
-use crate::store::messages::{self, Claim, NewOutbound, Outcome};
+use crate::store::conversations::ContactTarget;
+use crate::store::messages::{self, NewOutbound, Outcome, Reservation};
 
 /// How often the line's answer is tried to be written down before the message is left as pending.
 const FINISH_ATTEMPTS: u32 = 3;
@@ -44,7 +44,7 @@ pub enum Sent {
 ///
 /// # Errors
 /// `ConnectionReleased`, `RateLimited`, `NotSupportedByCarrier` (nothing is stored); `UpstreamFailed` (stored as failed).
-pub async fn send(app: App, target: CallTarget, new: NewOutbound, lane: QueueGuard) -> Result<Sent> {
+pub async fn send(app: App, target: ContactTarget, new: NewOutbound, lane: QueueGuard) -> Result<Sent> {
     // Before anything is stored: a refusal here leaves the idempotency key free.
     let carrier = app.carriers.for_line(&target.line_number).await?;
     let message = OutboundMessage {
@@ -57,7 +57,7 @@ pub async fn send(app: App, target: CallTarget, new: NewOutbound, lane: QueueGua
     if !carrier.supports(Action::Message(message)) {
         return Err(Error::NotSupportedByCarrier);
     }
-    if messages::claim(&app.db, new.clone()).await? == Claim::KeyTaken {
+    if messages::reserve(&app.db, new.clone()).await? == Reservation::DuplicateKey {
         return Ok(Sent::KeyTaken);
     }
     let thread = target.thread(&new.organization_id);
@@ -111,7 +111,7 @@ async fn look_up(
     };
     let ids: Vec<_> = found.iter().map(|found| found.provider_message_id.clone()).collect();
     // The same words may have been sent before: what is known to be another message is not this one.
-    let Ok(known) = messages::known(&app.db, &thread.line_number, &ids).await else {
+    let Ok(known) = messages::known_provider_ids(&app.db, &thread.line_number, &ids).await else {
         return Err(CarrierError::Unknown);
     };
     let mut open: Vec<_> =
@@ -136,7 +136,7 @@ pub async fn resolve(app: &App, organization_id: &OrganizationId, pending: &Mess
     if pending.text.is_none() && pending.media.is_empty() {
         return Ok(false);
     }
-    let Some(sent) = messages::dispatch(&app.db, organization_id, pending.id).await? else {
+    let Some(sent) = messages::find_carrier_ref(&app.db, organization_id, pending.id).await? else {
         return Ok(false);
     };
     // A carrier that is not configured any more cannot be asked; `of` has told the operator.
@@ -162,7 +162,7 @@ pub async fn resolve(app: &App, organization_id: &OrganizationId, pending: &Mess
         Err(failure) => Outcome::Failed { code: failure.code().to_owned(), message: failure.to_string() },
     };
     let now = app.clock.now();
-    messages::resolve(&app.db, organization_id, pending.id, &thread.line_number, outcome, now).await?;
+    messages::record_lookup(&app.db, organization_id, pending.id, &thread.line_number, outcome, now).await?;
     Ok(true)
 }
 
@@ -170,7 +170,7 @@ pub async fn resolve(app: &App, organization_id: &OrganizationId, pending: &Mess
 async fn finish(app: &App, new: &NewOutbound, outcome: &Outcome) -> Option<DateTime<Utc>> {
     for attempt in 1..=FINISH_ATTEMPTS {
         let now = app.clock.now();
-        match messages::finish(&app.db, new, outcome.clone(), now).await {
+        match messages::record_result(&app.db, new, outcome.clone(), now).await {
             Ok(()) => return Some(now),
             Err(failure) => {
                 tracing::warn!(message.id = %new.message_id, attempt, error = %Error::from(failure),

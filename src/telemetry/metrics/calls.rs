@@ -24,7 +24,6 @@ const DURATIONS: [f64; 15] =
     [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 /// Codes of gRPC, numbered from 0.
 const CODES: usize = 17;
-const REASON_PREFIX: &str = "ERROR_REASON_";
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct MethodLabels {
@@ -103,8 +102,9 @@ impl Default for CallMetrics {
             .map(|series| (series.path.clone(), series))
             .collect();
         let errors = Family::default();
-        let reasons =
-            reasons().map(|reason| (reason, Family::get_or_create_owned(&errors, &[("reason", reason)])));
+        let reasons = ErrorReason::all()
+            .map(ErrorReason::name)
+            .map(|reason| (reason, Family::get_or_create_owned(&errors, &[("reason", reason)])));
         Self {
             by_path,
             unknown: series(UNKNOWN, UNKNOWN),
@@ -204,12 +204,6 @@ fn methods() -> Vec<(String, String)> {
         })
     };
     files.flat_map(of_file).collect()
-}
-
-/// The reasons of the contract, as callers see them.
-fn reasons() -> impl Iterator<Item = &'static str> {
-    let numbered = (1..).map_while(|number| ErrorReason::try_from(number).ok());
-    numbered.map(|reason| reason.as_str_name().trim_start_matches(REASON_PREFIX))
 }
 
 /// A code's name, as the access log has it.

@@ -78,6 +78,12 @@ async fn receive_blocked(
 }
 
 /// [`receive_blocked`] of plain words.
-async fn says_blocked(app: &TestApp, identity: &Identity, human: &Human, thread: &Thread, words: &str) {
+pub(crate) async fn says_blocked(
+    app: &TestApp,
+    identity: &Identity,
+    human: &Human,
+    thread: &Thread,
+    words: &str,
+) {
     receive_blocked(app, identity, human, human.text(&thread.line, words)).await;
 }

@@ -3,7 +3,7 @@
 mod auth;
 mod erasure;
 mod limits;
-mod metrics;
+pub(crate) mod metrics;
 mod replicas;
 mod retention;
 mod verification;

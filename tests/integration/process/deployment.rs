@@ -10,7 +10,7 @@ use yaml_rust2::{Yaml, YamlLoader};
 use crate::process::folder::Folder;
 use crate::support::program::{Service, command, finish, run};
 
-/// What a drain takes beyond its settings at most: see docs/settings.md.
+/// What a drain takes beyond its settings at most: see docs/configuration.md.
 const MARGIN: Duration = Duration::from_secs(5);
 
 fn text(path: &str) -> String {

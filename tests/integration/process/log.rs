@@ -54,6 +54,12 @@ async fn the_json_log_has_one_line_a_call_and_nothing_private() {
         .collect();
     let calls: Vec<_> = lines.iter().filter(|line| line["message"] == "rpc").collect();
     assert_eq!(fields_of(&calls), documented_fields());
+    let frozen = include_str!("../../api/freeze/access_log.txt").lines();
+    let frozen: BTreeSet<_> = frozen.filter_map(|line| line.split_once(' ')).collect();
+    assert_eq!(
+        fields_of(&calls).iter().map(|(name, of)| (name.as_str(), *of)).collect::<BTreeSet<_>>(),
+        frozen
+    );
     let mut logged = Vec::new();
     for line in calls {
         let Some(method) = method_of(line["rpc.method"].as_str().unwrap()) else { continue };

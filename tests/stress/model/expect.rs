@@ -85,7 +85,11 @@ impl Model {
             text: message.text.clone(),
             media: message.media.clone(),
             send_style: 0,
-            transport: MessageTransport::Imessage.into(),
+            transport: match message.inbound {
+                true => MessageTransport::Unspecified,
+                false => MessageTransport::Imessage,
+            }
+            .into(),
             status: message.status.into(),
             error: message.error.clone(),
             is_read: Self::is_read(message),

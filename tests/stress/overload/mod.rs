@@ -154,7 +154,7 @@ fn the_tally_counts_what_came_in_time_and_sees_a_refusal_without_a_reason() {
     tally.note(Ok(()), Duration::from_millis(5));
     tally.note(Ok(()), Duration::from_secs(3));
     let refused = inkbox_imessage::error::Error::Overloaded { retry_after: Duration::from_millis(500) };
-    tally.note(Err(inkbox_imessage::grpc::wire::status::of(&refused, "")), Duration::from_millis(1));
+    tally.note(Err(inkbox_imessage::grpc::wire::status::from_error(&refused, "")), Duration::from_millis(1));
     tally.note(Err(Status::deadline_exceeded("")), Duration::from_secs(2));
     tally.note(Err(Status::internal("")), Duration::from_millis(1));
     tally.lasted = Duration::from_secs(1);

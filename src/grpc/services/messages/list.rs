@@ -25,6 +25,21 @@ fn parse(message: &ListMessagesRequest) -> Result<Parsed> {
         .finish(|| Some(Parsed { identity_id: identity_id?, conversation_id: conversation_id?, page: page? }))
 }
 
+/// The filters as page tokens contain them. The spelling is part of every token that clients hold, on every replica and
+/// release: it must not change (tests/api/freeze/page_tokens.rs).
+fn filters_in_token(filter: MessageFilter, conversation_id: Option<ConversationId>) -> String {
+    let view = filter.view.name();
+    let is_read = match filter.is_read {
+        None => "None",
+        Some(false) => "Some(false)",
+        Some(true) => "Some(true)",
+    };
+    match conversation_id {
+        None => format!("{view} {is_read} None"),
+        Some(id) => format!("{view} {is_read} Some(ConversationId({}))", id.uuid()),
+    }
+}
+
 pub(super) async fn list(
     app: &App,
     caller: &Principal,
@@ -40,9 +55,9 @@ pub(super) async fn list(
         (None, Some(id)) => MessageScope::Identity(id),
         (None, None) => MessageScope::Organization,
     };
-    // A conversation says whose it is, so its rows are the same whether or not its identity is named as well.
+    // A conversation belongs to one identity, so naming that identity as well selects the same rows.
     let bound_identity = identity_id.filter(|_| request.conversation_id.is_none());
-    let filters = format!("{} {:?} {:?}", filter.view.name(), filter.is_read, request.conversation_id);
+    let filters = filters_in_token(filter, request.conversation_id);
     let binding = Binding::new("ListMessages", organization_id, bound_identity, &filters);
     let page = binding.open(&request.page)?;
     identity_named_by_admin(app, tenant, identity_id).await?;

@@ -15,7 +15,7 @@ pub(super) fn parse(fields: &mut Violations, urls: Vec<String>) -> Option<Option
     let mut urls = urls.into_iter();
     let Some(url) = urls.next() else { return Some(None) };
     if count > 1 {
-        fields.add("media_urls", "must be at most one");
+        fields.add("media_urls", "must have at most one entry");
         return None;
     }
     let url = fields.required_text("media_urls[0]", url, URL_LIMIT)?;

@@ -18,9 +18,6 @@ use crate::proto::{
     SendReactionResponse,
 };
 
-/// Parts that a message can have, for a tapback on one of them: its text, and up to twenty files.
-const MOST_PARTS: i32 = 32;
-
 /// The service.
 pub(in crate::grpc) struct Service {
     pub(in crate::grpc) app: App,

@@ -28,7 +28,7 @@ pub(super) async fn remove_reaction(
     let found = find().await?.ok_or(Error::NotFound(Resource::Reaction))?;
     if found.reaction.direction == Direction::Inbound {
         return Err(Error::ScopeInsufficient(
-            "a reaction of the agent's own: the human's is the human's to remove",
+            "a reaction that the agent sent; only the human can remove their own",
         ));
     }
     let conversation_id = found.reaction.conversation_id;
@@ -38,8 +38,10 @@ pub(super) async fn remove_reaction(
     if found.removed {
         return Ok(RemoveReactionResponse {});
     }
-    let target = store::conversations::target(&app.db, organization_id, identity_id, conversation_id).await?;
-    target.check_on(found.assignment_id)?;
+    let target = store::conversations::target(&app.db, organization_id, identity_id, conversation_id)
+        .await?
+        .ok_or(Error::NotFound(Resource::Conversation))?;
+    target.eligibility.check_on(found.assignment_id)?;
     let carrier = app.carriers.for_line(&target.line_number).await?;
     let tapback = Tapback {
         provider_message_id: found.provider_message_id.as_deref(),

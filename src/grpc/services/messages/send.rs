@@ -9,8 +9,8 @@ use super::media_url;
 use crate::app::App;
 use crate::carriers::CarrierError;
 use crate::domain::{
-    ConversationId, DeliveryStatus, IdentityId, Media, PhoneNumber, Principal, SendStyle, TEXT_LIMIT, Tenant,
-    View,
+    ConversationId, DeliveryStatus, IdentityId, Ineligible, Media, PhoneNumber, Principal, SendStyle,
+    TEXT_LIMIT, Tenant, View,
 };
 use crate::error::{Error, Resource, Result};
 use crate::grpc::wire::request::Violations;
@@ -19,7 +19,7 @@ use crate::messaging::outbound::{self, Sent};
 use crate::proto::send_message_request::Target;
 use crate::proto::{self, SendMessageRequest, SendMessageResponse};
 use crate::store;
-use crate::store::conversations::{CallTarget, Recipient};
+use crate::store::conversations::{ContactTarget, Recipient};
 use crate::store::messages::NewOutbound;
 
 /// The longest idempotency key, in characters.
@@ -45,7 +45,7 @@ fn parse(caller: &Principal, message: SendMessageRequest) -> Result<Parsed> {
     let identity_id = fields.optional_id("agent_identity_id", message.agent_identity_id.as_deref());
     let target = match &message.target {
         None => {
-            fields.add("target", "is required: conversation_id or to");
+            fields.add("target", "is required: set conversation_id or to");
             None
         }
         Some(Target::ConversationId(id)) => fields.id("conversation_id", id).map(ParsedTarget::Conversation),
@@ -57,7 +57,7 @@ fn parse(caller: &Principal, message: SendMessageRequest) -> Result<Parsed> {
         }
     };
     if message.text.as_ref().is_none_or(String::is_empty) && message.media_urls.is_empty() {
-        fields.add("text", "is required where there is no media");
+        fields.add("text", "is required if there is no media");
     }
     let text = match message.text {
         None => Some(None),
@@ -104,7 +104,7 @@ fn digest(message: &SendMessageRequest) -> [u8; 32] {
 
 /// Whom a send is for, once everything that is invisible to the caller has been refused.
 enum Resolved {
-    Conversation(CallTarget),
+    Conversation(ContactTarget),
     Recipient(Recipient),
 }
 
@@ -112,15 +112,17 @@ async fn resolve(app: &App, tenant: &Tenant, request: &Parsed) -> Result<(Identi
     let identity_id = listed_identity(tenant, request.identity_id)?;
     match &request.target {
         ParsedTarget::Conversation(id) => {
-            let target =
-                store::conversations::target(&app.db, &tenant.organization_id, identity_id, *id).await?;
+            let target = store::conversations::target(&app.db, &tenant.organization_id, identity_id, *id)
+                .await?
+                .ok_or(Error::NotFound(Resource::Conversation))?;
             Ok((target.identity_id, Resolved::Conversation(target)))
         }
         ParsedTarget::To(number) => {
             let identity_id = identity_id.ok_or(Error::NotFound(Resource::Identity))?;
             let recipient =
                 store::conversations::recipient(&app.db, &tenant.organization_id, identity_id, number)
-                    .await?;
+                    .await?
+                    .ok_or(Error::NotFound(Resource::Identity))?;
             Ok((identity_id, Resolved::Recipient(recipient)))
         }
     }
@@ -138,9 +140,12 @@ pub(super) async fn send(
         return Ok(encode(answer));
     }
     let target = match resolved {
-        Resolved::Conversation(target) => target.check_send().map(|()| target)?,
-        Resolved::Recipient(recipient) => match recipient.check_send() {
-            Err(Error::RecipientNotConnected { connect_command, .. }) => {
+        Resolved::Conversation(target) => {
+            target.eligibility.check_send()?;
+            target
+        }
+        Resolved::Recipient(recipient) => match recipient.into_target() {
+            Err(Ineligible::RecipientNotConnected { connect_command }) => {
                 let router_number = store::lines::router_number(&app.db).await?;
                 return Err(Error::RecipientNotConnected { router_number, connect_command });
             }
@@ -151,7 +156,7 @@ pub(super) async fn send(
         organization_id: tenant.organization_id.clone(),
         identity_id,
         conversation_id: target.conversation_id,
-        assignment_id: target.assignment_id,
+        assignment_id: target.eligibility.connection_id,
         line_number: target.line_number.clone(),
         message_id: app.clock.new_id().into(),
         text: request.text,
@@ -193,7 +198,8 @@ async fn replay(
     idempotency: Option<&(String, [u8; 32])>,
 ) -> Result<Option<crate::domain::Message>> {
     let Some((key, digest)) = idempotency else { return Ok(None) };
-    let first = store::messages::first_request(&app.db, &tenant.organization_id, identity_id, key).await?;
+    let first =
+        store::messages::find_idempotency_record(&app.db, &tenant.organization_id, identity_id, key).await?;
     let Some(first) = first else { return Ok(None) };
     if first.request_digest != *digest {
         return Err(Error::IdempotencyKeyReused);
@@ -205,8 +211,14 @@ async fn replay(
     }
     let organization_id = &tenant.organization_id;
     let read = async || {
-        store::messages::current(&app.db, organization_id, Some(identity_id), View::All, first.message_id)
-            .await
+        store::messages::get_from_primary(
+            &app.db,
+            organization_id,
+            Some(identity_id),
+            View::All,
+            first.message_id,
+        )
+        .await
     };
     // A message that is being erased takes its key with it.
     let Some(mut message) = read().await? else { return Ok(None) };
@@ -215,7 +227,7 @@ async fn replay(
         message = resolved;
     }
     if let (DeliveryStatus::Error, Some(error)) = (message.status, &message.error) {
-        let sent = store::messages::dispatch(&app.db, organization_id, message.id).await?;
+        let sent = store::messages::find_carrier_ref(&app.db, organization_id, message.id).await?;
         // What the carrier accepted and then gave up is a message like any other, with news of its delivery.
         if sent.is_some_and(|sent| sent.provider_message_id.is_none()) {
             return Err(CarrierError::of_code(&error.code).into());

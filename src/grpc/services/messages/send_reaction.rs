@@ -1,9 +1,8 @@
 //! `SendReaction`.
 
-use super::MOST_PARTS;
 use crate::app::App;
 use crate::carriers::{Action, Tapback};
-use crate::domain::{Direction, MessageId, Principal, Reaction, ReactionType, View};
+use crate::domain::{Direction, MAX_PARTS, MessageId, Principal, Reaction, ReactionType, View};
 use crate::error::{Error, Resource, Result};
 use crate::grpc::wire::request::Violations;
 use crate::grpc::wire::scope::Caller as _;
@@ -21,9 +20,9 @@ fn parse(message: &SendReactionRequest) -> Result<Parsed> {
     let message_id = fields.id("message_id", &message.message_id);
     let reaction = fields.required_enum("reaction", message.reaction, ReactionType::from_wire);
     if reaction == Some(ReactionType::Custom) {
-        fields.add("reaction", "CUSTOM is inbound only: no carrier sends it");
+        fields.add("reaction", "CUSTOM is inbound only; it cannot be sent");
     }
-    let part_index = fields.part_index(message.part_index, MOST_PARTS);
+    let part_index = fields.part_index(message.part_index, MAX_PARTS);
     fields.finish(|| Some(Parsed { message_id: message_id?, reaction: reaction?, part_index: part_index? }))
 }
 
@@ -42,9 +41,10 @@ pub(super) async fn send_reaction(
     let lane = app.queues.enter(organization_id, on.conversation_id).await;
     let target =
         store::conversations::target(&app.db, organization_id, tenant.identity_id, on.conversation_id)
-            .await?;
-    target.check_on(on.assignment_id)?;
-    target.check_send()?;
+            .await?
+            .ok_or(Error::NotFound(Resource::Conversation))?;
+    target.eligibility.check_on(on.assignment_id)?;
+    target.eligibility.check_send()?;
     let carrier = app.carriers.for_line(&target.line_number).await?;
     let tapback = Tapback {
         provider_message_id: on.provider_message_id.as_deref(),

@@ -7,13 +7,13 @@ use crate::grpc::wire::request::Violations;
 use crate::grpc::wire::scope::Caller as _;
 use crate::messaging::inbound::{self, Outcome, RawText};
 use crate::proto::{ReceiveMessageRequest, ReceiveMessageResponse, ReceiveOutcome};
-use crate::store::inbound::{InboundText, Stored};
+use crate::store::inbound::{InboundText, StoredMessage};
 
 fn parse(app: &App, message: ReceiveMessageRequest) -> Result<InboundText> {
     let mut fields = Violations::default();
     let sent_at = fields.timestamp("sent_at", message.sent_at);
     let transport =
-        fields.optional_enum("transport", message.transport, Transport::from_wire, Transport::IMessage);
+        fields.optional_enum("transport", message.transport, Transport::from_wire, Transport::Unspecified);
     let media = message.media.into_iter();
     let given = RawText {
         line_number: message.line_number,
@@ -23,9 +23,9 @@ fn parse(app: &App, message: ReceiveMessageRequest) -> Result<InboundText> {
             .map(|file| Media { url: file.url, content_type: file.content_type, size_bytes: file.size_bytes })
             .collect(),
         provider_message_id: message.provider_message_id,
-        // Where either is wrong, that has been written down.
+        // Values that failed validation are recorded in `fields`; the placeholder is never used.
         sent_at: sent_at.flatten(),
-        transport: transport.unwrap_or(Transport::IMessage),
+        transport: transport.unwrap_or(Transport::Unspecified),
     };
     let text = given.check(&mut fields, app.clock.now());
     fields.finish(|| text)
@@ -77,7 +77,7 @@ fn encode(outcome: Outcome) -> ReceiveMessageResponse {
     answer
 }
 
-fn encode_stored(answer: &mut ReceiveMessageResponse, outcome: ReceiveOutcome, stored: Stored) {
+fn encode_stored(answer: &mut ReceiveMessageResponse, outcome: ReceiveOutcome, stored: StoredMessage) {
     answer.set_outcome(outcome);
     answer.connection_id = Some(stored.connection_id.to_string());
     answer.conversation_id = Some(stored.conversation_id.to_string());

@@ -2,12 +2,12 @@
 
 use crate::app::App;
 use crate::domain::{DeliveryError, DeliveryStatus, Principal};
-use crate::error::Result;
+use crate::error::{Error, Resource, Result};
 use crate::grpc::wire::request::Violations;
 use crate::grpc::wire::scope::Caller as _;
 use crate::messaging::inbound::RawDeliveryUpdate;
 use crate::proto::{UpdateDeliveryStatusRequest, UpdateDeliveryStatusResponse};
-use crate::store::messages::{DeliveryUpdate, update_status};
+use crate::store::messages::{DeliveryUpdate, StatusUpdate, update_status};
 
 fn parse(app: &App, message: UpdateDeliveryStatusRequest) -> Result<DeliveryUpdate> {
     let mut fields = Violations::default();
@@ -29,6 +29,10 @@ pub(super) async fn update_delivery_status(
 ) -> Result<UpdateDeliveryStatusResponse> {
     let news = parse(app, message)?;
     caller.router()?;
-    let status = update_status(&app.db, news).await?;
+    let status = match update_status(&app.db, news).await? {
+        StatusUpdate::Status(status) => status,
+        StatusUpdate::UnknownLine => return Err(Error::NotFound(Resource::Line)),
+        StatusUpdate::UnknownMessage => return Err(Error::NotFound(Resource::Message)),
+    };
     Ok(UpdateDeliveryStatusResponse { status: status.into() })
 }

@@ -1,5 +1,7 @@
 use inkbox_imessage::domain::TEXT_LIMIT;
-use inkbox_imessage::proto::{Media, ReceiveMessageRequest, ReceiveOutcome};
+use inkbox_imessage::proto::{
+    GetMessageRequest, ListMessagesRequest, Media, MessageTransport, ReceiveMessageRequest, ReceiveOutcome,
+};
 use prost::Message as _;
 use prost_types::Timestamp;
 use uuid::Uuid;
@@ -194,4 +196,19 @@ async fn admin_and_identity_keys_deliver_nothing_and_learn_that_after_their_wron
         assert_fields(caller.receive_message(empty).await, &["text"]);
     }
     assert_eq!(everything(&app.pool).await, before);
+}
+
+#[tokio::test]
+async fn a_text_without_a_transport_is_listed_as_unspecified() {
+    let app = TestApp::start().await;
+    let (human, thread) = a_thread(&app).await;
+    let stored = human.says(&thread, "hello").await;
+    let admin = app.admin("org_a").await;
+
+    let id = stored.message_id.unwrap();
+    let request = GetMessageRequest { message_id: id, agent_identity_id: None };
+    let message = admin.get_message(request).await.unwrap().message.unwrap();
+    assert_eq!(message.transport, MessageTransport::Unspecified as i32);
+    let listed = admin.list_messages(ListMessagesRequest::default()).await.unwrap().messages;
+    assert_eq!(listed, [message]);
 }

@@ -19,7 +19,7 @@ fn file(path: &str) -> String {
 }
 
 /// A scrape with a series of every metric, and what its labels must not hold.
-async fn scrape_of_everything() -> (Scrape, Vec<String>) {
+pub(crate) async fn scrape_of_everything() -> (Scrape, Vec<String>) {
     let app = TestApp::start().await;
     let identity = app.identity("org_secret").await;
     let (_, id) = Human::new(&app, HUMAN).await.converses(&identity, "hello").await;
@@ -42,6 +42,13 @@ async fn scrape_of_everything() -> (Scrape, Vec<String>) {
     private.extend(["org_secret", "eagle", "no_such_key", ROUTER_LINE, HUMAN].map(str::to_owned));
     private.extend(POOL_LINES.map(str::to_owned));
     (Scrape::of(app.metrics).await, private)
+}
+
+/// The label names of a metric, without the `le` of histograms.
+pub(crate) fn labels_of(scrape: &Scrape, metric: &str) -> BTreeSet<String> {
+    let parts = ["", "_bucket", "_sum", "_count"].map(|part| format!("{metric}{part}"));
+    let series = scrape.series().into_iter().filter(|(name, ..)| parts.contains(name));
+    series.flat_map(|(_, labels, _)| labels.into_keys()).filter(|label| label != "le").collect()
 }
 
 /// The rows of the table of docs/operations.md whose first column is a metric: type and labels by name.
@@ -70,11 +77,7 @@ async fn documentation_dashboard_and_exposition_name_the_same_metrics() {
 
     for (name, (kind, labels)) in &documented {
         assert_eq!(kind, &exposed[name], "type of {name} in docs/operations.md");
-        let parts = ["", "_bucket", "_sum", "_count"].map(|part| format!("{name}{part}"));
-        let series = scrape.series().into_iter().filter(|(found, ..)| parts.contains(found));
-        let of_series: BTreeSet<_> = series.flat_map(|(_, labels, _)| labels.into_keys()).collect();
-        let of_series: BTreeSet<_> = of_series.into_iter().filter(|label| label != "le").collect();
-        assert_eq!(labels, &of_series, "labels of {name} in docs/operations.md");
+        assert_eq!(labels, &labels_of(&scrape, name), "labels of {name} in docs/operations.md");
     }
 
     let dashboard: Value = serde_json::from_str(&file("deploy/grafana/inkbox-imessage.json")).unwrap();

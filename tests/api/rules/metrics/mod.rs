@@ -2,6 +2,6 @@
 
 mod calls;
 mod carriers;
-mod documented;
+pub(crate) mod documented;
 mod listener;
 mod state;
