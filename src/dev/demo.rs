@@ -11,10 +11,10 @@ use crate::domain::{
 };
 use crate::error::{Error, Resource, Result};
 use crate::messaging::inbound;
-use crate::store;
 use crate::store::api_keys::KeyOwner;
 use crate::store::identities::NewIdentity;
 use crate::store::inbound::InboundText;
+use crate::store::{self, Created};
 
 const ORGANIZATION: &str = "org_demo";
 const HANDLE: &str = "demo";
@@ -82,11 +82,11 @@ async fn find_or_make_identity(app: &App, organization_id: &OrganizationId) -> R
         imessage_enabled: true,
         filter_mode: FilterMode::Blacklist,
     };
-    match store::identities::create(&app.db, new, app.clock.now()).await.map_err(Error::from) {
-        Err(Error::AlreadyExists { existing_id: Some(id), .. }) => {
+    match store::identities::create(&app.db, new, app.clock.now()).await? {
+        Created::Conflict { existing_id: Some(id) } => {
             store::identities::current(&app.db, organization_id, id.into()).await?.ok_or(Error::Internal)
         }
-        other => other,
+        created => created.or_already_exists(Resource::Identity),
     }
 }
 

@@ -50,7 +50,9 @@ pub async fn send_reaction(
             part_index,
             created_at: clock.now(),
         };
-        Ok(reactions::put(&db, &organization_id, reaction).await?.live)
+        // The message may have been deleted since it was looked up.
+        let change = reactions::put(&db, &organization_id, reaction).await?;
+        Ok(change.ok_or(Error::NotFound(Resource::Message))?.live)
     })
     .await
 }

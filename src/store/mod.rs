@@ -52,23 +52,22 @@ pub mod api_keys;
 pub mod connections;
 pub mod contact_rules;
 pub mod conversations;
-pub mod erasure;
+mod created;
 pub mod identities;
 pub mod inbound;
-pub mod invariants;
+pub mod integrity;
 pub mod key_digests;
 pub mod lines;
-pub mod mending;
 pub mod messages;
+mod newest_first;
 pub mod organizations;
 mod pool;
 pub mod reactions;
 pub mod retention;
-mod routed;
 pub mod router_commands;
-pub mod sweeps;
 pub mod tapback_texts;
 
+pub use created::Created;
 use pool::OPERATION_LIMIT;
 pub use pool::{
     Affects, Database, DatabaseTarget, DbConnection, Pooler, ReadSession, ReplicaSettings, SchemaError,

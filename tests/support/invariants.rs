@@ -1,4 +1,4 @@
-//! What must hold of the rows whatever was done to them, as `verify` looks at it.
+//! Assertions that every invariant of `verify` holds.
 
 use chrono::{DateTime, Utc};
 use inkbox_imessage::clock::Clock as _;
@@ -7,19 +7,18 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::TestApp;
 
-/// Asserts all of it.
 #[track_caller]
 pub fn hold(app: &TestApp) -> impl Future<Output = ()> {
     hold_in(&app.options, app.clock.now())
 }
 
-/// The same of a database that anyone serves.
+/// The same for a database that this process does not serve.
 #[track_caller]
 pub fn hold_in(options: &PgConnectOptions, now: DateTime<Utc>) -> impl Future<Output = ()> {
     let caller = std::panic::Location::caller();
     async move {
         let report = verify::verify(options, now).await.unwrap();
-        assert!(report.broken.is_empty(), "{caller}: {:#?}", report.broken);
-        assert!(report.organizations > 0, "{caller}: nothing was looked at");
+        assert!(report.violations.is_empty(), "{caller}: {:#?}", report.violations);
+        assert!(report.organizations > 0, "{caller}: nothing was checked");
     }
 }

@@ -88,7 +88,10 @@ pub async fn receive_reaction(
         part_index: reaction.part_index,
         created_at: now,
     };
-    let put = reactions::put(&app.db, &to.organization_id, new).await?;
+    let put = reactions::put(&app.db, &to.organization_id, new)
+        .await?
+        // The message was deleted since the context was read.
+        .ok_or(Error::NotFound(Resource::Message))?;
     Ok(if put.changed {
         ReactionOutcome::Stored(put.live.id)
     } else {

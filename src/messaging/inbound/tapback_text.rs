@@ -5,7 +5,7 @@ use crate::app::App;
 use crate::domain::{LineRole, ReactionType};
 use crate::error::{Error, Resource, Result};
 use crate::store::inbound::{self, InboundText};
-use crate::store::tapback_texts::{self, Acted, NewTapbackText, Quoted};
+use crate::store::tapback_texts::{self, NewTapbackText, Quoted, TapbackOutcome};
 
 /// A tapback that was parsed from a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,10 +70,10 @@ pub async fn receive_tapback_text(
         reaction_id: app.clock.new_id().into(),
         now: app.clock.now(),
     };
-    Ok(match tapback_texts::act(&app.db, new).await? {
-        Acted::Done(id) => Some(ReactionOutcome::Stored(id)),
-        Acted::AlreadySo(id) => Some(ReactionOutcome::Duplicate(id)),
-        Acted::Delivered => Some(ReactionOutcome::Duplicate(None)),
-        Acted::Unmatched => None,
+    Ok(match tapback_texts::apply(&app.db, new).await? {
+        TapbackOutcome::Applied(id) => Some(ReactionOutcome::Stored(id)),
+        TapbackOutcome::Unchanged(id) => Some(ReactionOutcome::Duplicate(id)),
+        TapbackOutcome::Duplicate => Some(ReactionOutcome::Duplicate(None)),
+        TapbackOutcome::Unmatched => None,
     })
 }

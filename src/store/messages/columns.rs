@@ -1,13 +1,13 @@
 //! The columns that every query of a message reads, and the reactions of messages.
 
 use chrono::{DateTime, Utc};
-use sqlx::query;
+use sqlx::query_as;
 use uuid::Uuid;
 
 use crate::domain::{
-    DeliveryError, DeliveryStatus, Direction, Media, Message, OrganizationId, Reaction, ReactionType,
-    SendStyle, Transport,
+    DeliveryError, DeliveryStatus, Direction, Media, Message, OrganizationId, Reaction, SendStyle, Transport,
 };
+use crate::store::reactions::ReactionRow;
 use crate::store::{DbConnection, StoreError};
 
 /// A message, and what its conversation knows of it.
@@ -81,7 +81,8 @@ pub(super) async fn add_reactions(
         return Ok(());
     }
     let ids: Vec<Uuid> = messages.iter().map(|message| message.id.uuid()).collect();
-    let rows = query!(
+    let rows = query_as!(
+        ReactionRow,
         "SELECT id, conversation_id, message_id, direction, reaction, custom_emoji, part_index, created_at
          FROM reactions
          WHERE organization_id = $1 AND message_id = ANY ($2) AND removed_at IS NULL
@@ -92,17 +93,7 @@ pub(super) async fn add_reactions(
     .fetch_all(connection)
     .await?;
     for row in rows {
-        let corrupt = |column| StoreError::Corrupt { table: "reactions", column, id: row.id };
-        let reaction = Reaction {
-            id: row.id.into(),
-            conversation_id: row.conversation_id.into(),
-            message_id: row.message_id.into(),
-            direction: Direction::from_number(row.direction).ok_or_else(|| corrupt("direction"))?,
-            reaction: ReactionType::from_number(row.reaction).ok_or_else(|| corrupt("reaction"))?,
-            custom_emoji: row.custom_emoji,
-            part_index: row.part_index,
-            created_at: row.created_at,
-        };
+        let reaction = Reaction::try_from(row)?;
         if let Some(message) = messages.iter_mut().find(|message| message.id == reaction.message_id) {
             message.reactions.push(reaction);
         }

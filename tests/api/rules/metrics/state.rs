@@ -69,7 +69,7 @@ async fn sweeps_are_counted_and_the_last_good_one_is_dated() {
     let done = done.await;
     assert_eq!(done.value("inkbox_sweeps_total", &[("outcome", "failed")]), Some(0.0));
     assert!(done.value("inkbox_sweep_last_success_timestamp_seconds", &[]).unwrap() > 0.0);
-    cleanup::sweep(&app.parts, Retention::default()).await.unwrap();
+    cleanup::run_once(&app.parts, Retention::default()).await.unwrap();
 }
 
 #[tokio::test]
