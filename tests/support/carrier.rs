@@ -1,4 +1,4 @@
-//! A stand-in for a carrier's HTTP API: answers as it is told, and remembers what it was asked.
+//! A mock of a carrier's HTTP API. It returns configured responses and records the requests.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -12,43 +12,38 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-/// A request, as it arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
     /// Method, path and query.
     pub line: String,
-    /// Headers by their names.
     pub headers: HashMap<String, String>,
-    /// The body, as text.
     pub body: String,
 }
 
-/// What is answered.
+/// A configured response.
 #[derive(Debug, Clone)]
 pub enum Reply {
-    /// Status and body.
     Says(u16, String),
-    /// The same, with a header.
+    /// With a header.
     WithHeader(u16, &'static str, &'static str),
-    /// The same, after a while.
+    /// After a delay.
     After(Duration, u16, String),
-    /// Nothing, ever.
+    /// No response.
     Never,
 }
 
-/// Status and body.
 pub fn says(status: u16, body: &str) -> Reply {
     Reply::Says(status, body.to_owned())
 }
 
 #[derive(Default)]
 struct Memory {
-    /// By the end of the path; the last one stays.
+    /// Responses by the suffix of the path. The last one is repeated.
     replies: HashMap<&'static str, VecDeque<Reply>>,
     asked: Vec<Asked>,
 }
 
-/// The stand-in. Gone when dropped.
+/// The mock server. It stops when dropped.
 pub struct CarrierStub {
     pub url: String,
     memory: Arc<Mutex<Memory>>,
@@ -56,7 +51,7 @@ pub struct CarrierStub {
 }
 
 impl CarrierStub {
-    /// A stand-in that answers 404 until it is told otherwise.
+    /// Starts a mock that responds 404 to every path without a configured response.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -66,22 +61,22 @@ impl CarrierStub {
         Self { url, memory, serving }
     }
 
-    /// Answers these, one after the other and the last one for ever, where the path ends so.
+    /// Configures the responses to paths with this suffix, in order. The last one is repeated.
     pub fn answers(&self, path: &'static str, replies: impl IntoIterator<Item = Reply>) {
         self.memory.lock().unwrap().replies.insert(path, replies.into_iter().collect());
     }
 
-    /// All that was asked so far, oldest first.
+    /// All requests so far, oldest first.
     pub fn asked(&self) -> Vec<Asked> {
         self.memory.lock().unwrap().asked.clone()
     }
 
-    /// The same, without headers: method and target, and body.
+    /// The method and target, and the body, of all requests so far.
     pub fn requests(&self) -> Vec<(String, String)> {
         self.asked().into_iter().map(|asked| (asked.line, asked.body)).collect()
     }
 
-    /// How often a path that ends so was asked.
+    /// The number of requests to paths with this suffix.
     pub fn times(&self, path: &str) -> usize {
         let asked = self.asked();
         asked.iter().filter(|asked| asked.line.split('?').next().unwrap().ends_with(path)).count()

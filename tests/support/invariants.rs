@@ -1,4 +1,4 @@
-//! What must hold of the rows whatever was done to them, as `verify` looks at it.
+//! Assertions on the database invariants that `verify` checks.
 
 use chrono::{DateTime, Utc};
 use inkbox_imessage::clock::Clock as _;
@@ -7,13 +7,13 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::TestApp;
 
-/// Asserts all of it.
+/// Asserts that the database of a service satisfies all invariants.
 #[track_caller]
 pub fn hold(app: &TestApp) -> impl Future<Output = ()> {
     hold_in(&app.options, app.clock.now())
 }
 
-/// The same of a database that anyone serves.
+/// The same for any database.
 #[track_caller]
 pub fn hold_in(options: &PgConnectOptions, now: DateTime<Utc>) -> impl Future<Output = ()> {
     let caller = std::panic::Location::caller();

@@ -1,4 +1,4 @@
-//! A stand-in for both carriers' APIs that takes every message, for tests of what is sent from which line, and when.
+//! A mock of the APIs of both carriers that accepts every message, for tests of what is sent, from which line, and when.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,10 +13,9 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// The human whom nothing reaches.
+/// A human to whom every message fails.
 pub const UNREACHABLE: &str = "+15005550001";
 
-/// A message that was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SentText {
     pub line: String,
@@ -24,7 +23,7 @@ pub struct SentText {
     pub text: String,
 }
 
-/// The stand-in. Gone when dropped.
+/// The mock server. It stops when dropped.
 pub struct PhoneLine {
     url: String,
     inner: Arc<Inner>,
@@ -50,7 +49,7 @@ impl PhoneLine {
         Self { url, inner, serving }
     }
 
-    /// A service with these lines at this carrier, which is this stand-in.
+    /// Starts a service with these lines, whose carrier is this mock.
     pub fn settings(&self, carrier: CarrierKind, lines: &[&str]) -> CarrierSettings {
         let mut settings = CarrierSettings::default();
         match carrier {
@@ -75,12 +74,12 @@ impl PhoneLine {
         settings
     }
 
-    /// Everything that was sent, failures too.
+    /// All messages so far, including failed ones.
     pub fn sent(&self) -> Vec<SentText> {
         self.inner.sent.lock().unwrap().clone()
     }
 
-    /// While a test holds it, nothing is answered.
+    /// While the guard is held, the mock does not respond.
     pub fn gate(&self) -> Arc<tokio::sync::Mutex<()>> {
         self.inner.gate.clone()
     }
@@ -93,7 +92,7 @@ impl Drop for PhoneLine {
 }
 
 impl Inner {
-    /// Remembers a message, and gives its number once the gate is open; `None` where it reaches nobody.
+    /// Records a message and returns its number after the gate is open, or `None` if the message fails.
     async fn take(&self, text: SentText) -> Option<usize> {
         let is_lost = text.to == UNREACHABLE;
         let number = {

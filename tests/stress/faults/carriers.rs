@@ -93,7 +93,8 @@ async fn the_numbers_of_the_sandbox_fail_as_they_should_and_nothing_else_does() 
     let schedule = Schedule::of("sandbox", ROUNDS);
     let unused = Habit { failing: 0.0, slowness: Duration::ZERO, too_late: Duration::ZERO };
     let options = database::fresh().await;
-    let env = Arc::new(Environment::new(options.clone(), CarrierKind::Sandbox, Phone::start(unused).await).await);
+    let env =
+        Arc::new(Environment::new(options.clone(), CarrierKind::Sandbox, Phone::start(unused).await).await);
     let app = TestApp::builder()
         .database(options)
         .settings(|service| service.line_time_out = LINE_TIME_OUT)
