@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use inkbox_imessage::app::App;
-use inkbox_imessage::auth::issue::{self, NewKey};
+use inkbox_imessage::auth::{self, NewKey};
 use inkbox_imessage::carriers::CarrierSettings;
 use inkbox_imessage::domain::{ApiKeyScope, CarrierKind, LineRole, PhoneNumber};
 use inkbox_imessage::grpc::middleware::limits::CallLimits;
@@ -54,7 +54,7 @@ pub struct Builder {
     settings: Settings,
     has_database: bool,
     clock: Arc<TestClock>,
-    prepare: Box<dyn FnOnce(&mut Server)>,
+    prepare: Box<dyn FnOnce(Server) -> Server>,
 }
 
 impl Builder {
@@ -78,7 +78,7 @@ impl Builder {
     }
 
     /// Changes the assembled server before it runs.
-    pub fn server(mut self, prepare: impl FnOnce(&mut Server) + 'static) -> Self {
+    pub fn server(mut self, prepare: impl FnOnce(Server) -> Server + 'static) -> Self {
         self.prepare = Box::new(prepare);
         self
     }
@@ -101,14 +101,13 @@ impl Builder {
     pub async fn launch(self) -> TestApp {
         assert!(self.has_database, "launch() needs a database");
         let options = self.settings.database.clone();
-        let mut server = Server::new(self.settings, self.clock.clone()).unwrap();
-        (self.prepare)(&mut server);
+        let mut server = (self.prepare)(Server::new(self.settings, self.clock.clone()).unwrap());
         let parts = server.app().clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let metrics_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let metrics = metrics_listener.local_addr().unwrap();
-        server.expose_metrics(metrics_listener);
+        server = server.with_metrics(metrics_listener);
         let stop = CancellationToken::new();
         let db = Database::new(&options, 2, TaskTracker::new()).unwrap();
         db.open();
@@ -143,7 +142,7 @@ impl TestApp {
             settings: Self::settings(PgConnectOptions::new_without_pgpass()),
             has_database: false,
             clock: Arc::default(),
-            prepare: Box::new(|_| {}),
+            prepare: Box::new(|server| server),
         }
     }
 
@@ -275,7 +274,7 @@ impl TestApp {
             label: "test".to_owned(),
             expires_at: None,
         };
-        let (_, secret) = issue::mint(&self.db, &*self.clock, new).await.unwrap();
+        let (_, secret) = auth::issue_key(&self.db, &*self.clock, new).await.unwrap();
         self.with_secret(secret.reveal())
     }
 

@@ -7,8 +7,8 @@ use sqlx::query;
 
 use super::append::append;
 use crate::domain::{
-    ConnectionId, ConversationId, DeliveryStatus, IdentityId, Media, MessageId, OrganizationId, PhoneNumber,
-    SendStyle,
+    ConnectionId, ConversationId, DeliveryStatus, IdempotencyKey, IdentityId, Media, MessageId,
+    OrganizationId, PhoneNumber, SendStyle,
 };
 use crate::error::Error;
 use crate::store::{Affects, Database, DbConnection, StoreError};
@@ -37,8 +37,8 @@ pub struct NewOutbound {
     pub media: Option<Media>,
     /// Its effect.
     pub send_style: Option<SendStyle>,
-    /// Idempotency key, and SHA-256 of what was asked for under it.
-    pub idempotency: Option<(String, [u8; 32])>,
+    /// The client's idempotency key, if it sent one.
+    pub idempotency_key: Option<IdempotencyKey>,
     /// How many messages the sender may send in 24 hours.
     pub per_day: Option<u32>,
     /// When the send began.
@@ -69,8 +69,8 @@ pub async fn claim(db: &Database, new: NewOutbound) -> Result<Claim, StoreError>
             let new = new.clone();
             Box::pin(async move {
                 // The key first: a message that was sent already is replayed, also where it was the last of the day.
-                if let Some((key, digest)) = &new.idempotency
-                    && !take_key(connection, &new, key, digest).await?
+                if let Some(key) = &new.idempotency_key
+                    && !take_key(connection, &new, key).await?
                 {
                     return Ok(Claim::KeyTaken);
                 }
@@ -119,8 +119,7 @@ async fn check_cap(connection: &mut DbConnection, new: &NewOutbound, per_day: u3
 async fn take_key(
     connection: &mut DbConnection,
     new: &NewOutbound,
-    key: &str,
-    digest: &[u8; 32],
+    key: &IdempotencyKey,
 ) -> Result<bool, StoreError> {
     let taken = query!(
         "INSERT INTO idempotency_keys (organization_id, agent_identity_id, key, request_digest, message_id, created_at)
@@ -128,8 +127,8 @@ async fn take_key(
          ON CONFLICT (organization_id, agent_identity_id, key) DO NOTHING",
         new.organization_id.as_str(),
         new.identity_id.uuid(),
-        key,
-        &digest[..],
+        key.key,
+        &key.request_digest[..],
         new.message_id.uuid(),
         new.now,
     )
@@ -211,13 +210,13 @@ pub async fn finish(
                     line_number: &new.line_number,
                 };
                 sent.write_down(connection, &outcome, now).await?;
-                if let Some((key, _)) = &new.idempotency {
+                if let Some(key) = &new.idempotency_key {
                     query!(
                         "UPDATE idempotency_keys SET finished = true
                      WHERE organization_id = $1 AND agent_identity_id = $2 AND key = $3",
                         new.organization_id.as_str(),
                         new.identity_id.uuid(),
-                        key,
+                        key.key,
                     )
                     .execute(connection)
                     .await?;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use inkbox_imessage::auth::issue::{self, NewKey};
+use inkbox_imessage::auth::{self, NewKey};
 use inkbox_imessage::clock::{Clock as _, SystemClock};
 use inkbox_imessage::domain::{ApiKeyScope, CarrierKind, LineRole, PhoneNumber};
 use inkbox_imessage::store::{self, Database};
@@ -113,6 +113,6 @@ async fn issue_key(
         expires_at: None,
     };
     let issued =
-        eventually("a key is issued", async || issue::mint(db, &SystemClock, new.clone()).await.ok());
+        eventually("a key is issued", async || auth::issue_key(db, &SystemClock, new.clone()).await.ok());
     issued.await.1.reveal().to_owned()
 }
