@@ -1,4 +1,4 @@
-//! Assertions that every invariant of `verify` holds.
+//! Assertions on the database invariants that `verify` checks.
 
 use chrono::{DateTime, Utc};
 use inkbox_imessage::clock::Clock as _;
@@ -7,12 +7,13 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::TestApp;
 
+/// Asserts that the database of a service satisfies all invariants.
 #[track_caller]
 pub fn hold(app: &TestApp) -> impl Future<Output = ()> {
     hold_in(&app.options, app.clock.now())
 }
 
-/// The same for a database that this process does not serve.
+/// The same for any database.
 #[track_caller]
 pub fn hold_in(options: &PgConnectOptions, now: DateTime<Utc>) -> impl Future<Output = ()> {
     let caller = std::panic::Location::caller();
