@@ -1,6 +1,14 @@
-//! API keys: how one is issued, found in a request, looked up and cached, what its scope allows, and when its use is
-//! recorded.
+//! API keys: how they are presented, verified, cached and issued, and what their scope allows. Independent of the API that
+//! receives a call.
 
-pub mod issue;
-pub(crate) mod key_usage;
-pub mod scope;
+mod header;
+mod issue;
+mod key_cache;
+mod key_usage;
+mod scope;
+mod single_flight;
+
+pub use header::presented_key;
+pub use issue::{MAX_LABEL_CHARACTERS, NewKey, issue_key};
+pub use key_cache::KeyCache;
+pub use scope::find_named_identity;

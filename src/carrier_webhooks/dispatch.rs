@@ -168,8 +168,5 @@ async fn tell(app: &App, news: DeliveryUpdate) -> Result<bool> {
 
 /// Whether a message is so young that the line's answer to us, with its id, may not be written down yet.
 fn may_be_on_its_way(app: &App, sent_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
-    (now - sent_at)
-        .abs()
-        .to_std()
-        .is_ok_and(|age| age < outbound::max_send_duration(app.limits.line_time_out))
+    (now - sent_at).abs().to_std().is_ok_and(|age| age < outbound::max_send_duration(app.limits.line_time_out))
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::event::Event;
 use super::{bluebubbles, sendblue, tapback_text};
-use crate::domain::{DeliveryStatus, MAX_TEXT_CHARACTERS, PhoneNumber, ReactionType};
+use crate::domain::{DeliveryStatus, PhoneNumber, ReactionType, TEXT_LIMIT};
 use crate::error::Error;
 use crate::fuzzing::{changed, corpus, json, once_in, over, over_texts, pick, text};
 use crate::messaging::inbound::EMOJI_LIMIT;
@@ -67,7 +67,7 @@ fn check(event: Event) -> bool {
             number(&text.remote_number);
             id(&text.provider_message_id);
             let said = text.text.as_deref().unwrap_or_default();
-            assert!(said.chars().count() <= MAX_TEXT_CHARACTERS && !said.contains('\0'));
+            assert!(said.chars().count() <= TEXT_LIMIT && !said.contains('\0'));
             assert!(!said.is_empty() || !text.media.is_empty(), "something was said");
             assert!(text.media.len() <= 20 && text.sent_at <= now && storable(text.sent_at));
             for file in &text.media {

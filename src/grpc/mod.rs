@@ -12,7 +12,7 @@
 //! 5. For new domain types, add the conversion to `src/grpc/wire/convert.rs`.
 //! 6. Write `tests/api/<service>/<rpc>.rs`. Tests that cover every RPC fail until the RPC is added to their tables:
 //!    CONTRIBUTING.md lists these.
-//! 7. For a new service: add it to [`routes`] and to the list of services in `src/server/`, which health and reflection use.
+//! 7. For a new service: add it to `services!` below, which health and reflection follow.
 
 #[cfg(test)]
 mod fuzz;
@@ -21,10 +21,11 @@ mod services;
 pub mod wire;
 
 use tonic::codec::CompressionEncoding;
-use tonic::service::Routes;
+use tonic::server::NamedService;
+use tonic::service::{Routes, RoutesBuilder};
 
 use crate::app::App;
-use crate::grpc::middleware::auth::KeyRing;
+use crate::auth::KeyCache;
 use crate::proto::api_key_service_server::ApiKeyServiceServer;
 use crate::proto::connection_service_server::ConnectionServiceServer;
 use crate::proto::contact_rule_service_server::ContactRuleServiceServer;
@@ -35,33 +36,35 @@ use crate::proto::router_service_server::RouterServiceServer;
 use crate::proto::sandbox_service_server::SandboxServiceServer;
 
 macro_rules! services {
-    ($request_limit:expr, $(($server:ident, $service:expr),)+) => {{
-        let mut routes = Routes::builder();
-        $(routes.add_service(
-            $server::new($service)
-                .max_decoding_message_size($request_limit)
-                .max_encoding_message_size(wire::unary::MAX_RESPONSE_BYTES)
-                .accept_compressed(CompressionEncoding::Gzip)
-                .accept_compressed(CompressionEncoding::Zstd)
-                .send_compressed(CompressionEncoding::Gzip)
-                .send_compressed(CompressionEncoding::Zstd),
-        );)+
-        routes
-    }};
+    (|$app:ident, $keys:ident| $($module:ident: $server:ident { $($field:ident),+ },)+) => {
+        /// Full names of all services, as health and reflection report them.
+        pub const SERVICES: &[&str] = &[$(<$server<services::$module::Service> as NamedService>::NAME),+];
+
+        /// Routes of all services, for requests of at most `request_limit` bytes.
+        #[must_use]
+        pub fn routes($app: &App, $keys: &KeyCache, request_limit: usize) -> RoutesBuilder {
+            let mut routes = Routes::builder();
+            $(routes.add_service(
+                $server::new(services::$module::Service { $($field: $field.clone()),+ })
+                    .max_decoding_message_size(request_limit)
+                    .max_encoding_message_size(wire::unary::MAX_RESPONSE_BYTES)
+                    .accept_compressed(CompressionEncoding::Gzip)
+                    .accept_compressed(CompressionEncoding::Zstd)
+                    .send_compressed(CompressionEncoding::Gzip)
+                    .send_compressed(CompressionEncoding::Zstd),
+            );)+
+            routes
+        }
+    };
 }
 
-/// All services, for requests of at most `request_limit` bytes.
-#[must_use]
-pub fn routes(app: &App, keys: &KeyRing, request_limit: usize) -> tonic::service::RoutesBuilder {
-    services![
-        request_limit,
-        (ConversationServiceServer, services::conversations::Service { app: app.clone() }),
-        (MessageServiceServer, services::messages::Service { app: app.clone() }),
-        (ContactRuleServiceServer, services::contact_rules::Service { app: app.clone() }),
-        (ConnectionServiceServer, services::connections::Service { app: app.clone() }),
-        (RouterServiceServer, services::router::Service { app: app.clone() }),
-        (IdentityServiceServer, services::identities::Service { app: app.clone() }),
-        (ApiKeyServiceServer, services::api_keys::Service { app: app.clone(), keys: keys.clone() }),
-        (SandboxServiceServer, services::sandbox::Service { app: app.clone() }),
-    ]
+services! { |app, keys|
+    conversations: ConversationServiceServer { app },
+    messages: MessageServiceServer { app },
+    contact_rules: ContactRuleServiceServer { app },
+    connections: ConnectionServiceServer { app },
+    router: RouterServiceServer { app },
+    identities: IdentityServiceServer { app },
+    api_keys: ApiKeyServiceServer { app, keys },
+    sandbox: SandboxServiceServer { app },
 }

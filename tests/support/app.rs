@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use inkbox_imessage::app::App;
-use inkbox_imessage::auth::issue::{self, NewKey};
+use inkbox_imessage::auth::{self, NewKey};
 use inkbox_imessage::carriers::CarrierSettings;
 use inkbox_imessage::domain::{ApiKeyScope, CarrierKind, LineRole, PhoneNumber};
 use inkbox_imessage::grpc::middleware::limits::CallLimits;
@@ -75,14 +75,14 @@ impl TestApp {
 
     /// The service, not yet waited for.
     pub async fn launch(options: PgConnectOptions, change: impl FnOnce(&mut Settings)) -> Self {
-        Self::assemble(options, change, |_| {}).await
+        Self::assemble(options, change, |server| server).await
     }
 
     /// The same, with more done to the server before it runs.
     pub async fn assemble(
         options: PgConnectOptions,
         change: impl FnOnce(&mut Settings),
-        prepare: impl FnOnce(&mut Server),
+        prepare: impl FnOnce(Server) -> Server,
     ) -> Self {
         Self::assemble_at(Arc::default(), options, change, prepare).await
     }
@@ -91,18 +91,17 @@ impl TestApp {
         clock: Arc<TestClock>,
         options: PgConnectOptions,
         change: impl FnOnce(&mut Settings),
-        prepare: impl FnOnce(&mut Server),
+        prepare: impl FnOnce(Server) -> Server,
     ) -> Self {
         let mut settings = Self::settings(options.clone());
         change(&mut settings);
-        let mut server = Server::new(settings, clock.clone()).unwrap();
-        prepare(&mut server);
+        let mut server = prepare(Server::new(settings, clock.clone()).unwrap());
         let parts = server.app().clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let metrics_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let metrics = metrics_listener.local_addr().unwrap();
-        server.expose_metrics(metrics_listener);
+        server = server.with_metrics(metrics_listener);
         let stop = CancellationToken::new();
         let db = Database::new(&options, 2, TaskTracker::new()).unwrap();
         db.open();
@@ -190,7 +189,7 @@ impl TestApp {
 
     /// The same, on the same clock.
     pub async fn twin(&self) -> Self {
-        let twin = Self::assemble_at(self.clock.clone(), self.options.clone(), |_| {}, |_| {}).await;
+        let twin = Self::assemble_at(self.clock.clone(), self.options.clone(), |_| {}, |server| server).await;
         twin.until_ready().await;
         twin
     }
@@ -242,7 +241,7 @@ impl TestApp {
             label: "test".to_owned(),
             expires_at: None,
         };
-        let (_, secret) = issue::mint(&self.db, &*self.clock, new).await.unwrap();
+        let (_, secret) = auth::issue_key(&self.db, &*self.clock, new).await.unwrap();
         self.with_secret(secret.reveal())
     }
 

@@ -28,11 +28,11 @@ use tower::ServiceExt as _;
 use uuid::Uuid;
 
 use crate::app::{App, SendLimits};
+use crate::auth::KeyCache;
 use crate::carriers::{CarrierRegistry, CarrierSettings};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::{Principal, Tenant};
 use crate::fuzzing::{changed, corpus, once_in, over, pick};
-use crate::grpc::middleware::auth::KeyRing;
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::store::Database;
 use crate::telemetry::metrics::{KeyMetrics, Metrics};
@@ -108,7 +108,7 @@ impl Stack {
         let routes = {
             let _inside = runtime.enter();
             let app = app();
-            let keys = KeyRing::new(app.db.clone(), app.clock.clone(), KeyMetrics::default());
+            let keys = KeyCache::new(app.db.clone(), app.clock.clone(), KeyMetrics::default());
             crate::grpc::routes(&app, &keys, 1 << 20).routes().prepare()
         };
         Self { runtime, routes }

@@ -72,7 +72,7 @@ impl Scene {
             // Longer than a stand-in takes on a busy machine.
             settings.line_time_out = Duration::from_secs(5);
         };
-        let app = TestApp::assemble(options, change, |server| server.take(webhooks)).await;
+        let app = TestApp::assemble(options, change, |server| server.with_webhooks(webhooks)).await;
         app.until_ready().await;
         app.add_line_with(ROUTER_LINE, LineRole::Router, carrier).await;
         app.add_line_with(POOL_LINES[0], LineRole::Pool, carrier).await;

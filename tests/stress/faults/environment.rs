@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use inkbox_imessage::auth::issue::{self, NewKey};
+use inkbox_imessage::auth::{self, NewKey};
 use inkbox_imessage::clock::{Clock as _, SystemClock};
 use inkbox_imessage::domain::{ApiKeyScope, CarrierKind, LineRole, PhoneNumber};
 use inkbox_imessage::store::{self, Database};
@@ -114,6 +114,6 @@ async fn mint(
         expires_at: None,
     };
     let minted =
-        eventually("a key is minted", async || issue::mint(db, &SystemClock, new.clone()).await.ok());
+        eventually("a key is minted", async || auth::issue_key(db, &SystemClock, new.clone()).await.ok());
     minted.await.1.reveal().to_owned()
 }

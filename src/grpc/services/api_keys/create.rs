@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::app::App;
-use crate::auth::issue::{self, NewKey};
+use crate::auth::{self, NewKey};
 use crate::domain::{ApiKeyScope, IdentityId, Principal};
 use crate::error::{Error, Resource, Result};
 use crate::grpc::wire::request::Violations;
@@ -19,7 +19,7 @@ struct Params {
 fn parse(app: &App, request: CreateApiKeyRequest) -> Result<Params> {
     let mut violations = Violations::default();
     let identity_id = violations.id("agent_identity_id", &request.agent_identity_id);
-    let label = violations.text("label", request.label, issue::LABEL_LIMIT);
+    let label = violations.text("label", request.label, auth::MAX_LABEL_CHARACTERS);
     let expires_at = violations.timestamp("expires_at", request.expires_at);
     if let Some(Some(expires_at)) = expires_at
         && expires_at <= app.clock.now()
@@ -45,6 +45,6 @@ pub(super) async fn create(
         label: params.label,
         expires_at: params.expires_at,
     };
-    let (key, secret) = issue::mint(&app.db, &*app.clock, new).await?;
+    let (key, secret) = auth::issue_key(&app.db, &*app.clock, new).await?;
     Ok(CreateApiKeyResponse { api_key: Some(key.into()), secret: secret.reveal().to_owned() })
 }

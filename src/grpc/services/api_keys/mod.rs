@@ -8,7 +8,7 @@ mod who_am_i;
 use tonic::{Request, Response, Status};
 
 use crate::app::App;
-use crate::grpc::middleware::auth::KeyRing;
+use crate::auth::KeyCache;
 use crate::grpc::wire::unary::unary;
 use crate::proto::api_key_service_server::ApiKeyService;
 use crate::proto::{
@@ -18,7 +18,7 @@ use crate::proto::{
 
 pub(in crate::grpc) struct Service {
     pub(in crate::grpc) app: App,
-    pub(in crate::grpc) keys: KeyRing,
+    pub(in crate::grpc) keys: KeyCache,
 }
 
 #[tonic::async_trait]

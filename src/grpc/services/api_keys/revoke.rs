@@ -1,9 +1,9 @@
 //! `RevokeApiKey`.
 
 use crate::app::App;
+use crate::auth::KeyCache;
 use crate::domain::{ApiKeyId, Principal};
 use crate::error::{Error, Resource, Result};
-use crate::grpc::middleware::auth::KeyRing;
 use crate::grpc::wire::request::Violations;
 use crate::proto::{RevokeApiKeyRequest, RevokeApiKeyResponse};
 use crate::store;
@@ -17,7 +17,7 @@ fn parse(request: &RevokeApiKeyRequest) -> Result<ApiKeyId> {
 
 pub(super) async fn revoke(
     app: &App,
-    keys: &KeyRing,
+    keys: &KeyCache,
     caller: &Principal,
     request: RevokeApiKeyRequest,
 ) -> Result<RevokeApiKeyResponse> {
@@ -27,6 +27,6 @@ pub(super) async fn revoke(
     let revoked = store::api_keys::revoke(&app.db, owner, id, app.clock.now()).await?;
     let key = revoked.ok_or(Error::NotFound(Resource::ApiKey))?;
     // Immediate in this process. Other replicas notice the new key epoch within half a second.
-    keys.forget_all();
+    keys.invalidate_all();
     Ok(RevokeApiKeyResponse { api_key: Some(key.into()) })
 }
