@@ -12,7 +12,7 @@
 //! 5. For new domain types, add the conversion to `src/grpc/wire/convert.rs`.
 //! 6. Write `tests/api/<service>/<rpc>.rs`. Tests that cover every RPC fail until the RPC is added to their tables:
 //!    CONTRIBUTING.md lists these.
-//! 7. For a new service: add it to `services!` below, which health and reflection follow.
+//! 7. For a new service: add it to `services!` below, which routing, health and reflection follow.
 
 #[cfg(test)]
 mod fuzz;
@@ -37,10 +37,10 @@ use crate::proto::sandbox_service_server::SandboxServiceServer;
 
 macro_rules! services {
     (|$app:ident, $keys:ident| $($module:ident: $server:ident { $($field:ident),+ },)+) => {
-        /// Full names of all services, as health and reflection report them.
+        /// Full names of the services of the contract, as health and reflection report them.
         pub const SERVICES: &[&str] = &[$(<$server<services::$module::Service> as NamedService>::NAME),+];
 
-        /// Routes of all services, for requests of at most `request_limit` bytes.
+        /// Routes of all services of the contract, for requests of at most `request_limit` bytes.
         #[must_use]
         pub fn routes($app: &App, $keys: &KeyCache, request_limit: usize) -> RoutesBuilder {
             let mut routes = Routes::builder();

@@ -6,6 +6,7 @@
 
 mod accept;
 mod connection;
+pub(crate) mod http1;
 mod io;
 pub mod listeners;
 pub mod probe;

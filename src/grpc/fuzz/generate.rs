@@ -7,7 +7,7 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 
 use super::IDENTITY;
-use crate::fuzzing::{changed, once_in, pick, text};
+use crate::fuzzing::{mutated, once_in, pick, text};
 
 /// Lengths at and beyond every bound.
 const LENGTHS: [usize; 14] = [0, 1, 63, 64, 65, 254, 255, 256, 1_000, 1_001, 2_048, 2_049, 18_996, 18_997];
@@ -106,7 +106,7 @@ fn string(before: &str, random: &mut StdRng) -> String {
         7 => pick(&["https://a", "https://", "http://a/", "HTTPS://A/b", "https:a", "file:///x"], random)
             .to_string(),
         8 => String::new(),
-        _ => text(&changed(before.as_bytes(), &[], random)),
+        _ => text(&mutated(before.as_bytes(), &[], random)),
     }
 }
 

@@ -32,7 +32,7 @@ use crate::auth::KeyCache;
 use crate::carriers::{CarrierRegistry, CarrierSettings};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::{Principal, Tenant};
-use crate::fuzzing::{changed, corpus, once_in, over, pick};
+use crate::fuzzing::{corpus, mutated, once_in, over, pick};
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::store::Database;
 use crate::telemetry::metrics::{KeyMetrics, Metrics};
@@ -148,7 +148,7 @@ fn requests() {
         generate::change(&mut message, random);
         let bytes = message.encode_to_vec();
         // Most requests are valid protobuf; some have damaged bytes.
-        let message = if once_in(4, random) { changed(&bytes, &encoded, random) } else { bytes };
+        let message = if once_in(4, random) { mutated(&bytes, &encoded, random) } else { bytes };
         Call { rpc, key, message }
     };
     let counts = Cell::new((0_u64, 0_u64));

@@ -21,7 +21,7 @@ pub(super) async fn reconcile(
     thread: &Thread,
     message: OutboundMessage<'_>,
 ) -> Result<Accepted, CarrierError> {
-    let Ok(Ok(found)) = timeout(MAX_LOOKUP_DURATION, carrier.look_up(thread, message)).await else {
+    let Ok(Ok(found)) = timeout(MAX_LOOKUP_DURATION, carrier.lookup(thread, message)).await else {
         return Err(CarrierError::Unknown);
     };
     let ids: Vec<_> = found.iter().map(|found| found.provider_message_id.clone()).collect();

@@ -7,13 +7,13 @@
 
 mod calls;
 mod carriers;
-mod listener;
+mod endpoint;
 mod process;
 mod state;
 
 pub use calls::{CallMetrics, CallSeries, InFlight, UNKNOWN, code_name};
 pub use carriers::CarrierMetrics;
-pub use listener::serve;
+pub use endpoint::serve;
 
 use std::sync::Arc;
 

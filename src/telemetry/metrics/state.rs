@@ -54,7 +54,7 @@ impl Collector for StateCollector {
         let pool = self.db.pool_state();
         gauge("inkbox_database_sessions_limit", "Most sessions with the database", pool.most)?;
         gauge("inkbox_database_sessions_waiting", "Callers that wait for a session", pool.waiting)?;
-        let lanes = self.lanes.load();
+        let lanes = self.lanes.stats();
         gauge("inkbox_lanes_busy", "Conversations with a call to their phone under way", lanes.busy)?;
         gauge(
             "inkbox_lane_calls_waiting",
