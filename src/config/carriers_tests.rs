@@ -64,7 +64,10 @@ fn incomplete_settings_are_rejected_with_one_line_and_no_secret() {
         (&SENDBLUE[..1], "INKBOX_SENDBLUE_API_SECRET_KEY is not"),
         (&SENDBLUE[1..], "INKBOX_SENDBLUE_API_KEY_ID is not"),
         (&["--sendblue-status-callback=https://hooks.example/hush"], "are not"),
-        (&[SENDBLUE[0], "--sendblue-api-secret-key=hush hush"], "INKBOX_SENDBLUE_API_SECRET_KEY has blanks"),
+        (
+            &[SENDBLUE[0], "--sendblue-api-secret-key=hush hush"],
+            "INKBOX_SENDBLUE_API_SECRET_KEY contains whitespace",
+        ),
         (&[SENDBLUE[0], SENDBLUE[1], "--sendblue-url=ftp://hush"], "INKBOX_SENDBLUE_URL"),
         (&[SENDBLUE[0], SENDBLUE[1], "--sendblue-url=https://u:hush@api.example"], "INKBOX_SENDBLUE_URL"),
         (&[SENDBLUE[0], SENDBLUE[1], "--sendblue-status-callback=hush"], "INKBOX_SENDBLUE_STATUS_CALLBACK"),

@@ -123,10 +123,10 @@ fn a_waiting_call_may_not_be_made_once_the_breaker_has_opened() {
 #[test]
 fn permits_drive_the_state_machine_and_each_change_is_announced() {
     let changed = Arc::new(watch::Sender::new(()));
-    let mut changes = changed.subscribe();
+    let mut receiver = changed.subscribe();
     let mut has_changed = move || {
-        let has_changed = changes.has_changed().expect("a sender");
-        changes.mark_unchanged();
+        let has_changed = receiver.has_changed().expect("a sender");
+        receiver.mark_unchanged();
         has_changed
     };
     let settings = BreakerSettings { faults: 2, pause: Duration::ZERO };
