@@ -123,7 +123,7 @@ async fn find_or_make_conversation(app: &App, identity: &Identity) -> Result<Con
     }
     let router_line = store::lines::router_number(&app.db).await?.ok_or(Error::Internal)?;
     let connected = inbound::receive(app, text(app, router_line, &format!("connect @{HANDLE}"))?).await?;
-    let inbound::Outcome::Connected { line_number, .. } = connected else { return Err(Error::Internal) };
+    let inbound::TextOutcome::Connected { line_number, .. } = connected else { return Err(Error::Internal) };
     for words in ["Hi! Is this the demo agent?", "I would like to book a table for two at eight."] {
         inbound::receive(app, text(app, line_number.clone(), words)?).await?;
     }

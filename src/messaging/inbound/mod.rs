@@ -10,7 +10,7 @@ mod validate;
 pub use delivery_status::update_delivery_status;
 pub use reaction::{InboundReaction, ReactionOutcome, receive_reaction};
 pub use tapback_text::{TapbackWords, receive_tapback_text};
-pub use validate::{EMOJI_LIMIT, RawDeliveryUpdate, RawReaction, RawText};
+pub use validate::{MAX_EMOJI_CHARACTERS, RawDeliveryUpdate, RawReaction, RawText};
 
 use crate::app::App;
 use crate::domain::{ConnectionId, LineRole, PhoneNumber};
@@ -23,7 +23,7 @@ const MAX_ROUTE_ATTEMPTS: u32 = 4;
 
 /// The result of receiving a text.
 #[derive(Debug, Clone)]
-pub enum Outcome {
+pub enum TextOutcome {
     /// Router line: the human is connected.
     Connected {
         connection_id: ConnectionId,
@@ -61,7 +61,7 @@ pub enum Outcome {
 ///
 /// # Errors
 /// `NotFound` when there is no line with this number.
-pub async fn receive(app: &App, text: InboundText) -> Result<Outcome> {
+pub async fn receive(app: &App, text: InboundText) -> Result<TextOutcome> {
     for _ in 0..MAX_ROUTE_ATTEMPTS {
         let route =
             inbound::route(&app.db, &text.line_number, &text.remote_number, &text.provider_message_id)

@@ -1,6 +1,6 @@
 //! Texts to a pool line: messages to agents.
 
-use super::Outcome;
+use super::TextOutcome;
 use crate::app::App;
 use crate::error::Result;
 use crate::store::inbound::{self, AppendOutcome, InboundText, NewInbound, Route, StoredMessage};
@@ -27,14 +27,14 @@ pub(super) async fn delivered_elsewhere(
 }
 
 /// Stores a text in the conversation of its route. `None` if the route has changed and must be looked up again.
-pub(super) async fn deliver(app: &App, text: &InboundText, route: Route) -> Result<Option<Outcome>> {
+pub(super) async fn deliver(app: &App, text: &InboundText, route: Route) -> Result<Option<TextOutcome>> {
     if route.was_deleted {
-        return Ok(Some(Outcome::Forgotten));
+        return Ok(Some(TextOutcome::Forgotten));
     }
     if let Some(stored) = delivered_elsewhere(app, text, &route).await? {
-        return Ok(Some(Outcome::Duplicate(stored)));
+        return Ok(Some(TextOutcome::Duplicate(stored)));
     }
-    let Some(to) = route.to else { return Ok(Some(Outcome::NotConnected)) };
+    let Some(to) = route.to else { return Ok(Some(TextOutcome::NotConnected)) };
     let context = inbound::delivery_context(
         &app.db,
         &to,
@@ -44,10 +44,10 @@ pub(super) async fn deliver(app: &App, text: &InboundText, route: Route) -> Resu
     )
     .await?;
     if let Some(stored) = context.delivered {
-        return Ok(Some(Outcome::Duplicate(stored)));
+        return Ok(Some(TextOutcome::Duplicate(stored)));
     }
     if !context.imessage_enabled {
-        return Ok(Some(Outcome::IdentityDisabled));
+        return Ok(Some(TextOutcome::IdentityDisabled));
     }
     let is_blocked = context.verdict.is_blocked();
     let new = NewInbound {
@@ -59,8 +59,8 @@ pub(super) async fn deliver(app: &App, text: &InboundText, route: Route) -> Resu
         now: app.clock.now(),
     };
     Ok(match inbound::store(&app.db, new, context.conversation_id).await? {
-        AppendOutcome::Stored(stored) if is_blocked => Some(Outcome::StoredBlocked(stored)),
-        AppendOutcome::Stored(stored) => Some(Outcome::Stored(stored)),
+        AppendOutcome::Stored(stored) if is_blocked => Some(TextOutcome::StoredBlocked(stored)),
+        AppendOutcome::Stored(stored) => Some(TextOutcome::Stored(stored)),
         AppendOutcome::Delivered | AppendOutcome::NotConnected => None,
     })
 }

@@ -1,6 +1,6 @@
 //! Texts to the router line: commands.
 
-use super::Outcome;
+use super::TextOutcome;
 use crate::app::App;
 use crate::domain::RouterCommand;
 use crate::error::Result;
@@ -17,7 +17,7 @@ const HELP: &str = "Text \"connect @handle\" to talk to an agent, \"disconnect @
 const NOT_CONNECTED: &str = "You are not connected to any agent. Text \"connect @handle\" to start.";
 
 /// Executes the command in a text to the router line.
-pub(super) async fn execute(app: &App, text: &InboundText) -> Result<Outcome> {
+pub(super) async fn execute(app: &App, text: &InboundText) -> Result<TextOutcome> {
     let request = CommandRequest {
         command: RouterCommand::parse(text.text.as_deref().unwrap_or_default()),
         line_number: text.line_number.clone(),
@@ -28,27 +28,27 @@ pub(super) async fn execute(app: &App, text: &InboundText) -> Result<Outcome> {
         now: app.clock.now(),
     };
     Ok(match router_commands::execute(&app.db, request).await? {
-        CommandOutcome::Connected { connection_id, line_number, handle } => Outcome::Connected {
+        CommandOutcome::Connected { connection_id, line_number, handle } => TextOutcome::Connected {
             connection_id,
             line_number,
             reply: format!("You are connected to @{handle}. Say hello in the new thread."),
         },
-        CommandOutcome::Disconnected { connection_id, handle } => Outcome::Disconnected {
+        CommandOutcome::Disconnected { connection_id, handle } => TextOutcome::Disconnected {
             connection_id,
             reply: format!("You are no longer connected to @{handle}."),
         },
-        CommandOutcome::Refused => Outcome::Refused { reply: REFUSED.to_owned() },
+        CommandOutcome::Refused => TextOutcome::Refused { reply: REFUSED.to_owned() },
         CommandOutcome::NoFreeLine => {
             tracing::warn!("no pool line is free for a connection: add one with `inkbox-imessage line add`");
-            Outcome::Refused { reply: NO_FREE_LINE.to_owned() }
+            TextOutcome::Refused { reply: NO_FREE_LINE.to_owned() }
         }
         CommandOutcome::Listed(handles) if handles.is_empty() => {
-            Outcome::Help { reply: NOT_CONNECTED.to_owned() }
+            TextOutcome::Help { reply: NOT_CONNECTED.to_owned() }
         }
         CommandOutcome::Listed(handles) => {
-            Outcome::Help { reply: format!("You are connected to: @{}.", handles.join(", @")) }
+            TextOutcome::Help { reply: format!("You are connected to: @{}.", handles.join(", @")) }
         }
-        CommandOutcome::Help => Outcome::Help { reply: HELP.to_owned() },
-        CommandOutcome::Duplicate { connection_id } => Outcome::DuplicateCommand { connection_id },
+        CommandOutcome::Help => TextOutcome::Help { reply: HELP.to_owned() },
+        CommandOutcome::Duplicate { connection_id } => TextOutcome::DuplicateCommand { connection_id },
     })
 }
