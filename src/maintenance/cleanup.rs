@@ -40,7 +40,7 @@ pub async fn run(app: App, retention: Retention, stop: CancellationToken) {
         loop {
             rounds.tick().await;
             let swept = sweep(&app, retention).await;
-            app.metrics.sweeps.ended(&swept, app.clock.now());
+            app.metrics.cleanup.record(swept.is_ok(), app.clock.now());
             if let Err(error) = swept {
                 tracing::warn!(error = %error, "a sweep was given up; the next one goes on");
             }
