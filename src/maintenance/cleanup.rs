@@ -41,7 +41,7 @@ pub async fn run(app: App, retention: Retention, stop: CancellationToken) {
         loop {
             ticks.tick().await;
             let result = run_once(&app, retention).await;
-            app.metrics.sweeps.ended(&result, app.clock.now());
+            app.metrics.cleanup.record(result.is_ok(), app.clock.now());
             if let Err(error) = result {
                 tracing::warn!(error = %error, "cleanup failed; the next run continues where it stopped");
             }
