@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic_health::ServingStatus;
 
-use super::ServeError;
+use super::error::ServeError;
 use crate::auth::KeyCache;
 use crate::carriers::CarrierRegistry;
 use crate::domain::{CarrierKind, PhoneNumber};

@@ -1,16 +1,20 @@
 //! The composition root: creates the parts of the service, connects them, and stops them in order.
 
 mod database_monitor;
+mod error;
 mod reflection;
+mod settings;
 mod supervisor;
 
 pub mod health;
 pub mod shutdown;
 
+pub use self::error::ServeError;
+pub use self::settings::Settings;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval, sleep, timeout, timeout_at};
@@ -20,24 +24,22 @@ use tonic_health::ServingStatus;
 use tower::ServiceBuilder;
 
 use self::database_monitor::DatabaseMonitor;
-use self::supervisor::Supervisor;
+use self::supervisor::{Supervisor, infallible};
 use crate::app::{App, SendLimits};
 use crate::auth::KeyCache;
 use crate::carrier_webhooks::Webhooks;
-use crate::carriers::{CarrierConfigError, CarrierRegistry, CarrierSettings, NotConfigured};
+use crate::carriers::CarrierRegistry;
 use crate::clock::Clock;
-use crate::error::Error;
 use crate::grpc;
 use crate::grpc::middleware::access_log::AccessLogLayer;
 use crate::grpc::middleware::auth::AuthLayer;
-use crate::grpc::middleware::limits::{CallLimits, LimitsLayer};
+use crate::grpc::middleware::limits::LimitsLayer;
 use crate::maintenance::cleanup::{self, Retention};
+use crate::net::Transport;
 use crate::net::listeners::Listeners;
-use crate::net::tls::Tls;
-use crate::net::{ConnectionLimits, Transport};
 use crate::server::health::{Health, publish_breaker_health};
-use crate::server::shutdown::{DrainLimits, Shutdown};
-use crate::store::{Database, DatabaseTarget, Pooler, ReplicaSettings, SchemaError};
+use crate::server::shutdown::Shutdown;
+use crate::store::{Database, DatabaseTarget};
 use crate::telemetry::metrics::{self, Exposition, Metrics, PoolSample, Sample};
 
 /// Interval between flushes of key usage.
@@ -46,63 +48,6 @@ const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
 const LAST_FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long background tasks may take to stop at the end of a drain. They stop between two statements.
 const TASK_STOP_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Settings of the service.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Address of the database.
-    pub database: PgConnectOptions,
-    /// The pooler in front of it.
-    pub pooler: Pooler,
-    /// A replica for lists and gets.
-    pub standby: Option<ReplicaSettings>,
-    /// Maximum number of pooled connections; the monitor has one more.
-    pub sessions: usize,
-    /// Whether to apply migrations at start.
-    pub migrate: bool,
-    /// How long a call to a carrier may take.
-    pub line_time_out: Duration,
-    /// The carriers besides the sandbox.
-    pub lines: CarrierSettings,
-    /// Messages that an identity may send in 24 hours; `None` = no limit.
-    pub sends_per_day: Option<u32>,
-    /// How long messages and released connections are kept.
-    pub retention: Retention,
-    /// Limits of calls.
-    pub calls: CallLimits,
-    /// Limits of connections.
-    pub connections: ConnectionLimits,
-    /// TLS on TCP listeners; `None` = plaintext.
-    pub tls: Option<Tls>,
-    /// Durations of the steps of a drain.
-    pub drain: DrainLimits,
-}
-
-/// Why the service has failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// The schema is not one that this program can work with.
-    #[error(transparent)]
-    Schema(#[from] SchemaError),
-    /// The database has lines whose carrier is not configured.
-    #[error(transparent)]
-    NotConfigured(#[from] NotConfigured),
-    /// A carrier's settings are invalid.
-    #[error(transparent)]
-    Lines(#[from] CarrierConfigError),
-    /// A part could not be created.
-    #[error(transparent)]
-    Assembly(#[from] Error),
-    /// The compiled proto files are invalid.
-    #[error("reflection: {0}")]
-    Reflection(#[from] tonic_reflection::server::Error),
-    /// A background task ended before the shutdown.
-    #[error("background task `{0}` ended unexpectedly")]
-    TaskEnded(&'static str),
-    /// A background task panicked.
-    #[error("background task `{0}` panicked")]
-    TaskPanicked(&'static str),
-}
 
 /// The service, assembled but not yet serving.
 pub struct Server {
@@ -285,12 +230,6 @@ fn exposition(app: &App, keys: &KeyCache, max_concurrent_calls: usize) -> Exposi
             background_tasks: tasks.len(),
         }
     })
-}
-
-/// A task that can only fail by panicking or by ending early.
-async fn infallible(task: impl Future<Output = ()>) -> Result<(), ServeError> {
-    task.await;
-    Ok(())
 }
 
 /// Runs the cleanup from the moment the database is open.

@@ -12,7 +12,7 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::ServeError;
+use super::error::ServeError;
 
 /// The running tasks. Dropping it aborts them.
 #[derive(Default)]
@@ -104,6 +104,12 @@ impl Supervisor {
     }
 }
 
+/// A task that can only fail by panicking or by ending early.
+pub(super) async fn infallible(task: impl Future<Output = ()>) -> Result<(), ServeError> {
+    task.await;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::future::ready;
@@ -112,8 +118,7 @@ mod tests {
     use tokio::time::{Instant, sleep, timeout};
     use tokio_util::sync::CancellationToken;
 
-    use super::super::infallible;
-    use super::{ServeError, Supervisor};
+    use super::{ServeError, Supervisor, infallible};
     use crate::error::Error;
 
     /// How long the tests wait for a task to stop.

@@ -7,8 +7,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::time::sleep;
 
-use super::reconcile::reconcile;
-use super::{Content, SendRequest, max_send_duration, outcome_of};
+use super::reconcile::{max_send_duration, outcome_of, reconcile};
+use super::request::SendRequest;
+use super::validate::Content;
 use crate::app::App;
 use crate::carriers::{Action, CarrierError, OutboundMessage};
 use crate::domain::{DeliveryStatus, Direction, Message, OrganizationId, Transport};

@@ -1,6 +1,6 @@
 //! Idempotency: a repeated send returns the outcome of the first one and sends nothing.
 
-use super::{max_send_duration, reconcile};
+use super::reconcile::{max_send_duration, reconcile_pending};
 use crate::app::App;
 use crate::carriers::CarrierError;
 use crate::domain::{DeliveryStatus, IdempotencyKey, IdentityId, Message, OrganizationId, View};
@@ -35,9 +35,7 @@ pub(super) async fn replay(
     };
     // An erasure deletes a message before its key.
     let Some(mut message) = read().await? else { return Ok(None) };
-    if message.status == DeliveryStatus::Pending
-        && reconcile::reconcile_pending(app, organization_id, &message).await?
-    {
+    if message.status == DeliveryStatus::Pending && reconcile_pending(app, organization_id, &message).await? {
         let Some(reconciled) = read().await? else { return Ok(None) };
         message = reconciled;
     }

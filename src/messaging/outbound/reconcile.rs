@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::outcome_of;
 use crate::app::App;
 use crate::carriers::{Accepted, Carrier, CarrierError, OutboundMessage, Thread, ThreadOwner};
 use crate::domain::{Message, OrganizationId};
@@ -12,7 +11,15 @@ use crate::error::Result;
 use crate::store::messages::{self, Outcome};
 
 /// How long a lookup at the carrier may take.
-pub(super) const MAX_LOOKUP_DURATION: Duration = Duration::from_secs(3);
+const MAX_LOOKUP_DURATION: Duration = Duration::from_secs(3);
+/// What recording the carrier's answer may take after the carrier's own time limit.
+const RECORD_MARGIN: Duration = Duration::from_secs(10);
+
+/// Maximum time from the start of a send until its outcome is recorded. After it, the sending process must have died.
+#[must_use]
+pub fn max_send_duration(line_time_out: Duration) -> Duration {
+    line_time_out + MAX_LOOKUP_DURATION + RECORD_MARGIN
+}
 
 /// Asks the carrier for the outcome of a message. `Unknown` if the carrier has no such message or cannot tell.
 pub(super) async fn reconcile(
@@ -82,4 +89,15 @@ pub(super) async fn reconcile_pending(
     let now = app.clock.now();
     messages::record_lookup(&app.db, organization_id, pending.id, &thread.line_number, outcome, now).await?;
     Ok(true)
+}
+
+/// A carrier's answer as the message stores it.
+pub(super) fn outcome_of(answer: &Result<Accepted, CarrierError>) -> Outcome {
+    match answer {
+        Ok(Accepted { provider_message_id }) => {
+            Outcome::Accepted { provider_message_id: provider_message_id.clone() }
+        }
+        Err(CarrierError::Unknown) => Outcome::Unknown,
+        Err(failure) => Outcome::Failed { code: failure.code().to_owned(), message: failure.to_string() },
+    }
 }

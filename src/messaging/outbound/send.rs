@@ -1,0 +1,86 @@
+//! The use case of a send: find the recipient, replay an earlier send with the same key, check, dispatch.
+
+use std::time::Duration;
+
+use super::dispatch::{Dispatched, dispatch};
+use super::idempotency::replay;
+use super::request::{SendRequest, SendTarget};
+use crate::app::App;
+use crate::domain::{IdentityId, Ineligible, Message, Tenant};
+use crate::error::{Error, Resource, Result};
+use crate::store::conversations::{self, ContactTarget, Recipient};
+use crate::store::lines;
+
+/// Retry delay if a key was in use a moment ago and its message cannot be found.
+const KEY_RETRY: Duration = Duration::from_secs(1);
+
+/// Sends a message, or returns the outcome of an earlier send with the same idempotency key. The returned message is
+/// queued, or pending if the outcome is unknown. A send that has begun is completed even if the caller disconnects.
+///
+/// # Errors
+/// In this order: `IdentityMismatch`, `NotFound`; those of the idempotency key; `IdentityNotEnabled`,
+/// `RecipientBlocked`, `RecipientNotConnected`, `ConnectionReleased`, `RecipientHasNotMessaged`, `NotSupportedByCarrier`,
+/// `RateLimited` (nothing is stored, and the key stays free); `UpstreamFailed` (stored as failed).
+pub async fn send(app: &App, tenant: &Tenant, request: SendRequest) -> Result<Message> {
+    let organization_id = &tenant.organization_id;
+    let (identity_id, recipient) = find_recipient(app, tenant, &request).await?;
+    // Before the checks: a repeated request gets the first outcome even if the recipient cannot be reached any more.
+    let key = request.idempotency_key.clone();
+    if let Some(first) = replay(app, organization_id, identity_id, key.as_ref()).await? {
+        return Ok(first);
+    }
+    let target = recipient.check(app).await?;
+    let sending = dispatch(app.clone(), organization_id.clone(), target, request);
+    match app.run_to_completion(sending).await? {
+        Dispatched::Sent(message) => Ok(*message),
+        Dispatched::DuplicateKey => {
+            let first = replay(app, organization_id, identity_id, key.as_ref()).await?;
+            // Retention or an erasure deleted the key or its message in between.
+            first.ok_or(Error::IdempotencyInProgress { retry_after: KEY_RETRY })
+        }
+    }
+}
+
+/// The recipient of a send, visible to the caller but not checked yet.
+enum Found {
+    Conversation(ContactTarget),
+    Number(Recipient),
+}
+
+async fn find_recipient(app: &App, tenant: &Tenant, request: &SendRequest) -> Result<(IdentityId, Found)> {
+    let organization_id = &tenant.organization_id;
+    let identity_id = tenant.identity_scope(request.identity_id)?;
+    match &request.target {
+        SendTarget::Conversation(id) => {
+            let target = conversations::target(&app.db, organization_id, identity_id, *id)
+                .await?
+                .ok_or(Error::NotFound(Resource::Conversation))?;
+            Ok((target.identity_id, Found::Conversation(target)))
+        }
+        SendTarget::Number(number) => {
+            let identity_id = identity_id.ok_or(Error::NotFound(Resource::Identity))?;
+            let recipient = conversations::recipient(&app.db, organization_id, identity_id, number)
+                .await?
+                .ok_or(Error::NotFound(Resource::Identity))?;
+            Ok((identity_id, Found::Number(recipient)))
+        }
+    }
+}
+
+impl Found {
+    async fn check(self, app: &App) -> Result<ContactTarget> {
+        match self {
+            Self::Conversation(target) => {
+                target.eligibility.check_send()?;
+                Ok(target)
+            }
+            Self::Number(recipient) => match recipient.into_target() {
+                Err(Ineligible::RecipientNotConnected { connect_command }) => {
+                    let router_number = lines::router_number(&app.db).await?;
+                    Err(Error::RecipientNotConnected { router_number, connect_command })
+                }
+                checked => Ok(checked?),
+            },
+        }
+    }
+}
