@@ -52,7 +52,8 @@ pub struct TestApp {
 /// The configuration of a service under test.
 pub struct Builder {
     settings: Settings,
-    has_database: bool,
+    /// The database itself. The settings may lead to it through a pooler, past which tests make their rows.
+    database: Option<PgConnectOptions>,
     clock: Arc<TestClock>,
     prepare: Box<dyn FnOnce(Server) -> Server>,
 }
@@ -60,8 +61,8 @@ pub struct Builder {
 impl Builder {
     /// Uses an existing database. Without this the service gets an empty database with [`ROUTER_LINE`] and [`POOL_LINES`].
     pub fn database(mut self, options: PgConnectOptions) -> Self {
-        self.settings.database = options;
-        self.has_database = true;
+        self.settings.database = options.clone();
+        self.database = Some(options);
         self
     }
 
@@ -85,7 +86,7 @@ impl Builder {
 
     /// Starts the service and waits until it is SERVING.
     pub async fn start(mut self) -> TestApp {
-        let has_database = self.has_database;
+        let has_database = self.database.is_some();
         if !has_database {
             self = self.database(database::fresh().await);
         }
@@ -99,8 +100,7 @@ impl Builder {
 
     /// Starts the service without waiting for it. Needs [`Self::database`].
     pub async fn launch(self) -> TestApp {
-        assert!(self.has_database, "launch() needs a database");
-        let options = self.settings.database.clone();
+        let options = self.database.expect("launch() needs a database");
         let mut server = (self.prepare)(Server::new(self.settings, self.clock.clone()).unwrap());
         let parts = server.app().clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -140,7 +140,7 @@ impl TestApp {
     pub fn builder() -> Builder {
         Builder {
             settings: Self::settings(PgConnectOptions::new_without_pgpass()),
-            has_database: false,
+            database: None,
             clock: Arc::default(),
             prepare: Box::new(|server| server),
         }
