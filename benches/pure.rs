@@ -13,13 +13,13 @@ use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderValue};
+use inkbox_imessage::auth::KeyCache;
 use inkbox_imessage::clock::{Clock as _, SystemClock};
 use inkbox_imessage::domain::{
     AssignmentStatus, Conversation, ConversationSummary, Cursor, Direction, FilterMode, KeyDigest, Latest,
     Page, Principal, RuleAction, RuleOnNumber, RuleStatus, Tenant, verdict,
 };
-use inkbox_imessage::grpc::middleware::auth::KeyRing;
-use inkbox_imessage::grpc::wire::page_token::{Binding, PageToken};
+use inkbox_imessage::grpc::wire::page_token::{ListBinding, PageToken};
 use inkbox_imessage::proto;
 use inkbox_imessage::store::Database;
 use inkbox_imessage::store::key_digests::KnownKey;
@@ -38,7 +38,8 @@ fn page_tokens(criterion: &mut Criterion) {
     let organization = "org_bench".into();
     let position = Cursor { at: SystemClock.now(), id: Uuid::from_u128(7) };
     let page = Page { rows: vec![()], next: Some(position) };
-    let token = || Binding::new("ListConversations", &organization, None, black_box("clear")).next(&page);
+    let token =
+        || ListBinding::new("ListConversations", &organization, None, black_box("clear")).next_token(&page);
     criterion.bench_function("page token: write", |bencher| bencher.iter(token));
     let text = token();
     assert!(PageToken::decode(&text).is_some(), "a token reads back");
@@ -84,12 +85,12 @@ fn a_remembered_key(criterion: &mut Criterion) {
     let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let _inside = runtime.enter();
     let database = Database::new(&PgConnectOptions::new(), 1, TaskTracker::new()).expect("a pool");
-    let keys = KeyRing::new(database, Arc::new(SystemClock), KeyMetrics::default());
-    keys.epoch_is(1);
+    let keys = KeyCache::new(database, Arc::new(SystemClock), KeyMetrics::default());
+    keys.observe_epoch(1);
     let tenant =
         Tenant { key_id: Uuid::from_u128(1).into(), organization_id: "org_bench".into(), identity_id: None };
     let known = KnownKey { principal: Principal::Tenant(tenant), expires_at: None };
-    keys.remember(KeyDigest::of(SECRET.as_bytes()), Arc::new(known), keys.generation());
+    keys.insert(KeyDigest::of(SECRET.as_bytes()), Arc::new(known), keys.generation());
     let mut headers = HeaderMap::new();
     headers.insert("x-api-key", HeaderValue::from_static(SECRET));
     // The database is not there: only what is remembered is answered at all.
@@ -97,7 +98,7 @@ fn a_remembered_key(criterion: &mut Criterion) {
     criterion.bench_function("a key that is remembered", |bencher| {
         bencher.iter(|| {
             // Each time anew: it does not stay fresh without the database.
-            keys.epoch_is(1);
+            keys.observe_epoch(1);
             runtime.block_on(keys.authenticate(black_box(&headers)))
         });
     });

@@ -1,4 +1,4 @@
-//! What every handler works with.
+//! The shared parts of the service, which handlers and use cases work with.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,40 +12,35 @@ use crate::error::{Error, Result};
 use crate::store::Database;
 use crate::telemetry::metrics::Metrics;
 
-/// What bounds a send.
 #[derive(Debug, Clone, Copy)]
 pub struct SendLimits {
-    /// Messages that an identity may send in any 24 hours; `None` = as many as it likes.
+    /// Maximum number of messages that an identity may send in any 24 hours; `None` = unlimited.
     pub per_day: Option<u32>,
-    /// How long a line may take before it is given up on.
+    /// Maximum duration of a call to a carrier.
     pub line_time_out: Duration,
 }
 
-/// The service's parts. Cheap to clone; every handler shares the same ones.
+/// The parts of the service. Cheap to clone; all clones share the same parts.
 #[derive(Clone)]
 pub struct App {
-    /// State.
     pub db: Database,
-    /// Times and ids.
+    /// The source of times and ids.
     pub clock: Arc<dyn Clock>,
-    /// What reaches the phones.
     pub carriers: Arc<CarrierRegistry>,
-    /// The order of calls on each conversation.
+    /// Serializes the carrier calls of each conversation.
     pub queues: Arc<ConversationQueues>,
-    /// How much an identity may send, and how long a line may take.
     pub limits: SendLimits,
-    /// What is counted.
     pub metrics: Metrics,
-    /// Work that goes on when its caller has gone; a drain waits for it.
+    /// Work that is detached from its caller. A drain waits for it.
     pub tasks: TaskTracker,
 }
 
 impl App {
-    /// Runs work to its end even if the caller hangs up meanwhile. For what must not stop half way: what reached a
-    /// line is written down.
+    /// Runs work in a task that continues if the caller disconnects. For work that must not stop halfway: once a carrier
+    /// has been called, the outcome must be recorded.
     ///
     /// # Errors
-    /// Those of the work.
+    /// Those of the work; `Internal` if it panics.
     pub async fn run_to_completion<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,

@@ -1,4 +1,4 @@
-//! Making API keys.
+//! Issues API keys.
 
 use chrono::{DateTime, Utc};
 
@@ -7,32 +7,32 @@ use crate::domain::{ApiKey, ApiKeyScope, IdentityId, OrganizationId, Secret};
 use crate::error::{Error, Result};
 use crate::store::{self, Database};
 
-/// The longest label of a key, in characters.
+/// Maximum length of a key's label, in characters.
 pub const LABEL_LIMIT: usize = 255;
 
-/// A key that is wanted. Its owner must exist.
+/// A key to issue. Its organization and identity must exist.
 #[derive(Debug, Clone)]
 pub struct NewKey {
-    /// What it may do.
+    /// The calls that the key may make.
     pub scope: ApiKeyScope,
-    /// Its organization; `None` for router keys, and only for them.
+    /// The organization of an admin or identity key; `None` for router keys.
     pub organization_id: Option<OrganizationId>,
-    /// The identity of an identity key, and only of one.
+    /// The identity of an identity key; `None` for other keys.
     pub agent_identity_id: Option<IdentityId>,
     /// Free text for people.
     pub label: String,
-    /// From this moment it is refused; `None` = never.
+    /// Time from which the key is refused; `None` = never.
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// Makes a key from the machine's random numbers and stores its digest. The secret is nowhere but in the answer.
+/// Generates a key from the operating system's random numbers and stores its digest. The returned secret is not stored.
 ///
 /// # Errors
-/// `StorageUnavailable`, or `Internal` where the machine gives no random numbers.
-pub async fn mint(db: &Database, clock: &dyn Clock, new: NewKey) -> Result<(ApiKey, Secret)> {
+/// `StorageUnavailable`; `Internal` if the operating system provides no random numbers.
+pub async fn issue_key(db: &Database, clock: &dyn Clock, new: NewKey) -> Result<(ApiKey, Secret)> {
     let mut bytes = [0; Secret::BYTES];
     getrandom::fill(&mut bytes).map_err(|error| {
-        tracing::error!(error = %error, "no random numbers");
+        tracing::error!(error = %error, "the operating system provides no random numbers");
         Error::Internal
     })?;
     let secret = Secret::from_bytes(bytes);

@@ -1,27 +1,27 @@
-//! The webhooks of BlueBubbles servers.
+//! Parses the webhooks of BlueBubbles servers.
 
 use serde_json::Value;
 
-use super::event::{Event, News, why};
+use super::event::{Event, StatusUpdate, delivery_error};
 use super::json::{code, flag, millis, text};
 use crate::domain::{DeliveryStatus, Media, ReactionType, Transport};
 use crate::messaging::inbound::{RawDeliveryUpdate, RawReaction, RawText};
 
-/// What stands in a text for each of its files.
-const FILE_MARK: char = '\u{fffc}';
+/// The placeholder of a file in a text: U+FFFC, object replacement character.
+const FILE_PLACEHOLDER: char = '\u{fffc}';
 
-/// Reads a webhook of the server whose line this is.
+/// Parses a webhook of the server that serves `line`.
 pub(super) fn parse(line: &str, body: &Value) -> Event {
     let Some(data) = body.get("data").filter(|data| data.is_object()) else {
         return Event::Ignored("an event without data");
     };
     match text(body, "type") {
-        _ if is_group(data) => Event::Ignored("a group"),
+        _ if is_group(data) => Event::Ignored("a group chat"),
         Some("new-message") if flag(data, "isFromMe") => Event::Ignored("an echo"),
-        Some("new-message") => received(line, data),
-        // A human's own changes, such as an edit, are not kept; what was said stays as it was said.
-        Some("updated-message") if flag(data, "isFromMe") => news(line, data, None),
-        Some("message-send-error") => news(line, data, Some(DeliveryStatus::Error)),
+        Some("new-message") => inbound(line, data),
+        // Updates of a human's message, such as an edit, are ignored: the stored text stays as it was first received.
+        Some("updated-message") if flag(data, "isFromMe") => status_update(line, data, None),
+        Some("message-send-error") => status_update(line, data, Some(DeliveryStatus::Error)),
         _ => Event::Ignored("an event of another type"),
     }
 }
@@ -31,13 +31,13 @@ fn is_group(data: &Value) -> bool {
     chats.filter_map(|chat| text(chat, "guid")).any(|guid| guid.contains(";+;"))
 }
 
-fn received(line: &str, message: &Value) -> Event {
+fn inbound(line: &str, message: &Value) -> Event {
     let remote_number =
         message.get("handle").and_then(|handle| text(handle, "address")).unwrap_or_default().to_owned();
     if remote_number.contains('@') {
         return Event::Ignored("from an e-mail address");
     }
-    if let Some((reaction, removed)) = kind_of_tapback(message)
+    if let Some((reaction, removed)) = tapback_kind(message)
         && let Some((part_index, target)) = text(message, "associatedMessageGuid").map(target)
     {
         let emoji = text(message, "associatedMessageEmoji").map(str::to_owned);
@@ -51,18 +51,19 @@ fn received(line: &str, message: &Value) -> Event {
             removed,
         });
     }
-    let said = text(message, "text");
-    let only_marks = |said: &&str| said.chars().all(|c| c == FILE_MARK || c.is_whitespace());
-    let said = said.filter(|said| !only_marks(said)).map(str::to_owned);
+    let content = text(message, "text");
+    let has_only_placeholders =
+        |content: &&str| content.chars().all(|c| c == FILE_PLACEHOLDER || c.is_whitespace());
+    let content = content.filter(|content| !has_only_placeholders(content)).map(str::to_owned);
     let media: Vec<_> =
         message.get("attachments").and_then(Value::as_array).into_iter().flatten().filter_map(file).collect();
-    if said.is_none() && media.is_empty() {
+    if content.is_none() && media.is_empty() {
         return Event::Ignored("a message without text and files");
     }
     Event::Text(RawText {
         line_number: line.to_owned(),
         remote_number,
-        text: said,
+        text: content,
         media,
         provider_message_id: text(message, "guid").unwrap_or_default().to_owned(),
         sent_at: millis(message, "dateCreated"),
@@ -70,8 +71,8 @@ fn received(line: &str, message: &Value) -> Event {
     })
 }
 
-/// The server serves its files to whoever has its password, which has no place in a message: so what is kept is the
-/// file's id, for whoever runs the server.
+/// Only the id of a file is stored. Its URL at the server would contain the server's password, which must not be stored
+/// in a message. The operator of the server can find the file by its id.
 fn file(attachment: &Value) -> Option<Media> {
     Some(Media {
         url: format!("bluebubbles:attachment/{}", text(attachment, "guid")?),
@@ -92,8 +93,8 @@ fn transport(message: &Value) -> Transport {
     }
 }
 
-/// Which tapback a message is, and whether it takes one back; `None` where it is none, such as a sticker or a reply.
-fn kind_of_tapback(message: &Value) -> Option<(ReactionType, bool)> {
+/// The kind of a tapback, and whether it removes one; `None` for other messages, such as stickers and replies.
+fn tapback_kind(message: &Value) -> Option<(ReactionType, bool)> {
     let kind = code(message, "associatedMessageType")?;
     let (name, removed) = match kind.strip_prefix('-') {
         Some(name) => (name, true),
@@ -109,7 +110,7 @@ fn kind_of_tapback(message: &Value) -> Option<(ReactionType, bool)> {
         "laugh" | "2003" | "3003" => ReactionType::Laugh,
         "emphasize" | "2004" | "3004" => ReactionType::Emphasize,
         "question" | "2005" | "3005" => ReactionType::Question,
-        // Any emoji; the server tells which in a field of its own, where it does.
+        // Any emoji. The field that names it may be absent.
         "emoji" | "2006" | "3006" => {
             text(message, "associatedMessageEmoji")?;
             ReactionType::Custom
@@ -119,25 +120,26 @@ fn kind_of_tapback(message: &Value) -> Option<(ReactionType, bool)> {
     Some((reaction, removed))
 }
 
-/// Part and guid of `p:0/GUID`, `bp:GUID` or `GUID`.
+/// The part and the guid in `p:0/GUID`, `bp:GUID` or `GUID`.
 fn target(associated: &str) -> (i32, &str) {
     if let Some(rest) = associated.strip_prefix("p:")
         && let Some((part, guid)) = rest.split_once('/')
     {
-        // A part that is no number is refused with the others that no message has.
+        // An invalid part becomes -1, which the validation rejects.
         return (part.parse().unwrap_or(-1), guid);
     }
     (0, associated.strip_prefix("bp:").unwrap_or(associated))
 }
 
-fn news(line: &str, message: &Value, known: Option<DeliveryStatus>) -> Event {
+/// `status` is the status that the type of the webhook implies.
+fn status_update(line: &str, message: &Value, status: Option<DeliveryStatus>) -> Event {
     let error = code(message, "error").filter(|code| code != "0");
-    let reached = ["dateRead", "dateDelivered"].iter().any(|name| millis(message, name).is_some());
-    let status = match known {
+    let is_delivered = ["dateRead", "dateDelivered"].iter().any(|name| millis(message, name).is_some());
+    let status = match status {
         Some(status) => status,
         None if error.is_some() => DeliveryStatus::Error,
-        None if reached => DeliveryStatus::Delivered,
-        None => return Event::Ignored("an echo without news"),
+        None if is_delivered => DeliveryStatus::Delivered,
+        None => return Event::Ignored("an echo without a status"),
     };
     let ids = ["guid", "tempGuid"].map(|name| text(message, name).map(str::to_owned));
     let [guid, temp_guid] = ids;
@@ -145,12 +147,12 @@ fn news(line: &str, message: &Value, known: Option<DeliveryStatus>) -> Event {
         Some(guid) => (guid, temp_guid),
         None => (temp_guid.unwrap_or_default(), None),
     };
-    Event::News(News {
-        given: RawDeliveryUpdate {
+    Event::Status(StatusUpdate {
+        update: RawDeliveryUpdate {
             line_number: line.to_owned(),
             provider_message_id: id,
             status: Some(status),
-            error: status.is_failure().then(|| why(error.as_deref())),
+            error: status.is_failure().then(|| delivery_error(error.as_deref())),
             was_downgraded: false,
         },
         other_id,

@@ -1,4 +1,4 @@
-//! Reading bodies, with a bound on their size and on the time they take.
+//! Reads request bodies, with bounds on size and time.
 
 use std::time::Duration;
 
@@ -6,32 +6,37 @@ use axum::body::Body;
 use futures_util::StreamExt as _;
 use tokio::time::timeout;
 
-use super::response::Answer;
+use super::response::WebhookResponse;
 
-/// The largest body: a text of 18,996 characters takes 75 KB at most, or 225 KB where every character is escaped.
-const LARGEST: usize = 256 * 1024;
-/// How much of a body that is too large is read on, so that its sender hears why instead of a reset connection.
-const READ_ON: usize = 4 * LARGEST;
-/// How long a body may take: carriers send a few kilobytes at once.
-const LONGEST: Duration = Duration::from_secs(10);
+/// Maximum size of a body, in bytes. A text of the maximum length of 18,996 characters takes 75 KB, or 225 KB if every
+/// character is escaped.
+const MAX_BYTES: usize = 256 * 1024;
+/// How much of a body that is too large is read, in bytes, so that its sender receives status 413 instead of a
+/// connection reset.
+const MAX_DISCARDED_BYTES: usize = 4 * MAX_BYTES;
+/// Maximum time to receive a body. Carriers send a few kilobytes in one piece.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The whole body, or the answer that says why not.
-pub(super) async fn read(body: Body) -> Result<Vec<u8>, Answer> {
-    timeout(LONGEST, collect(body)).await.unwrap_or(Err(Answer::TOO_SLOW))
+/// Reads the whole body.
+///
+/// # Errors
+/// The response for a body that is too large, too slow or incomplete.
+pub(super) async fn read(body: Body) -> Result<Vec<u8>, WebhookResponse> {
+    timeout(READ_TIMEOUT, collect(body)).await.unwrap_or(Err(WebhookResponse::TOO_SLOW))
 }
 
-async fn collect(body: Body) -> Result<Vec<u8>, Answer> {
-    let mut pieces = body.into_data_stream();
-    let mut whole = Vec::new();
+async fn collect(body: Body) -> Result<Vec<u8>, WebhookResponse> {
+    let mut chunks = body.into_data_stream();
+    let mut bytes = Vec::new();
     let mut size = 0_usize;
-    while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(|_| Answer::MALFORMED)?;
-        size = size.saturating_add(piece.len());
-        if size <= LARGEST {
-            whole.extend_from_slice(&piece);
-        } else if size > READ_ON {
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| WebhookResponse::MALFORMED)?;
+        size = size.saturating_add(chunk.len());
+        if size <= MAX_BYTES {
+            bytes.extend_from_slice(&chunk);
+        } else if size > MAX_DISCARDED_BYTES {
             break;
         }
     }
-    if size > LARGEST { Err(Answer::TOO_LARGE) } else { Ok(whole) }
+    if size > MAX_BYTES { Err(WebhookResponse::TOO_LARGE) } else { Ok(bytes) }
 }

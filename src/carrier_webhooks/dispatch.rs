@@ -1,12 +1,12 @@
-//! Doing what a delivery asks: the same as `RouterService` does with the same, and the answer.
+//! Passes an event to the use case that `RouterService` calls for the same event, and maps the result to a response.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::time::sleep;
 
-use super::event::{Event, News};
-use super::response::Answer;
+use super::event::{Event, StatusUpdate};
+use super::response::WebhookResponse;
 use super::{reply, tapback_text};
 use crate::app::App;
 use crate::domain::{CarrierKind, LineRole, PhoneNumber};
@@ -15,61 +15,57 @@ use crate::messaging::inbound::{self, Outcome, RawReaction, RawText, ReactionOut
 use crate::messaging::outbound;
 use crate::store;
 use crate::store::inbound::InboundText;
-use crate::store::messages::{DeliveryUpdate, StatusUpdate, update_status};
+use crate::store::messages::{DeliveryUpdate, UpdateOutcome, update_status};
 use crate::validation::Violations;
 
-/// How often news of a message that nobody knows yet is looked at again, before the carrier is asked to come back.
-const LOOKS: u32 = 4;
-/// Between two looks: the line's answer is mostly written down within milliseconds.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// Number of times that a status update is tried while its message is unknown, before the carrier is asked to redeliver.
+const STATUS_ATTEMPTS: u32 = 4;
+/// Pause between two attempts. The carrier's id of a message is usually stored within milliseconds.
+const STATUS_RETRY_PAUSE: Duration = Duration::from_millis(500);
 
-/// Acts on a delivery of this carrier. When this returns, what it says is committed.
+/// Processes an event of this carrier. Its effects are committed when this returns `Ok`.
 ///
 /// # Errors
 /// `InvalidArgument`, `StorageUnavailable`.
-pub(super) async fn act(app: &App, carrier: CarrierKind, event: Event) -> Result<Answer> {
+pub(super) async fn dispatch(app: &App, carrier: CarrierKind, event: Event) -> Result<WebhookResponse> {
     match event {
-        Event::Ignored(why) => {
-            tracing::debug!(%carrier, why, "a webhook was ignored");
-            Ok(Answer::done("ignored"))
+        Event::Ignored(reason) => {
+            tracing::debug!(%carrier, why = reason, "webhook ignored");
+            Ok(WebhookResponse::done("ignored"))
         }
-        Event::Text(given) => receive_text(app, carrier, given).await,
-        Event::Tapback(given) => receive_tapback(app, carrier, given).await,
-        Event::News(news) => receive_news(app, carrier, news).await,
+        Event::Text(text) => receive_text(app, carrier, text).await,
+        Event::Tapback(reaction) => receive_tapback(app, carrier, reaction).await,
+        Event::Status(update) => receive_status(app, carrier, update).await,
     }
 }
 
-/// What a line is for, where it is with this carrier; else the answer. An account may have lines that are not ours, so
-/// Sendblue's are none of our business; a BlueBubbles server's address names a line, so a wrong one is a mistake in it.
-async fn role(
-    app: &App,
-    carrier: CarrierKind,
-    line_number: &PhoneNumber,
-) -> Result<Result<LineRole, Answer>> {
-    let found = store::lines::find(&app.db, line_number).await?;
-    Ok(match found {
-        Some((role, of)) if of == carrier => Ok(role),
-        _ => {
-            tracing::warn!(%carrier, "a webhook is for a number that is no line with this carrier");
-            Err(match carrier {
-                CarrierKind::BlueBubbles => Answer::not_found("no_such_line"),
-                CarrierKind::Sendblue | CarrierKind::Sandbox => Answer::done("no_such_line"),
-            })
-        }
-    })
+/// The role of a line; `None` if the number is not a line with this carrier.
+async fn line_role(app: &App, carrier: CarrierKind, line_number: &PhoneNumber) -> Result<Option<LineRole>> {
+    let line = store::lines::find(&app.db, line_number).await?;
+    Ok(line.filter(|(_, line_carrier)| *line_carrier == carrier).map(|(role, _)| role))
 }
 
-async fn receive_text(app: &App, carrier: CarrierKind, given: RawText) -> Result<Answer> {
-    let mut fields = Violations::default();
-    let text = given.check(&mut fields, app.clock.now());
-    let text = fields.finish(|| text)?;
-    if let Err(answer) = role(app, carrier, &text.line_number).await? {
-        return Ok(answer);
+/// The response to an event for a number that is not a line with this carrier. An account at Sendblue may have lines that
+/// this service does not use. The URL of a BlueBubbles server contains the line, so there it is a configuration error.
+fn unknown_line(carrier: CarrierKind) -> WebhookResponse {
+    tracing::warn!(%carrier, "webhook for a number that is not a line with this carrier");
+    match carrier {
+        CarrierKind::BlueBubbles => WebhookResponse::not_found("no_such_line"),
+        CarrierKind::Sendblue | CarrierKind::Sandbox => WebhookResponse::done("no_such_line"),
     }
-    if let Some(words) = words_of_tapback(&text)
+}
+
+async fn receive_text(app: &App, carrier: CarrierKind, raw: RawText) -> Result<WebhookResponse> {
+    let mut violations = Violations::default();
+    let text = raw.check(&mut violations, app.clock.now());
+    let text = violations.finish(|| text)?;
+    if line_role(app, carrier, &text.line_number).await?.is_none() {
+        return Ok(unknown_line(carrier));
+    }
+    if let Some(words) = tapback_words(&text)
         && let Some(outcome) = inbound::receive_tapback_text(app, &text, words).await?
     {
-        return Ok(Answer::done(reaction_result(outcome)));
+        return Ok(WebhookResponse::done(reaction_result(outcome)));
     }
     let (line_number, remote_number) = (text.line_number.clone(), text.remote_number.clone());
     let outcome = inbound::receive(app, text).await?;
@@ -87,24 +83,24 @@ async fn receive_text(app: &App, carrier: CarrierKind, given: RawText) -> Result
     if let Some(reply) = reply {
         reply::send(app, &line_number, &remote_number, &reply).await;
     }
-    Ok(Answer::done(result))
+    Ok(WebhookResponse::done(result))
 }
 
-/// A tapback has no files.
-fn words_of_tapback(text: &InboundText) -> Option<inbound::TapbackWords> {
+/// The tapback that a text describes. A text with files is not a tapback.
+fn tapback_words(text: &InboundText) -> Option<inbound::TapbackWords> {
     text.text.as_deref().filter(|_| text.media.is_empty()).and_then(tapback_text::parse)
 }
 
-async fn receive_tapback(app: &App, carrier: CarrierKind, given: RawReaction) -> Result<Answer> {
-    let mut fields = Violations::default();
-    let reaction = given.check(&mut fields);
-    let (line_number, reaction) = fields.finish(|| reaction)?;
-    if let Err(answer) = role(app, carrier, &line_number).await? {
-        return Ok(answer);
+async fn receive_tapback(app: &App, carrier: CarrierKind, raw: RawReaction) -> Result<WebhookResponse> {
+    let mut violations = Violations::default();
+    let reaction = raw.check(&mut violations);
+    let (line_number, reaction) = violations.finish(|| reaction)?;
+    if line_role(app, carrier, &line_number).await?.is_none() {
+        return Ok(unknown_line(carrier));
     }
-    Ok(Answer::done(match inbound::receive_reaction(app, &line_number, reaction).await {
+    Ok(WebhookResponse::done(match inbound::receive_reaction(app, &line_number, reaction).await {
         Ok(outcome) => reaction_result(outcome),
-        // A message from before the connection, or one that was never delivered to us: coming again would not help.
+        // The message is older than the connection, or was never delivered to this service. A redelivery cannot succeed.
         Err(Error::NotFound(Resource::Message)) => "unknown_message",
         Err(error) => return Err(error),
     }))
@@ -120,53 +116,56 @@ const fn reaction_result(outcome: ReactionOutcome) -> &'static str {
     }
 }
 
-async fn receive_news(app: &App, carrier: CarrierKind, news: News) -> Result<Answer> {
-    let News { given, other_id, sent_at } = news;
-    let mut fields = Violations::default();
+async fn receive_status(app: &App, carrier: CarrierKind, update: StatusUpdate) -> Result<WebhookResponse> {
+    let StatusUpdate { update: raw, other_id, sent_at } = update;
+    let mut violations = Violations::default();
     let now = app.clock.now();
     let other = other_id.map(|id| {
-        let mut given = given.clone();
-        given.provider_message_id = id;
-        given.check(&mut fields, now)
+        let mut raw = raw.clone();
+        raw.provider_message_id = id;
+        raw.check(&mut violations, now)
     });
-    let news = given.check(&mut fields, now);
-    let (news, other) = fields.finish(|| Some((news?, other.flatten())))?;
-    match role(app, carrier, &news.line_number).await? {
-        Err(answer) => return Ok(answer),
-        // Its answers are not kept, so nobody knows them.
-        Ok(LineRole::Router) => return Ok(Answer::done("ignored")),
-        Ok(LineRole::Pool) => {}
+    let update = raw.check(&mut violations, now);
+    let (update, other) = violations.finish(|| Some((update?, other.flatten())))?;
+    match line_role(app, carrier, &update.line_number).await? {
+        None => return Ok(unknown_line(carrier)),
+        // Replies of the router line are not stored.
+        Some(LineRole::Router) => return Ok(WebhookResponse::done("ignored")),
+        Some(LineRole::Pool) => {}
     }
-    for look in 1..=LOOKS {
-        if tell(app, news.clone()).await? {
-            return Ok(Answer::done("status"));
+    for attempt in 1..=STATUS_ATTEMPTS {
+        if apply(app, update.clone()).await? {
+            return Ok(WebhookResponse::done("status"));
         }
         if let Some(other) = &other
-            && tell(app, other.clone()).await?
+            && apply(app, other.clone()).await?
         {
-            return Ok(Answer::done("status"));
+            return Ok(WebhookResponse::done("status"));
         }
-        if !sent_at.is_some_and(|sent_at| may_be_on_its_way(app, sent_at, now)) {
-            // Sent by other means than ours, or long ago.
-            return Ok(Answer::done("unknown_message"));
+        if !sent_at.is_some_and(|sent_at| may_be_in_progress(app, sent_at, now)) {
+            // The message was not sent by this service, or was sent long ago.
+            return Ok(WebhookResponse::done("unknown_message"));
         }
-        if look < LOOKS {
-            sleep(LOOK_AGAIN).await;
+        if attempt < STATUS_ATTEMPTS {
+            sleep(STATUS_RETRY_PAUSE).await;
         }
     }
-    Ok(Answer::TOO_EARLY)
+    Ok(WebhookResponse::TOO_EARLY)
 }
 
-/// Tells the news to the message; false when nobody knows it.
-async fn tell(app: &App, news: DeliveryUpdate) -> Result<bool> {
-    match update_status(&app.db, news).await? {
-        StatusUpdate::Status(_) => Ok(true),
-        StatusUpdate::UnknownMessage => Ok(false),
-        StatusUpdate::UnknownLine => Err(Error::NotFound(Resource::Line)),
+/// Applies the update to its message; false if no message has this id.
+async fn apply(app: &App, update: DeliveryUpdate) -> Result<bool> {
+    match update_status(&app.db, update).await? {
+        UpdateOutcome::Status(_) => Ok(true),
+        UpdateOutcome::UnknownMessage => Ok(false),
+        UpdateOutcome::UnknownLine => Err(Error::NotFound(Resource::Line)),
     }
 }
 
-/// Whether a message is so young that the line's answer to us, with its id, may not be written down yet.
-fn may_be_on_its_way(app: &App, sent_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
-    (now - sent_at).abs().to_std().is_ok_and(|age| age < outbound::longest(app.limits.line_time_out))
+/// Whether the send of a message may still be in progress, so that the carrier's id of it is not stored yet.
+fn may_be_in_progress(app: &App, sent_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    (now - sent_at)
+        .abs()
+        .to_std()
+        .is_ok_and(|age| age < outbound::max_send_duration(app.limits.line_time_out))
 }

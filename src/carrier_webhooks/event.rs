@@ -1,38 +1,36 @@
-//! What carriers deliver, in our own words. Nothing of it is checked yet.
+//! What a webhook reports, independent of the carrier. Values are not validated yet.
 
 use chrono::{DateTime, Utc};
 
-use crate::carriers::{CarrierError, Said};
+use crate::carriers::{CarrierError, CarrierReason};
 use crate::domain::DeliveryError;
 use crate::messaging::inbound::{RawDeliveryUpdate, RawReaction, RawText};
 
-/// One delivery.
 #[derive(Debug, Clone)]
 pub(super) enum Event {
-    /// A human sent something.
+    /// A human sent a message.
     Text(RawText),
-    /// A human put a tapback on a message, or took it back.
+    /// A human added a tapback to a message, or removed one.
     Tapback(RawReaction),
-    /// How far a message of ours has come.
-    News(News),
-    /// Not for us, and why.
+    /// The delivery status of an outbound message.
+    Status(StatusUpdate),
+    /// The webhook is not relevant to this service, for this reason.
     Ignored(&'static str),
 }
 
-/// News of a message of ours.
 #[derive(Debug, Clone)]
-pub(super) struct News {
-    pub(super) given: RawDeliveryUpdate,
-    /// What the message may also be known by.
+pub(super) struct StatusUpdate {
+    pub(super) update: RawDeliveryUpdate,
+    /// Another id by which the message may be stored.
     pub(super) other_id: Option<String>,
-    /// When the carrier got the message; `None` where it does not tell.
+    /// Time at which the carrier received the message; `None` if it is not reported.
     pub(super) sent_at: Option<DateTime<Utc>>,
 }
 
-/// Why a message failed, from the carrier's code for it. Agents read this, and a carrier's own words may hold a line's
-/// number: so they are told in the words, and under the code, of a send that was refused at once.
-pub(super) fn why(code: Option<&str>) -> DeliveryError {
-    let said = code.and_then(|code| Said::new(code, "reported after it was taken"));
-    let failure = CarrierError::Refused(said);
-    DeliveryError { code: failure.code().to_owned(), message: failure.to_string() }
+/// The error of a failed message, from the carrier's error code. The error is shown to agents, and the carrier's own
+/// description may contain the phone number of a line. So it gets the text and the code of a send that was rejected.
+pub(super) fn delivery_error(code: Option<&str>) -> DeliveryError {
+    let reason = code.and_then(|code| CarrierReason::new(code, "reported after it was taken"));
+    let error = CarrierError::Rejected(reason);
+    DeliveryError { code: error.code().to_owned(), message: error.to_string() }
 }

@@ -1,4 +1,4 @@
-//! Whatever carriers deliver: it is read without a panic, and what passes the checks keeps every documented bound.
+//! Fuzz targets: parsing never panics, and events that pass the validation are within all documented bounds.
 
 use std::cell::Cell;
 
@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::event::Event;
 use super::{bluebubbles, sendblue, tapback_text};
-use crate::domain::{DeliveryStatus, PhoneNumber, ReactionType, TEXT_LIMIT};
+use crate::domain::{DeliveryStatus, MAX_TEXT_CHARACTERS, PhoneNumber, ReactionType};
 use crate::error::Error;
-use crate::fuzzing::{changed, corpus, json, once_in, over, over_texts, pick, text};
+use crate::fuzzing::{corpus, json, mutated, once_in, over, over_texts, pick, text};
 use crate::messaging::inbound::EMOJI_LIMIT;
 use crate::store::tapback_texts::Quoted;
 use crate::validation::Violations;
@@ -18,17 +18,17 @@ use crate::validation::Violations;
 #[test]
 fn tapback_texts() {
     over_texts("tapback_texts", |input, _| {
-        let said = text(input);
-        let read = tapback_text::parse(&said);
-        assert_eq!(tapback_text::parse(&format!("\n {said} ")), read, "blanks around do not matter");
-        if let Some(words) = &read {
+        let input = text(input);
+        let parsed = tapback_text::parse(&input);
+        assert_eq!(tapback_text::parse(&format!("\n {input} ")), parsed, "surrounding whitespace is ignored");
+        if let Some(words) = &parsed {
             assert_eq!(words.reaction == ReactionType::Custom, words.custom_emoji.is_some());
             if let Some(emoji) = &words.custom_emoji {
                 assert!(emoji.chars().count() <= EMOJI_LIMIT && !emoji.is_ascii(), "{emoji}");
-                assert!(!emoji.contains(char::is_alphabetic), "a word is no emoji");
+                assert!(!emoji.contains(char::is_alphabetic), "an emoji has no letters");
             }
             if let Quoted::Text { whole, beginning } = &words.quoted {
-                assert!(!whole.trim().is_empty() && said.contains(whole.as_str()));
+                assert!(!whole.trim().is_empty() && input.contains(whole.as_str()));
                 assert!(beginning.as_ref().is_none_or(|beginning| {
                     !beginning.is_empty()
                         && whole.starts_with(beginning.as_str())
@@ -36,76 +36,76 @@ fn tapback_texts() {
                 }));
             }
         }
-        // What an iPhone would say of this text is read as just that.
-        if !said.trim().is_empty() {
-            let liked = tapback_text::parse(&format!("Liked “{said}”")).expect("a tapback");
-            let is_whole = matches!(&liked.quoted, Quoted::Text { whole, .. } if *whole == said);
+        // The tapback text that an iPhone would send for this text quotes the text exactly.
+        if !input.trim().is_empty() {
+            let liked = tapback_text::parse(&format!("Liked “{input}”")).expect("a tapback");
+            let is_whole = matches!(&liked.quoted, Quoted::Text { whole, .. } if *whole == input);
             assert!(is_whole && liked.reaction == ReactionType::Like && !liked.removed, "{liked:?}");
-            let removed = tapback_text::parse(&format!("Removed a heart from “{said}”")).expect("a tapback");
+            let removed = tapback_text::parse(&format!("Removed a heart from “{input}”")).expect("a tapback");
             assert_eq!((removed.reaction, removed.removed), (ReactionType::Love, true));
             assert_eq!(removed.quoted, liked.quoted);
         }
     });
 }
 
-/// Checks an event as `act` does, and what passes against the bounds; says whether it did.
+/// Validates an event as `dispatch` does, and asserts the bounds of a valid one. Returns whether it is valid.
 fn check(event: Event) -> bool {
     let now = DateTime::<Utc>::from_timestamp(1_800_000_000, 0).expect("a time");
-    let mut fields = Violations::default();
+    let mut violations = Violations::default();
     let storable = |time: DateTime<Utc>| (1..=9_999).contains(&time.year());
     let number = |number: &PhoneNumber| assert!(PhoneNumber::parse(number.as_str()).is_ok());
     let id = |id: &str| assert!((1..=255).contains(&id.chars().count()) && !id.contains('\0'));
     match event {
-        Event::Ignored(why) => {
-            assert!(!why.is_empty());
+        Event::Ignored(reason) => {
+            assert!(!reason.is_empty());
             return false;
         }
-        Event::Text(given) => {
-            let text = given.check(&mut fields, now);
-            let Some(text) = finished(fields, text) else { return false };
+        Event::Text(raw) => {
+            let text = raw.check(&mut violations, now);
+            let Some(text) = valid(violations, text) else { return false };
             number(&text.line_number);
             number(&text.remote_number);
             id(&text.provider_message_id);
-            let said = text.text.as_deref().unwrap_or_default();
-            assert!(said.chars().count() <= TEXT_LIMIT && !said.contains('\0'));
-            assert!(!said.is_empty() || !text.media.is_empty(), "something was said");
+            let content = text.text.as_deref().unwrap_or_default();
+            assert!(content.chars().count() <= MAX_TEXT_CHARACTERS && !content.contains('\0'));
+            assert!(!content.is_empty() || !text.media.is_empty(), "a text or a file");
             assert!(text.media.len() <= 20 && text.sent_at <= now && storable(text.sent_at));
             for file in &text.media {
                 assert!((1..=2_048).contains(&file.url.chars().count()) && !file.url.contains('\0'));
                 assert!(file.size_bytes.is_none_or(|size| size >= 0));
             }
         }
-        Event::Tapback(given) => {
-            let reaction = given.check(&mut fields);
-            let Some((line, tapback)) = finished(fields, reaction) else { return false };
+        Event::Tapback(raw) => {
+            let reaction = raw.check(&mut violations);
+            let Some((line, tapback)) = valid(violations, reaction) else { return false };
             number(&line);
             number(&tapback.remote_number);
             id(&tapback.target_provider_message_id);
             assert!((0..32).contains(&tapback.part_index));
             assert_eq!(tapback.reaction == ReactionType::Custom, tapback.custom_emoji.is_some());
         }
-        Event::News(news) => {
-            assert!(news.sent_at.is_none_or(storable));
-            let status = news.given.status;
-            let checked = news.given.check(&mut fields, now);
-            let Some(news) = finished(fields, checked) else { return false };
-            number(&news.line_number);
-            id(&news.provider_message_id);
-            assert!(news.status != DeliveryStatus::Received && Some(news.status) == status);
+        Event::Status(status_update) => {
+            assert!(status_update.sent_at.is_none_or(storable));
+            let status = status_update.update.status;
+            let update = status_update.update.check(&mut violations, now);
+            let Some(update) = valid(violations, update) else { return false };
+            number(&update.line_number);
+            id(&update.provider_message_id);
+            assert!(update.status != DeliveryStatus::Received && Some(update.status) == status);
             assert_eq!(
-                news.error.is_some(),
-                news.status.is_failure(),
-                "a failure says why, and nothing else does"
+                update.error.is_some(),
+                update.status.is_failure(),
+                "a failure has an error, and other statuses have none"
             );
         }
     }
     true
 }
 
-/// What passed; where nothing did, every refusal names its field.
-fn finished<T>(fields: Violations, checked: Option<T>) -> Option<T> {
-    match fields.finish(|| checked) {
-        Ok(checked) => Some(checked),
+/// The valid value; `None` if it is invalid, after asserting that every violation names its field.
+fn valid<T>(violations: Violations, value: Option<T>) -> Option<T> {
+    match violations.finish(|| value) {
+        Ok(value) => Some(value),
         Err(Error::InvalidArgument(violations)) => {
             assert!(!violations.is_empty());
             assert!(
@@ -119,40 +119,44 @@ fn finished<T>(fields: Violations, checked: Option<T>) -> Option<T> {
     }
 }
 
-/// Bodies of the corpus, altered; now and then as bytes that may be no JSON any more.
+/// Runs a property over mutated bodies of the corpus. One in eight is mutated as bytes, after which it may not be JSON.
 fn over_bodies(target: &str, property: impl Fn(&Value, &mut StdRng) -> bool) {
     let bodies = corpus(target);
     let next = |n: u64, random: &mut StdRng| {
         if let Some(body) = usize::try_from(n).ok().and_then(|n| bodies.get(n)) {
             return body.to_string().into_bytes();
         }
-        let body = json::altered(pick(&bodies, random), &bodies, random).to_string().into_bytes();
-        if once_in(8, random) { changed(&body, &[], random) } else { body }
+        let body = json::mutated_value(pick(&bodies, random), &bodies, random).to_string().into_bytes();
+        if once_in(8, random) { mutated(&body, &[], random) } else { body }
     };
     let passed = Cell::new(0_u64);
     over(target, next, |input, random| {
-        // What is no JSON object is answered before any carrier's code sees it.
+        // Other bodies than JSON objects are rejected before a carrier's parser runs.
         if let Ok(body @ Value::Object(_)) = serde_json::from_slice(input) {
             passed.set(passed.get() + u64::from(property(&body, random)));
         }
     });
-    assert!(passed.get() > 100, "only {} passed the checks: the bodies are changed too much", passed.get());
+    assert!(
+        passed.get() > 100,
+        "only {} passed the validation: the bodies are mutated too much",
+        passed.get()
+    );
 }
 
 #[test]
 fn bodies_of_sendblue() {
     over_bodies("sendblue", |body, _| {
-        let told = sendblue::parse_status(body);
+        let status_event = sendblue::parse_status(body);
         assert!(
-            !matches!(told, Event::Text(_) | Event::Tapback(_)),
-            "an address for news takes nothing else"
+            !matches!(status_event, Event::Text(_) | Event::Tapback(_)),
+            "the status URL accepts status updates only"
         );
-        check(told);
-        let read = sendblue::parse(body);
+        check(status_event);
+        let event = sendblue::parse(body);
         if body["group_id"].as_str().is_some_and(|id| !id.is_empty()) {
-            assert!(matches!(read, Event::Ignored(_)), "groups are not ours");
+            assert!(matches!(event, Event::Ignored(_)), "group chats are ignored");
         }
-        check(read)
+        check(event)
     });
 }
 
@@ -160,12 +164,15 @@ fn bodies_of_sendblue() {
 fn bodies_of_bluebubbles() {
     over_bodies("bluebubbles", |body, random| {
         let line = *pick(&["+12025550101", "+12025550101", "nonsense", ""], random);
-        let read = bluebubbles::parse(line, body);
+        let event = bluebubbles::parse(line, body);
         if body["data"]["isFromMe"] == true {
-            assert!(!matches!(read, Event::Text(_) | Event::Tapback(_)), "our own is not a human's");
+            assert!(
+                !matches!(event, Event::Text(_) | Event::Tapback(_)),
+                "an outbound message is not inbound"
+            );
         }
-        let passed = check(read);
-        assert!(!passed || PhoneNumber::parse(line).is_ok());
-        passed
+        let is_valid = check(event);
+        assert!(!is_valid || PhoneNumber::parse(line).is_ok());
+        is_valid
     });
 }

@@ -1,25 +1,25 @@
-//! Looking things up in a carrier's JSON. What has another type than expected counts as absent: a carrier that changes
-//! what we do not need must not cost a message.
+//! Accessors for a carrier's JSON. A field of an unexpected type counts as absent, so that a carrier's change of a field
+//! that is not essential does not lose messages.
 
 use chrono::{DateTime, Datelike as _, SubsecRound as _, Utc};
 use serde_json::Value;
 
-/// A text that is not empty.
+/// A string that is not empty.
 pub(super) fn text<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
     object.get(name)?.as_str().filter(|text| !text.is_empty())
 }
 
-/// The first of several names that has a text.
+/// The first of several fields that is a string and not empty.
 pub(super) fn first<'a>(object: &'a Value, names: &[&str]) -> Option<&'a str> {
     names.iter().find_map(|name| text(object, name))
 }
 
-/// True where it says so.
+/// A boolean; false if absent.
 pub(super) fn flag(object: &Value, name: &str) -> bool {
     object.get(name).and_then(Value::as_bool).unwrap_or(false)
 }
 
-/// A number, or a text: error codes come as either.
+/// An error code, which may be a number or a string.
 pub(super) fn code(object: &Value, name: &str) -> Option<String> {
     match object.get(name)? {
         Value::Number(number) => Some(number.to_string()),
@@ -34,13 +34,13 @@ pub(super) fn time(object: &Value, name: &str) -> Option<DateTime<Utc>> {
     storable(time.with_timezone(&Utc))
 }
 
-/// Milliseconds since 1970; nothing and 0 are no time.
+/// A time in milliseconds since 1970. Zero and negative values count as absent.
 pub(super) fn millis(object: &Value, name: &str) -> Option<DateTime<Utc>> {
     let millis = object.get(name)?.as_i64().filter(|millis| *millis > 0)?;
     storable(DateTime::from_timestamp_millis(millis)?)
 }
 
-/// PostgreSQL keeps microseconds, of fewer years than chrono does.
+/// The time as PostgreSQL stores it: in microseconds, of a smaller range of years than chrono's.
 fn storable(time: DateTime<Utc>) -> Option<DateTime<Utc>> {
     (1..=9_999).contains(&time.year()).then(|| time.trunc_subsecs(6))
 }
@@ -52,7 +52,7 @@ mod tests {
     use super::{code, millis, text, time};
 
     #[test]
-    fn what_has_another_type_counts_as_absent() {
+    fn a_field_of_another_type_counts_as_absent() {
         let object =
             json!({ "a": 1, "b": "", "c": "x", "d": null, "e": [], "f": -5, "g": i64::MAX, "h": "later" });
         assert_eq!(text(&object, "c"), Some("x"));

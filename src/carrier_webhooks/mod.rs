@@ -1,10 +1,21 @@
-//! What carriers deliver over HTTP: texts, tapbacks, and news of our own messages, on an address of their own.
+//! Webhooks of carriers: inbound messages, tapbacks and delivery updates, over HTTP on a separate listener.
 //!
-//! A carrier's JSON is read into an [`Event`] by a pure function (`sendblue`, `bluebubbles`), whatever else stands in it;
-//! `act` does with it what `RouterService` does with the same, by the same code and the same checks. 2xx is answered
-//! after the commit, so that a carrier that hears nothing delivers again, which then changes nothing.
+//! A pure function per carrier (`sendblue::parse`, `bluebubbles::parse`) reads the carrier's JSON into an `Event`;
+//! `dispatch` passes it to the same use cases, and so through the same validation, as the RPCs of `RouterService`. Status
+//! 2xx is sent after the commit, so that a carrier that receives no response redelivers. A redelivery changes nothing.
 //!
-//! To add a carrier: a file with its `parse` and a table of its documented bodies, a secret in [`Secrets`], a route here.
+//! # How to add a carrier
+//!
+//! 1. `src/carrier_webhooks/<carrier>.rs`: a pure function `parse` from JSON to `Event`. Test it in
+//!    `src/carrier_webhooks/<carrier>/tests.rs` with every body that the carrier documents.
+//! 2. `src/carrier_webhooks/secret.rs`: add the secret to [`Secrets`]. `src/config/webhooks.rs` reads it from a flag and
+//!    a variable.
+//! 3. `src/carrier_webhooks/routes.rs`: add a route that verifies the secret.
+//! 4. `src/carrier_webhooks/fuzz.rs`: add a fuzz target and its corpus, `tests/corpus/<carrier>.json`. List the target in
+//!    `src/fuzzing/mod.rs`.
+//! 5. `tests/api/carrier_webhooks/<carrier>.rs`: test each event end to end. Add the route to `refusals.rs` (secrets,
+//!    malformed bodies).
+//! 6. `docs/webhooks.md`: describe how to register the webhook; `docs/configuration.md`: list the secret.
 
 mod bluebubbles;
 mod body;
@@ -13,126 +24,54 @@ mod event;
 #[cfg(test)]
 mod fuzz;
 mod json;
-mod listener;
 mod reply;
 mod response;
+mod routes;
 mod secret;
 mod sendblue;
 mod tapback_text;
 
-pub use listener::Webhooks;
 pub use secret::{Secret, Secrets};
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
-use axum::Router;
-use axum::extract::{Path, Request, State};
-use axum::response::Response;
-use axum::routing::post;
-use serde_json::Value;
-use tokio::sync::Semaphore;
-
-use event::Event;
-use response::Answer;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::domain::CarrierKind;
+use crate::net::http1::{self, AtCapacity, Http1Limits};
 
-/// Webhooks at once; more are told to come again. As many as the database has sessions to spare for.
-const IN_FLIGHT: usize = 64;
-/// The header that Sendblue puts its account's secret into, as it is: it signs nothing.
-const SENDBLUE_SECRET: &str = "sb-signing-secret";
+const LIMITS: Http1Limits = Http1Limits {
+    name: "webhooks",
+    // Bursts of a carrier are a few dozen.
+    max_connections: 256,
+    at_capacity: AtCapacity::Wait,
+    header_timeout: Duration::from_secs(10),
+    max_header_bytes: 16 << 10,
+    // A webhook is one request. An idle connection would occupy one of few places.
+    keep_alive: false,
+    // The time of a webhook is bounded by its parts: header, body, and the use case.
+    max_connection_age: None,
+    // The server drops the future at the end of its drain.
+    drain_timeout: None,
+};
 
-/// What every webhook works with.
-#[derive(Clone)]
-struct Hooks {
-    app: App,
-    secrets: Arc<Secrets>,
-    slots: Arc<Semaphore>,
+/// The webhook listener, not yet serving.
+#[derive(Debug)]
+pub struct Webhooks {
+    listener: TcpListener,
+    secrets: Secrets,
 }
 
-/// The routes of the carriers that have a secret; the others' are not there.
-fn routes(app: App, secrets: Secrets) -> Router {
-    let secrets = Arc::new(secrets);
-    let mut routes = Router::new();
-    if secrets.sendblue.is_some() {
-        routes = routes.route("/webhooks/sendblue", post(sendblue));
-    }
-    if secrets.sendblue_status.is_some() {
-        routes = routes.route("/webhooks/sendblue/status", post(sendblue_status));
-    }
-    if secrets.bluebubbles.is_some() {
-        routes = routes.route("/webhooks/bluebubbles/{line}", post(bluebubbles));
-    }
-    routes.with_state(Hooks { app, secrets, slots: Arc::new(Semaphore::new(IN_FLIGHT)) })
-}
-
-async fn sendblue(State(hooks): State<Hooks>, request: Request) -> Response {
-    let given = request.headers().get(SENDBLUE_SECRET).map(http::HeaderValue::as_bytes);
-    let admitted = Secret::admits(hooks.secrets.sendblue.as_ref(), given);
-    hooks.receive(CarrierKind::Sendblue, admitted, request, sendblue::parse).await
-}
-
-/// Sendblue sends no secret with the news of one message, so the address that we give it for them has a token, which
-/// proves nothing beyond that.
-async fn sendblue_status(State(hooks): State<Hooks>, request: Request) -> Response {
-    let token = secret::token(request.uri());
-    let admitted =
-        Secret::admits(hooks.secrets.sendblue_status.as_ref(), token.as_deref().map(str::as_bytes));
-    hooks.receive(CarrierKind::Sendblue, admitted, request, sendblue::parse_status).await
-}
-
-/// A BlueBubbles server knows nothing but an address to post to: it has the token and the line.
-async fn bluebubbles(State(hooks): State<Hooks>, Path(line): Path<String>, request: Request) -> Response {
-    let token = secret::token(request.uri());
-    let admitted = Secret::admits(hooks.secrets.bluebubbles.as_ref(), token.as_deref().map(str::as_bytes));
-    hooks.receive(CarrierKind::BlueBubbles, admitted, request, |body| bluebubbles::parse(&line, body)).await
-}
-
-impl Hooks {
-    /// Answers a webhook, and logs it: fields `webhook.carrier`, `webhook.result`, `http.status`, `duration_ms`. Never a
-    /// body, an address, a number.
-    async fn receive(
-        &self,
-        carrier: CarrierKind,
-        admitted: bool,
-        request: Request,
-        parse: impl FnOnce(&Value) -> Event,
-    ) -> Response {
-        let started = Instant::now();
-        let answer = if admitted { self.answer(carrier, request, parse).await } else { Answer::UNAUTHORIZED };
-        let duration_ms = started.elapsed().as_secs_f64() * 1_000.0;
-        tracing::info!(
-            webhook.carrier = %carrier,
-            webhook.result = answer.result,
-            http.status = answer.status.as_u16(),
-            duration_ms,
-            "webhook"
-        );
-        answer.into()
+impl Webhooks {
+    /// Webhooks on this listener, for carriers that present one of these secrets.
+    #[must_use]
+    pub const fn new(listener: TcpListener, secrets: Secrets) -> Self {
+        Self { listener, secrets }
     }
 
-    async fn answer(
-        &self,
-        carrier: CarrierKind,
-        request: Request,
-        parse: impl FnOnce(&Value) -> Event,
-    ) -> Answer {
-        let Ok(slot) = self.slots.clone().try_acquire_owned() else { return Answer::OVERLOADED };
-        let event = match body::read(request.into_body()).await {
-            Ok(body) => match serde_json::from_slice(&body) {
-                Ok(body @ Value::Object(_)) => parse(&body),
-                _ => return Answer::MALFORMED,
-            },
-            Err(refusal) => return refusal,
-        };
-        let app = self.app.clone();
-        // To its end, also when the carrier hangs up: what is committed is to be answered by the router line.
-        let acted = self.app.run_to_completion(async move {
-            let _slot = slot;
-            dispatch::act(&app, carrier, event).await
-        });
-        acted.await.unwrap_or_else(|error| Answer::of(&error))
+    /// Serves until `stop` is cancelled, then finishes the webhooks in progress. Dropping the future cancels them.
+    pub(crate) async fn run(self, app: App, stop: CancellationToken) {
+        http1::serve(self.listener, routes::routes(app, self.secrets), LIMITS, stop).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Who may deliver.
+//! Authentication of webhooks.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -8,30 +8,30 @@ use http::Uri;
 use subtle::ConstantTimeEq as _;
 use url::form_urlencoded;
 
-/// What a carrier shows to prove that it is the one. `Debug` shows nothing of it.
+/// A shared secret that authenticates a carrier. `Debug` does not print it.
 #[derive(Clone)]
 pub struct Secret(String);
 
 impl Secret {
-    /// The fewest characters that count as one: random ones are out of reach of guessing over the network.
-    pub const SHORTEST: usize = 16;
+    /// Minimum length, in characters. A random secret of this length cannot be guessed over the network.
+    pub const MIN_LENGTH: usize = 16;
 
-    /// How many characters it has.
+    /// Length in characters.
     #[must_use]
-    pub fn characters(&self) -> usize {
+    pub fn length(&self) -> usize {
         self.0.chars().count()
     }
 
-    /// Whether what was given is the secret. Takes as long whichever character is wrong.
-    pub(super) fn admits(secret: Option<&Self>, given: Option<&[u8]>) -> bool {
-        match (secret, given) {
-            (Some(secret), Some(given)) => secret.0.as_bytes().ct_eq(given).into(),
+    /// Whether `presented` equals `expected`, compared in constant time. False if either is absent.
+    pub(super) fn verify(expected: Option<&Self>, presented: Option<&[u8]>) -> bool {
+        match (expected, presented) {
+            (Some(expected), Some(presented)) => expected.0.as_bytes().ct_eq(presented).into(),
             _ => false,
         }
     }
 }
 
-/// Any text: how long it is, is checked where the settings are put together, by a line that does not show it.
+/// Accepts any text. `config::webhooks` checks the length, since an error of clap would print the secret.
 impl FromStr for Secret {
     type Err = Infallible;
 
@@ -46,19 +46,19 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The secret of each way in; where there is none, there is no way.
+/// The secret of each route. A route without a secret does not exist.
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
-    /// Of Sendblue's account webhooks.
+    /// The secret of Sendblue's account webhooks.
     pub sendblue: Option<Secret>,
-    /// The token of the address that Sendblue reports on single messages to.
+    /// The token in the URL to which Sendblue posts the status of single messages.
     pub sendblue_status: Option<Secret>,
-    /// The token of the addresses that BlueBubbles servers post to.
+    /// The token in the URLs to which BlueBubbles servers post.
     pub bluebubbles: Option<Secret>,
 }
 
-/// The `token` of an address.
+/// The query parameter `token`.
 pub(super) fn token(uri: &Uri) -> Option<String> {
-    let mut pairs = form_urlencoded::parse(uri.query()?.as_bytes());
-    pairs.find(|(name, _)| name == "token").map(|(_, token)| token.into_owned())
+    let mut parameters = form_urlencoded::parse(uri.query()?.as_bytes());
+    parameters.find(|(name, _)| name == "token").map(|(_, token)| token.into_owned())
 }

@@ -1,27 +1,27 @@
-//! Sendblue's webhooks.
+//! Parses Sendblue's webhooks.
 
 use serde_json::Value;
 
-use super::event::{Event, News, why};
+use super::event::{Event, StatusUpdate, delivery_error};
 use super::json::{code, first, flag, text, time};
 use crate::domain::{DeliveryStatus, Media, Transport};
 use crate::messaging::inbound::{RawDeliveryUpdate, RawText};
 
-/// Reads a webhook of the account: a human's text, or the echo of what was sent from a line.
+/// Parses a webhook of the account: a message of a human, or the echo of an outbound message.
 pub(super) fn parse(body: &Value) -> Event {
     let message_handle = text(body, "message_handle");
-    let said = text(body, "content").or_else(|| text(body, "media_url"));
-    if message_handle.is_none() && said.is_none() {
-        return Event::Ignored("an event that is no message");
+    let content = text(body, "content").or_else(|| text(body, "media_url"));
+    if message_handle.is_none() && content.is_none() {
+        return Event::Ignored("not a message");
     }
     if is_group(body) {
-        return Event::Ignored("a group");
+        return Event::Ignored("a group chat");
     }
     if flag(body, "opted_out") {
-        tracing::warn!("a human has opted out: Sendblue refuses what is sent to them");
+        tracing::warn!("a human has opted out: Sendblue rejects messages to their number");
     }
     if flag(body, "is_outbound") {
-        return news(body);
+        return status_update(body);
     }
     Event::Text(RawText {
         line_number: first(body, &["sendblue_number", "to_number"]).unwrap_or_default().to_owned(),
@@ -41,15 +41,16 @@ pub(super) fn parse(body: &Value) -> Event {
     })
 }
 
-/// Reads a call of a message's own address for news. It has no secret but that address, so it says nothing else.
+/// Parses a webhook of the status URL, which is authenticated only by the token in its URL. So no other event than a
+/// status update is accepted there.
 pub(super) fn parse_status(body: &Value) -> Event {
     if is_group(body) {
-        return Event::Ignored("a group");
+        return Event::Ignored("a group chat");
     }
     if body.get("is_outbound").and_then(Value::as_bool) == Some(false) {
-        return Event::Ignored("no news of a message of ours");
+        return Event::Ignored("not an outbound message");
     }
-    news(body)
+    status_update(body)
 }
 
 fn is_group(body: &Value) -> bool {
@@ -57,16 +58,16 @@ fn is_group(body: &Value) -> bool {
     text(body, "group_id").is_some() || participants > 2
 }
 
-fn news(body: &Value) -> Event {
+fn status_update(body: &Value) -> Event {
     let Some(status) = text(body, "status").and_then(status) else {
         return Event::Ignored("an echo without a status");
     };
-    Event::News(News {
-        given: RawDeliveryUpdate {
+    Event::Status(StatusUpdate {
+        update: RawDeliveryUpdate {
             line_number: first(body, &["sendblue_number", "from_number"]).unwrap_or_default().to_owned(),
             provider_message_id: text(body, "message_handle").unwrap_or_default().to_owned(),
             status: Some(status),
-            error: status.is_failure().then(|| why(code(body, "error_code").as_deref())),
+            error: status.is_failure().then(|| delivery_error(code(body, "error_code").as_deref())),
             was_downgraded: flag(body, "was_downgraded"),
         },
         other_id: None,
@@ -74,16 +75,16 @@ fn news(body: &Value) -> Event {
     })
 }
 
-/// Sendblue's word for how far a message has come.
-fn status(word: &str) -> Option<DeliveryStatus> {
-    Some(match word.to_ascii_uppercase().as_str() {
+/// Maps Sendblue's status.
+fn status(name: &str) -> Option<DeliveryStatus> {
+    Some(match name.to_ascii_uppercase().as_str() {
         "REGISTERED" => DeliveryStatus::Registered,
         "PENDING" => DeliveryStatus::Pending,
         "QUEUED" => DeliveryStatus::Queued,
         "ACCEPTED" => DeliveryStatus::Accepted,
-        // SUCCESS does not say that it reached the phone, and what is delivered is delivered for good.
+        // SUCCESS does not confirm that the message reached the phone, and DELIVERED would be final.
         "SENT" | "SUCCESS" => DeliveryStatus::Sent,
-        // What was read was delivered.
+        // A message that was read was delivered.
         "DELIVERED" | "READ" => DeliveryStatus::Delivered,
         "DECLINED" => DeliveryStatus::Declined,
         "ERROR" => DeliveryStatus::Error,

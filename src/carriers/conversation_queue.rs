@@ -1,7 +1,7 @@
-//! One call at a time on a conversation, in the order of arrival.
+//! A FIFO queue per conversation, so that carrier calls of one conversation run one at a time in the order of arrival.
 //!
-//! A typing bubble that reaches the phone after the message it announced is never cleared, and a send must not pass a
-//! release. So what has to keep its order enters the conversation's lane first; other conversations have their own.
+//! Order matters twice: a typing bubble that reaches the phone after the message it announced is never cleared, and a
+//! send must not overtake a release. Calls of different conversations do not wait for each other.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,69 +10,71 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::domain::{ConversationId, OrganizationId};
 
-/// A conversation, with its owner: a stranger who guesses an id stands in no one's way.
+/// The owner is part of the key, so that a caller of another organization who guesses an id cannot block the queue.
 type Key = (OrganizationId, ConversationId);
-type Lane = Arc<tokio::sync::Mutex<()>>;
+/// tokio's mutex is fair: it is acquired in the order of arrival.
+type Queue = Arc<tokio::sync::Mutex<()>>;
 
-/// The lanes of this process. As many as there are calls in them or waiting: one goes when its last call leaves.
+/// The queues of this process. A queue is removed when its last call leaves, so the number of queues is bounded by the
+/// number of calls.
 #[derive(Debug, Default)]
 pub struct ConversationQueues {
-    lanes: Mutex<HashMap<Key, Lane>>,
+    queues: Mutex<HashMap<Key, Queue>>,
 }
 
-/// A place at the head of a lane. Leaves it when dropped.
+/// The head of a queue. Dropping the guard lets the next call proceed.
 #[derive(Debug)]
 pub struct QueueGuard {
-    lanes: Arc<ConversationQueues>,
+    queues: Arc<ConversationQueues>,
     key: Key,
     guard: Option<OwnedMutexGuard<()>>,
 }
 
-/// How much is in the lanes.
+/// Load of the queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueStats {
-    /// Lanes with a call in them.
+    /// Conversations with a call in progress.
     pub busy: usize,
-    /// Calls that wait for an earlier one.
+    /// Calls that wait for an earlier call of the same conversation.
     pub waiting: usize,
 }
 
 impl ConversationQueues {
-    /// How much is in them now.
+    /// The current load.
     #[must_use]
-    pub fn load(&self) -> QueueStats {
-        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        // One reference is the map's own, one that of the call in the lane.
-        let waiting = lanes.values().map(|lane| Arc::strong_count(lane).saturating_sub(2)).sum();
-        QueueStats { busy: lanes.len(), waiting }
+    pub fn stats(&self) -> QueueStats {
+        let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        // The map and the call in progress hold one reference each.
+        let waiting = queues.values().map(|queue| Arc::strong_count(queue).saturating_sub(2)).sum();
+        QueueStats { busy: queues.len(), waiting }
     }
 
-    /// Waits for the calls that came before, and keeps those that come later waiting. Bounded by what they wait for:
-    /// a line call ends with the line time-out.
+    /// Waits for all earlier calls of the conversation, and blocks later ones until the guard is dropped. The wait is
+    /// bounded, since each carrier call ends with the carrier call timeout.
     pub async fn enter(
         self: &Arc<Self>,
         organization_id: &OrganizationId,
         conversation_id: ConversationId,
     ) -> QueueGuard {
         let key = (organization_id.clone(), conversation_id);
-        let lane = {
-            let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-            lanes.entry(key.clone()).or_default().clone()
+        let queue = {
+            let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+            queues.entry(key.clone()).or_default().clone()
         };
-        // Made first, so that a call that is given up while it waits cleans up as well.
-        let mut place = QueueGuard { lanes: self.clone(), key, guard: None };
-        place.guard = Some(lane.lock_owned().await);
-        place
+        // Constructed before the wait, so that a call that is cancelled while it waits cleans up as well.
+        let mut entered = QueueGuard { queues: self.clone(), key, guard: None };
+        entered.guard = Some(queue.lock_owned().await);
+        entered
     }
 }
 
 impl Drop for QueueGuard {
     fn drop(&mut self) {
         self.guard = None;
-        let mut lanes = self.lanes.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        // The map's own is the last one: nobody is in the lane or waits for it, and nobody can start to meanwhile.
-        if lanes.get(&self.key).is_some_and(|lane| Arc::strong_count(lane) == 1) {
-            lanes.remove(&self.key);
+        let mut queues = self.queues.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        // Only the map holds a reference: no call is in the queue, and none can enter while the map is locked.
+        if queues.get(&self.key).is_some_and(|queue| Arc::strong_count(queue) == 1) {
+            queues.remove(&self.key);
         }
     }
 }
@@ -87,24 +89,24 @@ mod tests {
     use super::{ConversationQueues, QueueStats};
 
     #[tokio::test]
-    async fn a_lane_is_for_one_call_at_a_time_in_order_and_goes_with_the_last() {
-        let lanes = Arc::new(ConversationQueues::default());
+    async fn calls_of_a_conversation_run_one_at_a_time_in_order_and_the_last_one_removes_the_queue() {
+        let queues = Arc::new(ConversationQueues::default());
         let (org, other_org) = ("org_a".into(), "org_b".into());
         let id = Uuid::from_u128(1).into();
-        let first = lanes.enter(&org, id).await;
-        let mut second = Box::pin(lanes.enter(&org, id));
-        let mut third = Box::pin(lanes.enter(&org, id));
+        let first = queues.enter(&org, id).await;
+        let mut second = Box::pin(queues.enter(&org, id));
+        let mut third = Box::pin(queues.enter(&org, id));
         assert!(second.as_mut().now_or_never().is_none(), "waits for the first");
         assert!(third.as_mut().now_or_never().is_none(), "waits for the first");
-        assert!(lanes.enter(&other_org, id).now_or_never().is_some(), "another lane");
-        assert_eq!(lanes.load(), QueueStats { busy: 1, waiting: 2 });
+        assert!(queues.enter(&other_org, id).now_or_never().is_some(), "another queue");
+        assert_eq!(queues.stats(), QueueStats { busy: 1, waiting: 2 });
 
         drop(first);
         assert!(third.as_mut().now_or_never().is_none(), "waits for the second");
-        let second = second.now_or_never().expect("its turn");
+        let second = second.now_or_never().expect("the second is next");
         drop(third);
         drop(second);
-        assert!(lanes.lanes.lock().expect("not poisoned").is_empty());
-        assert_eq!(lanes.load(), QueueStats { busy: 0, waiting: 0 });
+        assert!(queues.queues.lock().expect("not poisoned").is_empty());
+        assert_eq!(queues.stats(), QueueStats { busy: 0, waiting: 0 });
     }
 }

@@ -1,49 +1,51 @@
-//! Why a line did not do what it was asked.
+//! The error of a carrier call.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::error::Error;
 
-/// Why a line did not do it, by what the caller can make of it.
+/// Why a carrier did not perform an action, classified by what the caller can do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CarrierError {
-    /// Refused for good: the same call will fail again.
-    Refused(Option<Said>),
-    /// Not a thing that this carrier can do, ever. Nothing left for it.
+    /// Permanent: the same call will fail again.
+    Rejected(Option<CarrierReason>),
+    /// The carrier has no such feature. Nothing was sent to it.
     Unsupported,
-    /// A passing fault, and nothing was done: the same call can succeed later.
-    Passing {
-        /// When to try again.
+    /// Temporary, and the action was not performed: a retry can succeed.
+    Transient {
+        /// Earliest useful time of a retry.
         retry_after: Duration,
     },
-    /// No answer within the line time-out, or none that can be understood: it may or may not have been done.
+    /// There was no response within the carrier call timeout, or none that could be parsed. The action may or may not
+    /// have been performed.
     Unknown,
 }
 
-/// What a carrier gave as its reason. Never its own words: they may hold a line's number.
+/// The carrier's error code and a description written by this service. The carrier's own description is never kept: it
+/// may contain the phone number of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
+pub struct CarrierReason {
     code: String,
     meaning: &'static str,
 }
 
-/// The longest code that is kept of a carrier, in characters.
-const CODE_LIMIT: usize = 32;
-/// A row of digits as long as this may be a phone number.
-const DIGITS_LIMIT: usize = 6;
+/// Maximum length of a code, in characters.
+const MAX_CODE_LENGTH: usize = 32;
+/// Maximum number of digits in a code. More digits may be a phone number.
+const MAX_CODE_DIGITS: usize = 6;
 
-impl Said {
-    /// A carrier's code, and our words for it; `None` for what is no code.
+impl CarrierReason {
+    /// `None` if `code` does not have the form of an error code.
     #[must_use]
     pub fn new(code: &str, meaning: &'static str) -> Option<Self> {
-        let plain = code.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+        let is_plain = code.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
         let digits = code.bytes().filter(u8::is_ascii_digit).count();
-        let is_code = plain && (1..=CODE_LIMIT).contains(&code.len()) && digits <= DIGITS_LIMIT;
+        let is_code = is_plain && (1..=MAX_CODE_LENGTH).contains(&code.len()) && digits <= MAX_CODE_DIGITS;
         is_code.then(|| Self { code: code.to_owned(), meaning })
     }
 
-    /// The code.
+    /// The carrier's error code.
     #[must_use]
     pub fn code(&self) -> &str {
         &self.code
@@ -51,40 +53,42 @@ impl Said {
 }
 
 impl CarrierError {
-    /// Advice to callers where the carrier gives none.
+    /// Retry delay for callers if the carrier does not advise one.
     pub const RETRY_AFTER: Duration = Duration::from_secs(1);
-    /// A refusal without a reason.
-    pub const REFUSED: Self = Self::Refused(None);
-    /// A passing fault without advice of the carrier.
-    pub const PASSING: Self = Self::Passing { retry_after: Self::RETRY_AFTER };
+    /// A rejection without a reason.
+    pub const REJECTED: Self = Self::Rejected(None);
+    /// A transient error with the default retry delay.
+    pub const TRANSIENT: Self = Self::Transient { retry_after: Self::RETRY_AFTER };
 
-    const REFUSED_CODE: &'static str = "LINE_REFUSED";
-    const FAILED_CODE: &'static str = "LINE_FAILED";
+    const REJECTED_CODE: &'static str = "LINE_REFUSED";
+    const TRANSIENT_CODE: &'static str = "LINE_FAILED";
 
-    /// The code that a message which failed this way is stored with: the carrier's, where it gave one for a refusal.
+    /// The code that is stored with a message that failed with this error: the carrier's code for a rejection that has
+    /// one, else a code of this service.
     #[must_use]
     pub fn code(&self) -> &str {
         match self {
-            Self::Refused(Some(said)) => said.code(),
-            Self::Refused(None) | Self::Unsupported => Self::REFUSED_CODE,
-            Self::Passing { .. } | Self::Unknown => Self::FAILED_CODE,
+            Self::Rejected(Some(reason)) => reason.code(),
+            Self::Rejected(None) | Self::Unsupported => Self::REJECTED_CODE,
+            Self::Transient { .. } | Self::Unknown => Self::TRANSIENT_CODE,
         }
     }
 
-    /// The failure of a send whose message was stored with this code.
+    /// The error of a send whose message was stored with this code.
     #[must_use]
     pub fn of_code(code: &str) -> Self {
-        if code == Self::FAILED_CODE { Self::PASSING } else { Self::REFUSED }
+        if code == Self::TRANSIENT_CODE { Self::TRANSIENT } else { Self::REJECTED }
     }
 }
 
+/// These texts are stored with failed messages and shown to agents.
 impl fmt::Display for CarrierError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(Some(said)) => write!(f, "refused for good: {}", said.meaning),
-            Self::Refused(None) => f.write_str("refused for good"),
+            Self::Rejected(Some(reason)) => write!(f, "refused for good: {}", reason.meaning),
+            Self::Rejected(None) => f.write_str("refused for good"),
             Self::Unsupported => f.write_str("the carrier cannot do this"),
-            Self::Passing { .. } => f.write_str("passing fault"),
+            Self::Transient { .. } => f.write_str("passing fault"),
             Self::Unknown => f.write_str("outcome unknown"),
         }
     }
@@ -92,13 +96,13 @@ impl fmt::Display for CarrierError {
 
 impl std::error::Error for CarrierError {}
 
-/// For calls that may be repeated without harm, such as receipts and typing: an unknown outcome is one to try again.
+/// For idempotent actions, such as read receipts and typing: an unknown outcome is reported as retryable.
 impl From<CarrierError> for Error {
-    fn from(failure: CarrierError) -> Self {
-        let retry_after = match failure {
+    fn from(error: CarrierError) -> Self {
+        let retry_after = match error {
             CarrierError::Unsupported => return Self::NotSupportedByCarrier,
-            CarrierError::Refused(_) => None,
-            CarrierError::Passing { retry_after } => Some(retry_after),
+            CarrierError::Rejected(_) => None,
+            CarrierError::Transient { retry_after } => Some(retry_after),
             CarrierError::Unknown => Some(CarrierError::RETRY_AFTER),
         };
         Self::UpstreamFailed { retry_after }
@@ -107,15 +111,15 @@ impl From<CarrierError> for Error {
 
 #[cfg(test)]
 mod tests {
-    use super::Said;
+    use super::CarrierReason;
 
     #[test]
     fn a_code_is_never_long_nor_a_phone_number() {
-        for good in ["4002", "SMS_LIMIT_REACHED", "22", "-1"] {
-            assert_eq!(Said::new(good, "").expect(good).code(), good);
+        for valid in ["4002", "SMS_LIMIT_REACHED", "22", "-1"] {
+            assert_eq!(CarrierReason::new(valid, "").expect(valid).code(), valid);
         }
-        for bad in ["", "+12025550101", "2025550", "two words", "a.b", &"x".repeat(33)] {
-            assert_eq!(Said::new(bad, ""), None, "{bad}");
+        for invalid in ["", "+12025550101", "2025550", "two words", "a.b", &"x".repeat(33)] {
+            assert_eq!(CarrierReason::new(invalid, ""), None, "{invalid}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A carrier whose calls are counted and traced.
+//! A [`Carrier`] decorator that records metrics and traces.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,59 +7,66 @@ use futures_util::future::BoxFuture;
 use prometheus_client::metrics::gauge::Gauge;
 use tracing::{Instrument as _, field};
 
-use crate::carriers::{Accepted, Action, Carrier, CarrierError, Found, OutboundMessage, Thread};
+use super::Thread;
+use super::carrier::{Accepted, Action, Carrier, LookupMatch, OutboundMessage};
+use super::error::CarrierError;
 use crate::domain::PhoneNumber;
 use crate::telemetry::metrics::CarrierMetrics;
 use crate::telemetry::trace;
 
-/// The name of a question about a message that was sent.
-const LOOK_UP: &str = "look_up";
-/// What a call came to when nobody waited for its end.
+/// Label value of a lookup; the other actions are named by [`Action::name`].
+const LOOKUP: &str = "look_up";
+/// Label value of a call whose future was dropped before its end.
 const ABANDONED: &str = "abandoned";
 
-/// A carrier, observed.
 pub(super) struct Instrumented {
-    carrier: &'static str,
-    line: Arc<dyn Carrier>,
+    name: &'static str,
+    carrier: Arc<dyn Carrier>,
     metrics: CarrierMetrics,
 }
 
 impl Instrumented {
-    /// A carrier under the name that it has in metrics and traces.
-    pub(super) const fn new(carrier: &'static str, line: Arc<dyn Carrier>, metrics: CarrierMetrics) -> Self {
-        Self { carrier, line, metrics }
+    /// `name` is the carrier's name in metrics and traces.
+    pub(super) const fn new(name: &'static str, carrier: Arc<dyn Carrier>, metrics: CarrierMetrics) -> Self {
+        Self { name, carrier, metrics }
     }
 
     fn observe<'a, T: Send + 'a>(
         &'a self,
-        name: &'static str,
+        action: &'static str,
         call: BoxFuture<'a, Result<T, CarrierError>>,
     ) -> impl Future<Output = Result<T, CarrierError>> + Send + 'a {
-        let carrier = self.carrier;
+        let carrier = self.name;
         let span = tracing::debug_span!(
             target: trace::TARGET,
             "line_call",
-            otel.name = %format_args!("line {name}"),
+            otel.name = %format_args!("line {action}"),
             otel.kind = "client",
             otel.status_code = field::Empty,
             line.carrier = carrier,
-            line.action = name,
+            line.action = action,
             line.outcome = field::Empty,
         );
-        let noted = span.clone();
+        let call_span = span.clone();
         let in_flight = self.metrics.in_flight(carrier);
         let observed = async move {
             in_flight.inc();
-            let began = Instant::now();
-            let mut noting =
-                Call { line: &self.metrics, carrier, name, began, outcome: ABANDONED, in_flight };
-            let answer = call.await;
-            noting.outcome = outcome(&answer);
-            noted.record("line.outcome", noting.outcome);
-            if answer.is_err() {
-                trace::failed(&noted);
+            let started = Instant::now();
+            let mut record = CallRecord {
+                metrics: &self.metrics,
+                carrier,
+                action,
+                started,
+                outcome: ABANDONED,
+                in_flight,
+            };
+            let result = call.await;
+            record.outcome = outcome(&result);
+            call_span.record("line.outcome", record.outcome);
+            if result.is_err() {
+                trace::failed(&call_span);
             }
-            answer
+            result
         };
         observed.instrument(span)
     }
@@ -67,7 +74,7 @@ impl Instrumented {
 
 impl Carrier for Instrumented {
     fn supports(&self, action: Action<'_>) -> bool {
-        self.line.supports(action)
+        self.carrier.supports(action)
     }
 
     fn perform<'a>(
@@ -75,48 +82,50 @@ impl Carrier for Instrumented {
         thread: &'a Thread,
         action: Action<'a>,
     ) -> BoxFuture<'a, Result<Accepted, CarrierError>> {
-        Box::pin(self.observe(action.name(), self.line.perform(thread, action)))
+        Box::pin(self.observe(action.name(), self.carrier.perform(thread, action)))
     }
 
-    fn look_up<'a>(
+    fn lookup<'a>(
         &'a self,
         thread: &'a Thread,
         message: OutboundMessage<'a>,
-    ) -> BoxFuture<'a, Result<Vec<Found>, CarrierError>> {
-        Box::pin(self.observe(LOOK_UP, self.line.look_up(thread, message)))
+    ) -> BoxFuture<'a, Result<Vec<LookupMatch>, CarrierError>> {
+        Box::pin(self.observe(LOOKUP, self.carrier.lookup(thread, message)))
     }
 
-    fn serves(&self, number: &PhoneNumber) -> bool {
-        self.line.serves(number)
+    fn serves(&self, line: &PhoneNumber) -> bool {
+        self.carrier.serves(line)
     }
 
-    fn is_cut_off(&self) -> bool {
-        self.line.is_cut_off()
+    fn breaker_is_open(&self) -> bool {
+        self.carrier.breaker_is_open()
     }
 }
 
-/// Counted when it is dropped, so that a call that is given up half way counts too.
-struct Call<'a> {
-    line: &'a CarrierMetrics,
+/// Recorded on drop, so that a cancelled call is counted too.
+struct CallRecord<'a> {
+    metrics: &'a CarrierMetrics,
     carrier: &'static str,
-    name: &'static str,
-    began: Instant,
+    action: &'static str,
+    started: Instant,
     outcome: &'static str,
     in_flight: Gauge,
 }
 
-impl Drop for Call<'_> {
+impl Drop for CallRecord<'_> {
     fn drop(&mut self) {
         self.in_flight.dec();
-        self.line.line_call(self.carrier, self.name, self.outcome, self.began.elapsed().as_secs_f64());
+        let seconds = self.started.elapsed().as_secs_f64();
+        self.metrics.line_call(self.carrier, self.action, self.outcome, seconds);
     }
 }
 
-const fn outcome<T>(answer: &Result<T, CarrierError>) -> &'static str {
-    match answer {
+/// The label value of a result.
+const fn outcome<T>(result: &Result<T, CarrierError>) -> &'static str {
+    match result {
         Ok(_) => "accepted",
-        Err(CarrierError::Refused(_) | CarrierError::Unsupported) => "refused",
-        Err(CarrierError::Passing { .. }) => "failed",
+        Err(CarrierError::Rejected(_) | CarrierError::Unsupported) => "refused",
+        Err(CarrierError::Transient { .. }) => "failed",
         Err(CarrierError::Unknown) => "unknown",
     }
 }

@@ -1,9 +1,28 @@
-//! Lines: what really reaches a human's phone.
+//! Carriers: the services that deliver messages to phones. The sandbox is a carrier that reaches no phone.
 //!
-//! To add a carrier: implement [`Line`] in a folder of its own, judge every answer of its API in one pure function
-//! there, give it a number in `domain::CarrierKind`, settings in [`CarrierSettings`], and add it to [`CarrierSettings::lines`].
+//! [`CarrierRegistry::for_line`] returns the [`Carrier`] of a line. An implementation makes one HTTP request per action
+//! through `client::ApiClient`, which bounds concurrency, queue time, call time and response size, and which stops
+//! calling a carrier that is down (circuit breaker). [`ConversationQueues`] serializes the actions of one conversation.
+//!
+//! # How to add a carrier
+//!
+//! 1. `src/domain/line.rs`: add a variant to [`CarrierKind`](crate::domain::CarrierKind) with the next number, and a
+//!    migration that extends the check constraint of `lines.carrier`.
+//! 2. `src/carriers/settings.rs`: add the carrier's settings to [`CarrierSettings`]. `src/config/carriers.rs` reads them
+//!    from flags and variables; extend the tables of valid and invalid settings in `src/config/carriers_tests.rs`.
+//! 3. `src/carriers/<carrier>/mod.rs`: implement [`Carrier`].
+//! 4. `src/carriers/<carrier>/responses.rs`: one pure function that assesses every response of the API. Cover each
+//!    documented response in the table of `responses_tests.rs`. `lookup.rs` does the same for lookups.
+//! 5. `src/carriers/registry.rs`: construct the client in `clients`, list the carrier in `check`, and name its settings in
+//!    `remedy`.
+//! 6. `tests/api/carriers/<carrier>.rs`: test the requests byte for byte against a stub server
+//!    (`tests/support/carrier.rs`). Add the carrier to `side_by_side.rs`, `start.rs` and `privacy.rs`, and to the fault
+//!    tests in `tests/stress/faults/carriers.rs`.
+//! 7. `src/carrier_webhooks/mod.rs`: follow the list there for inbound messages and delivery updates.
+//! 8. `docs/carriers.md`: describe the set-up and the supported features; `docs/configuration.md`: list the settings.
 
 mod bluebubbles;
+mod carrier;
 mod client;
 mod conversation_queue;
 mod error;
@@ -13,121 +32,11 @@ mod sandbox;
 mod sendblue;
 mod settings;
 
+pub use carrier::{Accepted, Action, Carrier, LookupMatch, OutboundMessage, Tapback};
 pub use conversation_queue::{ConversationQueues, QueueGuard, QueueStats};
-pub use error::{CarrierError, Said};
+pub use error::{CarrierError, CarrierReason};
 pub use registry::{CarrierRegistry, NotConfigured};
 pub use sandbox::{Delivery, DeliveryKind, Sandbox};
 pub use settings::{BreakerSettings, CarrierConfigError, CarrierSettings, Credential, Mac, SendblueSettings};
 
-use chrono::{DateTime, Utc};
-use futures_util::future::BoxFuture;
-
-use crate::domain::{MessageId, PhoneNumber, ReactionType, SendStyle};
 pub use crate::domain::{Thread, ThreadOwner};
-
-/// What a line is asked to do on the human's phone.
-#[derive(Debug, Clone, Copy)]
-pub enum Action<'a> {
-    /// Show "Read" under the human's messages.
-    ReadReceipt,
-    /// Show the typing bubble.
-    Typing,
-    /// Show a message.
-    Message(OutboundMessage<'a>),
-    /// Put a tapback on a message.
-    Reaction(Tapback<'a>),
-    /// Take a tapback of ours back.
-    ReactionRemoval(Tapback<'a>),
-}
-
-impl Action<'_> {
-    /// What it is called in metrics and traces.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::ReadReceipt => "read_receipt",
-            Self::Typing => "typing",
-            Self::Message(_) => "message",
-            Self::Reaction(_) => "reaction",
-            Self::ReactionRemoval(_) => "reaction_removal",
-        }
-    }
-}
-
-/// A message on its way out.
-#[derive(Debug, Clone, Copy)]
-pub struct OutboundMessage<'a> {
-    /// Our id of it.
-    pub id: MessageId,
-    /// Its text.
-    pub text: Option<&'a str>,
-    /// Address of its file.
-    pub media_url: Option<&'a str>,
-    /// Its effect.
-    pub style: Option<SendStyle>,
-    /// When its send began.
-    pub at: DateTime<Utc>,
-}
-
-/// A tapback and what it is on.
-#[derive(Debug, Clone, Copy)]
-pub struct Tapback<'a> {
-    /// The carrier's id of the message; `None` when the carrier never told.
-    pub provider_message_id: Option<&'a str>,
-    /// What it says.
-    pub reaction: ReactionType,
-    /// Which part of the message.
-    pub part_index: i32,
-}
-
-/// What a carrier says of what it accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Accepted {
-    /// The carrier's id of a message.
-    pub provider_message_id: Option<String>,
-}
-
-/// What a carrier knows of a message that it was given and gave no answer on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// The carrier's id of it.
-    pub provider_message_id: String,
-    /// Why it went no further, if it did not.
-    pub failure: Option<CarrierError>,
-}
-
-/// A carrier. Called only after every check of the caller has passed.
-pub trait Carrier: Send + Sync {
-    /// Whether the carrier can do this at all. To be asked before anything is written down.
-    fn supports(&self, _action: Action<'_>) -> bool {
-        true
-    }
-
-    /// Does one thing on one thread. Bounded: gives up after the line time-out with [`CarrierError::Unknown`]. Makes no
-    /// retries of its own, since only the caller knows whether it still wants it done.
-    fn perform<'a>(
-        &'a self,
-        thread: &'a Thread,
-        action: Action<'a>,
-    ) -> BoxFuture<'a, Result<Accepted, CarrierError>>;
-
-    /// What the carrier has that may be this message, oldest first: sends nothing. Empty where it has nothing, and
-    /// where it cannot tell.
-    fn look_up<'a>(
-        &'a self,
-        _thread: &'a Thread,
-        _message: OutboundMessage<'a>,
-    ) -> BoxFuture<'a, Result<Vec<Found>, CarrierError>> {
-        Box::pin(std::future::ready(Ok(Vec::new())))
-    }
-
-    /// Whether it is set up to speak from this number.
-    fn serves(&self, _number: &PhoneNumber) -> bool {
-        true
-    }
-
-    /// Whether calls are refused at once, because the carrier was seen to be down.
-    fn is_cut_off(&self) -> bool {
-        false
-    }
-}

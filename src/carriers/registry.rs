@@ -1,4 +1,4 @@
-//! The carriers of this process, and which of them each line is with.
+//! The registry of carriers, and the mapping from lines to carriers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,49 +6,56 @@ use std::time::Duration;
 
 use quick_cache::sync::Cache;
 use tokio::sync::watch;
+use url::Url;
 
-use crate::carriers::instrumented::Instrumented;
-use crate::carriers::{Carrier, CarrierConfigError, CarrierSettings, Sandbox};
+use super::bluebubbles::BlueBubbles;
+use super::carrier::Carrier;
+use super::client::api_client::ApiClient;
+use super::client::http::HttpClient;
+use super::instrumented::Instrumented;
+use super::sandbox::Sandbox;
+use super::sendblue::Sendblue;
+use super::settings::{CarrierConfigError, CarrierSettings};
 use crate::clock::Clock;
 use crate::domain::{CarrierKind, PhoneNumber};
 use crate::error::{Error, Result};
 use crate::store::{self, Database};
 use crate::telemetry::metrics::CarrierMetrics;
 
-/// Lines whose carrier is remembered: more than anybody has. One beyond costs a look-up, not an error.
-const REMEMBERED_LINES: usize = 10_000;
+/// Maximum number of lines whose carrier is cached: more than any installation has. Further lines cost a query per call.
+const MAX_CACHED_LINES: usize = 10_000;
 
-/// Every carrier that is configured. The sandbox always is.
+/// All configured carriers. The sandbox is always configured.
 pub struct CarrierRegistry {
     db: Database,
     sandbox: Arc<Sandbox>,
-    lines: HashMap<CarrierKind, Arc<dyn Carrier>>,
-    /// Never stale: a line keeps its carrier.
-    of_numbers: Cache<PhoneNumber, CarrierKind>,
+    carriers: HashMap<CarrierKind, Arc<dyn Carrier>>,
+    /// Entries are never invalidated: the carrier of a line does not change.
+    carrier_by_line: Cache<PhoneNumber, CarrierKind>,
     breakers_changed: Arc<watch::Sender<()>>,
 }
 
-/// Lines that nothing is configured for.
+/// The database has lines whose carrier is not configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{lines} of the lines in the database: their carrier, {carrier}, is not configured; {remedy} (docs/carriers.md)",
         remedy = remedy(*carrier))]
 pub struct NotConfigured {
-    /// Who is to carry them.
+    /// The carrier of these lines.
     pub carrier: CarrierKind,
-    /// How many they are.
+    /// Number of lines.
     pub lines: usize,
 }
 
 const fn remedy(carrier: CarrierKind) -> &'static str {
     match carrier {
-        CarrierKind::Sandbox => "nothing is to be set",
+        CarrierKind::Sandbox => "no setting is needed",
         CarrierKind::Sendblue => "set INKBOX_SENDBLUE_API_KEY_ID and INKBOX_SENDBLUE_API_SECRET_KEY",
         CarrierKind::BlueBubbles => "set INKBOX_BLUEBUBBLES_SERVERS, with a server for each of them",
     }
 }
 
 impl CarrierRegistry {
-    /// The sandbox, and those that are configured; each of their calls is counted and traced. Opens no connection.
+    /// Constructs the sandbox and the configured carriers, instrumented with metrics and traces. Opens no connection.
     ///
     /// # Errors
     /// See [`CarrierConfigError`].
@@ -56,81 +63,117 @@ impl CarrierRegistry {
         db: Database,
         clock: &Arc<dyn Clock>,
         settings: &CarrierSettings,
-        time_out: Duration,
+        call_timeout: Duration,
         metrics: &CarrierMetrics,
     ) -> std::result::Result<Self, CarrierConfigError> {
-        let sandbox = Arc::new(Sandbox::new(clock.clone(), time_out));
+        let sandbox = Arc::new(Sandbox::new(clock.clone(), call_timeout));
         let breakers_changed = Arc::new(watch::Sender::new(()));
-        let mut lines = settings.lines(clock, time_out, &breakers_changed)?;
-        lines.insert(CarrierKind::Sandbox, sandbox.clone());
-        let observed = |(carrier, line): (CarrierKind, Arc<dyn Carrier>)| {
-            let line: Arc<dyn Carrier> = Arc::new(Instrumented::new(carrier.name(), line, metrics.clone()));
-            (carrier, line)
+        let mut carriers = clients(settings, clock, call_timeout, &breakers_changed)?;
+        carriers.insert(CarrierKind::Sandbox, sandbox.clone());
+        let instrument = |(kind, carrier): (CarrierKind, Arc<dyn Carrier>)| {
+            let carrier: Arc<dyn Carrier> =
+                Arc::new(Instrumented::new(kind.name(), carrier, metrics.clone()));
+            (kind, carrier)
         };
-        let lines = lines.into_iter().map(observed).collect();
-        Ok(Self { db, sandbox, lines, of_numbers: Cache::new(REMEMBERED_LINES), breakers_changed })
+        Ok(Self {
+            db,
+            sandbox,
+            carriers: carriers.into_iter().map(instrument).collect(),
+            carrier_by_line: Cache::new(MAX_CACHED_LINES),
+            breakers_changed,
+        })
     }
 
-    /// The carriers that are configured, besides the sandbox.
+    /// The configured carriers, besides the sandbox.
     pub fn configured(&self) -> impl Iterator<Item = CarrierKind> {
-        self.lines.keys().copied().filter(|carrier| *carrier != CarrierKind::Sandbox)
+        self.carriers.keys().copied().filter(|carrier| *carrier != CarrierKind::Sandbox)
     }
 
-    /// Whether calls to a carrier, or to one of its servers, fail at once because it was seen to be down. Costs a look
-    /// at a few numbers.
+    /// Whether the circuit breaker of a carrier, or of one of its servers, is open or half-open. Cheap: reads the state
+    /// of a few breakers in memory.
     #[must_use]
     pub fn breaker_is_open(&self, carrier: CarrierKind) -> bool {
-        self.lines.get(&carrier).is_some_and(|line| line.is_cut_off())
+        self.carriers.get(&carrier).is_some_and(|carrier| carrier.breaker_is_open())
     }
 
-    /// Hears of every breaker that opens or closes.
+    /// Notified when a circuit breaker changes its state.
     #[must_use]
     pub fn breakers_changed(&self) -> watch::Receiver<()> {
         self.breakers_changed.subscribe()
     }
 
-    /// Whether every one of these lines can be spoken from.
+    /// Checks that the carrier of each of these lines is configured.
     ///
     /// # Errors
-    /// The first carrier that is not set up for all of its lines.
+    /// The first carrier that does not serve all of its lines.
     pub fn check(&self, lines: &[(PhoneNumber, CarrierKind)]) -> std::result::Result<(), NotConfigured> {
-        for carrier in [CarrierKind::Sendblue, CarrierKind::BlueBubbles] {
-            let unserved = lines.iter().filter(|(number, of)| {
-                *of == carrier && !self.lines.get(of).is_some_and(|line| line.serves(number))
+        for kind in [CarrierKind::Sendblue, CarrierKind::BlueBubbles] {
+            let unserved = lines.iter().filter(|(line, carrier)| {
+                *carrier == kind && !self.carriers.get(&kind).is_some_and(|carrier| carrier.serves(line))
             });
             match unserved.count() {
                 0 => {}
-                lines => return Err(NotConfigured { carrier, lines }),
+                lines => return Err(NotConfigured { carrier: kind, lines }),
             }
         }
         Ok(())
     }
 
-    /// The line that stands for every carrier where none is at hand.
+    /// The sandbox, whose deliveries can be listed.
     #[must_use]
     pub fn sandbox(&self) -> &Sandbox {
         &self.sandbox
     }
 
-    /// What performs on a line. To be asked before anything is written down: it can fail.
+    /// The carrier of a line. Callers ask before they store anything, since this can fail.
     ///
     /// # Errors
-    /// `StorageUnavailable`; `UpstreamFailed` for good where the line's carrier is not configured, which is for the
-    /// operator to mend.
-    pub async fn for_line(&self, number: &PhoneNumber) -> Result<Arc<dyn Carrier>> {
-        let known = match self.of_numbers.get(number) {
-            Some(carrier) => Some(carrier),
-            None => store::lines::carrier(&self.db, number).await?.inspect(|carrier| {
-                self.of_numbers.insert(number.clone(), *carrier);
+    /// `StorageUnavailable`; a permanent `UpstreamFailed` if the line's carrier is not configured, which the operator has
+    /// to correct.
+    pub async fn for_line(&self, line: &PhoneNumber) -> Result<Arc<dyn Carrier>> {
+        let kind = match self.carrier_by_line.get(line) {
+            Some(kind) => Some(kind),
+            None => store::lines::carrier(&self.db, line).await?.inspect(|kind| {
+                self.carrier_by_line.insert(line.clone(), *kind);
             }),
         };
-        let Some(carrier) = known else {
-            tracing::error!("a connection is on a number that is no line of ours");
+        let Some(kind) = kind else {
+            tracing::error!("a connection uses a number that is not in the table lines");
             return Err(Error::Internal);
         };
-        self.lines.get(&carrier).cloned().ok_or_else(|| {
-            tracing::error!(%carrier, "a line is with a carrier that is not configured: see docs/carriers.md");
+        self.carriers.get(&kind).cloned().ok_or_else(|| {
+            tracing::error!(carrier = %kind, "the carrier of a line is not configured: see docs/carriers.md");
             Error::UpstreamFailed { retry_after: None }
         })
     }
+}
+
+/// Constructs the clients of the configured carriers.
+fn clients(
+    settings: &CarrierSettings,
+    clock: &Arc<dyn Clock>,
+    call_timeout: Duration,
+    breakers_changed: &Arc<watch::Sender<()>>,
+) -> std::result::Result<HashMap<CarrierKind, Arc<dyn Carrier>>, CarrierConfigError> {
+    let mut carriers: HashMap<CarrierKind, Arc<dyn Carrier>> = HashMap::new();
+    // Without a carrier, the certificates of the system are not needed.
+    if settings.sendblue.is_none() && settings.bluebubbles.is_empty() {
+        return Ok(carriers);
+    }
+    let http = HttpClient::new(clock.clone(), call_timeout)?;
+    let api_client = |kind, url: &Url| {
+        ApiClient::new(kind, url, http.clone(), settings, call_timeout, breakers_changed.clone())
+    };
+    if let Some(account) = &settings.sendblue {
+        let client = api_client(CarrierKind::Sendblue, &account.url);
+        carriers.insert(CarrierKind::Sendblue, Arc::new(Sendblue::new(account, client)?));
+    }
+    if !settings.bluebubbles.is_empty() {
+        let clients = settings.bluebubbles.iter().map(|mac| {
+            let client = api_client(CarrierKind::BlueBubbles, &mac.url);
+            (mac.clone(), client)
+        });
+        carriers.insert(CarrierKind::BlueBubbles, Arc::new(BlueBubbles::new(clients)));
+    }
+    Ok(carriers)
 }

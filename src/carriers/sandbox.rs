@@ -1,6 +1,6 @@
-//! The sandbox line: reaches no phone, remembers what it was asked to do, and fails on demand.
+//! The sandbox: a carrier that reaches no phone, records its deliveries in memory, and fails on demand.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,49 +8,53 @@ use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use tokio::time::sleep;
 
-use crate::carriers::{Accepted, Action, Carrier, CarrierError, OutboundMessage, Thread};
+use super::Thread;
+use super::carrier::{Accepted, Action, Carrier, OutboundMessage};
+use super::error::CarrierError;
 use crate::clock::Clock;
 use crate::domain::{ConversationId, OrganizationId, PhoneNumber};
 
-/// Always fails; trying again can help.
+// Numbers of humans that make calls fail.
+
+/// Every call fails with a transient error.
 const ALWAYS_FAILS: &str = "+15005550001";
-/// Fails every odd call: the first, the third, and so on, of this process.
+/// The first, third, fifth ... call of this process fails with a transient error.
 const FAILS_EVERY_ODD_CALL: &str = "+15005550002";
-/// Takes [`SLOW`].
+/// Every call takes [`SLOW_CALL_DURATION`].
 const IS_SLOW: &str = "+15005550003";
-/// Never answers: given up on after the line time-out.
-const NEVER_ANSWERS: &str = "+15005550004";
-/// Refuses for good.
-const REFUSES: &str = "+15005550005";
-/// How long [`IS_SLOW`] takes.
-const SLOW: Duration = Duration::from_secs(2);
+/// Every call ends with an unknown outcome after the carrier call timeout.
+const NEVER_RESPONDS: &str = "+15005550004";
+/// Every call is rejected.
+const REJECTS: &str = "+15005550005";
+const SLOW_CALL_DURATION: Duration = Duration::from_secs(2);
 
-/// How many deliveries are remembered, and how many bytes of text with them. The oldest are forgotten first.
-const REMEMBERED: usize = 10_000;
-const REMEMBERED_BYTES: usize = 4 << 20;
-/// How many deliveries one list shows: the newest ones.
-const LISTED: usize = 1_000;
+/// Maximum number of recorded deliveries. The oldest are removed first.
+const MAX_RECORDED: usize = 10_000;
+/// Maximum size of the texts of all recorded deliveries, in bytes. The oldest are removed first.
+const MAX_RECORDED_BYTES: usize = 4 << 20;
+/// Maximum number of deliveries in one list: the newest ones.
+const MAX_LISTED: usize = 1_000;
 
-/// One thing the sandbox was asked to do.
+/// An action that the sandbox performed, or made fail.
 #[derive(Debug, Clone)]
 pub struct Delivery {
-    /// What.
+    /// Kind of action.
     pub kind: DeliveryKind,
     /// Owner of the conversation.
     pub organization_id: OrganizationId,
-    /// On which conversation.
+    /// The conversation.
     pub conversation_id: ConversationId,
-    /// On whose phone.
+    /// The human.
     pub remote_number: PhoneNumber,
-    /// Text of a message.
+    /// Text of a message; `None` for other actions.
     pub text: Option<String>,
     /// Whether the sandbox made it fail.
     pub failed: bool,
-    /// When the call reached the line.
+    /// Time of the call.
     pub at: DateTime<Utc>,
 }
 
-/// Kinds of delivery. The numbers are those of `DeliveryKind` in the proto.
+/// The kind of a delivery, with the numbers of `DeliveryKind` in the proto.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
 pub enum DeliveryKind {
@@ -60,82 +64,86 @@ pub enum DeliveryKind {
     ReadReceipt = 2,
     /// The typing bubble.
     Typing = 3,
-    /// A tapback.
+    /// A tapback that was added.
     Reaction = 4,
-    /// A tapback taken back.
+    /// A tapback that was removed.
     ReactionRemoval = 5,
 }
 
-/// The sandbox line.
+/// A carrier without phones.
 #[derive(Debug)]
 pub struct Sandbox {
     clock: Arc<dyn Clock>,
-    time_out: Duration,
-    memory: Mutex<Memory>,
+    call_timeout: Duration,
+    state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
-struct Memory {
+struct State {
     deliveries: VecDeque<Delivery>,
     text_bytes: usize,
-    /// Calls so far by number, for the numbers that count; one entry at most.
-    calls: HashMap<&'static str, u64>,
+    /// Number of calls to [`FAILS_EVERY_ODD_CALL`].
+    odd_call_count: u64,
 }
 
-/// How a call is going to end.
-enum Fate {
-    Done,
-    Slow,
-    Fails(CarrierError),
-    NeverAnswers,
+/// How a call will end.
+enum Behavior {
+    Succeed,
+    SucceedSlowly,
+    Fail(CarrierError),
+    NeverRespond,
 }
 
 impl Sandbox {
-    /// A sandbox that gives up after `time_out` where it never answers.
+    /// `call_timeout` bounds the calls that get no response.
     #[must_use]
-    pub fn new(clock: Arc<dyn Clock>, time_out: Duration) -> Self {
-        Self { clock, time_out, memory: Mutex::default() }
+    pub fn new(clock: Arc<dyn Clock>, call_timeout: Duration) -> Self {
+        Self { clock, call_timeout, state: Mutex::default() }
     }
 
-    /// What this process was asked to do for an organization, oldest first: the newest thousand.
+    /// The newest [`MAX_LISTED`] deliveries of an organization by this process, oldest first.
     #[must_use]
     pub fn deliveries(
         &self,
         organization_id: &OrganizationId,
         conversation_id: Option<ConversationId>,
     ) -> Vec<Delivery> {
-        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut newest: Vec<_> = memory
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut newest: Vec<_> = state
             .deliveries
             .iter()
             .rev()
             .filter(|delivery| delivery.organization_id == *organization_id)
             .filter(|delivery| conversation_id.is_none_or(|id| delivery.conversation_id == id))
-            .take(LISTED)
+            .take(MAX_LISTED)
             .cloned()
             .collect();
         newest.reverse();
         newest
     }
 
-    /// Decides the fate of a call and remembers it, as one step: deliveries stand in the order of arrival.
-    fn arrive(&self, thread: &Thread, action: Action<'_>) -> Fate {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let fate = match thread.remote_number.as_str() {
-            ALWAYS_FAILS => Fate::Fails(CarrierError::PASSING),
+    /// Decides how a call ends, and records it in the same critical section, so that deliveries are in the order of
+    /// arrival.
+    fn record(&self, thread: &Thread, action: Action<'_>) -> Behavior {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let behavior = match thread.remote_number.as_str() {
+            ALWAYS_FAILS => Behavior::Fail(CarrierError::TRANSIENT),
             FAILS_EVERY_ODD_CALL => {
-                let calls = memory.calls.entry(FAILS_EVERY_ODD_CALL).or_default();
-                *calls += 1;
-                if *calls % 2 == 1 { Fate::Fails(CarrierError::PASSING) } else { Fate::Done }
+                state.odd_call_count += 1;
+                if state.odd_call_count % 2 == 1 {
+                    Behavior::Fail(CarrierError::TRANSIENT)
+                } else {
+                    Behavior::Succeed
+                }
             }
-            IS_SLOW => Fate::Slow,
-            NEVER_ANSWERS => Fate::NeverAnswers,
-            REFUSES => Fate::Fails(CarrierError::REFUSED),
-            _ => Fate::Done,
+            IS_SLOW => Behavior::SucceedSlowly,
+            NEVER_RESPONDS => Behavior::NeverRespond,
+            REJECTS => Behavior::Fail(CarrierError::REJECTED),
+            _ => Behavior::Succeed,
         };
-        // What belongs to no organization is shown to none.
-        let Some(owner) = &thread.owner else { return fate };
-        memory.remember(Delivery {
+        // A delivery without an owner is not recorded: it must not be listed for any organization.
+        let Some(owner) = &thread.owner else { return behavior };
+        state.push(Delivery {
             kind: match action {
                 Action::ReadReceipt => DeliveryKind::ReadReceipt,
                 Action::Typing => DeliveryKind::Typing,
@@ -150,19 +158,19 @@ impl Sandbox {
                 Action::Message(message) => message.text.map(str::to_owned),
                 _ => None,
             },
-            failed: matches!(fate, Fate::Fails(_) | Fate::NeverAnswers),
+            failed: matches!(behavior, Behavior::Fail(_) | Behavior::NeverRespond),
             at: self.clock.now(),
         });
-        fate
+        behavior
     }
 }
 
-impl Memory {
-    fn remember(&mut self, delivery: Delivery) {
+impl State {
+    fn push(&mut self, delivery: Delivery) {
         let bytes = |delivery: &Delivery| delivery.text.as_ref().map_or(0, String::len);
         self.text_bytes += bytes(&delivery);
         self.deliveries.push_back(delivery);
-        while self.deliveries.len() > REMEMBERED || self.text_bytes > REMEMBERED_BYTES {
+        while self.deliveries.len() > MAX_RECORDED || self.text_bytes > MAX_RECORDED_BYTES {
             let Some(oldest) = self.deliveries.pop_front() else { break };
             self.text_bytes -= bytes(&oldest);
         }
@@ -176,12 +184,12 @@ impl Carrier for Sandbox {
         action: Action<'a>,
     ) -> BoxFuture<'a, Result<Accepted, CarrierError>> {
         Box::pin(async move {
-            match self.arrive(thread, action) {
-                Fate::Done => {}
-                Fate::Slow => sleep(SLOW).await,
-                Fate::Fails(failure) => return Err(failure),
-                Fate::NeverAnswers => {
-                    sleep(self.time_out).await;
+            match self.record(thread, action) {
+                Behavior::Succeed => {}
+                Behavior::SucceedSlowly => sleep(SLOW_CALL_DURATION).await,
+                Behavior::Fail(error) => return Err(error),
+                Behavior::NeverRespond => {
+                    sleep(self.call_timeout).await;
                     return Err(CarrierError::Unknown);
                 }
             }

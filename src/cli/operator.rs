@@ -5,7 +5,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::{Failure, hand_over, say};
-use crate::auth::issue::{self, NewKey};
+use crate::auth::{self, NewKey};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::DatabaseArgs;
 use crate::dev::embedded_postgres;
@@ -132,8 +132,8 @@ pub(super) struct WantedKey {
 }
 
 pub(super) async fn create_key(args: &DatabaseArgs, wanted: WantedKey) -> Result<(), Failure> {
-    if wanted.label.chars().count() > issue::LABEL_LIMIT {
-        return Err(Failure::Usage(format!("a label is at most {} characters", issue::LABEL_LIMIT)));
+    if wanted.label.chars().count() > auth::LABEL_LIMIT {
+        return Err(Failure::Usage(format!("a label is at most {} characters", auth::LABEL_LIMIT)));
     }
     let new = match (wanted.scope, wanted.org, wanted.identity) {
         (ApiKeyScope::Admin, Some(org), None) => admin_key(org.into(), &wanted.label),
@@ -241,7 +241,7 @@ struct Made {
 
 async fn mint(db: &Database, new: NewKey) -> Result<Made, Failure> {
     let (key, secret) =
-        issue::mint(db, &SystemClock, new).await.map_err(|error: Error| Failure::from(error))?;
+        auth::issue_key(db, &SystemClock, new).await.map_err(|error: Error| Failure::from(error))?;
     Ok(Made { id: key.id, secret })
 }
 

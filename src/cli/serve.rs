@@ -73,7 +73,7 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
         drain: args.transport.drain(is_embedded),
     };
     // Boxed: large, and awaited once.
-    let served = Box::pin(govern(settings, listeners, webhooks, metrics, signals, args.demo)).await;
+    let served = Box::pin(run(settings, listeners, webhooks, metrics, signals, args.demo)).await;
     if let Some(server) = embedded {
         server.stop().await.map_err(|error| Failure::Failed(error.to_string()))?;
     }
@@ -86,7 +86,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
         .map_err(|error| Failure::Failed(format!("cannot listen on {address}: {error}")))
 }
 
-async fn govern(
+async fn run(
     settings: Settings,
     listeners: Listeners,
     webhooks: Option<Webhooks>,
@@ -101,10 +101,10 @@ async fn govern(
     if let Some(metrics) = metrics {
         let address = metrics.local_addr().map_err(|error| failed(&error))?;
         tracing::info!(metrics.address = %address, "metrics can be scraped");
-        server.expose_metrics(metrics);
+        server = server.with_metrics(metrics);
     }
     if let Some(webhooks) = webhooks {
-        server.take(webhooks);
+        server = server.with_webhooks(webhooks);
     }
     let stop = CancellationToken::new();
     let app = server.app().clone();
@@ -142,9 +142,11 @@ async fn govern(
             );
         }
     }
-    let ended = Box::pin(signals.govern(stop.clone(), server.run(listeners, stop.clone()))).await;
+    let ended = Box::pin(signals.run_until_stopped(stop.clone(), server.run(listeners, stop.clone()))).await;
     stop.cancel();
-    let _ = presenting.await;
+    if let Err(error) = presenting.await {
+        tracing::error!(error = %error, "the demo task failed");
+    }
     match ended {
         Some(Ok(())) => {
             tracing::info!("stopped");

@@ -1,4 +1,4 @@
-//! Which carriers there are, and how to reach them. `docs/carriers.md` tells how to set each of them up.
+//! Settings of the carriers. `docs/carriers.md` describes how to set up each of them.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -20,18 +20,18 @@ const PASSWORD_FILE: &str = "INKBOX_BLUEBUBBLES_PASSWORD_FILE";
 
 /// Settings of the carriers.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "CarrierRegistry")]
+#[command(next_help_heading = "Carriers")]
 pub struct CarrierArgs {
     /// Key id of the account at Sendblue; needs the secret key as well.
     #[arg(long, env = KEY_ID, hide_env_values = true, value_name = "ID")]
     pub sendblue_api_key_id: Option<Credential>,
-    /// Secret key of the account at Sendblue. Better given as a variable, which no list of processes shows.
+    /// Secret key of the account at Sendblue. Prefer the variable: flags are visible in process lists.
     #[arg(long, env = SECRET_KEY, hide_env_values = true, value_name = "SECRET")]
     pub sendblue_api_secret_key: Option<Credential>,
-    /// Where Sendblue's API is.
+    /// Base URL of Sendblue's API.
     #[arg(long, env = "INKBOX_SENDBLUE_URL", default_value = "https://api.sendblue.com", value_name = "URL")]
     pub sendblue_url: String,
-    /// Where Sendblue is to tell of each message's delivery: our webhook, as seen from outside.
+    /// Public URL of this service's status webhook, to which Sendblue posts the delivery status of each message.
     #[arg(long, env = CALLBACK, hide_env_values = true, value_name = "URL")]
     pub sendblue_status_callback: Option<Credential>,
     /// BlueBubbles servers, one for each line: `+15551230001=https://mac1.example,+15551230002=http://10.0.0.7:1234`.
@@ -40,19 +40,19 @@ pub struct CarrierArgs {
     /// Password of the BlueBubbles servers.
     #[arg(long, env = PASSWORD, hide_env_values = true, value_name = "SECRET")]
     pub bluebubbles_password: Option<Credential>,
-    /// File with the passwords of BlueBubbles servers that have one of their own: lines of NUMBER=PASSWORD.
+    /// File with passwords of individual BlueBubbles servers, in lines of NUMBER=PASSWORD.
     #[arg(long, env = PASSWORD_FILE, value_name = "FILE")]
     pub bluebubbles_password_file: Option<PathBuf>,
-    /// Calls at once to Sendblue, and to each BlueBubbles server. As many again wait, for two seconds at most; more
-    /// fail at once, and can be tried again.
+    /// Maximum number of concurrent calls to Sendblue, and to each BlueBubbles server. The same number of calls may wait,
+    /// for two seconds at most. Further calls fail immediately, and can be retried.
     #[arg(long, env = "INKBOX_LINE_CALLS", default_value = "64", value_name = "NUMBER",
           value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub line_calls: u16,
-    /// After how many faults in a row a carrier is taken for down: calls then fail at once.
+    /// Number of consecutive failures of a carrier after which calls to it fail immediately (circuit breaker).
     #[arg(long, env = "INKBOX_LINE_BREAKER_FAULTS", default_value = "5", value_name = "NUMBER",
           value_parser = clap::value_parser!(u32).range(1..))]
     pub line_breaker_faults: u32,
-    /// How long a carrier that is down is left alone before one call finds out whether it is back.
+    /// How long the circuit breaker of a failed carrier stays open before one call probes the carrier.
     #[arg(long, env = "INKBOX_LINE_BREAKER_PAUSE", default_value = "5s", value_name = "TIME", value_parser = duration)]
     pub line_breaker_pause: Duration,
 }
@@ -61,7 +61,7 @@ impl CarrierArgs {
     /// The carriers that are configured.
     ///
     /// # Errors
-    /// A configuration that is half there or cannot be read, as one line without any secret or number.
+    /// Incomplete or invalid settings, as one line without secrets and phone numbers.
     pub fn settings(&self) -> Result<CarrierSettings, String> {
         Ok(CarrierSettings {
             sendblue: self.sendblue()?,
@@ -73,21 +73,23 @@ impl CarrierArgs {
 
     fn sendblue(&self) -> Result<Option<SendblueSettings>, String> {
         let url = base_url("INKBOX_SENDBLUE_URL", &self.sendblue_url)?;
-        let status_callback = given(self.sendblue_status_callback.as_ref());
-        let (key_id, secret_key) =
-            match (given(self.sendblue_api_key_id.as_ref()), given(self.sendblue_api_secret_key.as_ref())) {
-                (Some(key_id), Some(secret_key)) => (key_id, secret_key),
-                (None, None) if status_callback.is_none() => return Ok(None),
-                (None, None) => {
-                    return Err(format!("{CALLBACK} is set, but {KEY_ID} and {SECRET_KEY} are not"));
-                }
-                (Some(_), None) => {
-                    return Err(format!("{KEY_ID} is set, {SECRET_KEY} is not: both are required"));
-                }
-                (None, Some(_)) => {
-                    return Err(format!("{SECRET_KEY} is set, {KEY_ID} is not: both are required"));
-                }
-            };
+        let status_callback = non_empty(self.sendblue_status_callback.as_ref());
+        let (key_id, secret_key) = match (
+            non_empty(self.sendblue_api_key_id.as_ref()),
+            non_empty(self.sendblue_api_secret_key.as_ref()),
+        ) {
+            (Some(key_id), Some(secret_key)) => (key_id, secret_key),
+            (None, None) if status_callback.is_none() => return Ok(None),
+            (None, None) => {
+                return Err(format!("{CALLBACK} is set, but {KEY_ID} and {SECRET_KEY} are not"));
+            }
+            (Some(_), None) => {
+                return Err(format!("{KEY_ID} is set, {SECRET_KEY} is not: both are required"));
+            }
+            (None, Some(_)) => {
+                return Err(format!("{SECRET_KEY} is set, {KEY_ID} is not: both are required"));
+            }
+        };
         for (name, credential) in [(KEY_ID, &key_id), (SECRET_KEY, &secret_key)] {
             if !credential.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {
                 return Err(format!(
@@ -107,14 +109,14 @@ impl CarrierArgs {
     fn bluebubbles(&self) -> Result<Vec<Mac>, String> {
         let servers: Vec<_> = self.bluebubbles_servers.iter().map(|text| text.trim()).collect();
         let servers: Vec<_> = servers.into_iter().filter(|text| !text.is_empty()).collect();
-        let for_all = given(self.bluebubbles_password.as_ref());
+        let shared_password = non_empty(self.bluebubbles_password.as_ref());
         if servers.is_empty() {
-            return match (&for_all, &self.bluebubbles_password_file) {
+            return match (&shared_password, &self.bluebubbles_password_file) {
                 (None, None) => Ok(Vec::new()),
-                _ => Err(format!("a password for BlueBubbles is set, {SERVERS} is not")),
+                _ => Err(format!("a password for BlueBubbles is set, and {SERVERS} is not")),
             };
         }
-        let mut own = self.passwords()?;
+        let mut passwords = self.passwords()?;
         let mut macs: Vec<Mac> = Vec::new();
         for (at, server) in servers.into_iter().enumerate() {
             let what = format!("{SERVERS}, entry {}", at + 1);
@@ -123,12 +125,12 @@ impl CarrierArgs {
             if macs.iter().any(|mac| mac.number == number) {
                 return Err(format!("{what}: another entry has the same number"));
             }
-            let password = own.remove(&number).or_else(|| for_all.clone());
+            let password = passwords.remove(&number).or_else(|| shared_password.clone());
             let password = password
                 .ok_or_else(|| format!("{what}: has no password; set {PASSWORD} or {PASSWORD_FILE}"))?;
             macs.push(Mac { number, url: base_url(&what, url.trim())?, password });
         }
-        if own.is_empty() {
+        if passwords.is_empty() {
             Ok(macs)
         } else {
             Err(format!("{PASSWORD_FILE} has a number that is not in {SERVERS}"))
@@ -159,12 +161,12 @@ impl CarrierArgs {
     }
 }
 
-/// A variable that is set to nothing is as good as none.
-fn given(credential: Option<&Credential>) -> Option<Credential> {
+/// An empty variable counts as unset.
+fn non_empty(credential: Option<&Credential>) -> Option<Credential> {
     credential.filter(|credential| !credential.reveal().is_empty()).cloned()
 }
 
-/// Reads the address that paths are put below. Says nothing of it: people put passwords in such places.
+/// Parses a base URL. Errors do not contain it, since operators may put passwords in it.
 fn base_url(what: &str, text: &str) -> Result<Url, String> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     let url = url.ok_or_else(|| format!("{what}: is not a URL that begins with https:// or http://"))?;
@@ -177,4 +179,4 @@ fn base_url(what: &str, text: &str) -> Result<Url, String> {
 
 #[cfg(test)]
 #[path = "carriers_tests.rs"]
-mod table;
+mod tests;

@@ -1,4 +1,4 @@
-//! What is configured, and what is refused with which line.
+//! Valid settings, and the errors of invalid ones.
 
 use std::io::Write as _;
 
@@ -9,26 +9,26 @@ use super::CarrierArgs;
 #[derive(Parser)]
 struct Cli {
     #[command(flatten)]
-    lines: CarrierArgs,
+    carriers: CarrierArgs,
 }
 
 fn read(flags: &[&str]) -> Result<crate::carriers::CarrierSettings, String> {
     let args = std::iter::once("test").chain(flags.iter().copied());
-    Cli::try_parse_from(args).expect("flags").lines.settings()
+    Cli::try_parse_from(args).expect("flags").carriers.settings()
 }
 
 const SENDBLUE: [&str; 2] = ["--sendblue-api-key-id=id-1", "--sendblue-api-secret-key=secret-1"];
 
 #[test]
-fn nothing_set_is_the_sandbox_alone() {
+fn only_the_sandbox_is_configured_by_default() {
     let settings = read(&[]).expect("settings");
     assert!(settings.sendblue.is_none() && settings.bluebubbles.is_empty());
     let empty = read(&["--sendblue-api-key-id=", "--sendblue-api-secret-key=", "--bluebubbles-password="]);
-    assert!(empty.expect("settings").sendblue.is_none(), "set to nothing");
+    assert!(empty.expect("settings").sendblue.is_none(), "empty variables");
 }
 
 #[test]
-fn sendblue_takes_both_keys_and_has_an_address() {
+fn sendblue_needs_both_keys_and_has_a_default_url() {
     let account = read(&SENDBLUE).expect("settings").sendblue.expect("sendblue");
     assert_eq!(account.url.as_str(), "https://api.sendblue.com/");
     let shown = format!("{account:?}");
@@ -55,7 +55,7 @@ fn each_bluebubbles_server_has_its_number_and_password() {
 }
 
 #[test]
-fn half_a_configuration_is_refused_with_one_line_and_no_secret() {
+fn incomplete_settings_are_rejected_with_one_line_and_no_secret() {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     writeln!(file, "+12025550199=hush").expect("written");
     let file = format!("--bluebubbles-password-file={}", file.path().display());
@@ -93,9 +93,9 @@ fn half_a_configuration_is_refused_with_one_line_and_no_secret() {
             "entry 2: another entry",
         ),
     ];
-    for (flags, told) in cases {
-        let error = read(flags).expect_err(told);
-        assert!(error.contains(told), "{error}");
+    for (flags, expected) in cases {
+        let error = read(flags).expect_err(expected);
+        assert!(error.contains(expected), "{error}");
         assert!(!error.contains("hush") && !error.contains("+1202") && !error.contains('\n'), "{error}");
     }
 }

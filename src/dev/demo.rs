@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::app::App;
-use crate::auth::issue::{self, NewKey};
+use crate::auth::{self, NewKey};
 use crate::domain::{
     ApiKeyScope, CarrierKind, ConversationId, FilterMode, Handle, Identity, LineRole, OrganizationId,
     PageRequest, PhoneNumber, Secret, Start, Transport, View,
@@ -108,7 +108,7 @@ async fn key(app: &App, scope: ApiKeyScope, identity: Option<&Identity>) -> Resu
         label: KEY_LABEL.to_owned(),
         expires_at: None,
     };
-    let (_, secret) = issue::mint(&app.db, &*app.clock, new).await?;
+    let (_, secret) = auth::issue_key(&app.db, &*app.clock, new).await?;
     Ok(secret)
 }
 

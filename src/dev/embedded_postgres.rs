@@ -68,7 +68,7 @@ done"#;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No folder with both `postgres` and `initdb` was found.
-    #[error("PostgreSQL is not installed: run `make postgres`, or install your system's PostgreSQL server")]
+    #[error("PostgreSQL is not installed: run `make setup`, or install your system's PostgreSQL server")]
     NotInstalled,
     /// Another live process, or another [`Server`] of this one, owns the data folder.
     #[error("{0} is in use by another process: stop that one, or set INKBOX_DATA_DIR to another folder")]

@@ -11,76 +11,70 @@ use super::wire_enum::wire_enum;
 use super::{ApiKeyId, IdentityId, OrganizationId};
 
 wire_enum! {
-    /// What a key may do.
+    /// What a key grants access to.
     ApiKeyScope {
-        /// Everything in one organization.
+        /// All data of one organization.
         Admin = 1,
         /// One identity.
         Identity = 2,
-        /// `RouterService`; no organization.
+        /// `RouterService`, without an organization.
         Router = 3,
     }
 }
 
-/// What people may know of a key.
+/// An API key without its secret.
 #[derive(Debug, Clone)]
 pub struct ApiKey {
-    /// Its id.
     pub id: ApiKeyId,
-    /// Its organization; `None` for router keys.
+    /// `None` for router keys.
     pub organization_id: Option<OrganizationId>,
-    /// What it may do.
     pub scope: ApiKeyScope,
-    /// The only identity of an identity key.
+    /// Set for identity keys only.
     pub agent_identity_id: Option<IdentityId>,
-    /// Free text for people.
+    /// Free text.
     pub label: String,
     /// First characters of the secret.
     pub display_prefix: String,
-    /// When it was minted.
     pub created_at: DateTime<Utc>,
-    /// From this moment it is refused; `None` = never.
+    /// The key is rejected from this time on; `None` = never.
     pub expires_at: Option<DateTime<Utc>>,
-    /// When it was revoked; `None` while it works.
     pub revoked_at: Option<DateTime<Utc>>,
-    /// Last use, to the minute.
+    /// Exact to the minute.
     pub last_used_at: Option<DateTime<Utc>>,
 }
 
-/// A key's secret: 256 random bits as text. Shown once, to whoever made it; only its digest is kept.
+/// A key's secret: 256 random bits as text. Returned once, when the key is issued; only its digest is stored.
 pub struct Secret(String);
 
-/// SHA-256 of a secret, by which a key is found. A slow hash would add nothing to 256 random bits.
+/// SHA-256 of a secret, by which a key is looked up. 256 random bits cannot be guessed, so a slow hash would add nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyDigest(pub [u8; 32]);
 
 impl Secret {
     /// Random bytes in a secret.
     pub const BYTES: usize = 32;
-    /// Says whose key it is to people and to secret scanners.
+    /// Identifies the issuer to people and to secret scanners.
     const PREFIX: &'static str = "ink_";
-    /// Characters of the secret's random part that `display_prefix` shows: 48 of its 256 bits.
-    const SHOWN: usize = 8;
+    /// Characters of the random part in `display_prefix`: 48 of 256 bits.
+    const PREFIX_CHARACTERS: usize = 8;
 
-    /// Makes a secret from random bytes.
     #[must_use]
     pub fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
         Self(format!("{}{}", Self::PREFIX, URL_SAFE_NO_PAD.encode(bytes)))
     }
 
-    /// The secret itself, for the one answer that shows it.
+    /// The secret itself, for the one response that contains it.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// Enough to recognise the key, never enough to use it.
+    /// Enough to recognise the key, not enough to use it.
     #[must_use]
     pub fn display_prefix(&self) -> &str {
-        &self.0[..Self::PREFIX.len() + Self::SHOWN]
+        &self.0[..Self::PREFIX.len() + Self::PREFIX_CHARACTERS]
     }
 
-    /// What is stored of it.
     #[must_use]
     pub fn digest(&self) -> KeyDigest {
         KeyDigest::of(self.0.as_bytes())
@@ -88,7 +82,6 @@ impl Secret {
 }
 
 impl KeyDigest {
-    /// The digest of a secret as a caller presents it.
     #[must_use]
     pub fn of(presented: &[u8]) -> Self {
         Self(Sha256::digest(presented).into())
@@ -112,7 +105,7 @@ mod tests {
     use super::{KeyDigest, Secret};
 
     #[test]
-    fn a_secret_begins_with_its_display_prefix_and_debug_shows_nothing_of_it() {
+    fn a_secret_starts_with_its_display_prefix_and_debug_hides_it() {
         let secret = Secret::from_bytes([7; Secret::BYTES]);
         assert!(secret.reveal().len() >= 43);
         assert!(secret.reveal().starts_with(secret.display_prefix()));

@@ -6,36 +6,30 @@ use super::wire_enum::wire_enum;
 use super::{ConnectionId, IdentityId, OrganizationId, PhoneNumber};
 
 wire_enum! {
-    /// Whether a connection carries messages.
     AssignmentStatus {
-        /// It does.
+        /// The connection carries messages.
         Active = 1,
-        /// It ended, for good: reconnecting makes a new one.
+        /// The connection has ended. Reconnecting creates a new one.
         Released = 2,
     }
 }
 
-/// A connection, without its line: a line number is never shown to an agent or an admin.
+/// A connection (`assignment` on the wire). Without its line, whose number is never shown to agents or admins.
 #[derive(Debug, Clone)]
 pub struct Connection {
-    /// Its id, the `assignment_id` of its conversation.
     pub id: ConnectionId,
-    /// Its owner.
     pub organization_id: OrganizationId,
-    /// The identity.
     pub agent_identity_id: IdentityId,
-    /// The human.
+    /// The human's number.
     pub remote_number: PhoneNumber,
-    /// When it ended; `None` while active.
+    /// `None` while active.
     pub released_at: Option<DateTime<Utc>>,
-    /// When the human connected.
     pub created_at: DateTime<Utc>,
-    /// When its status last changed.
+    /// Time of the last change of status.
     pub updated_at: DateTime<Utc>,
 }
 
 impl Connection {
-    /// Follows from `released_at`.
     #[must_use]
     pub const fn status(&self) -> AssignmentStatus {
         if self.released_at.is_some() { AssignmentStatus::Released } else { AssignmentStatus::Active }

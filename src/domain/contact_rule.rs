@@ -1,4 +1,4 @@
-//! Who may reach an identity.
+//! Contact rules: which numbers may exchange messages with an identity.
 
 use chrono::{DateTime, Utc};
 
@@ -6,77 +6,63 @@ use super::wire_enum::wire_enum;
 use super::{FilterMode, IdentityId, PhoneNumber, RuleId};
 
 wire_enum! {
-    /// What a contact rule does with its number.
     RuleAction {
-        /// Lets the number in under a whitelist; inert under a blacklist.
+        /// Allows the number in whitelist mode; no effect in blacklist mode.
         Allow = 1,
-        /// Keeps the number out under a blacklist; inert under a whitelist.
+        /// Blocks the number in blacklist mode; no effect in whitelist mode.
         Block = 2,
     }
 }
 
 wire_enum! {
-    /// Whether a contact rule has any effect.
     RuleStatus {
-        /// In force.
+        /// The rule has an effect.
         Active = 1,
-        /// No effect, but the number's slot stays taken.
+        /// The rule has no effect, but no other rule can be created for its number.
         Paused = 2,
     }
 }
 
-/// A contact rule, as a caller sees it.
 #[derive(Debug, Clone)]
 pub struct ContactRule {
-    /// Its id.
     pub id: RuleId,
-    /// The identity it protects.
     pub agent_identity_id: IdentityId,
-    /// What it does.
     pub action: RuleAction,
-    /// The number it is for.
+    /// The number that the rule applies to.
     pub match_target: PhoneNumber,
-    /// Whether it does it.
     pub status: RuleStatus,
-    /// When it was made.
     pub created_at: DateTime<Utc>,
-    /// When action or status last changed.
+    /// Time of the last change of action or status.
     pub updated_at: DateTime<Utc>,
 }
 
-/// The one rule that an identity has for a number.
+/// The rule that an identity has for one number; there is at most one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RuleOnNumber {
-    /// The rule.
     pub id: RuleId,
-    /// What it does.
     pub action: RuleAction,
-    /// Whether it does it.
     pub status: RuleStatus,
 }
 
 /// Whether a human and an identity may exchange messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// They may.
     Allowed,
-    /// They may not: by the rule named, or by default where none is (a whitelist that does not name the number).
     Blocked {
-        /// The block rule in force, where it was one.
+        /// The rule that blocks the number. `None` in whitelist mode, where numbers without an active rule are blocked.
         matched_rule_id: Option<RuleId>,
     },
 }
 
 impl Verdict {
-    /// Whether the verdict is `Blocked`.
     #[must_use]
     pub const fn is_blocked(self) -> bool {
         matches!(self, Self::Blocked { .. })
     }
 }
 
-/// Decides for one number, from the identity's mode and the rule it has for that number. A paused rule and a rule
-/// of the other mode's action count as no rule.
+/// Decides whether a number is blocked, from the identity's mode and its rule for the number. A paused rule, and a rule
+/// whose action belongs to the other mode, count as no rule.
 #[must_use]
 pub fn verdict(mode: FilterMode, rule: Option<RuleOnNumber>) -> Verdict {
     let active = rule.filter(|rule| rule.status == RuleStatus::Active);

@@ -1,58 +1,50 @@
-//! Conversations and their previews.
+//! Conversations and their summaries.
 
 use chrono::{DateTime, Utc};
 
 use super::{AssignmentStatus, ConnectionId, ConversationId, Direction, IdentityId, PhoneNumber};
 
-/// How much of a text a list shows, in characters.
+/// Maximum length of a preview, in characters.
 pub const PREVIEW_CHARACTERS: usize = 256;
 
-/// One identity and one human, for ever.
+/// The messages between one identity and one human. Permanent: reconnecting continues the same conversation.
 #[derive(Debug, Clone)]
 pub struct Conversation {
-    /// Its id.
     pub id: ConversationId,
-    /// The identity.
     pub agent_identity_id: IdentityId,
-    /// The human.
+    /// The human's number.
     pub remote_number: PhoneNumber,
-    /// Its newest connection.
+    /// The newest connection of identity and human.
     pub assignment_id: ConnectionId,
-    /// Whether that connection is active.
+    /// The status of that connection.
     pub assignment_status: AssignmentStatus,
-    /// When the first message arrived.
+    /// Time of the first message.
     pub created_at: DateTime<Utc>,
-    /// Last non-blocked message or connection change.
+    /// Time of the last non-blocked message or change of the connection.
     pub updated_at: DateTime<Utc>,
 }
 
-/// The newest message of a view, as a list shows it.
+/// The newest message of a view, as lists show it.
 #[derive(Debug, Clone)]
 pub struct Latest {
-    /// Its first [`PREVIEW_CHARACTERS`] characters; `None` when it has no text.
+    /// The first [`PREVIEW_CHARACTERS`] characters; `None` if the message has no text.
     pub text: Option<String>,
-    /// Its time.
     pub at: DateTime<Utc>,
-    /// Who said it.
     pub direction: Direction,
-    /// Whether it has media.
     pub has_media: bool,
 }
 
-/// A conversation with its messages summed up inside one view.
+/// A conversation with a summary of its messages in one view.
 #[derive(Debug, Clone)]
 pub struct ConversationSummary {
-    /// The conversation.
     pub conversation: Conversation,
-    /// The newest message in the view.
     pub latest: Latest,
-    /// Inbound messages in the view that are not read. Blocked ones never are.
+    /// Unread inbound messages. Blocked messages stay unread.
     pub unread_count: i32,
-    /// All messages in the view.
     pub total_count: i32,
 }
 
-/// The part of a text that lists show.
+/// The first [`PREVIEW_CHARACTERS`] characters of a text.
 #[must_use]
 pub fn preview(text: &str) -> &str {
     text.char_indices().nth(PREVIEW_CHARACTERS).map_or(text, |(end, _)| &text[..end])

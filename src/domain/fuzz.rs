@@ -1,9 +1,9 @@
-//! Whatever humans type.
+//! Property tests of what humans type: phone numbers and router commands.
 
 use super::{Handle, PhoneNumber, RouterCommand};
 use crate::fuzzing::{over_texts, text};
 
-/// `+`, one digit that is not zero, and up to 14 more: said once more in other words than the parser's.
+/// A second implementation of E.164, independent of the parser: `+`, one digit other than zero, and 1 to 14 more digits.
 fn is_e164(text: &str) -> bool {
     let characters: Vec<char> = text.chars().collect();
     matches!(characters.as_slice(), ['+', '1'..='9', rest @ ..]
@@ -24,14 +24,14 @@ fn phone_numbers() {
     });
 }
 
-/// What holds of every handle that is taken.
+/// Invariants of every accepted handle.
 fn check_handle(handle: &Handle) {
     let name = handle.as_given();
     assert!((1..=Handle::MAX_CHARACTERS).contains(&name.chars().count()));
     assert!(!name.starts_with('@') && !name.contains(|c: char| c.is_whitespace() || c.is_control()));
-    assert_eq!(Handle::parse(name).as_ref(), Ok(handle), "reads back");
+    assert_eq!(Handle::parse(name).as_ref(), Ok(handle), "round trip");
     assert_eq!(Handle::parse(&format!("@{name}")).as_ref(), Ok(handle), "with and without @");
-    assert_eq!(handle.key().to_lowercase(), handle.key(), "a key is its own key");
+    assert_eq!(handle.key().to_lowercase(), handle.key(), "the key is in lower case");
 }
 
 #[test]
@@ -39,7 +39,11 @@ fn router_commands() {
     over_texts("router_commands", |input, _| {
         let given = text(input);
         let command = RouterCommand::parse(&given);
-        assert_eq!(RouterCommand::parse(&format!(" \t{given}\n")), command, "blanks around do not matter");
+        assert_eq!(
+            RouterCommand::parse(&format!(" \t{given}\n")),
+            command,
+            "surrounding white space is ignored"
+        );
         let (verb, handle) = match &command {
             RouterCommand::Connect(handle) => ("connect", handle),
             RouterCommand::Disconnect(handle) => ("disconnect", handle),
@@ -50,7 +54,7 @@ fn router_commands() {
             RouterCommand::Help => return,
         };
         assert!(given.trim().to_lowercase().starts_with(verb));
-        assert!(given.contains(handle.as_given()), "a handle is what was typed");
+        assert!(given.contains(handle.as_given()), "a handle is part of the text");
         check_handle(handle);
         for again in [
             format!("{verb} @{}", handle.as_given()),

@@ -1,13 +1,12 @@
 //! Agent handles.
 
-/// The name by which a human connects to an agent: 1 to 255 characters, no blanks inside, compared without case.
+/// The name by which a human connects to an agent: 1 to 255 characters without white space, case-insensitive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Handle {
     as_given: String,
     key: String,
 }
 
-/// What was given is not a handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "must be 1 to {} characters without whitespace or control characters; a leading @ is removed",
@@ -16,13 +15,13 @@ pub struct Handle {
 pub struct InvalidHandle;
 
 impl Handle {
-    /// The longest handle, in characters, without the `@`.
+    /// Maximum length in characters, without the `@`.
     pub const MAX_CHARACTERS: usize = 255;
 
-    /// Drops one leading `@` and keeps the rest as it was given.
+    /// Removes one leading `@` and keeps the rest unchanged.
     ///
     /// # Errors
-    /// Empty or too long, another `@` in front, or blanks or control characters inside.
+    /// The handle is empty or too long, starts with another `@`, or has white space or control characters.
     pub fn parse(text: &str) -> Result<Self, InvalidHandle> {
         let name = text.strip_prefix('@').unwrap_or(text);
         let length = name.chars().count();
@@ -36,13 +35,13 @@ impl Handle {
         Ok(Self { as_given: name.to_owned(), key: name.to_lowercase() })
     }
 
-    /// The handle as it is shown: as it was given, without `@`.
+    /// The handle for display: unchanged, without `@`.
     #[must_use]
     pub fn as_given(&self) -> &str {
         &self.as_given
     }
 
-    /// What two handles are compared by: lower case.
+    /// The lower-case form, by which handles are compared.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
@@ -54,13 +53,13 @@ mod tests {
     use super::Handle;
 
     #[test]
-    fn drops_one_at_sign_and_compares_without_case() {
+    fn parse_removes_one_at_sign_and_keeps_case_for_display() {
         let handle = Handle::parse("@SalesBot").expect("a handle");
         assert_eq!((handle.as_given(), handle.key()), ("SalesBot", "salesbot"));
     }
 
     #[test]
-    fn refuses_empty_blank_and_long() {
+    fn parse_rejects_empty_blank_and_long() {
         for bad in ["", "@", "@@a", "a b", " a", "a\t", "a\u{a0}b", "a\0", &"x".repeat(256)] {
             assert!(Handle::parse(bad).is_err(), "{bad:?}");
         }

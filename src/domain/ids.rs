@@ -1,19 +1,18 @@
-//! Identifiers. Each kind is a type of its own, so that one can never stand where another belongs.
+//! Identifiers. Each kind has its own type, so that the compiler rejects an id in the place of another kind.
 
 use std::fmt;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-/// An organization: opaque text such as `org_acme`, never parsed. Cheap to clone, since every call carries one.
+/// An organization: opaque text such as `org_acme`. Reference-counted, because every call clones it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OrganizationId(Arc<str>);
 
 impl OrganizationId {
-    /// The longest id that an operator may choose, in characters.
+    /// Maximum length of an id that an operator chooses.
     pub const MAX_CHARACTERS: usize = 255;
 
-    /// The id as text, as it is stored and sent.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -39,7 +38,6 @@ macro_rules! uuid_id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// The bare uuid, for storage and page tokens.
             #[must_use]
             pub const fn uuid(self) -> Uuid {
                 self.0
@@ -53,7 +51,7 @@ macro_rules! uuid_id {
         }
 
         impl From<$name> for String {
-            /// As it is sent: the digits alone, without what `to_string` spends on formatting. A page has hundreds.
+            /// The hyphenated form. Avoids the formatting machinery of `to_string`: a page has hundreds of ids.
             fn from(id: $name) -> Self {
                 id.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()).to_owned()
             }
@@ -68,18 +66,12 @@ macro_rules! uuid_id {
 }
 
 uuid_id! {
-    /// An agent.
     IdentityId;
-    /// One human on one pool line with one identity; `assignment_id` on the wire.
+    /// `assignment_id` on the wire.
     ConnectionId;
-    /// One identity and one human, for ever.
     ConversationId;
-    /// One message.
     MessageId;
-    /// One tapback.
     ReactionId;
-    /// One contact rule.
     RuleId;
-    /// One API key (never its secret).
     ApiKeyId;
 }

@@ -1,31 +1,31 @@
-//! The phone numbers we send from.
+//! Lines: the phone numbers that messages are sent from.
 
 use super::wire_enum::wire_enum;
 
 wire_enum! {
-    /// What a line is for.
     LineRole {
-        /// Takes commands (`connect`, `disconnect`, `list`). There is at most one.
+        /// Receives commands (`connect`, `disconnect`, `list`). There is at most one router line.
         Router = 1,
-        /// Carries the threads between humans and agents.
+        /// Carries conversations between humans and agents.
         Pool = 2,
     }
 }
 
 wire_enum! {
-    /// Who takes what we send from a line to the phones. Chosen when the line is added, for good.
+    /// The carrier of a line: the service that delivers its messages to phones. Chosen when the line is added and never
+    /// changed.
     CarrierKind {
-        /// Reaches no phone, see `line::Sandbox`.
+        /// Reaches no phone; for tests and development.
         Sandbox = 1,
         /// Sendblue's API.
         Sendblue = 2,
-        /// A BlueBubbles server on a Mac of one's own.
+        /// A self-hosted BlueBubbles server on a Mac.
         BlueBubbles = 3,
     }
 }
 
 impl CarrierKind {
-    /// Its name in settings, logs and metrics.
+    /// The carrier's name in settings, logs and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! Messages.
+//! Messages and their delivery.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -6,18 +6,17 @@ use serde::{Deserialize, Serialize};
 use super::wire_enum::wire_enum;
 use super::{ConnectionId, ConversationId, MessageId, PhoneNumber, Reaction};
 
-/// The longest text of a message, in characters (Unicode scalar values). The limit of the carriers' APIs.
-pub const TEXT_LIMIT: usize = 18_996;
+/// Maximum length of a text, in characters (Unicode scalar values): the limit of the carriers' APIs.
+pub const MAX_TEXT_CHARACTERS: usize = 18_996;
 /// Bound on the part index of a tapback. iMessage allows one text and twenty files in a message, which are 21 parts;
 /// rounded up.
 pub const MAX_PARTS: i32 = 32;
 
 wire_enum! {
-    /// Who said it.
     Direction {
-        /// The human.
+        /// From the human.
         Inbound = 1,
-        /// The agent.
+        /// From the agent.
         Outbound = 2,
     }
 }
@@ -25,37 +24,34 @@ wire_enum! {
 wire_enum! {
     /// The network that carried a message.
     Transport {
-        /// The carrier did not state it.
+        /// The carrier did not report it.
         Unspecified = 0,
-        /// Apple's network.
         IMessage = 1,
-        /// Text message.
         Sms = 2,
-        /// Rich communication services.
         Rcs = 3,
     }
 }
 
 wire_enum! {
-    /// How far the delivery of a message is known to have come.
+    /// The last known stage of a message's delivery.
     DeliveryStatus {
-        /// The carrier knows of it.
+        /// The carrier has registered the message.
         Registered = 1,
-        /// Handed to the carrier or about to be; the outcome is not known.
+        /// The message is about to be handed to the carrier, or was handed over with an unknown outcome.
         Pending = 2,
-        /// The carrier accepted it.
+        /// The carrier accepted the message.
         Queued = 3,
-        /// The carrier's next hop accepted it.
+        /// The carrier's next hop accepted the message.
         Accepted = 4,
-        /// It left the carrier.
+        /// The message left the carrier.
         Sent = 5,
-        /// It reached the phone.
+        /// The message reached the phone.
         Delivered = 6,
-        /// The carrier will not send it.
+        /// The carrier refused to send the message.
         Declined = 7,
-        /// It failed.
+        /// Sending or delivery failed.
         Error = 8,
-        /// Inbound: we have it.
+        /// An inbound message, which is stored.
         Received = 9,
     }
 }
@@ -92,15 +88,14 @@ wire_enum! {
     }
 }
 
-/// A file that belongs to a message. Stored as JSON in this shape.
+/// A file of a message. Stored as JSON in this form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Media {
-    /// Where it can be fetched.
     pub url: String,
-    /// MIME type, where the carrier told.
+    /// MIME type, if the carrier reported it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
-    /// Size in bytes, where the carrier told.
+    /// Size in bytes, if the carrier reported it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<i64>,
 }
@@ -108,66 +103,54 @@ pub struct Media {
 /// Why a delivery failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryError {
-    /// The carrier's code, or ours where the line itself failed.
+    /// The carrier's code, or a code of this service if the carrier returned none.
     pub code: String,
-    /// Words for people.
+    /// A description for people.
     pub message: String,
 }
 
-/// A message, as a caller sees it.
 #[derive(Debug, Clone)]
 pub struct Message {
-    /// Its id.
     pub id: MessageId,
-    /// Its conversation.
     pub conversation_id: ConversationId,
-    /// The connection it came or went on.
+    /// The connection that carried the message.
     pub assignment_id: ConnectionId,
-    /// Who said it.
     pub direction: Direction,
-    /// The human.
+    /// The human's number.
     pub remote_number: PhoneNumber,
-    /// The text, unchanged; `None` when there is only media.
+    /// Unchanged; `None` if the message has only media.
     pub text: Option<String>,
-    /// Files.
     pub media: Vec<Media>,
-    /// Effect of an outbound message.
+    /// `None` for inbound messages.
     pub send_style: Option<SendStyle>,
-    /// What carries it.
     pub transport: Transport,
-    /// How far it has come.
     pub status: DeliveryStatus,
-    /// Why it failed.
     pub error: Option<DeliveryError>,
     /// Sent as iMessage, delivered as SMS.
     pub was_downgraded: bool,
-    /// Inbound and clear: within the read horizon. Blocked: never. Outbound: always.
+    /// Outbound messages are always read, blocked messages never. Other inbound messages are read up to the horizon.
     pub is_read: bool,
-    /// Decided when it arrived, never rewritten.
+    /// Decided on arrival and never changed.
     pub is_blocked: bool,
-    /// Live reactions, oldest first.
+    /// Without removed reactions; oldest first.
     pub reactions: Vec<Reaction>,
-    /// Its place in time.
+    /// The time by which messages are ordered.
     pub created_at: DateTime<Utc>,
-    /// When it last changed.
     pub updated_at: DateTime<Utc>,
 }
 
 impl DeliveryStatus {
-    /// Whether news of `next` moves a message on from here. Delivered, declined and failed are the end; before it, a
-    /// message only moves forward.
+    /// Whether a delivery report `next` changes this status. Final statuses never change; the others only move forward.
     #[must_use]
     pub const fn can_transition_to(self, next: Self) -> bool {
         !self.is_final() && (next.is_final() || next.number() > self.number())
     }
 
-    /// Whether nothing comes after it.
     #[must_use]
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Delivered | Self::Declined | Self::Error | Self::Received)
     }
 
-    /// Whether it is the end of a delivery that failed.
     #[must_use]
     pub const fn is_failure(self) -> bool {
         matches!(self, Self::Declined | Self::Error)

@@ -1,4 +1,4 @@
-//! Types and pure rules of the service. Knows neither gRPC nor SQL, so each rule can be read and tested alone.
+//! Types and pure rules of the service. Nothing here knows gRPC, SQL or carriers, so each rule is tested without them.
 
 mod api_key;
 mod connection;
@@ -8,6 +8,7 @@ mod eligibility;
 #[cfg(test)]
 mod fuzz;
 mod handle;
+mod idempotency_key;
 mod identity;
 mod ids;
 mod line;
@@ -27,13 +28,15 @@ pub use contact_rule::{ContactRule, RuleAction, RuleOnNumber, RuleStatus, Verdic
 pub use conversation::{Conversation, ConversationSummary, Latest, PREVIEW_CHARACTERS, preview};
 pub use eligibility::{Eligibility, Ineligible, RecipientEligibility};
 pub use handle::{Handle, InvalidHandle};
+pub use idempotency_key::IdempotencyKey;
 pub use identity::{FilterMode, Identity};
 pub use ids::{
     ApiKeyId, ConnectionId, ConversationId, IdentityId, MessageId, OrganizationId, ReactionId, RuleId,
 };
 pub use line::{CarrierKind, LineRole};
 pub use message::{
-    DeliveryError, DeliveryStatus, Direction, MAX_PARTS, Media, Message, SendStyle, TEXT_LIMIT, Transport,
+    DeliveryError, DeliveryStatus, Direction, MAX_PARTS, MAX_TEXT_CHARACTERS, Media, Message, SendStyle,
+    Transport,
 };
 pub use page::{Cursor, Page, PageRequest, Start};
 pub use phone_number::{InvalidPhoneNumber, PhoneNumber};

@@ -2,22 +2,21 @@
 
 use std::fmt;
 
-/// A phone number in E.164: `+`, then 2 to 15 digits, the first of them not zero.
+/// A phone number in E.164 format: `+` and 2 to 15 digits, of which the first is not zero.
 ///
-/// `Debug` shows nothing of it, so that a number never reaches a log by way of a derived `Debug`.
+/// `Debug` hides the digits, so that a derived `Debug` never writes a number to the log.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PhoneNumber(String);
 
-/// What was given is not a number in E.164.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be a phone number in E.164: + and 2 to 15 digits, such as +15551234567")]
 pub struct InvalidPhoneNumber;
 
 impl PhoneNumber {
-    /// Takes exactly E.164; nothing is trimmed or guessed, since a number that is almost right reaches a stranger.
+    /// Accepts exactly E.164. Nothing is trimmed or guessed, because an almost correct number reaches a stranger.
     ///
     /// # Errors
-    /// Anything else.
+    /// The text is not in E.164 format.
     pub fn parse(text: &str) -> Result<Self, InvalidPhoneNumber> {
         let digits = text.strip_prefix('+').ok_or(InvalidPhoneNumber)?.as_bytes();
         let well_formed =
@@ -25,20 +24,18 @@ impl PhoneNumber {
         if well_formed { Ok(Self(text.to_owned())) } else { Err(InvalidPhoneNumber) }
     }
 
-    /// The number as text, in E.164.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Gives up the text without a copy.
     #[must_use]
     pub fn into_string(self) -> String {
         self.0
     }
 }
 
-/// For numbers that the database holds: they were parsed before they were stored.
+/// For numbers from the database, which were parsed before they were stored.
 impl From<String> for PhoneNumber {
     fn from(stored: String) -> Self {
         Self(stored)
@@ -56,7 +53,7 @@ mod tests {
     use super::PhoneNumber;
 
     #[test]
-    fn takes_e164_and_nothing_else() {
+    fn parse_accepts_only_e164() {
         for good in ["+15551234567", "+442071838750", "+12", "+123456789012345"] {
             assert_eq!(PhoneNumber::parse(good).map(PhoneNumber::into_string), Ok(good.to_owned()));
         }
@@ -79,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_no_digit() {
+    fn debug_hides_the_digits() {
         let number = PhoneNumber::from("+15551234567".to_owned());
         assert_eq!(format!("{number:?}"), "PhoneNumber(..)");
     }

@@ -1,32 +1,41 @@
-//! Who is calling.
+//! The caller of a request.
 
 use super::{ApiKeyId, IdentityId, OrganizationId};
 
-/// The holder of an API key, as the key was checked.
+/// An authenticated caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Principal {
-    /// Admin or identity key: acts inside one organization.
+    /// An admin or identity key.
     Tenant(Tenant),
-    /// Router key: the lines' side, no organization.
-    Router {
-        /// The key.
-        key_id: ApiKeyId,
-    },
+    /// A router key. Belongs to the operator of the lines, and to no organization.
+    Router { key_id: ApiKeyId },
 }
 
-/// A caller inside one organization.
+/// A caller of one organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tenant {
-    /// The key.
     pub key_id: ApiKeyId,
-    /// Its organization: no row of another is ever read for it.
+    /// The only organization whose rows are read for this caller.
     pub organization_id: OrganizationId,
     /// The only identity of an identity key; `None` for an admin key.
     pub identity_id: Option<IdentityId>,
 }
 
+impl Tenant {
+    /// Whether the key is an admin key.
+    #[must_use]
+    pub const fn is_admin(&self) -> bool {
+        self.identity_id.is_none()
+    }
+}
+
 impl Principal {
-    /// The key that was used.
+    /// Whether the key is an admin key. Some request fields are required of admin keys only.
+    #[must_use]
+    pub const fn is_admin(&self) -> bool {
+        matches!(self, Self::Tenant(tenant) if tenant.is_admin())
+    }
+
     #[must_use]
     pub const fn key_id(&self) -> ApiKeyId {
         match self {

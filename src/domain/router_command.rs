@@ -1,29 +1,29 @@
-//! What a human can ask of the router line.
+//! Commands to the router line.
 
 use super::Handle;
 
-/// A text to the router line, understood.
+/// A text to the router line, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RouterCommand {
     /// `connect @handle`.
     Connect(Handle),
     /// `disconnect @handle`.
     Disconnect(Handle),
-    /// `list`: whom am I connected to?
+    /// `list`: the agents to whom the human is connected.
     List,
-    /// Anything else.
+    /// Any other text.
     Help,
 }
 
 impl RouterCommand {
-    /// Case, blanks and the `@` do not matter; anything that is not a whole command is a call for help.
+    /// Case, white space and the `@` before a handle are ignored. A text that is not a complete command reads as `Help`.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let text = text.trim();
         let verb_end = text.find(|c: char| c.is_whitespace() || c == '@').unwrap_or(text.len());
         let (verb, argument) = text.split_at(verb_end);
         let argument = argument.trim_start();
-        // `connect@sales` and `connect @ sales`: the first @ after the verb is ours, any other is the handle's own.
+        // `connect@sales` and `connect @ sales`: the first @ after the verb is syntax, any other belongs to the handle.
         let name = argument.strip_prefix('@').map_or(argument, str::trim_start);
         let handle = Handle::parse(&format!("@{name}"));
         match (verb.to_lowercase().as_str(), handle) {

@@ -1,28 +1,28 @@
-//! Views: which messages a caller sees.
+//! Views: the messages that a caller sees.
 
 use super::Tenant;
 
-/// The messages that count for one call. Preview, order, unread, total and membership are all computed inside it.
+/// The set of messages that a call shows. Preview, order, unread count, total and list membership are computed in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum View {
-    /// Blocked or not.
+    /// Blocked and non-blocked messages.
     All,
-    /// Non-blocked only.
+    /// Non-blocked messages.
     Allowed,
-    /// Blocked only.
+    /// Blocked messages.
     Blocked,
-    /// None: what an identity key gets when it asks for blocked messages.
+    /// No messages: an identity key that requests blocked messages.
     Empty,
 }
 
 impl View {
-    /// What a caller sees.
+    /// The view of a caller whose request has this `is_blocked` filter.
     #[must_use]
     pub const fn of(tenant: &Tenant, is_blocked: Option<bool>) -> Self {
         if tenant.identity_id.is_some() { Self::of_identity(is_blocked) } else { Self::of_admin(is_blocked) }
     }
 
-    /// An admin key: absent = all, true = blocked only, false = non-blocked only.
+    /// Admin keys: absent = all, true = blocked only, false = non-blocked only.
     const fn of_admin(is_blocked: Option<bool>) -> Self {
         match is_blocked {
             None => Self::All,
@@ -31,7 +31,7 @@ impl View {
         }
     }
 
-    /// An identity key: non-blocked messages, whatever it asks for.
+    /// Identity keys never see blocked messages: absent and false = non-blocked, true = none.
     const fn of_identity(is_blocked: Option<bool>) -> Self {
         match is_blocked {
             Some(true) => Self::Empty,
@@ -39,7 +39,7 @@ impl View {
         }
     }
 
-    /// A name for page tokens, which are bound to the view.
+    /// The view's name in the binding of page tokens. Must not change: tokens stay valid during a rolling deployment.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -50,7 +50,7 @@ impl View {
         }
     }
 
-    /// Whether a message that is blocked, or one that is not, is in the view.
+    /// Whether the view contains messages that are blocked, or that are not.
     #[must_use]
     pub const fn shows(self, is_blocked: bool) -> bool {
         match self {

@@ -1,7 +1,7 @@
-//! Enums that are stored and sent as small numbers.
+//! Enums with the same numbers in the database and on the wire.
 
-/// Declares an enum whose numbers are those of the enum of the same name in `proto/inkbox/imessage/v1`, where there
-/// is one, in the database as on the wire, so that neither side needs a table of translations.
+/// Declares an enum whose numbers are used both in the database and on the wire. If `proto/inkbox/imessage/v1` has an enum
+/// of the same name, the numbers must be equal; no translation table exists.
 macro_rules! wire_enum {
     ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $number:literal,)+ }) => {
         $(#[$meta])*
@@ -12,13 +12,13 @@ macro_rules! wire_enum {
         }
 
         impl $name {
-            /// The number that stands for this value in the database and on the wire.
+            /// The value's number in the database and on the wire.
             #[must_use]
             pub const fn number(self) -> i16 {
                 self as i16
             }
 
-            /// The value that a number stands for; `None` for unspecified (0) and for unknown numbers.
+            /// `None` for unspecified (0) and for unknown numbers.
             #[must_use]
             pub const fn from_number(number: i16) -> Option<Self> {
                 match number {

@@ -1,30 +1,30 @@
-//! Changing bytes at random.
+//! Random mutations of bytes.
 
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 
-/// Characters that parsers stumble over: blanks that are no ASCII, what grows or shrinks by case, digits of other
-/// scripts, what combines, and the ends of the ranges of UTF-8.
+/// Characters that parsers often mishandle: non-ASCII whitespace, characters whose length changes with their case, digits
+/// of other scripts, combining characters, and the limits of each UTF-8 length.
 const CHARACTERS: &str = "\0\t\n\r +-@/:;=._%&'\"“”…0189azAZ\u{7f}\u{80}\u{a0}ßİıΣςé٣🎉\u{200b}\u{200d}\u{2028}\u{feff}\u{fffc}\u{fffd}\u{10ffff}";
-/// The longest input: beyond every bound of the contract.
-const LONGEST: usize = 100_000;
+/// Maximum length of an input, in bytes: beyond every bound of the API.
+const MAX_LENGTH: usize = 100_000;
 
-/// One of several.
+/// Returns a random element.
 pub(crate) fn pick<'a, T>(from: &'a [T], random: &mut StdRng) -> &'a T {
     &from[random.random_range(0..from.len())]
 }
 
-/// A seed with a few changes; other seeds lend pieces.
-pub(crate) fn changed(seed: &[u8], seeds: &[Vec<u8>], random: &mut StdRng) -> Vec<u8> {
+/// Applies one to five mutations to a seed. `seeds` are a source of fragments.
+pub(crate) fn mutated(seed: &[u8], seeds: &[Vec<u8>], random: &mut StdRng) -> Vec<u8> {
     let mut bytes = seed.to_vec();
     for _ in 0..random.random_range(1..=5) {
-        change(&mut bytes, seeds, random);
+        mutate(&mut bytes, seeds, random);
     }
-    bytes.truncate(LONGEST);
+    bytes.truncate(MAX_LENGTH);
     bytes
 }
 
-fn change(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], random: &mut StdRng) {
+fn mutate(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], random: &mut StdRng) {
     let at = random.random_range(0..=bytes.len());
     let end = (at + random.random_range(0..=8)).min(bytes.len());
     match random.random_range(0..100) {
@@ -51,7 +51,7 @@ fn change(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], random: &mut StdRng) {
         85..90 => bytes.truncate(at),
         90..93 => bytes.make_ascii_uppercase(),
         93 if at < end => {
-            // Long enough to pass a bound.
+            // Long enough to exceed a bound.
             let piece = bytes[at..end].repeat(1 << random.random_range(1..13));
             bytes.splice(at..end, piece);
         }

@@ -1,11 +1,13 @@
-//! Running a property over many inputs: every seed of a committed corpus, then seeds changed at random. Tests alone.
+//! A mutation-based fuzzer for `cargo test`: runs a property over every seed of a committed corpus, then over random
+//! mutations of the seeds.
 //!
-//! Own code, for want of something that fits: cargo-fuzz needs a nightly compiler; bolero's engine for plain `cargo test`
-//! makes its inputs of random bytes alone; proptest keeps a tree of each value to shrink it, which none of these short
-//! inputs needs.
+//! Existing tools do not fit: cargo-fuzz needs a nightly compiler; bolero's engine for plain `cargo test` generates random
+//! bytes only, without a corpus; proptest keeps a tree of each value to shrink it, which these short inputs do not need.
 //!
-//! `INKBOX_FUZZ_EXECUTIONS` = executions of all targets together; `INKBOX_FUZZ_SEED` repeats a run. A failure prints the
-//! input: added to the target's corpus it is run first ever after.
+//! - `INKBOX_FUZZ_EXECUTIONS`: number of executions of all targets together.
+//! - `INKBOX_FUZZ_SEED`: repeats a run.
+//!
+//! A failure prints the input. Add it to the target's corpus, so that every later run starts with it.
 
 mod bytes;
 pub(crate) mod json;
@@ -18,9 +20,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
 
-pub(crate) use bytes::{changed, pick};
+pub(crate) use bytes::{mutated, pick};
 
-/// Targets, each of which gets the same share of the executions.
+/// All targets. Each gets the same share of the executions.
 const TARGETS: [&str; 9] = [
     "phone_numbers",
     "router_commands",
@@ -32,8 +34,8 @@ const TARGETS: [&str; 9] = [
     "sendblue",
     "bluebubbles",
 ];
-/// Executions of all targets together where nothing is said: a few seconds.
-const SHORT: u64 = 45_000;
+/// Default number of executions of all targets together: a few seconds.
+const DEFAULT_EXECUTIONS: u64 = 45_000;
 
 /// The corpus of a target: a JSON array of seeds, in `tests/corpus/TARGET.json`.
 pub(crate) fn corpus(target: &str) -> Vec<Value> {
@@ -44,64 +46,66 @@ pub(crate) fn corpus(target: &str) -> Vec<Value> {
     seeds
 }
 
-/// The same where seeds are texts.
-pub(crate) fn texts(target: &str) -> Vec<Vec<u8>> {
+/// The corpus of a target whose seeds are strings.
+pub(crate) fn text_corpus(target: &str) -> Vec<Vec<u8>> {
     let bytes = |seed: &Value| seed.as_str().expect("a text").as_bytes().to_vec();
     corpus(target).iter().map(bytes).collect()
 }
 
-/// Runs a property over texts that were changed at random, as bytes.
+/// Runs a property over mutations of a corpus of strings, as bytes.
 pub(crate) fn over_texts(target: &str, property: impl Fn(&[u8], &mut StdRng)) {
-    let seeds = texts(target);
+    let seeds = text_corpus(target);
     let next = |n: u64, random: &mut StdRng| match usize::try_from(n).ok().and_then(|n| seeds.get(n)) {
         Some(seed) => seed.clone(),
-        None => changed(pick::<Vec<u8>>(&seeds, random), &seeds, random),
+        None => mutated(pick::<Vec<u8>>(&seeds, random), &seeds, random),
     };
     over(target, next, |input, random| property(input, random));
 }
 
-/// Runs a property over what `next` makes for each execution's number.
+/// Runs a property over the inputs that `next` generates from the number of the execution.
 pub(crate) fn over<T: Debug>(
     target: &str,
     next: impl Fn(u64, &mut StdRng) -> T,
     property: impl Fn(&T, &mut StdRng),
 ) {
-    let place = TARGETS.iter().position(|name| *name == target).expect("a target of TARGETS");
+    let index = TARGETS.iter().position(|name| *name == target).expect("a target of TARGETS");
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
     let seed = number("INKBOX_FUZZ_SEED").unwrap_or_else(rand::random);
-    let all = number("INKBOX_FUZZ_EXECUTIONS").unwrap_or(SHORT);
+    let all = number("INKBOX_FUZZ_EXECUTIONS").unwrap_or(DEFAULT_EXECUTIONS);
     let executions = all.div_ceil(TARGETS.len() as u64);
-    let mut random = StdRng::seed_from_u64(seed.wrapping_add(place as u64));
-    let begun = Instant::now();
+    let mut random = StdRng::seed_from_u64(seed.wrapping_add(index as u64));
+    let started = Instant::now();
     for n in 0..executions {
         let input = next(n, &mut random);
         let outcome = catch_unwind(AssertUnwindSafe(|| property(&input, &mut random)));
         if let Err(panic) = outcome {
-            say(&format!("fuzz {target}: INKBOX_FUZZ_SEED={seed}, execution {n}, input {input:?}"));
+            print(&format!("fuzz {target}: INKBOX_FUZZ_SEED={seed}, execution {n}, input {input:?}"));
             resume_unwind(panic);
         }
     }
-    let took = begun.elapsed();
-    say(&format!("fuzz {target}: INKBOX_FUZZ_SEED={seed}, {executions} of {all} executions, {took:.1?}"));
+    let duration = started.elapsed();
+    print(&format!(
+        "fuzz {target}: INKBOX_FUZZ_SEED={seed}, {executions} of {all} executions, {duration:.1?}"
+    ));
 }
 
-#[expect(clippy::print_stdout, reason = "whoever runs this is to know the seed")]
-fn say(line: &str) {
-    println!("{line}");
+#[expect(clippy::print_stdout, reason = "shows the seed, with which the run can be repeated")]
+fn print(text: &str) {
+    println!("{text}");
 }
 
-/// A text of the input.
+/// The input as text, with invalid UTF-8 replaced.
 pub(crate) fn text(input: &[u8]) -> String {
     String::from_utf8_lossy(input).into_owned()
 }
 
-/// One time in `n`.
+/// True with a probability of 1 in `n`.
 pub(crate) fn once_in(n: u32, random: &mut StdRng) -> bool {
     random.random_range(0..n) == 0
 }
 
 #[test]
-fn every_corpus_is_a_targets() {
+fn every_corpus_belongs_to_a_target() {
     let folder = std::fs::read_dir(format!("{}/tests/corpus", env!("CARGO_MANIFEST_DIR"))).expect("a folder");
     let names = folder.map(|file| file.expect("a file").file_name().into_string().expect("a name"));
     let mut names: Vec<_> = names.collect();

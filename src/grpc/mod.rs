@@ -1,8 +1,18 @@
-//! The gRPC face: parse the request, make one call inward, encode the answer.
+//! The gRPC API: parses a request, calls one use case or one query, and encodes the result.
 //!
-//! One folder a service, one file an RPC. To add an RPC: write its file (its `parse` names every wrong field at
-//! once), name it in the service's `mod.rs`, register the service in [`routes`], and write the test of the same
-//! name under `tests/api`.
+//! `services` has one file per RPC, `middleware` the layers around every call, and `wire` what both build on. Imports point
+//! only from `services` and `middleware` to `wire`; use cases never import this module.
+//!
+//! To add an RPC:
+//! 1. Describe it in `proto/inkbox/imessage/v1/<service>_service.proto`, with a comment on every item; run `make lint`.
+//! 2. If it changes data or calls a carrier, write the use case in `src/messaging/`; if it only reads, write the query in
+//!    `src/store/`. Both take and return domain types.
+//! 3. Write `src/grpc/services/<service>/<rpc>.rs`: `parse`, and the handler (scope check, one call, encode).
+//! 4. Add the method to the service's `impl` in `src/grpc/services/<service>/mod.rs`.
+//! 5. For new domain types, add the conversion to `src/grpc/wire/convert.rs`.
+//! 6. Write `tests/api/<service>/<rpc>.rs`. Tests that cover every RPC fail until the RPC is added to their tables:
+//!    CONTRIBUTING.md lists these.
+//! 7. For a new service: add it to `services!` below, which routing, health and reflection follow.
 
 #[cfg(test)]
 mod fuzz;
@@ -11,10 +21,11 @@ mod services;
 pub mod wire;
 
 use tonic::codec::CompressionEncoding;
-use tonic::service::Routes;
+use tonic::server::NamedService;
+use tonic::service::{Routes, RoutesBuilder};
 
 use crate::app::App;
-use crate::grpc::middleware::auth::KeyRing;
+use crate::auth::KeyCache;
 use crate::proto::api_key_service_server::ApiKeyServiceServer;
 use crate::proto::connection_service_server::ConnectionServiceServer;
 use crate::proto::contact_rule_service_server::ContactRuleServiceServer;
@@ -25,33 +36,35 @@ use crate::proto::router_service_server::RouterServiceServer;
 use crate::proto::sandbox_service_server::SandboxServiceServer;
 
 macro_rules! services {
-    ($request_limit:expr, $(($server:ident, $service:expr),)+) => {{
-        let mut routes = Routes::builder();
-        $(routes.add_service(
-            $server::new($service)
-                .max_decoding_message_size($request_limit)
-                .max_encoding_message_size(wire::unary::ANSWER_LIMIT)
-                .accept_compressed(CompressionEncoding::Gzip)
-                .accept_compressed(CompressionEncoding::Zstd)
-                .send_compressed(CompressionEncoding::Gzip)
-                .send_compressed(CompressionEncoding::Zstd),
-        );)+
-        routes
-    }};
+    (|$app:ident, $keys:ident| $($module:ident: $server:ident { $($field:ident),+ },)+) => {
+        /// Full names of the services of the contract, as health and reflection report them.
+        pub const SERVICES: &[&str] = &[$(<$server<services::$module::Service> as NamedService>::NAME),+];
+
+        /// Routes of all services of the contract, for requests of at most `request_limit` bytes.
+        #[must_use]
+        pub fn routes($app: &App, $keys: &KeyCache, request_limit: usize) -> RoutesBuilder {
+            let mut routes = Routes::builder();
+            $(routes.add_service(
+                $server::new(services::$module::Service { $($field: $field.clone()),+ })
+                    .max_decoding_message_size(request_limit)
+                    .max_encoding_message_size(wire::unary::MAX_RESPONSE_BYTES)
+                    .accept_compressed(CompressionEncoding::Gzip)
+                    .accept_compressed(CompressionEncoding::Zstd)
+                    .send_compressed(CompressionEncoding::Gzip)
+                    .send_compressed(CompressionEncoding::Zstd),
+            );)+
+            routes
+        }
+    };
 }
 
-/// All services of the contract that this program implements, for requests of at most `request_limit` bytes.
-#[must_use]
-pub fn routes(app: &App, keys: &KeyRing, request_limit: usize) -> tonic::service::RoutesBuilder {
-    services![
-        request_limit,
-        (ConversationServiceServer, services::conversations::Service { app: app.clone() }),
-        (MessageServiceServer, services::messages::Service { app: app.clone() }),
-        (ContactRuleServiceServer, services::contact_rules::Service { app: app.clone() }),
-        (ConnectionServiceServer, services::connections::Service { app: app.clone() }),
-        (RouterServiceServer, services::router::Service { app: app.clone() }),
-        (IdentityServiceServer, services::identities::Service { app: app.clone() }),
-        (ApiKeyServiceServer, services::api_keys::Service { app: app.clone(), keys: keys.clone() }),
-        (SandboxServiceServer, services::sandbox::Service { app: app.clone() }),
-    ]
+services! { |app, keys|
+    conversations: ConversationServiceServer { app },
+    messages: MessageServiceServer { app },
+    contact_rules: ContactRuleServiceServer { app },
+    connections: ConnectionServiceServer { app },
+    router: RouterServiceServer { app },
+    identities: IdentityServiceServer { app },
+    api_keys: ApiKeyServiceServer { app, keys },
+    sandbox: SandboxServiceServer { app },
 }

@@ -1,4 +1,26 @@
-//! Use cases: what happens to a message on its way in or out. They do not know which API called them.
+//! Use cases: everything that changes a conversation or reaches a phone. An API (gRPC, carrier webhooks) parses its
+//! request, calls one of these functions with domain types, and encodes the result. Use cases apply the rules of
+//! [`crate::domain`], read and write through [`crate::store`], and call [`crate::carriers`]. They do not know which API
+//! called them, so that each rule is implemented once. Plain reads have no use case; handlers call the store.
+//!
+//! | Function | Promise |
+//! | --- | --- |
+//! | [`outbound::send`] | stores a message, hands it to the carrier and records the answer; sends once per idempotency key |
+//! | [`reactions`] | puts or removes an agent's tapback, first on the phone, then in the database |
+//! | [`mark_read`] | sends a read receipt, then moves the read horizon |
+//! | [`send_typing`] | shows the typing indicator; changes no row |
+//! | [`release`] | ends a connection after its sends in progress |
+//! | [`inbound::receive`] | stores a human's text or executes a router command, exactly once per provider id |
+//! | [`inbound::receive_reaction`], [`inbound::receive_tapback_text`] | stores a human's tapback |
+//! | [`inbound::update_delivery_status`] | moves the delivery status of a sent message forward |
 
 pub mod inbound;
+mod mark_read;
 pub mod outbound;
+pub mod reactions;
+mod release;
+mod typing;
+
+pub use mark_read::mark_read;
+pub use release::release;
+pub use typing::send_typing;

@@ -6,6 +6,7 @@
 
 mod accept;
 mod connection;
+pub(crate) mod http1;
 mod io;
 pub mod listeners;
 pub mod probe;
@@ -20,6 +21,7 @@ use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper_util::rt::TokioTimer;
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -108,6 +110,7 @@ pub struct Transport {
     connections: TaskTracker,
     calls: TaskTracker,
     follow_files: DropGuard,
+    tasks: Vec<(&'static str, JoinHandle<()>)>,
 }
 
 impl Transport {
@@ -124,8 +127,9 @@ impl Transport {
     {
         let (connections, calls) = (TaskTracker::new(), TaskTracker::new());
         let follow_files = CancellationToken::new();
+        let mut tasks = Vec::new();
         if let Some(tls) = tls.clone() {
-            connections.spawn(tls.follow(follow_files.clone()));
+            tasks.push(("TLS files", connections.spawn(tls.follow(follow_files.clone()))));
         }
         let (stage, at_stage) = watch::channel(Stage::Serving);
         let shared = Arc::new(Shared {
@@ -138,9 +142,14 @@ impl Transport {
             connections: connections.clone(),
         });
         for listener in listeners {
-            connections.spawn(accept::accept(listener, shared.clone()));
+            tasks.push(("listener", connections.spawn(accept::accept(listener, shared.clone()))));
         }
-        Self { stage, connections, calls, follow_files: follow_files.drop_guard() }
+        Self { stage, connections, calls, follow_files: follow_files.drop_guard(), tasks }
+    }
+
+    /// The tasks that must run until the drain, with their names, for supervision.
+    pub fn take_tasks(&mut self) -> Vec<(&'static str, JoinHandle<()>)> {
+        std::mem::take(&mut self.tasks)
     }
 
     /// Takes no connection and no call any more, waits at most `limit` for those under way, and cuts what is left then.

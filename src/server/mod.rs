@@ -1,4 +1,8 @@
-//! The composition root: every part of the service is made and joined here, read top to bottom.
+//! The composition root: creates the parts of the service, connects them, and stops them in order.
+
+mod database_monitor;
+mod reflection;
+mod supervisor;
 
 pub mod health;
 pub mod shutdown;
@@ -15,114 +19,103 @@ use tokio_util::task::TaskTracker;
 use tonic_health::ServingStatus;
 use tower::ServiceBuilder;
 
+use self::database_monitor::DatabaseMonitor;
+use self::supervisor::Supervisor;
 use crate::app::{App, SendLimits};
+use crate::auth::KeyCache;
 use crate::carrier_webhooks::Webhooks;
 use crate::carriers::{CarrierConfigError, CarrierRegistry, CarrierSettings, NotConfigured};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::grpc;
 use crate::grpc::middleware::access_log::AccessLogLayer;
-use crate::grpc::middleware::auth::{AuthLayer, KeyRing};
+use crate::grpc::middleware::auth::AuthLayer;
 use crate::grpc::middleware::limits::{CallLimits, LimitsLayer};
 use crate::maintenance::cleanup::{self, Retention};
 use crate::net::listeners::Listeners;
 use crate::net::tls::Tls;
 use crate::net::{ConnectionLimits, Transport};
-use crate::proto;
-use crate::server::health::{DatabaseWatch, Health, NotReady, show_breakers};
-use crate::server::shutdown::DrainLimits;
+use crate::server::health::{Health, publish_breaker_health};
+use crate::server::shutdown::{DrainLimits, Shutdown};
 use crate::store::{Database, DatabaseTarget, Pooler, ReplicaSettings, SchemaError};
 use crate::telemetry::metrics::{self, Exposition, Metrics};
 
-/// How often uses of keys are written down.
-const WRITE_DOWN_USES: Duration = Duration::from_secs(5);
-/// How long the last of them may take at the end.
-const LAST_WRITE_LIMIT: Duration = Duration::from_secs(3);
+/// Interval between flushes of key usage.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
+/// Limit of the last flush at shutdown.
+const LAST_FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long background tasks may take to stop at the end of a drain. They stop between two statements.
+const TASK_STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the service is to be like.
+/// Settings of the service.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The database.
+    /// Address of the database.
     pub database: PgConnectOptions,
-    /// What stands before it.
+    /// The pooler in front of it.
     pub pooler: Pooler,
-    /// A standby for lists and gets.
+    /// A replica for lists and gets.
     pub standby: Option<ReplicaSettings>,
-    /// Most connections to it, besides the one that watches it.
+    /// Maximum number of pooled connections; the monitor has one more.
     pub sessions: usize,
     /// Whether to apply migrations at start.
     pub migrate: bool,
-    /// How long a line may take.
+    /// How long a call to a carrier may take.
     pub line_time_out: Duration,
-    /// The carriers, besides the sandbox.
+    /// The carriers besides the sandbox.
     pub lines: CarrierSettings,
-    /// Messages that an identity may send in any 24 hours; `None` = as many as it likes.
+    /// Messages that an identity may send in 24 hours; `None` = no limit.
     pub sends_per_day: Option<u32>,
-    /// How long what was said is kept.
+    /// How long messages and released connections are kept.
     pub retention: Retention,
-    /// What one process takes on.
+    /// Limits of calls.
     pub calls: CallLimits,
-    /// What one process takes on in connections.
+    /// Limits of connections.
     pub connections: ConnectionLimits,
-    /// TLS, where TCP speaks it.
+    /// TLS on TCP listeners; `None` = plaintext.
     pub tls: Option<Tls>,
-    /// Steps of a drain.
+    /// Durations of the steps of a drain.
     pub drain: DrainLimits,
 }
 
-/// Why the service ended by itself.
+/// Why the service has failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The schema is not one that this program can work with.
     #[error(transparent)]
     Schema(#[from] SchemaError),
-    /// There are lines that nothing is configured for.
+    /// The database has lines whose carrier is not configured.
     #[error(transparent)]
     NotConfigured(#[from] NotConfigured),
-    /// A carrier could not be set up.
+    /// A carrier's settings are invalid.
     #[error(transparent)]
     Lines(#[from] CarrierConfigError),
-    /// A part could not be made.
+    /// A part could not be created.
     #[error(transparent)]
     Assembly(#[from] Error),
-    /// The contract's own description is broken.
+    /// The compiled proto files are invalid.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// A background task ended before the shutdown.
+    #[error("background task `{0}` ended unexpectedly")]
+    TaskEnded(&'static str),
+    /// A background task panicked.
+    #[error("background task `{0}` panicked")]
+    TaskPanicked(&'static str),
 }
-
-impl From<NotReady> for ServeError {
-    fn from(why: NotReady) -> Self {
-        match why {
-            NotReady::Schema(error) => Self::Schema(error),
-            NotReady::NotConfigured(error) => Self::NotConfigured(error),
-        }
-    }
-}
-
-/// Services of the contract that are served, as health and reflection name them.
-const SERVICES: [&str; 8] = [
-    proto::conversation_service_server::SERVICE_NAME,
-    proto::message_service_server::SERVICE_NAME,
-    proto::connection_service_server::SERVICE_NAME,
-    proto::contact_rule_service_server::SERVICE_NAME,
-    proto::router_service_server::SERVICE_NAME,
-    proto::identity_service_server::SERVICE_NAME,
-    proto::api_key_service_server::SERVICE_NAME,
-    proto::sandbox_service_server::SERVICE_NAME,
-];
 
 /// The service, assembled but not yet serving.
 pub struct Server {
     settings: Settings,
     app: App,
-    keys: KeyRing,
+    keys: KeyCache,
     ready: watch::Sender<bool>,
     metrics: Option<TcpListener>,
     webhooks: Option<Webhooks>,
 }
 
 impl Server {
-    /// Joins the parts. Opens no connection.
+    /// Connects the parts. Opens no connection to the database.
     ///
     /// # Errors
     /// See [`Database::new`].
@@ -142,152 +135,156 @@ impl Server {
             &metrics.lines,
         )?;
         let carriers = Arc::new(carriers);
-        let keys = KeyRing::new(db.clone(), clock.clone(), metrics.keys.clone());
+        let keys = KeyCache::new(db.clone(), clock.clone(), metrics.keys.clone());
         let limits = SendLimits { per_day: settings.sends_per_day, line_time_out: settings.line_time_out };
         let app = App { db, clock, carriers, queues: Arc::default(), limits, metrics, tasks };
         Ok(Self { settings, app, keys, ready: watch::Sender::new(false), metrics: None, webhooks: None })
     }
 
-    /// Has metrics scraped from this listener while it runs.
-    pub fn expose_metrics(&mut self, listener: TcpListener) {
+    /// Serves metrics on this listener.
+    #[must_use]
+    pub fn with_metrics(mut self, listener: TcpListener) -> Self {
         self.metrics = Some(listener);
+        self
     }
 
-    /// Has carriers deliver to these webhooks while it runs.
-    pub fn take(&mut self, webhooks: Webhooks) {
+    /// Serves the carriers' webhooks.
+    #[must_use]
+    pub fn with_webhooks(mut self, webhooks: Webhooks) -> Self {
         self.webhooks = Some(webhooks);
+        self
     }
 
-    /// The parts, for work beside the calls (the demo).
+    /// The parts, for work outside of calls (the demo).
     #[must_use]
     pub const fn app(&self) -> &App {
         &self.app
     }
 
-    /// Turns true when the database answers and calls can be served.
+    /// Becomes true when the database is open and calls can be served.
     #[must_use]
     pub fn ready(&self) -> watch::Receiver<bool> {
         self.ready.subscribe()
     }
 
-    /// Serves until `stop`, then drains.
+    /// Serves until `stop` is cancelled or a background task fails, then drains.
     ///
     /// # Errors
-    /// See [`ServeError`].
+    /// The first failure of a background task; see [`ServeError`].
     pub async fn run(
         self,
         listeners: impl Into<Listeners>,
         stop: CancellationToken,
     ) -> Result<(), ServeError> {
-        let Self { settings, app, keys, ready, metrics, webhooks } = self;
-        let (reporter, health_service) = tonic_health::server::health_reporter();
-        let health = Health::new(reporter, &SERVICES).await;
-
-        let mut routes = grpc::routes(&app, &keys, settings.calls.request as usize);
-        routes
-            .add_service(health_service)
-            .add_service(reflection().build_v1()?)
-            .add_service(reflection().build_v1alpha()?);
-        let finish = CancellationToken::new();
-        let service = ServiceBuilder::new()
-            .layer(AccessLogLayer::new(app.clock.clone(), app.metrics.calls.clone()))
-            .layer(LimitsLayer::new(settings.calls, app.db.clone(), finish.clone()))
-            .layer(AuthLayer::new(keys.clone()))
-            .service(routes.routes().prepare());
-        let transport = Transport::open(listeners.into(), settings.connections, settings.tls, service);
-
-        let webhooks = webhooks.map(|webhooks| tokio::spawn(webhooks.run(app.clone(), finish.clone())));
-
-        let mut opened = ready.subscribe();
-        let watch = DatabaseWatch {
-            endpoint: DatabaseTarget::new(settings.database.clone(), settings.pooler),
-            migrate: settings.migrate.then_some(settings.database),
-            db: app.db.clone(),
-            carriers: app.carriers.clone(),
-            keys: keys.clone(),
-            health: health.clone(),
-            metrics: app.metrics.clone(),
-            ready,
-        };
-        let background = CancellationToken::new();
-        let exposed = metrics.map(|listener| {
-            let exposition = Exposition::new(&app, &keys, settings.calls.in_flight);
-            tokio::spawn(metrics::serve(listener, exposition, background.clone()))
-        });
-        let watching = tokio::spawn(watch.run(background.clone()));
-        let showing = show_breakers(
-            health.clone(),
-            app.carriers.clone(),
-            app.metrics.lines.clone(),
-            background.clone(),
-        );
-        let showing = tokio::spawn(showing);
-        let writing = tokio::spawn(write_down_uses(keys.clone(), background.clone()));
-        let sweep_app = app.clone();
-        let sweep_stop = background.clone();
-        let sweeping = tokio::spawn(async move {
-            tokio::select! {
-                _ = opened.wait_for(|open| *open) => {}
-                () = sweep_stop.cancelled() => {}
-            }
-            cleanup::run(sweep_app, settings.retention, sweep_stop).await;
-        });
-        let (failed, mut failure) = watch::channel(false);
-        let watching = tokio::spawn(async move {
-            let ended = watching.await.unwrap_or(Ok(()));
-            failed.send_replace(ended.is_err());
-            ended
-        });
+        let (app, keys, limits) = (self.app.clone(), self.keys.clone(), self.settings.drain);
+        let shutdown = Shutdown::default();
+        let mut tasks = Supervisor::default();
+        let (health, mut transport) = self.open(listeners.into(), &shutdown).await?;
+        for (name, task) in transport.take_tasks() {
+            tasks.adopt(name, &shutdown.drain, task);
+        }
+        self.start_tasks(&mut tasks, &health, &shutdown);
 
         tokio::select! {
             () = stop.cancelled() => {}
-            _ = failure.wait_for(|failed| *failed) => {}
+            () = tasks.failed() => {}
         }
         health.set(ServingStatus::NotServing).await;
-        sleep(settings.drain.grace).await;
-        finish.cancel();
-        transport.drain(settings.drain.finish).await;
+        sleep(limits.grace).await;
+        shutdown.drain.cancel();
+        transport.drain(limits.finish).await;
 
-        // What goes on without its caller gets the same time again, as do webhooks; then nothing may write any more.
-        let give_up = Instant::now() + settings.drain.finish;
-        if let Some(mut webhooks) = webhooks
-            && timeout_at(give_up, &mut webhooks).await.is_err()
-        {
-            tracing::warn!("webhooks under way were cut at the end of the drain");
-            webhooks.abort();
-        }
+        // Webhooks, and work whose caller has disconnected, get the same time once more.
+        let deadline = Instant::now() + limits.finish;
+        tasks.join_stopped(deadline).await;
         app.tasks.close();
-        if timeout_at(give_up, app.tasks.wait()).await.is_err() {
-            tracing::warn!(tasks = app.tasks.len(), "work without a caller was cut at the end of the drain");
+        if timeout_at(deadline, app.tasks.wait()).await.is_err() {
+            tracing::warn!(tasks = app.tasks.len(), "detached work was cut off at the end of the drain");
         }
-        background.cancel();
-        let _ = tokio::join!(writing, sweeping, showing, futures_util::future::OptionFuture::from(exposed));
-        if timeout(LAST_WRITE_LIMIT, keys.write_down_uses()).await.is_err() {
-            tracing::warn!("the last uses of keys were not written down");
+        shutdown.end.cancel();
+        tasks.join_stopped(Instant::now() + TASK_STOP_TIMEOUT).await;
+        if timeout(LAST_FLUSH_TIMEOUT, keys.flush_usage()).await.is_err() {
+            tracing::warn!("the last usage of keys was not recorded");
         }
         app.db.close();
-        watching.await.unwrap_or(Ok(()))?;
-        Ok(())
+        tasks.into_result()
+    }
+
+    /// Starts to accept connections.
+    async fn open(
+        &self,
+        listeners: Listeners,
+        shutdown: &Shutdown,
+    ) -> Result<(Health, Transport), ServeError> {
+        let Self { settings, app, keys, .. } = self;
+        let (reporter, health_service) = tonic_health::server::health_reporter();
+        let health = Health::new(reporter, grpc::SERVICES).await;
+        let mut routes = grpc::routes(app, keys, settings.calls.request as usize);
+        routes
+            .add_service(health_service)
+            .add_service(reflection::builder().build_v1()?)
+            .add_service(reflection::builder().build_v1alpha()?);
+        let service = ServiceBuilder::new()
+            .layer(AccessLogLayer::new(app.clock.clone(), app.metrics.calls.clone()))
+            .layer(LimitsLayer::new(settings.calls, app.db.clone(), shutdown.drain.clone()))
+            .layer(AuthLayer::new(keys.clone()))
+            .service(routes.routes().prepare());
+        let transport = Transport::open(listeners, settings.connections, settings.tls.clone(), service);
+        Ok((health, transport))
+    }
+
+    /// Starts the background tasks. Webhooks stop with the drain, like calls; the others stop at its end, since detached
+    /// work still needs the database and its metrics.
+    fn start_tasks(self, tasks: &mut Supervisor, health: &Health, shutdown: &Shutdown) {
+        let Self { settings, app, keys, ready, metrics, webhooks } = self;
+        let (drain, end) = (&shutdown.drain, &shutdown.end);
+        if let Some(webhooks) = webhooks {
+            tasks.spawn("webhooks", drain, infallible(webhooks.run(app.clone(), drain.clone())));
+        }
+        if let Some(listener) = metrics {
+            let exposition = Exposition::new(&app, &keys, settings.calls.in_flight);
+            tasks.spawn("metrics", end, infallible(metrics::serve(listener, exposition, end.clone())));
+        }
+        let (carriers, line_metrics) = (app.carriers.clone(), app.metrics.lines.clone());
+        let publish = publish_breaker_health(health.clone(), carriers, line_metrics, end.clone());
+        tasks.spawn("carrier health", end, infallible(publish));
+        tasks.spawn("key usage", end, infallible(flush_key_usage(keys.clone(), end.clone())));
+        let cleanup = clean_up(app.clone(), settings.retention, ready.subscribe(), end.clone());
+        tasks.spawn("cleanup", end, infallible(cleanup));
+        let monitor = DatabaseMonitor {
+            endpoint: DatabaseTarget::new(settings.database.clone(), settings.pooler),
+            migrate: settings.migrate.then_some(settings.database),
+            db: app.db,
+            carriers: app.carriers,
+            keys,
+            health: health.clone(),
+            metrics: app.metrics,
+            ready,
+        };
+        tasks.spawn("database monitor", end, monitor.run(end.clone()));
     }
 }
 
-fn reflection() -> tonic_reflection::server::Builder<'static> {
-    let mut builder = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        // So that grpcurl can show the details of an error.
-        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET);
-    for service in SERVICES {
-        builder = builder.with_service_name(service);
-    }
-    builder.with_service_name(tonic_health::pb::health_server::SERVICE_NAME)
+/// A task that can only fail by panicking or by ending early.
+async fn infallible(task: impl Future<Output = ()>) -> Result<(), ServeError> {
+    task.await;
+    Ok(())
 }
 
-async fn write_down_uses(keys: KeyRing, stop: CancellationToken) {
-    let mut rounds = interval(WRITE_DOWN_USES);
+/// Runs the cleanup from the moment the database is open.
+async fn clean_up(app: App, retention: Retention, mut ready: watch::Receiver<bool>, stop: CancellationToken) {
+    tokio::select! {
+        Ok(_) = ready.wait_for(|ready| *ready) => {}
+        () = stop.cancelled() => return,
+    }
+    cleanup::run(app, retention, stop).await;
+}
+
+async fn flush_key_usage(keys: KeyCache, stop: CancellationToken) {
+    let mut ticks = interval(FLUSH_INTERVAL);
     loop {
         tokio::select! {
-            _ = rounds.tick() => keys.write_down_uses().await,
+            _ = ticks.tick() => keys.flush_usage().await,
             () = stop.cancelled() => return,
         }
     }

@@ -17,5 +17,6 @@ mod support;
 
 mod faults;
 mod isolation;
+mod length;
 mod model;
 mod overload;

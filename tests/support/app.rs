@@ -1,4 +1,4 @@
-//! The assembled server, on a port and a database of its own.
+//! The assembled server, on its own port and database.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use inkbox_imessage::app::App;
-use inkbox_imessage::auth::issue::{self, NewKey};
+use inkbox_imessage::auth::{self, NewKey};
 use inkbox_imessage::carriers::CarrierSettings;
 use inkbox_imessage::domain::{ApiKeyScope, CarrierKind, LineRole, PhoneNumber};
 use inkbox_imessage::grpc::middleware::limits::CallLimits;
@@ -35,13 +35,13 @@ pub const POOL_LINES: [&str; 3] = ["+12025550101", "+12025550102", "+12025550103
 /// A running service.
 pub struct TestApp {
     pub address: SocketAddr,
-    /// Where metrics are scraped.
+    /// The address of the metrics listener.
     pub metrics: SocketAddr,
     pub options: PgConnectOptions,
-    /// For looking at rows and making them.
+    /// For tests that read or write rows.
     pub pool: PgPool,
     pub clock: Arc<TestClock>,
-    /// The parts of the running service.
+    /// The shared parts of the running service.
     pub parts: App,
     pub stop: CancellationToken,
     pub running: JoinHandle<Result<(), ServeError>>,
@@ -49,69 +49,74 @@ pub struct TestApp {
     next_handle: AtomicU32,
 }
 
-impl TestApp {
-    /// The service with a router line and three pool lines.
-    pub async fn start() -> Self {
-        Self::with(|_| {}).await
+/// The configuration of a service under test.
+pub struct Builder {
+    settings: Settings,
+    has_database: bool,
+    clock: Arc<TestClock>,
+    prepare: Box<dyn FnOnce(Server) -> Server>,
+}
+
+impl Builder {
+    /// Uses an existing database. Without this the service gets an empty database with [`ROUTER_LINE`] and [`POOL_LINES`].
+    pub fn database(mut self, options: PgConnectOptions) -> Self {
+        self.settings.database = options;
+        self.has_database = true;
+        self
     }
 
-    /// The same, with other settings.
-    pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        let options = database::fresh().await;
-        let app = Self::on(options, change).await;
-        app.add_line(ROUTER_LINE, LineRole::Router).await;
-        for line in POOL_LINES {
-            app.add_line(line, LineRole::Pool).await;
+    /// Changes settings.
+    pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.settings);
+        self
+    }
+
+    /// Uses the clock of another service.
+    pub fn clock(mut self, clock: Arc<TestClock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Changes the assembled server before it runs.
+    pub fn server(mut self, prepare: impl FnOnce(Server) -> Server + 'static) -> Self {
+        self.prepare = Box::new(prepare);
+        self
+    }
+
+    /// Starts the service and waits until it is SERVING.
+    pub async fn start(mut self) -> TestApp {
+        let has_database = self.has_database;
+        if !has_database {
+            self = self.database(database::fresh().await);
+        }
+        let app = self.launch().await;
+        app.until_ready().await;
+        if !has_database {
+            app.add_lines().await;
         }
         app
     }
 
-    /// The service on a database that is there, such as one that another replica serves.
-    pub async fn on(options: PgConnectOptions, change: impl FnOnce(&mut Settings)) -> Self {
-        let app = Self::launch(options, change).await;
-        app.until_ready().await;
-        app
-    }
-
-    /// The service, not yet waited for.
-    pub async fn launch(options: PgConnectOptions, change: impl FnOnce(&mut Settings)) -> Self {
-        Self::assemble(options, change, |_| {}).await
-    }
-
-    /// The same, with more done to the server before it runs.
-    pub async fn assemble(
-        options: PgConnectOptions,
-        change: impl FnOnce(&mut Settings),
-        prepare: impl FnOnce(&mut Server),
-    ) -> Self {
-        Self::assemble_at(Arc::default(), options, change, prepare).await
-    }
-
-    async fn assemble_at(
-        clock: Arc<TestClock>,
-        options: PgConnectOptions,
-        change: impl FnOnce(&mut Settings),
-        prepare: impl FnOnce(&mut Server),
-    ) -> Self {
-        let mut settings = Self::settings(options.clone());
-        change(&mut settings);
-        let mut server = Server::new(settings, clock.clone()).unwrap();
-        prepare(&mut server);
+    /// Starts the service without waiting for it. Needs [`Self::database`].
+    pub async fn launch(self) -> TestApp {
+        assert!(self.has_database, "launch() needs a database");
+        let options = self.settings.database.clone();
+        let mut server = (self.prepare)(Server::new(self.settings, self.clock.clone()).unwrap());
         let parts = server.app().clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let metrics_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let metrics = metrics_listener.local_addr().unwrap();
-        server.expose_metrics(metrics_listener);
+        server = server.with_metrics(metrics_listener);
         let stop = CancellationToken::new();
         let db = Database::new(&options, 2, TaskTracker::new()).unwrap();
         db.open();
-        Self {
+        TestApp {
             address,
             metrics,
             pool: PgPoolOptions::new().max_connections(2).connect_lazy_with(options.clone()),
             options,
-            clock,
+            clock: self.clock,
             parts,
             running: tokio::spawn(server.run(listener, stop.clone())),
             stop,
@@ -119,8 +124,29 @@ impl TestApp {
             next_handle: AtomicU32::new(0),
         }
     }
+}
 
-    /// What a service of these tests is like.
+impl TestApp {
+    /// A service with the settings of [`Self::settings`], a router line and three pool lines.
+    pub async fn start() -> Self {
+        Self::builder().start().await
+    }
+
+    /// The same with other settings.
+    pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::builder().settings(change).start().await
+    }
+
+    pub fn builder() -> Builder {
+        Builder {
+            settings: Self::settings(PgConnectOptions::new_without_pgpass()),
+            has_database: false,
+            clock: Arc::default(),
+            prepare: Box::new(|server| server),
+        }
+    }
+
+    /// The settings of a service under test.
     pub fn settings(options: PgConnectOptions) -> Settings {
         Settings {
             database: options,
@@ -134,7 +160,7 @@ impl TestApp {
             retention: Retention::default(),
             calls: CallLimits {
                 in_flight: 512,
-                // A busy machine makes tests wait; the test of this bound sets its own.
+                // Long, because tests share a busy machine. The test of this limit sets its own.
                 wait: PATIENCE,
                 longest: Duration::from_mins(1),
                 request: 1 << 20,
@@ -158,7 +184,15 @@ impl TestApp {
         }
     }
 
-    /// Waits until health says SERVING.
+    /// Adds the router line and three pool lines.
+    pub async fn add_lines(&self) {
+        self.add_line(ROUTER_LINE, LineRole::Router).await;
+        for line in POOL_LINES {
+            self.add_line(line, LineRole::Pool).await;
+        }
+    }
+
+    /// Waits until the health service reports SERVING.
     pub async fn until_ready(&self) {
         super::eventually("the service is SERVING", async || {
             (self.health("").await == Some("SERVING")).then_some(())
@@ -166,36 +200,34 @@ impl TestApp {
         .await;
     }
 
-    /// What health says of a service: the status's name, or `None` where the service does not answer.
+    /// The health status of a gRPC service by name, or `None` if there is no response.
     pub async fn health(&self, service: &str) -> Option<&'static str> {
         let request = tonic_health::pb::HealthCheckRequest { service: service.to_owned() };
         let mut client = tonic_health::pb::health_client::HealthClient::new(self.channel());
         client.check(request).await.ok().map(|answer| answer.into_inner().status().as_str_name())
     }
 
-    /// A connection, opened at its first call.
+    /// A channel that connects at its first call.
     pub fn channel(&self) -> Channel {
         Endpoint::from_shared(format!("http://{}", self.address)).unwrap().timeout(PATIENCE).connect_lazy()
     }
 
-    /// Waits until the service has drained and ended by itself.
+    /// Waits until the service has drained and ended.
     pub async fn until_stopped(mut self) {
         (&mut self.running).await.unwrap().unwrap();
     }
 
     /// Another replica of the service on the same database.
     pub async fn replica(&self) -> Self {
-        Self::on(self.options.clone(), |_| {}).await
+        Self::builder().database(self.options.clone()).start().await
     }
 
-    /// The same, on the same clock.
-    pub async fn twin(&self) -> Self {
-        let twin = Self::assemble_at(self.clock.clone(), self.options.clone(), |_| {}, |_| {}).await;
-        twin.until_ready().await;
-        twin
+    /// Another replica on the same database and the same clock.
+    pub async fn replica_sharing_clock(&self) -> Self {
+        Self::builder().database(self.options.clone()).clock(self.clock.clone()).start().await
     }
 
-    /// Adds a line that is with the sandbox.
+    /// Adds a line of the sandbox carrier.
     pub async fn add_line(&self, number: &str, role: LineRole) {
         self.add_line_with(number, role, CarrierKind::Sandbox).await;
     }
@@ -207,7 +239,7 @@ impl TestApp {
         store::lines::add(&self.db, &number, role, carrier, now).await.unwrap().unwrap();
     }
 
-    /// A caller with an admin key of an organization, which is made where it is not there.
+    /// A caller with an admin key of an organization, which is created if it does not exist.
     pub async fn admin(&self, organization: &str) -> Caller {
         let now = inkbox_imessage::clock::Clock::now(&*self.clock);
         store::organizations::create(&self.db, &organization.into(), now).await.unwrap();
@@ -242,16 +274,16 @@ impl TestApp {
             label: "test".to_owned(),
             expires_at: None,
         };
-        let (_, secret) = issue::mint(&self.db, &*self.clock, new).await.unwrap();
+        let (_, secret) = auth::issue_key(&self.db, &*self.clock, new).await.unwrap();
         self.with_secret(secret.reveal())
     }
 
-    /// An identity of an organization that has iMessage enabled, under a handle of its own.
+    /// A new identity with iMessage enabled and a unique handle.
     pub async fn identity(&self, organization: &str) -> Identity {
         self.identity_with(organization, |_| {}).await
     }
 
-    /// The same, otherwise.
+    /// The same with other fields.
     pub async fn identity_with(
         &self,
         organization: &str,

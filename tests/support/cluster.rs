@@ -147,7 +147,7 @@ impl Cluster {
 
     /// The service on this server, with a router line and three pool lines.
     pub async fn app(&self, change: impl FnOnce(&mut Settings)) -> TestApp {
-        let app = TestApp::on(self.options(), change).await;
+        let app = TestApp::builder().database(self.options()).settings(change).start().await;
         app.add_line(ROUTER_LINE, LineRole::Router).await;
         for line in POOL_LINES {
             app.add_line(line, LineRole::Pool).await;
@@ -192,5 +192,5 @@ fn program(name: &str) -> PathBuf {
         .collect();
     folders.sort();
     folders.reverse();
-    servers::find(name, &folders, "`make postgres` installs it")
+    servers::find(name, &folders, "`make setup` installs it")
 }

@@ -1,4 +1,4 @@
-//! A stand-in for both carriers' APIs that takes every message, for tests of what is sent from which line, and when.
+//! A stub of both carriers' APIs that accepts messages, for tests of what is sent from which line, and when.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,10 +13,9 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// The human whom nothing reaches.
+/// The number of a human to whom every message is rejected.
 pub const UNREACHABLE: &str = "+15005550001";
 
-/// A message that was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SentText {
     pub line: String,
@@ -24,7 +23,7 @@ pub struct SentText {
     pub text: String,
 }
 
-/// The stand-in. Gone when dropped.
+/// Stops when it is dropped.
 pub struct PhoneLine {
     url: String,
     inner: Arc<Inner>,
@@ -50,7 +49,7 @@ impl PhoneLine {
         Self { url, inner, serving }
     }
 
-    /// A service with these lines at this carrier, which is this stand-in.
+    /// Settings with which this stub is the carrier of these lines.
     pub fn settings(&self, carrier: CarrierKind, lines: &[&str]) -> CarrierSettings {
         let mut settings = CarrierSettings::default();
         match carrier {
@@ -75,12 +74,12 @@ impl PhoneLine {
         settings
     }
 
-    /// Everything that was sent, failures too.
+    /// All messages, including rejected ones.
     pub fn sent(&self) -> Vec<SentText> {
         self.inner.sent.lock().unwrap().clone()
     }
 
-    /// While a test holds it, nothing is answered.
+    /// While a test holds this lock, no request gets a response.
     pub fn gate(&self) -> Arc<tokio::sync::Mutex<()>> {
         self.inner.gate.clone()
     }
@@ -93,16 +92,16 @@ impl Drop for PhoneLine {
 }
 
 impl Inner {
-    /// Remembers a message, and gives its number once the gate is open; `None` where it reaches nobody.
-    async fn take(&self, text: SentText) -> Option<usize> {
-        let is_lost = text.to == UNREACHABLE;
+    /// Records a message, and returns its number once the gate is open; `None` if it is rejected.
+    async fn record(&self, text: SentText) -> Option<usize> {
+        let is_rejected = text.to == UNREACHABLE;
         let number = {
             let mut sent = self.sent.lock().unwrap();
             sent.push(text);
             sent.len()
         };
         let _gate = self.gate.lock().await;
-        (!is_lost).then_some(number)
+        (!is_rejected).then_some(number)
     }
 }
 
@@ -110,13 +109,13 @@ async fn sendblue(State(inner): State<Arc<Inner>>, body: Bytes) -> Response {
     let body: Value = serde_json::from_slice(&body).unwrap();
     let field = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
     let text = SentText { line: field("from_number"), to: field("number"), text: field("content") };
-    match inner.take(text).await {
-        Some(number) => says(
+    match inner.record(text).await {
+        Some(number) => reply(
             200,
             &json!({ "status": "QUEUED", "error_code": null, "message_handle": format!("sent-{number}") }),
         ),
         None => {
-            says(400, &json!({ "status": "ERROR", "error_code": "4002", "error_message": "blacklisted" }))
+            reply(400, &json!({ "status": "ERROR", "error_code": "4002", "error_message": "blacklisted" }))
         }
     }
 }
@@ -125,19 +124,19 @@ async fn bluebubbles(State(inner): State<Arc<Inner>>, Path(line): Path<String>, 
     let body: Value = serde_json::from_slice(&body).unwrap();
     let to = body["chatGuid"].as_str().unwrap().trim_start_matches("iMessage;-;").to_owned();
     let text = SentText { line, to, text: body["message"].as_str().unwrap_or_default().to_owned() };
-    match inner.take(text).await {
+    match inner.record(text).await {
         Some(number) => {
             let data = json!({ "guid": format!("sent-{number}"), "isFromMe": true, "error": 0 });
-            says(200, &json!({ "status": 200, "message": "Message sent!", "data": data }))
+            reply(200, &json!({ "status": 200, "message": "Message sent!", "data": data }))
         }
         None => {
             let error = json!({ "type": "Validation Error", "message": "no such chat" });
-            says(400, &json!({ "status": 400, "message": "Bad Request", "error": error }))
+            reply(400, &json!({ "status": 400, "message": "Bad Request", "error": error }))
         }
     }
 }
 
-fn says(status: u16, body: &Value) -> Response {
+fn reply(status: u16, body: &Value) -> Response {
     let response = Response::builder().status(status).header("content-type", "application/json");
     response.body(Body::from(body.to_string())).unwrap()
 }

@@ -1,13 +1,13 @@
 use serde_json::{Value, json};
 
 use super::parse;
-use crate::carrier_webhooks::event::{Event, News};
+use crate::carrier_webhooks::event::{Event, StatusUpdate};
 use crate::domain::{DeliveryStatus, ReactionType, Transport};
 use crate::messaging::inbound::{RawReaction, RawText};
 
 const LINE: &str = "+12025550101";
 
-/// As a server posts it, with changes of its data.
+/// An event as a server posts it, with changes of its data.
 fn event(kind: &str, change: impl FnOnce(&mut Value)) -> Value {
     let mut data = json!({
         "originalROWID": 41, "guid": "G-1", "tempGuid": null, "text": "Hello", "subject": null, "isFromMe": false,
@@ -42,20 +42,20 @@ fn tapback(kind: &Value, target: &str) -> RawReaction {
 }
 
 #[track_caller]
-fn news(body: &Value) -> News {
+fn status_update(body: &Value) -> StatusUpdate {
     match parse(LINE, body) {
-        Event::News(news) => news,
+        Event::Status(update) => update,
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
-fn a_text_is_read_in_full() {
-    let given = text(&event("new-message", |_| {}));
-    assert_eq!((given.line_number.as_str(), given.remote_number.as_str()), (LINE, "+15551230001"));
-    assert_eq!((given.text.as_deref(), given.provider_message_id.as_str()), (Some("Hello"), "G-1"));
-    assert_eq!(given.sent_at.map(|time| time.timestamp_millis()), Some(1_795_374_279_123));
-    assert_eq!(given.transport, Transport::IMessage);
+fn all_fields_of_a_text_are_parsed() {
+    let raw = text(&event("new-message", |_| {}));
+    assert_eq!((raw.line_number.as_str(), raw.remote_number.as_str()), (LINE, "+15551230001"));
+    assert_eq!((raw.text.as_deref(), raw.provider_message_id.as_str()), (Some("Hello"), "G-1"));
+    assert_eq!(raw.sent_at.map(|time| time.timestamp_millis()), Some(1_795_374_279_123));
+    assert_eq!(raw.transport, Transport::IMessage);
     let sms = event("new-message", |data| data["chats"] = json!([{ "guid": "SMS;-;+15551230001" }]));
     assert_eq!(text(&sms).transport, Transport::Sms);
     let without_chats = event("new-message", |data| {
@@ -66,8 +66,8 @@ fn a_text_is_read_in_full() {
 }
 
 #[test]
-fn a_file_is_kept_by_its_id_without_a_password() {
-    let given = text(&event("new-message", |data| {
+fn a_file_is_stored_by_its_id_without_a_password() {
+    let raw = text(&event("new-message", |data| {
         data["text"] = json!("\u{fffc}");
         data["attachments"] = json!([
             { "guid": "at_0_1", "mimeType": "image/png", "totalBytes": 5, "transferName": "a.png" },
@@ -75,8 +75,8 @@ fn a_file_is_kept_by_its_id_without_a_password() {
             { "mimeType": "image/png" },
         ]);
     }));
-    assert_eq!(given.text, None);
-    let files: Vec<_> = given
+    assert_eq!(raw.text, None);
+    let files: Vec<_> = raw
         .media
         .iter()
         .map(|file| (file.url.as_str(), file.content_type.as_deref(), file.size_bytes))
@@ -91,7 +91,7 @@ fn a_file_is_kept_by_its_id_without_a_password() {
 }
 
 #[test]
-fn every_tapback_is_read_by_number_and_by_name() {
+fn every_tapback_is_parsed_by_number_and_by_name() {
     use ReactionType::{Custom, Dislike, Emphasize, Laugh, Like, Love, Question};
     let kinds = [
         (2_000, "love", Love),
@@ -110,10 +110,10 @@ fn every_tapback_is_read_by_number_and_by_name() {
             (json!(number + 1_000), true),
             (json!(format!("-{name}")), true),
         ] {
-            let given = tapback(&kind, "p:0/G-0");
-            assert_eq!((given.reaction, given.removed), (Some(reaction), removed), "{kind}");
-            assert_eq!(given.custom_emoji.is_some(), reaction == Custom, "{kind}");
-            assert_eq!((given.line_number.as_str(), given.remote_number.as_str()), (LINE, "+15551230001"));
+            let raw = tapback(&kind, "p:0/G-0");
+            assert_eq!((raw.reaction, raw.removed), (Some(reaction), removed), "{kind}");
+            assert_eq!(raw.custom_emoji.is_some(), reaction == Custom, "{kind}");
+            assert_eq!((raw.line_number.as_str(), raw.remote_number.as_str()), (LINE, "+15551230001"));
         }
     }
 }
@@ -127,13 +127,13 @@ fn a_tapback_names_its_message_and_part_in_three_ways() {
         ("G-0", (0, "G-0")),
         ("p:x/G-0", (-1, "G-0")),
     ] {
-        let given = tapback(&json!(2_000), target);
-        assert_eq!((given.part_index, given.target_provider_message_id.as_str()), expected, "{target}");
+        let raw = tapback(&json!(2_000), target);
+        assert_eq!((raw.part_index, raw.target_provider_message_id.as_str()), expected, "{target}");
     }
 }
 
 #[test]
-fn what_is_no_tapback_that_we_know_stays_a_text() {
+fn an_unknown_tapback_stays_a_text() {
     for (name, value) in [
         ("associatedMessageType", json!("sticker")),
         ("associatedMessageType", json!(1_000)),
@@ -149,7 +149,7 @@ fn what_is_no_tapback_that_we_know_stays_a_text() {
 }
 
 #[test]
-fn what_is_not_for_us_is_ignored() {
+fn irrelevant_events_are_ignored() {
     let of = |change: fn(&mut Value)| event("new-message", change);
     for body in [
         of(|data| data["isFromMe"] = json!(true)),
@@ -170,7 +170,7 @@ fn what_is_not_for_us_is_ignored() {
 }
 
 #[test]
-fn what_becomes_of_our_own_sends_is_news() {
+fn updates_of_outbound_messages_are_status_updates() {
     use DeliveryStatus::{Delivered, Error};
     let own = |change: fn(&mut Value)| {
         event("updated-message", |data| {
@@ -185,24 +185,24 @@ fn what_becomes_of_our_own_sends_is_news() {
         (event("message-send-error", |data| data["error"] = json!(4)), Error, Some("4")),
         (event("message-send-error", |_| {}), Error, Some("LINE_REFUSED")),
     ] {
-        let news = news(&body);
+        let event = status_update(&body);
         assert_eq!(
-            (news.given.status, news.given.provider_message_id.as_str()),
+            (event.update.status, event.update.provider_message_id.as_str()),
             (Some(status), "G-1"),
             "{body}"
         );
-        assert_eq!(news.given.error.as_ref().map(|error| error.code.as_str()), code, "{body}");
-        assert!(news.sent_at.is_some());
+        assert_eq!(event.update.error.as_ref().map(|error| error.code.as_str()), code, "{body}");
+        assert!(event.sent_at.is_some());
     }
 }
 
 #[test]
-fn news_may_know_a_message_by_the_id_we_gave_it() {
-    let both = news(&event("message-send-error", |data| data["tempGuid"] = json!("ours")));
-    assert_eq!((both.given.provider_message_id.as_str(), both.other_id.as_deref()), ("G-1", Some("ours")));
-    let one = news(&event("message-send-error", |data| {
+fn a_status_update_may_name_the_temporary_id() {
+    let both = status_update(&event("message-send-error", |data| data["tempGuid"] = json!("ours")));
+    assert_eq!((both.update.provider_message_id.as_str(), both.other_id.as_deref()), ("G-1", Some("ours")));
+    let one = status_update(&event("message-send-error", |data| {
         data["guid"] = Value::Null;
         data["tempGuid"] = json!("ours");
     }));
-    assert_eq!((one.given.provider_message_id.as_str(), one.other_id), ("ours", None));
+    assert_eq!((one.update.provider_message_id.as_str(), one.other_id), ("ours", None));
 }

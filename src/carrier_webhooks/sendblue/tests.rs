@@ -1,11 +1,11 @@
 use serde_json::{Value, json};
 
 use super::{parse, parse_status, status};
-use crate::carrier_webhooks::event::{Event, News};
+use crate::carrier_webhooks::event::{Event, StatusUpdate};
 use crate::domain::{DeliveryStatus, Transport};
 use crate::messaging::inbound::RawText;
 
-/// As documented and captured, with changes.
+/// A documented body, with changes.
 fn inbound(change: impl FnOnce(&mut Value)) -> Value {
     let mut body = json!({
         "accountEmail": "ops@example.com", "content": "Hello", "is_outbound": false, "status": "RECEIVED",
@@ -40,58 +40,58 @@ fn text(body: &Value) -> RawText {
 }
 
 #[track_caller]
-fn news(event: Event) -> News {
+fn status_update(event: Event) -> StatusUpdate {
     match event {
-        Event::News(news) => news,
+        Event::Status(update) => update,
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
-fn a_text_is_read_in_full() {
-    let given = text(&inbound(|_| {}));
-    assert_eq!((given.line_number.as_str(), given.remote_number.as_str()), ("+12025550101", "+15551230001"));
-    assert_eq!((given.text.as_deref(), given.provider_message_id.as_str()), (Some("Hello"), "E1B2"));
-    assert_eq!(given.sent_at.map(|time| time.timestamp_millis()), Some(1_795_374_279_123));
-    assert!(given.media.is_empty());
+fn all_fields_of_a_text_are_parsed() {
+    let raw = text(&inbound(|_| {}));
+    assert_eq!((raw.line_number.as_str(), raw.remote_number.as_str()), ("+12025550101", "+15551230001"));
+    assert_eq!((raw.text.as_deref(), raw.provider_message_id.as_str()), (Some("Hello"), "E1B2"));
+    assert_eq!(raw.sent_at.map(|time| time.timestamp_millis()), Some(1_795_374_279_123));
+    assert!(raw.media.is_empty());
 }
 
 #[test]
-fn older_bodies_have_fewer_names_for_the_same() {
-    let given = text(&inbound(|body| {
+fn older_bodies_have_fewer_fields() {
+    let raw = text(&inbound(|body| {
         body.as_object_mut().unwrap().remove("sendblue_number");
         body.as_object_mut().unwrap().remove("from_number");
         body.as_object_mut().unwrap().remove("is_outbound");
     }));
-    assert_eq!((given.line_number.as_str(), given.remote_number.as_str()), ("+12025550101", "+15551230001"));
+    assert_eq!((raw.line_number.as_str(), raw.remote_number.as_str()), ("+12025550101", "+15551230001"));
 }
 
 #[test]
-fn media_and_transport_are_read() {
-    let given = text(&inbound(|body| {
+fn media_and_transport_are_parsed() {
+    let raw = text(&inbound(|body| {
         body["content"] = json!("");
         body["media_url"] = json!("https://storage.example/1.png");
         body["service"] = json!("SMS");
     }));
-    assert_eq!((given.text, given.media[0].url.as_str()), (None, "https://storage.example/1.png"));
-    assert_eq!(given.transport, Transport::Sms);
+    assert_eq!((raw.text, raw.media[0].url.as_str()), (None, "https://storage.example/1.png"));
+    assert_eq!(raw.transport, Transport::Sms);
     assert_eq!(text(&inbound(|body| body["service"] = json!("RCS"))).transport, Transport::Rcs);
     assert_eq!(text(&inbound(|body| body["service"] = Value::Null)).transport, Transport::IMessage);
 }
 
 #[test]
-fn what_is_missing_is_left_for_the_check_to_refuse() {
-    let given = text(&inbound(|body| {
+fn missing_fields_are_left_to_the_validation() {
+    let raw = text(&inbound(|body| {
         for name in ["message_handle", "from_number", "number", "to_number", "sendblue_number", "date_sent"] {
             body[name] = json!(7);
         }
     }));
-    assert_eq!((given.line_number, given.remote_number, given.provider_message_id), Default::default());
-    assert_eq!(given.sent_at, None);
+    assert_eq!((raw.line_number, raw.remote_number, raw.provider_message_id), Default::default());
+    assert_eq!(raw.sent_at, None);
 }
 
 #[test]
-fn groups_and_other_events_are_not_ours() {
+fn groups_and_other_events_are_ignored() {
     for body in [
         inbound(|body| body["group_id"] = json!("g1")),
         inbound(|body| body["participants"] = json!(["+1", "+2", "+3"])),
@@ -106,18 +106,18 @@ fn groups_and_other_events_are_not_ours() {
 }
 
 #[test]
-fn an_echo_is_news_of_what_we_sent() {
-    let news = news(parse(&outbound("DELIVERED", |body| body["was_downgraded"] = json!(true))));
+fn an_echo_is_a_status_update_of_an_outbound_message() {
+    let event = status_update(parse(&outbound("DELIVERED", |body| body["was_downgraded"] = json!(true))));
     assert_eq!(
-        (news.given.line_number.as_str(), news.given.provider_message_id.as_str()),
+        (event.update.line_number.as_str(), event.update.provider_message_id.as_str()),
         ("+12025550101", "E1B2")
     );
-    assert_eq!((news.given.status, news.given.error), (Some(DeliveryStatus::Delivered), None));
-    assert!(news.given.was_downgraded && news.other_id.is_none() && news.sent_at.is_some());
+    assert_eq!((event.update.status, event.update.error), (Some(DeliveryStatus::Delivered), None));
+    assert!(event.update.was_downgraded && event.other_id.is_none() && event.sent_at.is_some());
 }
 
 #[test]
-fn an_error_is_told_by_sendblues_code_and_never_in_its_words() {
+fn an_error_has_sendblues_code_and_never_its_description() {
     for (code, expected) in [
         (json!(10_001), "10001"),
         (json!("SMS_LIMIT_REACHED"), "SMS_LIMIT_REACHED"),
@@ -129,24 +129,27 @@ fn an_error_is_told_by_sendblues_code_and_never_in_its_words() {
             body["error_message"] = json!("+12025550101 could not send");
             body["error_detail"] = json!("+12025550101");
         });
-        let error = news(parse(&body)).given.error.unwrap();
+        let error = status_update(parse(&body)).update.error.unwrap();
         assert_eq!(error.code, expected);
         assert!(!error.message.contains("2025550101") && !error.message.is_empty(), "{error:?}");
     }
     let no_error = outbound("SENT", |body| body["error_code"] = json!(22));
-    assert_eq!(news(parse(&no_error)).given.error, None);
+    assert_eq!(status_update(parse(&no_error)).update.error, None);
 }
 
 #[test]
-fn the_address_for_news_takes_nothing_else() {
+fn the_status_url_accepts_status_updates_only() {
     assert!(matches!(parse_status(&inbound(|_| {})), Event::Ignored(_)));
-    assert_eq!(news(parse_status(&outbound("SENT", |_| {}))).given.status, Some(DeliveryStatus::Sent));
+    assert_eq!(
+        status_update(parse_status(&outbound("SENT", |_| {}))).update.status,
+        Some(DeliveryStatus::Sent)
+    );
     let sparse = json!({ "status": "SENT", "message_handle": "E1B2", "from_number": "+12025550101" });
-    assert_eq!(news(parse_status(&sparse)).given.provider_message_id, "E1B2");
+    assert_eq!(status_update(parse_status(&sparse)).update.provider_message_id, "E1B2");
 }
 
 #[test]
-fn every_documented_status_has_its_meaning() {
+fn every_documented_status_is_mapped() {
     use DeliveryStatus::{Accepted, Declined, Delivered, Error, Pending, Queued, Registered, Sent};
     for (word, meaning) in [
         ("REGISTERED", Some(Registered)),

@@ -12,9 +12,9 @@ fn words(reaction: ReactionType, emoji: Option<&str>, removed: bool, quoted: Quo
 }
 
 #[test]
-fn every_way_an_iphone_puts_a_tapback_is_read() {
+fn every_tapback_text_of_an_iphone_is_parsed() {
     let eight = || text("see you at eight", None);
-    for (said, reaction) in [
+    for (input, reaction) in [
         ("Loved “see you at eight”", Love),
         ("Liked “see you at eight”", Like),
         ("Disliked “see you at eight”", Dislike),
@@ -25,9 +25,9 @@ fn every_way_an_iphone_puts_a_tapback_is_read() {
         ("Loved \"see you at eight\"", Love),
         (" Loved “see you at eight”\n", Love),
     ] {
-        assert_eq!(parse(said), Some(words(reaction, None, false, eight())), "{said}");
+        assert_eq!(parse(input), Some(words(reaction, None, false, eight())), "{input}");
     }
-    for (said, reaction) in [
+    for (input, reaction) in [
         ("Removed a heart from “see you at eight”", Love),
         ("Removed a like from “see you at eight”", Like),
         ("Removed a dislike from “see you at eight”", Dislike),
@@ -36,9 +36,9 @@ fn every_way_an_iphone_puts_a_tapback_is_read() {
         ("Removed an exclamation mark from “see you at eight”", Emphasize),
         ("Removed a question mark from “see you at eight”", Question),
     ] {
-        assert_eq!(parse(said), Some(words(reaction, None, true, eight())), "{said}");
+        assert_eq!(parse(input), Some(words(reaction, None, true, eight())), "{input}");
     }
-    for (said, emoji, removed) in [
+    for (input, emoji, removed) in [
         ("Reacted 🎉 to “see you at eight”", "🎉", false),
         ("Reacted 👨‍👩‍👧 to “see you at eight”", "👨‍👩‍👧", false),
         ("Reacted 1️⃣ to “see you at eight”", "1️⃣", false),
@@ -46,31 +46,31 @@ fn every_way_an_iphone_puts_a_tapback_is_read() {
         ("Removed a 🎉 from “see you at eight”", "🎉", true),
         ("Removed a 🎉 reaction from “see you at eight”", "🎉", true),
     ] {
-        assert_eq!(parse(said), Some(words(Custom, Some(emoji), removed, eight())), "{said}");
+        assert_eq!(parse(input), Some(words(Custom, Some(emoji), removed, eight())), "{input}");
     }
-    for said in ["Loved an image", "Loved a photo", "Loved an attachment"] {
-        assert_eq!(parse(said), Some(words(Love, None, false, Quoted::File)), "{said}");
+    for input in ["Loved an image", "Loved a photo", "Loved an attachment"] {
+        assert_eq!(parse(input), Some(words(Love, None, false, Quoted::File)), "{input}");
     }
     assert_eq!(parse("Reacted 🎉 to an image"), Some(words(Custom, Some("🎉"), false, Quoted::File)));
 }
 
 #[test]
-fn a_quotation_that_was_cut_keeps_its_beginning() {
-    for (said, quoted) in [
+fn a_truncated_quotation_is_parsed_with_its_beginning() {
+    for (input, quoted) in [
         ("Loved “see you…”", text("see you…", Some("see you"))),
         ("Loved “see you ...”", text("see you ...", Some("see you"))),
         ("Loved “…”", text("…", None)),
         ("Loved “two\nlines”", text("two\nlines", None)),
-        ("Loved “he said “no” to it”", text("he said “no” to it", None)),
+        ("Loved “he input “no” to it”", text("he input “no” to it", None)),
         ("Liked “Removed a heart from “x””", text("Removed a heart from “x”", None)),
     ] {
-        assert_eq!(parse(said).map(|words| words.quoted), Some(quoted), "{said}");
+        assert_eq!(parse(input).map(|words| words.quoted), Some(quoted), "{input}");
     }
 }
 
 #[test]
-fn other_words_are_no_tapback() {
-    for said in [
+fn other_texts_are_not_tapbacks() {
+    for input in [
         "",
         "Loved",
         "Loved it",
@@ -87,6 +87,6 @@ fn other_words_are_no_tapback() {
         "Removed a heart",
         "Hat “it” geliebt",
     ] {
-        assert_eq!(parse(said), None, "{said}");
+        assert_eq!(parse(input), None, "{input}");
     }
 }

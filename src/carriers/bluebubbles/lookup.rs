@@ -1,17 +1,18 @@
-//! What a Mac has of a message whose send got no answer. It forgets our id of a message as soon as it is sent, so it is
-//! found by chat, time and text.
+//! The lookup of a message whose send was not answered, by chat, time and text: the server discards the temporary id of
+//! a message as soon as it is sent.
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use super::responses::imessage_error;
-use crate::carriers::client::api_client::{Blame, Verdict};
-use crate::carriers::client::http::Answer;
-use crate::carriers::{CarrierError, Found, OutboundMessage};
+use crate::carriers::carrier::{LookupMatch, OutboundMessage};
+use crate::carriers::client::assessment::{Assessment, Fault};
+use crate::carriers::client::http::HttpResponse;
+use crate::carriers::error::CarrierError;
 
-/// How far the Mac's clock may be behind ours.
-const SKEW: TimeDelta = TimeDelta::seconds(5);
-/// Messages of one chat, the human's too, since one of them began to be sent.
+/// Maximum amount by which the Mac's clock may be behind the clock of this service.
+const MAX_CLOCK_SKEW: TimeDelta = TimeDelta::seconds(5);
+/// Page size: messages of one chat since the start of a send, including the human's.
 const LIMIT: u32 = 20;
 
 /// Body of `message/query`.
@@ -22,7 +23,7 @@ pub(super) struct Query<'a> {
     after: i64,
     sort: &'static str,
     limit: u32,
-    /// Newer systems keep the text of what they send there alone.
+    /// Newer versions of macOS store the text of sent messages only in `attributedBody`.
     with: [&'static str; 1],
 }
 
@@ -52,37 +53,37 @@ struct AttributedBody {
 
 impl<'a> Query<'a> {
     pub(super) fn new(chat_guid: &'a str, message: OutboundMessage<'_>) -> Self {
-        let after = (message.at - SKEW).timestamp_millis();
+        let after = (message.at - MAX_CLOCK_SKEW).timestamp_millis();
         Self { chat_guid, after, sort: "ASC", limit: LIMIT, with: ["attributedBody"] }
     }
 }
 
 impl Listed {
-    fn says(&self, text: &str) -> bool {
+    fn has_text(&self, text: &str) -> bool {
         let attributed = self.attributed_body.as_ref().and_then(|bodies| bodies.first()?.string.as_deref());
         self.text.as_deref() == Some(text) || attributed == Some(text)
     }
 }
 
-/// Those of them that may be the message.
-pub(super) fn judge(answer: &Answer, message: OutboundMessage<'_>) -> Verdict<Vec<Found>> {
-    let list = answer.body.as_deref().and_then(|body| serde_json::from_slice::<List>(body).ok());
-    match (answer.status, list) {
+/// The listed messages that may be this message.
+pub(super) fn assess(response: &HttpResponse, message: OutboundMessage<'_>) -> Assessment<Vec<LookupMatch>> {
+    let list = response.body.as_deref().and_then(|body| serde_json::from_slice::<List>(body).ok());
+    match (response.status, list) {
         (200, Some(list)) => {
-            let same = list.data.into_iter().filter(|listed| {
+            let candidates = list.data.into_iter().filter(|listed| {
                 listed.is_from_me
                     && listed.associated_message_guid.is_none()
-                    && listed.says(message.text.unwrap_or_default())
+                    && listed.has_text(message.text.unwrap_or_default())
             });
-            let found = same.map(|listed| Found {
+            let matches = candidates.map(|listed| LookupMatch {
                 failure: imessage_error(listed.error),
                 provider_message_id: listed.guid,
             });
-            Verdict::of(Ok(found.collect()))
+            Assessment::of(Ok(matches.collect()))
         }
         (status, _) => {
-            let blame = if status >= 500 { Blame::CarrierKind } else { Blame::Nobody };
-            Verdict { outcome: Err(CarrierError::PASSING), blame }
+            let fault = if status >= 500 { Fault::Carrier } else { Fault::None };
+            Assessment { outcome: Err(CarrierError::TRANSIENT), fault }
         }
     }
 }

@@ -1,7 +1,7 @@
-//! BlueBubbles: a server on a Mac of one's own, which speaks through the Messages program there. One Mac for a line.
+//! BlueBubbles: a server on a Mac of the operator, which controls the Messages app there. One Mac serves one line.
 //!
-//! Everything but plain text needs its Private API, and so do receipts and typing, so it is taken for granted. A typing
-//! bubble is never stopped: the server's DELETE starts it again, and the message that follows ends it anyway.
+//! Every feature except plain text needs the server's Private API, so it is required. A typing bubble is never stopped
+//! explicitly: the server's DELETE starts it again, and the message that follows ends it.
 
 mod lookup;
 mod responses;
@@ -13,24 +13,26 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use reqwest::{Body, Method, Request};
 use serde::Serialize;
 
-use crate::carriers::client::api_client::{Endpoint, Verdict};
-use crate::carriers::client::http::{Answer, below};
-use crate::carriers::{
-    Accepted, Action, Carrier, CarrierError, Found, Mac, OutboundMessage, Tapback, Thread,
-};
+use super::Thread;
+use super::carrier::{Accepted, Action, Carrier, LookupMatch, OutboundMessage, Tapback};
+use super::client::api_client::ApiClient;
+use super::client::assessment::Assessment;
+use super::client::http::{HttpResponse, url_below};
+use super::error::CarrierError;
+use super::settings::Mac;
 use crate::domain::{PhoneNumber, ReactionType, SendStyle};
-use responses::{Kind, judge};
+use responses::{RequestKind, assess};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The Macs, by their lines.
+/// The clients of all servers, by line.
 pub(super) struct BlueBubbles {
     servers: HashMap<PhoneNumber, Server>,
 }
 
 struct Server {
     mac: Mac,
-    endpoint: Endpoint,
+    client: ApiClient,
 }
 
 /// Body of `message/text`.
@@ -56,17 +58,17 @@ struct NewReaction<'a> {
 }
 
 impl BlueBubbles {
-    pub(super) fn new(macs: impl IntoIterator<Item = (Mac, Endpoint)>) -> Self {
-        let servers = macs.into_iter().map(|(mac, endpoint)| (mac.number.clone(), Server { mac, endpoint }));
+    pub(super) fn new(macs: impl IntoIterator<Item = (Mac, ApiClient)>) -> Self {
+        let servers = macs.into_iter().map(|(mac, client)| (mac.number.clone(), Server { mac, client }));
         Self { servers: servers.collect() }
     }
 
     fn server(&self, thread: &Thread) -> Result<&Server, CarrierError> {
         self.servers.get(&thread.line_number).ok_or_else(|| {
             tracing::error!(
-                "a line is with bluebubbles, but INKBOX_BLUEBUBBLES_SERVERS has no server for it"
+                "the carrier of a line is bluebubbles, but INKBOX_BLUEBUBBLES_SERVERS has no server for it"
             );
-            CarrierError::REFUSED
+            CarrierError::REJECTED
         })
     }
 }
@@ -76,9 +78,9 @@ impl Server {
         &self,
         path: &[&str],
         body: Option<Vec<u8>>,
-        judge: impl FnOnce(&Answer) -> Verdict<T>,
+        assess: impl FnOnce(&HttpResponse) -> Assessment<T>,
     ) -> Result<T, CarrierError> {
-        let mut url = below(&self.mac.url, &[&["api", "v1"], path].concat());
+        let mut url = url_below(&self.mac.url, &[&["api", "v1"], path].concat());
         url.query_pairs_mut().append_pair("password", self.mac.password.reveal());
         let mut request = Request::new(Method::POST, url);
         request.headers_mut().insert(ACCEPT, JSON);
@@ -86,28 +88,31 @@ impl Server {
             request.headers_mut().insert(CONTENT_TYPE, JSON);
             *request.body_mut() = Some(Body::from(body));
         }
-        self.endpoint.call(request, judge).await
+        self.client.call(request, assess).await
     }
 
     async fn react(&self, chat: &str, tapback: Tapback<'_>, prefix: &str) -> Result<Accepted, CarrierError> {
         let name = reaction(tapback.reaction).ok_or(CarrierError::Unsupported)?;
         let body = NewReaction {
             chat_guid: chat,
-            // A message that the server never named cannot be pointed at.
-            selected_message_guid: tapback.provider_message_id.ok_or(CarrierError::REFUSED)?,
+            // Without the server's id, the message cannot be referenced.
+            selected_message_guid: tapback.provider_message_id.ok_or(CarrierError::REJECTED)?,
             reaction: &format!("{prefix}{name}"),
             part_index: tapback.part_index,
         };
-        self.post(&["message", "react"], Some(json(&body)?), |answer| judge(answer, Kind::Reaction)).await
+        self.post(&["message", "react"], Some(json(&body)?), |response| {
+            assess(response, RequestKind::Reaction)
+        })
+        .await
     }
 }
 
 fn json(body: &impl Serialize) -> Result<Vec<u8>, CarrierError> {
-    serde_json::to_vec(body).map_err(|_| CarrierError::REFUSED)
+    serde_json::to_vec(body).map_err(|_| CarrierError::REJECTED)
 }
 
-/// The chat of two people, as Messages names it.
-fn chat(thread: &Thread) -> String {
+/// The id of a chat with one person in the Messages app.
+fn chat_guid(thread: &Thread) -> String {
     format!("iMessage;-;{}", thread.remote_number.as_str())
 }
 
@@ -115,8 +120,8 @@ impl Carrier for BlueBubbles {
     fn supports(&self, action: Action<'_>) -> bool {
         match action {
             Action::ReadReceipt | Action::Typing => true,
-            // It takes files as uploads alone. To fetch one from wherever an agent says would make this service a way
-            // into the network it stands in.
+            // The server accepts files only as uploads. Downloading a file from an address that an agent chose would
+            // allow agents to send requests into the internal network (server-side request forgery).
             Action::Message(message) => message.media_url.is_none(),
             Action::Reaction(tapback) | Action::ReactionRemoval(tapback) => {
                 reaction(tapback.reaction).is_some()
@@ -131,11 +136,11 @@ impl Carrier for BlueBubbles {
     ) -> BoxFuture<'a, Result<Accepted, CarrierError>> {
         Box::pin(async move {
             let server = self.server(thread)?;
-            let chat = chat(thread);
-            let harmless = |answer: &Answer| judge(answer, Kind::Harmless);
+            let chat = chat_guid(thread);
+            let idempotent = |response: &HttpResponse| assess(response, RequestKind::Idempotent);
             match action {
-                Action::ReadReceipt => server.post(&["chat", &chat, "read"], None, harmless).await,
-                Action::Typing => server.post(&["chat", &chat, "typing"], None, harmless).await,
+                Action::ReadReceipt => server.post(&["chat", &chat, "read"], None, idempotent).await,
+                Action::Typing => server.post(&["chat", &chat, "typing"], None, idempotent).await,
                 Action::Message(OutboundMessage { id, text, media_url: None, style, .. }) => {
                     let body = NewMessage {
                         chat_guid: &chat,
@@ -144,8 +149,8 @@ impl Carrier for BlueBubbles {
                         method: "private-api",
                         effect_id: style.map(effect),
                     };
-                    let message = |answer: &Answer| judge(answer, Kind::Message);
-                    server.post(&["message", "text"], Some(json(&body)?), message).await
+                    let assess = |response: &HttpResponse| assess(response, RequestKind::Message);
+                    server.post(&["message", "text"], Some(json(&body)?), assess).await
                 }
                 Action::Message(_) => Err(CarrierError::Unsupported),
                 Action::Reaction(tapback) => server.react(&chat, tapback, "").await,
@@ -154,24 +159,24 @@ impl Carrier for BlueBubbles {
         })
     }
 
-    fn look_up<'a>(
+    fn lookup<'a>(
         &'a self,
         thread: &'a Thread,
         message: OutboundMessage<'a>,
-    ) -> BoxFuture<'a, Result<Vec<Found>, CarrierError>> {
+    ) -> BoxFuture<'a, Result<Vec<LookupMatch>, CarrierError>> {
         Box::pin(async move {
             let server = self.server(thread)?;
-            let body = json(&lookup::Query::new(&chat(thread), message))?;
-            server.post(&["message", "query"], Some(body), |answer| lookup::judge(answer, message)).await
+            let body = json(&lookup::Query::new(&chat_guid(thread), message))?;
+            server.post(&["message", "query"], Some(body), |response| lookup::assess(response, message)).await
         })
     }
 
-    fn serves(&self, number: &PhoneNumber) -> bool {
-        self.servers.contains_key(number)
+    fn serves(&self, line: &PhoneNumber) -> bool {
+        self.servers.contains_key(line)
     }
 
-    fn is_cut_off(&self) -> bool {
-        self.servers.values().any(|server| server.endpoint.is_cut_off())
+    fn breaker_is_open(&self) -> bool {
+        self.servers.values().any(|server| server.client.breaker_is_open())
     }
 }
 

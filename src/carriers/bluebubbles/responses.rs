@@ -1,71 +1,70 @@
-//! What each answer of a BlueBubbles server comes to. The only place that decides.
+//! The assessment of a BlueBubbles server's responses.
 
 use serde::Deserialize;
 
-use crate::carriers::client::api_client::Verdict;
-use crate::carriers::client::http::Answer;
-use crate::carriers::{Accepted, CarrierError, Said};
+use crate::carriers::carrier::Accepted;
+use crate::carriers::client::assessment::Assessment;
+use crate::carriers::client::http::HttpResponse;
+use crate::carriers::error::{CarrierError, CarrierReason};
 
 const PASSWORD: &str =
     "a BlueBubbles server refuses our password: check INKBOX_BLUEBUBBLES_PASSWORD and the password file";
 const PRIVATE_API: &str =
-    "a BlueBubbles server has no Private API: enable it there, and see that its helper is connected";
-const ADDRESS: &str =
-    "a BlueBubbles server is not where INKBOX_BLUEBUBBLES_SERVERS says: it answers with a redirect";
+    "a BlueBubbles server has no Private API: enable it there, and check that its helper is connected";
+const ADDRESS: &str = "an address in INKBOX_BLUEBUBBLES_SERVERS is not that of a BlueBubbles server: it answers with a redirect";
+/// Shown to agents.
 const IMESSAGE_ERROR: &str = "the Mac could not send it: the code is Messages' own";
 
-/// What was asked for, as far as a fault is concerned.
+/// The kind of a request, which decides how an unclear response is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// A receipt or typing: may be asked for again whatever happened.
-    Harmless,
-    /// A tapback, or taking it back.
+pub(super) enum RequestKind {
+    /// A read receipt or typing: may be retried in any case.
+    Idempotent,
+    /// Adding or removing a tapback.
     Reaction,
-    /// A message: must not be sent twice.
+    /// A message, which must not be sent twice.
     Message,
 }
 
-/// What our code needs of an answer's body.
+/// The fields of a response body that are used here.
 #[derive(Debug, Deserialize)]
 struct Envelope {
     data: Option<Data>,
-    error: Option<Fault>,
+    error: Option<ErrorDetails>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Data {
-    Message(Sent),
+    Message(SentMessage),
     Other(serde::de::IgnoredAny),
 }
 
-/// A message as the server shows it.
 #[derive(Debug, Deserialize)]
-struct Sent {
+struct SentMessage {
     guid: String,
     #[serde(default)]
     error: i64,
 }
 
 #[derive(Debug, Default, Deserialize)]
-struct Fault {
+struct ErrorDetails {
     #[serde(rename = "type")]
     kind: Option<String>,
     message: Option<String>,
 }
 
-/// The failure of a message that Messages shows an error on.
+/// The error of a message that the Messages app marked with an error code; 0 is no error.
 pub(super) fn imessage_error(code: i64) -> Option<CarrierError> {
-    (code != 0).then(|| CarrierError::Refused(Said::new(&code.to_string(), IMESSAGE_ERROR)))
+    (code != 0).then(|| CarrierError::Rejected(CarrierReason::new(&code.to_string(), IMESSAGE_ERROR)))
 }
 
-/// What an answer comes to.
-pub(super) fn judge(answer: &Answer, kind: Kind) -> Verdict<Accepted> {
-    let passing =
-        || CarrierError::Passing { retry_after: answer.retry_after.unwrap_or(CarrierError::RETRY_AFTER) };
-    let unless_harmless = |failure| if kind == Kind::Harmless { passing() } else { failure };
-    let envelope = answer.body.as_deref().and_then(|body| serde_json::from_slice::<Envelope>(body).ok());
-    let (sent, fault) = match envelope {
+pub(super) fn assess(response: &HttpResponse, kind: RequestKind) -> Assessment<Accepted> {
+    let transient =
+        || CarrierError::Transient { retry_after: response.retry_after.unwrap_or(CarrierError::RETRY_AFTER) };
+    let unless_idempotent = |error| if kind == RequestKind::Idempotent { transient() } else { error };
+    let envelope = response.body.as_deref().and_then(|body| serde_json::from_slice::<Envelope>(body).ok());
+    let (sent, details) = match envelope {
         Some(Envelope { data, error }) => {
             let sent = match data {
                 Some(Data::Message(sent)) => Some(sent),
@@ -73,39 +72,41 @@ pub(super) fn judge(answer: &Answer, kind: Kind) -> Verdict<Accepted> {
             };
             (Some(sent), error.unwrap_or_default())
         }
-        None => (None, Fault::default()),
+        None => (None, ErrorDetails::default()),
     };
-    let says = |words: &str| fault.message.as_deref().is_some_and(|text| text.contains(words));
+    let message_contains = |words: &str| details.message.as_deref().is_some_and(|text| text.contains(words));
     let failed = sent.as_ref().and_then(|sent| sent.as_ref()).and_then(|sent| imessage_error(sent.error));
-    match answer.status {
+    match response.status {
         200..300 => match (kind, sent, failed) {
-            (_, _, Some(failure)) => Verdict::of(Err(failure)),
-            (Kind::Message, Some(Some(sent)), None) => {
-                Verdict::of(Ok(Accepted { provider_message_id: Some(sent.guid) }))
+            (_, _, Some(error)) => Assessment::of(Err(error)),
+            (RequestKind::Message, Some(Some(sent)), None) => {
+                Assessment::of(Ok(Accepted { provider_message_id: Some(sent.guid) }))
             }
-            (Kind::Harmless | Kind::Reaction, Some(_), None) => {
-                Verdict::of(Ok(Accepted { provider_message_id: None }))
+            (RequestKind::Idempotent | RequestKind::Reaction, Some(_), None) => {
+                Assessment::of(Ok(Accepted { provider_message_id: None }))
             }
-            // Another program than the server may have answered: a tunnel's own page.
-            _ => Verdict::fault(unless_harmless(CarrierError::Unknown)),
+            // The response may come from another program than the server, such as a tunnel's error page.
+            _ => Assessment::carrier_fault(unless_idempotent(CarrierError::Unknown)),
         },
-        300..400 => Verdict::set_up(ADDRESS),
-        401 | 403 => Verdict::set_up(PASSWORD),
-        // The same message is on its way at this moment.
-        400 if says("already queued") => Verdict::of(Err(unless_harmless(CarrierError::Unknown))),
-        408 => Verdict::of(Err(unless_harmless(CarrierError::Unknown))),
-        429 => Verdict::of(Err(passing())),
-        400..500 => Verdict::of(Err(CarrierError::REFUSED)),
-        500 if says("Private API") => Verdict::set_up(PRIVATE_API),
-        500 if failed.is_some() => Verdict::of(Err(failed.unwrap_or(CarrierError::REFUSED))),
-        // Of this one call, or of a chat that is not there: the server is well.
-        500 if fault.kind.as_deref() == Some("iMessage Error") => {
-            Verdict::of(Err(unless_harmless(CarrierError::Unknown)))
+        300..400 => Assessment::misconfigured(ADDRESS),
+        401 | 403 => Assessment::misconfigured(PASSWORD),
+        // The server is sending the same message at this moment.
+        400 if message_contains("already queued") => {
+            Assessment::of(Err(unless_idempotent(CarrierError::Unknown)))
         }
-        _ => Verdict::fault(unless_harmless(CarrierError::Unknown)),
+        408 => Assessment::of(Err(unless_idempotent(CarrierError::Unknown))),
+        429 => Assessment::of(Err(transient())),
+        400..500 => Assessment::of(Err(CarrierError::REJECTED)),
+        500 if message_contains("Private API") => Assessment::misconfigured(PRIVATE_API),
+        500 if failed.is_some() => Assessment::of(Err(failed.unwrap_or(CarrierError::REJECTED))),
+        // An error of this call, such as a chat that does not exist: the server works.
+        500 if details.kind.as_deref() == Some("iMessage Error") => {
+            Assessment::of(Err(unless_idempotent(CarrierError::Unknown)))
+        }
+        _ => Assessment::carrier_fault(unless_idempotent(CarrierError::Unknown)),
     }
 }
 
 #[cfg(test)]
 #[path = "responses_tests.rs"]
-mod table;
+mod tests;

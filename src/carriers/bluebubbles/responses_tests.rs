@@ -1,11 +1,12 @@
-//! Each answer that a BlueBubbles server gives by its source, byte for byte, and what it comes to.
+//! The outcome of each response in the source code of the BlueBubbles server, byte for byte.
 
 use std::time::Duration;
 
-use super::{Kind, judge};
-use crate::carriers::client::api_client::{Blame, Verdict};
-use crate::carriers::client::http::Answer;
-use crate::carriers::{Accepted, CarrierError};
+use super::{RequestKind, assess};
+use crate::carriers::carrier::Accepted;
+use crate::carriers::client::assessment::{Assessment, Fault};
+use crate::carriers::client::http::HttpResponse;
+use crate::carriers::error::CarrierError;
 
 const SENT: &str = r#"{"status":200,"message":"Message sent!","data":{"originalROWID":7,"guid":"6E1B0DAD-1F1B-4B1C-9F2B-0C6A7F9E3A10","text":"hi","handle":{"address":"+15551230001"},"isFromMe":true,"error":0,"dateCreated":1771280330123,"tempGuid":"0197"}}"#;
 const SENT_WITH_ERROR: &str = r#"{"status":500,"message":"Message Send Error","error":{"type":"iMessage Error","message":"Failed to send message! See attached message error code."},"data":{"guid":"6E1B0DAD","text":"hi","error":22,"isFromMe":true}}"#;
@@ -20,25 +21,25 @@ const NOT_VALID: &str = r#"{"status":400,"message":"You've made a bad request! P
 const QUEUED: &str = r#"{"status":400,"message":"You've made a bad request! Please check your request params & body","error":{"type":"Validation Error","message":"Message is already queued to be sent! (Temp GUID: 0197)"}}"#;
 const NO_CHAT: &str = r#"{"status":404,"message":"The requested resource was not found","error":{"type":"Database Error","message":"Chat does not exist!"}}"#;
 
-/// An outcome in a word, with the carrier's code where it is kept.
-fn word(verdict: &Verdict<Accepted>) -> String {
-    let blame = match verdict.blame {
-        Blame::Nobody => "",
-        Blame::CarrierKind => " fault",
-        Blame::SetUp(_) => " setup",
+/// A short form of an assessment, with the carrier's code if it is kept.
+fn summary(assessment: &Assessment<Accepted>) -> String {
+    let fault = match assessment.fault {
+        Fault::None => "",
+        Fault::Carrier => " fault",
+        Fault::Configuration(_) => " setup",
     };
-    let outcome = match &verdict.outcome {
+    let outcome = match &assessment.outcome {
         Ok(accepted) => format!("accepted {}", accepted.provider_message_id.as_deref().unwrap_or("-")),
-        Err(CarrierError::Refused(Some(said))) => format!("refused {}", said.code()),
-        Err(CarrierError::Refused(None)) => "refused".to_owned(),
-        Err(CarrierError::Passing { retry_after }) => format!("passing {}", retry_after.as_secs()),
+        Err(CarrierError::Rejected(Some(reason))) => format!("rejected {}", reason.code()),
+        Err(CarrierError::Rejected(None)) => "rejected".to_owned(),
+        Err(CarrierError::Transient { retry_after }) => format!("transient {}", retry_after.as_secs()),
         Err(other) => other.to_string(),
     };
-    outcome + blame
+    outcome + fault
 }
 
 #[test]
-fn each_answer_has_one_outcome_for_messages_tapbacks_and_harmless_calls() {
+fn each_response_has_one_outcome_for_messages_tapbacks_and_idempotent_requests() {
     let guid = "accepted 6E1B0DAD-1F1B-4B1C-9F2B-0C6A7F9E3A10";
     let unknown = "outcome unknown";
     let lost = "outcome unknown fault";
@@ -48,37 +49,39 @@ fn each_answer_has_one_outcome_for_messages_tapbacks_and_harmless_calls() {
         (200, SENT, [guid, "accepted -", "accepted -"]),
         (201, SENT, [guid, "accepted -", "accepted -"]),
         (200, READ, [lost, "accepted -", "accepted -"]),
-        (200, "<html>tunnel</html>", [lost, lost, "passing 1 fault"]),
-        (200, r#"{"data":{"guid":"6E1B0DAD","error":22}}"#, ["refused 22"; 3]),
-        (301, "", ["refused setup"; 3]),
-        (400, NOT_VALID, ["refused"; 3]),
-        (400, QUEUED, [unknown, unknown, "passing 1"]),
-        (401, UNAUTHORIZED, ["refused setup"; 3]),
-        (403, "", ["refused setup"; 3]),
-        (404, NO_CHAT, ["refused"; 3]),
-        (404, "Not Found", ["refused"; 3]),
-        (408, "", [unknown, unknown, "passing 1"]),
-        (429, "", ["passing 1"; 3]),
-        (500, NOT_ENABLED, ["refused setup"; 3]),
-        (500, NO_HELPER, ["refused setup"; 3]),
-        (500, SENT_WITH_ERROR, ["refused 22"; 3]),
-        (500, LOST, [unknown, unknown, "passing 1"]),
-        (500, SERVER_ERROR, [lost, lost, "passing 1 fault"]),
-        (500, "", [lost, lost, "passing 1 fault"]),
-        (502, "<html>Bad gateway</html>", [lost, lost, "passing 1 fault"]),
-        (504, GATEWAY, [lost, lost, "passing 1 fault"]),
-        (530, "", [lost, lost, "passing 1 fault"]),
+        (200, "<html>tunnel</html>", [lost, lost, "transient 1 fault"]),
+        (200, r#"{"data":{"guid":"6E1B0DAD","error":22}}"#, ["rejected 22"; 3]),
+        (301, "", ["rejected setup"; 3]),
+        (400, NOT_VALID, ["rejected"; 3]),
+        (400, QUEUED, [unknown, unknown, "transient 1"]),
+        (401, UNAUTHORIZED, ["rejected setup"; 3]),
+        (403, "", ["rejected setup"; 3]),
+        (404, NO_CHAT, ["rejected"; 3]),
+        (404, "Not Found", ["rejected"; 3]),
+        (408, "", [unknown, unknown, "transient 1"]),
+        (429, "", ["transient 1"; 3]),
+        (500, NOT_ENABLED, ["rejected setup"; 3]),
+        (500, NO_HELPER, ["rejected setup"; 3]),
+        (500, SENT_WITH_ERROR, ["rejected 22"; 3]),
+        (500, LOST, [unknown, unknown, "transient 1"]),
+        (500, SERVER_ERROR, [lost, lost, "transient 1 fault"]),
+        (500, "", [lost, lost, "transient 1 fault"]),
+        (502, "<html>Bad gateway</html>", [lost, lost, "transient 1 fault"]),
+        (504, GATEWAY, [lost, lost, "transient 1 fault"]),
+        (530, "", [lost, lost, "transient 1 fault"]),
     ];
     for (status, body, expected) in table {
-        let answer = Answer { status: *status, body: Some(body.as_bytes().to_vec()), ..Answer::default() };
-        let kinds = [Kind::Message, Kind::Reaction, Kind::Harmless];
-        let came = kinds.map(|kind| word(&judge(&answer, kind)));
-        assert_eq!(came, *expected, "HTTP {status} {body}");
+        let response =
+            HttpResponse { status: *status, body: Some(body.as_bytes().to_vec()), ..HttpResponse::default() };
+        let kinds = [RequestKind::Message, RequestKind::Reaction, RequestKind::Idempotent];
+        let outcomes = kinds.map(|kind| summary(&assess(&response, kind)));
+        assert_eq!(outcomes, *expected, "HTTP {status} {body}");
     }
 }
 
 #[test]
-fn advice_of_a_server_before_the_mac_is_kept() {
-    let answer = Answer { status: 429, retry_after: Some(Duration::from_secs(7)), ..Answer::default() };
-    assert_eq!(word(&judge(&answer, Kind::Message)), "passing 7");
+fn retry_after_of_a_proxy_before_the_mac_is_kept() {
+    let response =
+        HttpResponse { status: 429, retry_after: Some(Duration::from_secs(7)), ..HttpResponse::default() };
+    assert_eq!(summary(&assess(&response, RequestKind::Message)), "transient 7");
 }

@@ -1,5 +1,5 @@
-//! One place that we call: so many calls at once, so many waiting, a breaker before them all, and the words for the
-//! operator where the fault is in our own set-up.
+//! The client of one API: bounds on concurrency, queue time and call time, a circuit breaker, and log messages for the
+//! operator.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,155 +10,126 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout};
 use url::Url;
 
-use crate::carriers::client::circuit_breaker::Breaker;
-use crate::carriers::client::http::{Answer, Exchange, Http};
-use crate::carriers::{CarrierError, CarrierSettings};
+use super::assessment::{Assessment, Fault};
+use super::circuit_breaker::CircuitBreaker;
+use super::http::{Exchange, HttpClient, HttpResponse};
+use crate::carriers::error::CarrierError;
+use crate::carriers::settings::CarrierSettings;
 use crate::domain::CarrierKind;
 
-/// The longest that a call waits for its turn: more is better told than waited for.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
-/// How often the same trouble is told to the operator. Each call tells its caller.
-const REPEATED_AFTER: Duration = Duration::from_mins(1);
-/// The longest answer that is read, in bytes: one record of a message, with room.
-pub(in crate::carriers) const ANSWER_LIMIT: usize = 256 << 10;
+/// Maximum time that a call waits for its turn. Callers prefer an early error, after which they can retry.
+const MAX_QUEUE_TIME: Duration = Duration::from_secs(2);
+/// Minimum time between two log messages about the same problem. Every call reports the problem to its caller.
+const WARNING_INTERVAL: Duration = Duration::from_mins(1);
+/// Maximum size of a response body, in bytes: one message record, with a margin.
+pub(in crate::carriers) const MAX_RESPONSE_BYTES: usize = 256 << 10;
 
-/// What an answer comes to, and whose fault it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::carriers) struct Verdict<T> {
-    /// For the caller.
-    pub(in crate::carriers) outcome: Result<T, CarrierError>,
-    /// For the breaker and the log.
-    pub(in crate::carriers) blame: Blame,
-}
-
-/// Who has to mend what an answer shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::carriers) enum Blame {
-    /// Nobody: the carrier works, whatever it said of this call.
-    Nobody,
-    /// The carrier: it is down or broken.
-    CarrierKind,
-    /// Our operator, by these words.
-    SetUp(&'static str),
-}
-
-impl<T> Verdict<T> {
-    pub(in crate::carriers) const fn of(outcome: Result<T, CarrierError>) -> Self {
-        Self { outcome, blame: Blame::Nobody }
-    }
-
-    pub(in crate::carriers) const fn fault(failure: CarrierError) -> Self {
-        Self { outcome: Err(failure), blame: Blame::CarrierKind }
-    }
-
-    pub(in crate::carriers) const fn set_up(remedy: &'static str) -> Self {
-        Self { outcome: Err(CarrierError::REFUSED), blame: Blame::SetUp(remedy) }
-    }
-}
-
-/// A place that we call: a carrier's API, or one Mac.
-pub(in crate::carriers) struct Endpoint {
+/// The client of one host: a carrier's API, or one Mac.
+pub(in crate::carriers) struct ApiClient {
     carrier: CarrierKind,
     /// Host and port, for the log.
-    place: String,
-    http: Http,
-    breaker: Breaker,
-    /// Calls under way.
-    places: Semaphore,
-    /// Those, and as many again that wait.
-    queue: Semaphore,
-    time_out: Duration,
-    complaints: Mutex<HashMap<&'static str, Instant>>,
+    host: String,
+    http: HttpClient,
+    breaker: CircuitBreaker,
+    /// One permit per call in progress.
+    running: Semaphore,
+    /// One permit per call in progress or waiting.
+    admitted: Semaphore,
+    call_timeout: Duration,
+    /// Time of the last log message about each problem. The keys are literals, so their number is bounded.
+    last_warnings: Mutex<HashMap<&'static str, Instant>>,
 }
 
-impl Endpoint {
+impl ApiClient {
     pub(in crate::carriers) fn new(
         carrier: CarrierKind,
         url: &Url,
-        http: Http,
+        http: HttpClient,
         settings: &CarrierSettings,
-        time_out: Duration,
-        changed: Arc<watch::Sender<()>>,
+        call_timeout: Duration,
+        breakers_changed: Arc<watch::Sender<()>>,
     ) -> Self {
         let port = url.port_or_known_default().unwrap_or_default();
-        let place = format!("{}:{port}", url.host_str().unwrap_or_default());
+        let host = format!("{}:{port}", url.host_str().unwrap_or_default());
         Self {
             carrier,
             http,
-            breaker: Breaker::new(carrier, &place, settings.breaker, changed),
-            place,
-            places: Semaphore::new(settings.calls),
-            queue: Semaphore::new(2 * settings.calls),
-            time_out,
-            complaints: Mutex::default(),
+            breaker: CircuitBreaker::new(carrier, &host, settings.breaker, breakers_changed),
+            host,
+            running: Semaphore::new(settings.calls),
+            admitted: Semaphore::new(2 * settings.calls),
+            call_timeout,
+            last_warnings: Mutex::default(),
         }
     }
 
-    pub(in crate::carriers) fn is_cut_off(&self) -> bool {
-        self.breaker.is_cut_off()
+    pub(in crate::carriers) fn breaker_is_open(&self) -> bool {
+        self.breaker.is_open()
     }
 
-    /// Makes one request, when its turn comes, and judges the answer. Done within the line time-out.
+    /// Waits for a turn, sends one request, and assesses the response. Takes the carrier call timeout at most.
     pub(in crate::carriers) async fn call<T>(
         &self,
         request: Request,
-        judge: impl FnOnce(&Answer) -> Verdict<T>,
+        assess: impl FnOnce(&HttpResponse) -> Assessment<T>,
     ) -> Result<T, CarrierError> {
-        let give_up = Instant::now() + self.time_out;
-        let cut_off =
-            || CarrierError::Passing { retry_after: self.breaker.pause().max(CarrierError::RETRY_AFTER) };
-        let leave = self.breaker.enter().ok_or_else(cut_off)?;
-        let _queued = self.queue.try_acquire().map_err(|_| CarrierError::PASSING)?;
-        let wait = LONGEST_WAIT.min(self.time_out / 4);
-        let Ok(Ok(_place)) = timeout(wait, self.places.acquire()).await else {
-            return Err(CarrierError::PASSING);
+        let deadline = Instant::now() + self.call_timeout;
+        let breaker_open =
+            || CarrierError::Transient { retry_after: self.breaker.pause().max(CarrierError::RETRY_AFTER) };
+        let permit = self.breaker.acquire().ok_or_else(breaker_open)?;
+        let _admitted = self.admitted.try_acquire().map_err(|_| CarrierError::TRANSIENT)?;
+        let max_queue_time = MAX_QUEUE_TIME.min(self.call_timeout / 4);
+        let Ok(Ok(_running)) = timeout(max_queue_time, self.running.acquire()).await else {
+            return Err(CarrierError::TRANSIENT);
         };
-        if self.breaker.is_open() {
-            return Err(cut_off());
+        // The breaker may have opened while this call waited for its turn.
+        if !permit.is_valid() {
+            return Err(breaker_open());
         }
-        let verdict = match self.http.exchange(request, ANSWER_LIMIT, give_up).await {
-            Exchange::Answered(answer) => {
-                let verdict = judge(&answer);
-                if verdict.blame == Blame::CarrierKind {
-                    self.complain("the carrier failed", &format!("HTTP status {}", answer.status));
+        let assessment = match self.http.exchange(request, MAX_RESPONSE_BYTES, deadline).await {
+            Exchange::Response(response) => {
+                let assessment = assess(&response);
+                if assessment.fault == Fault::Carrier {
+                    self.warn_throttled("the carrier failed", &format!("HTTP status {}", response.status));
                 }
-                verdict
+                assessment
             }
             Exchange::NotSent(cause) => {
-                self.complain("the carrier cannot be reached", &cause);
-                Verdict::fault(CarrierError::PASSING)
+                self.warn_throttled("the carrier cannot be reached", &cause);
+                Assessment::carrier_fault(CarrierError::TRANSIENT)
             }
-            Exchange::NoAnswer(cause) => {
-                self.complain("the carrier did not answer", &cause);
-                Verdict::fault(CarrierError::Unknown)
+            Exchange::NoResponse(cause) => {
+                self.warn_throttled("the carrier did not answer", &cause);
+                Assessment::carrier_fault(CarrierError::Unknown)
             }
         };
-        match verdict.blame {
-            Blame::CarrierKind => leave.found_a_fault(),
-            Blame::Nobody => leave.was_answered(),
-            Blame::SetUp(remedy) => {
-                leave.was_answered();
-                if self.is_news(remedy) {
-                    tracing::error!(carrier = %self.carrier, place = self.place, "{remedy}");
+        match assessment.fault {
+            Fault::Carrier => permit.on_failure(),
+            Fault::None => permit.on_success(),
+            Fault::Configuration(remedy) => {
+                permit.on_success();
+                if self.should_log(remedy) {
+                    tracing::error!(carrier = %self.carrier, place = self.host, "{remedy}");
                 }
             }
         }
-        verdict.outcome
+        assessment.outcome
     }
 
-    fn complain(&self, what: &'static str, cause: &str) {
-        if self.is_news(what) {
-            tracing::warn!(carrier = %self.carrier, place = self.place, cause, "{what}");
+    fn warn_throttled(&self, problem: &'static str, cause: &str) {
+        if self.should_log(problem) {
+            tracing::warn!(carrier = %self.carrier, place = self.host, cause, "{problem}");
         }
     }
 
-    fn is_news(&self, what: &'static str) -> bool {
+    fn should_log(&self, problem: &'static str) -> bool {
         let now = Instant::now();
-        let mut told = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_news = told.get(what).is_none_or(|at| now.duration_since(*at) >= REPEATED_AFTER);
-        if is_news {
-            told.insert(what, now);
+        let mut last_warnings = self.last_warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due =
+            last_warnings.get(problem).is_none_or(|last| now.duration_since(*last) >= WARNING_INTERVAL);
+        if is_due {
+            last_warnings.insert(problem, now);
         }
-        is_news
+        is_due
     }
 }

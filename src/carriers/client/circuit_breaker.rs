@@ -1,177 +1,185 @@
-//! A circuit breaker: a carrier that was seen to be down costs a caller nothing but the news of it.
+//! A circuit breaker: while a carrier is down, calls fail immediately instead of waiting for a timeout.
+//!
+//! - **Closed**: every call is permitted. A number of consecutive failures opens the breaker.
+//! - **Open**: no call is permitted, until the pause is over.
+//! - **Half-open**: one call, the probe, is permitted at a time. Its success closes the breaker, its failure opens it for
+//!   another pause. If the probe is cancelled, the next call is the probe.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use failsafe::failure_policy::{ConsecutiveFailures, consecutive_failures};
-use failsafe::{Instrument, StateMachine, backoff};
-use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
-use crate::carriers::BreakerSettings;
+use crate::carriers::settings::BreakerSettings;
 use crate::domain::CarrierKind;
 
-const CLOSED: u8 = 0;
-const OPEN: u8 = 1;
-const HALF_OPEN: u8 = 2;
-
-/// The breaker of one place that we call.
-pub(in crate::carriers) struct Breaker {
-    machine: StateMachine<ConsecutiveFailures<backoff::Constant>, Watcher>,
-    state: Arc<AtomicU8>,
-    /// One call finds out whether the carrier is back, the others need not wait for it.
-    probe: Semaphore,
-    pause: Duration,
-}
-
-/// Leave to make one call. What came of it is to be told.
-pub(in crate::carriers) struct Leave<'a> {
-    breaker: &'a Breaker,
-    _probe: Option<SemaphorePermit<'a>>,
-}
-
-/// Tells of changes.
-struct Watcher {
+/// The circuit breaker of one host.
+pub(in crate::carriers) struct CircuitBreaker {
     carrier: CarrierKind,
-    place: String,
-    state: Arc<AtomicU8>,
+    /// Host and port, for the log.
+    host: String,
+    machine: Mutex<StateMachine>,
+    pause: Duration,
     changed: Arc<watch::Sender<()>>,
 }
 
-impl Breaker {
-    pub(in crate::carriers) fn new(
-        carrier: CarrierKind,
-        place: &str,
-        settings: BreakerSettings,
-        changed: Arc<watch::Sender<()>>,
-    ) -> Self {
-        let state = Arc::new(AtomicU8::new(CLOSED));
-        let watcher = Watcher { carrier, place: place.to_owned(), state: state.clone(), changed };
-        let policy = consecutive_failures(settings.faults, backoff::constant(settings.pause));
-        Self {
-            machine: StateMachine::new(policy, watcher),
-            state,
-            probe: Semaphore::new(1),
-            pause: settings.pause,
+/// Permission to make one call. Dropped without [`Permit::on_success`] or [`Permit::on_failure`], the call counts as
+/// cancelled.
+pub(in crate::carriers) struct Permit<'a> {
+    breaker: &'a CircuitBreaker,
+    kind: PermitKind,
+    outcome: Outcome,
+}
+
+/// The transitions, without a clock, locks and logging.
+struct StateMachine {
+    state: State,
+    settings: BreakerSettings,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Closed { failures: u32 },
+    Open { until: Instant },
+    HalfOpen { has_probe: bool },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PermitKind {
+    Regular,
+    Probe,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Success,
+    Failure,
+    Cancelled,
+}
+
+impl StateMachine {
+    const fn new(settings: BreakerSettings) -> Self {
+        Self { state: State::Closed { failures: 0 }, settings }
+    }
+
+    fn acquire(&mut self, now: Instant) -> Option<PermitKind> {
+        match self.state {
+            State::Closed { .. } => Some(PermitKind::Regular),
+            State::Open { until } if now < until => None,
+            State::HalfOpen { has_probe: true } => None,
+            State::Open { .. } | State::HalfOpen { has_probe: false } => {
+                self.state = State::HalfOpen { has_probe: true };
+                Some(PermitKind::Probe)
+            }
         }
     }
 
-    /// Whether the carrier was seen to be down, and not yet to be back.
-    pub(in crate::carriers) fn is_cut_off(&self) -> bool {
-        self.state.load(Ordering::Relaxed) != CLOSED
+    /// Whether a call with this permit may still be made.
+    const fn is_valid(&self, permit: PermitKind) -> bool {
+        matches!(
+            (self.state, permit),
+            (State::Closed { .. }, PermitKind::Regular) | (State::HalfOpen { .. }, PermitKind::Probe)
+        )
     }
 
-    /// Whether it opened after leave was given.
+    fn record(&mut self, permit: PermitKind, outcome: Outcome, now: Instant) {
+        // A regular call may end after the breaker has opened. It started before, so it proves nothing new.
+        if !self.is_valid(permit) {
+            return;
+        }
+        let open = State::Open { until: now + self.settings.pause };
+        self.state = match (self.state, outcome) {
+            (_, Outcome::Success) => State::Closed { failures: 0 },
+            (State::Closed { failures }, Outcome::Failure) => {
+                let failures = failures + 1;
+                if failures >= self.settings.faults { open } else { State::Closed { failures } }
+            }
+            (_, Outcome::Failure) => open,
+            (State::HalfOpen { .. }, Outcome::Cancelled) => State::HalfOpen { has_probe: false },
+            (state, Outcome::Cancelled) => state,
+        };
+    }
+}
+
+impl CircuitBreaker {
+    pub(in crate::carriers) fn new(
+        carrier: CarrierKind,
+        host: &str,
+        settings: BreakerSettings,
+        changed: Arc<watch::Sender<()>>,
+    ) -> Self {
+        let machine = Mutex::new(StateMachine::new(settings));
+        Self { carrier, host: host.to_owned(), machine, pause: settings.pause, changed }
+    }
+
+    /// Whether the breaker is open or half-open.
     pub(in crate::carriers) fn is_open(&self) -> bool {
-        self.state.load(Ordering::Relaxed) == OPEN
+        let machine = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
+        !matches!(machine.state, State::Closed { .. })
     }
 
-    /// When trying again can help, while it is open.
+    /// Time in the open state, before a probe is permitted.
     pub(in crate::carriers) const fn pause(&self) -> Duration {
         self.pause
     }
 
-    /// Asks to make a call: `None` while it is open, and while another call is finding out.
-    pub(in crate::carriers) fn enter(&self) -> Option<Leave<'_>> {
-        if !self.machine.is_call_permitted() {
-            return None;
+    /// `None` while the breaker is open, and while the probe of a half-open breaker is running.
+    pub(in crate::carriers) fn acquire(&self) -> Option<Permit<'_>> {
+        let kind = self.transition(|machine| machine.acquire(Instant::now()))?;
+        Some(Permit { breaker: self, kind, outcome: Outcome::Cancelled })
+    }
+
+    /// Runs a step of the state machine, and reports a change of the state.
+    fn transition<T>(&self, step: impl FnOnce(&mut StateMachine) -> T) -> T {
+        let mut machine = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = machine.state;
+        let result = step(&mut machine);
+        let after = machine.state;
+        drop(machine);
+        if std::mem::discriminant(&before) == std::mem::discriminant(&after) {
+            return result;
         }
-        let probe = match self.state.load(Ordering::Relaxed) {
-            HALF_OPEN => Some(self.probe.try_acquire().ok()?),
-            _ => None,
-        };
-        Some(Leave { breaker: self, _probe: probe })
+        self.changed.send_replace(());
+        let (carrier, host) = (self.carrier, &self.host);
+        match after {
+            State::Open { .. } => {
+                tracing::error!(%carrier, place = host, "the carrier is down: circuit breaker opened");
+            }
+            State::HalfOpen { .. } => {
+                tracing::info!(%carrier, place = host, "circuit breaker probes the carrier");
+            }
+            State::Closed { .. } => {
+                tracing::info!(%carrier, place = host, "the carrier is back: circuit breaker closed");
+            }
+        }
+        result
     }
 }
 
-impl Leave<'_> {
-    /// The carrier answered, whatever it said.
-    pub(in crate::carriers) fn was_answered(self) {
-        self.breaker.machine.on_success();
+impl Permit<'_> {
+    /// Whether the call may still be made. False if the breaker has opened since the permit was acquired.
+    pub(in crate::carriers) fn is_valid(&self) -> bool {
+        self.breaker.machine.lock().unwrap_or_else(PoisonError::into_inner).is_valid(self.kind)
+    }
+
+    /// The carrier responded, whatever the response was.
+    pub(in crate::carriers) fn on_success(mut self) {
+        self.outcome = Outcome::Success;
     }
 
     /// The carrier itself failed.
-    pub(in crate::carriers) fn found_a_fault(self) {
-        self.breaker.machine.on_error();
+    pub(in crate::carriers) fn on_failure(mut self) {
+        self.outcome = Outcome::Failure;
     }
 }
 
-impl Watcher {
-    fn is_now(&self, state: u8) -> bool {
-        let changed = self.state.swap(state, Ordering::Relaxed) != state;
-        if changed {
-            self.changed.send_replace(());
-        }
-        changed
-    }
-}
-
-impl Instrument for Watcher {
-    fn on_call_rejected(&self) {}
-
-    fn on_open(&self) {
-        if self.is_now(OPEN) {
-            tracing::error!(carrier = %self.carrier, place = self.place,
-                "the carrier is down: calls to it fail at once until it is back");
-        }
-    }
-
-    fn on_half_open(&self) {
-        if self.is_now(HALF_OPEN) {
-            tracing::info!(carrier = %self.carrier, place = self.place, "one call finds out whether the carrier is back");
-        }
-    }
-
-    fn on_closed(&self) {
-        if self.is_now(CLOSED) {
-            tracing::info!(carrier = %self.carrier, place = self.place, "the carrier is back");
-        }
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        self.breaker.transition(|machine| machine.record(self.kind, self.outcome, Instant::now()));
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::time::Duration;
-
-    use tokio::sync::watch;
-
-    use super::Breaker;
-    use crate::carriers::BreakerSettings;
-    use crate::domain::CarrierKind;
-
-    fn breaker(pause: Duration) -> Breaker {
-        let settings = BreakerSettings { faults: 3, pause };
-        Breaker::new(CarrierKind::Sendblue, "test", settings, Arc::new(watch::Sender::new(())))
-    }
-
-    #[test]
-    fn opens_after_faults_in_a_row_and_an_answer_between_them_starts_anew() {
-        let breaker = breaker(Duration::from_hours(1));
-        for answered in [false, false, true, false, false] {
-            let leave = breaker.enter().expect("closed");
-            if answered { leave.was_answered() } else { leave.found_a_fault() }
-        }
-        assert!(!breaker.is_cut_off(), "no three in a row");
-        breaker.enter().expect("closed").found_a_fault();
-        assert!(breaker.is_cut_off());
-        assert!(breaker.enter().is_none());
-    }
-
-    #[test]
-    fn one_call_at_a_time_finds_out_and_decides() {
-        let breaker = breaker(Duration::ZERO);
-        for _ in 0..3 {
-            breaker.enter().expect("closed").found_a_fault();
-        }
-        let probe = breaker.enter().expect("the pause is over");
-        assert!(breaker.enter().is_none(), "one is finding out");
-        drop(probe);
-        breaker.enter().expect("the first one was given up").found_a_fault();
-        assert!(breaker.is_cut_off(), "still down");
-        let probe = breaker.enter().expect("the pause is over");
-        probe.was_answered();
-        assert!(!breaker.is_cut_off());
-        assert!(breaker.enter().is_some() && breaker.enter().is_some(), "closed again");
-    }
-}
+#[path = "circuit_breaker_tests.rs"]
+mod tests;

@@ -1,5 +1,6 @@
-//! The HTTP client of carriers: one request, its judgement, and the circuit breaker in front of it.
+//! The HTTP client that carriers share: one request per call, bounded, behind a circuit breaker.
 
 pub(super) mod api_client;
+pub(super) mod assessment;
 pub(super) mod circuit_breaker;
 pub(super) mod http;

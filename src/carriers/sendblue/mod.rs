@@ -1,7 +1,7 @@
 //! Sendblue's API: iMessage, RCS and SMS from lines that Sendblue runs.
 //!
-//! It has no idempotency key, cannot take a tapback back, and its 200 means "queued": what became of a message comes
-//! later, as delivery news. Hence neither `service` nor `was_downgraded` of an answer is looked at here.
+//! The API has no idempotency key and cannot remove a tapback. Status 200 means "queued"; the result of a message follows
+//! as a delivery update. Therefore `service` and `was_downgraded` of a response are ignored here.
 
 mod lookup;
 mod responses;
@@ -12,20 +12,20 @@ use reqwest::{Body, Method, Request};
 use serde::Serialize;
 use url::Url;
 
-use crate::carriers::client::api_client::Endpoint;
-use crate::carriers::client::http::below;
-use crate::carriers::{
-    Accepted, Action, Carrier, CarrierConfigError, CarrierError, Credential, Found, OutboundMessage,
-    SendblueSettings, Tapback, Thread,
-};
+use super::Thread;
+use super::carrier::{Accepted, Action, Carrier, LookupMatch, OutboundMessage, Tapback};
+use super::client::api_client::ApiClient;
+use super::client::http::url_below;
+use super::error::CarrierError;
+use super::settings::{CarrierConfigError, Credential, SendblueSettings};
 use crate::domain::{ReactionType, SendStyle};
-use responses::{Kind, judge};
+use responses::{RequestKind, assess};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// An account at Sendblue.
+/// The client of one account.
 pub(super) struct Sendblue {
-    endpoint: Endpoint,
+    client: ApiClient,
     url: Url,
     credentials: HeaderMap,
     status_callback: Option<Credential>,
@@ -33,7 +33,7 @@ pub(super) struct Sendblue {
 
 /// Body of `mark-read` and `send-typing-indicator`.
 #[derive(Serialize)]
-struct Ends<'a> {
+struct Participants<'a> {
     number: &'a str,
     from_number: &'a str,
 }
@@ -63,7 +63,7 @@ struct NewReaction<'a> {
 }
 
 impl Sendblue {
-    pub(super) fn new(account: &SendblueSettings, endpoint: Endpoint) -> Result<Self, CarrierConfigError> {
+    pub(super) fn new(account: &SendblueSettings, client: ApiClient) -> Result<Self, CarrierConfigError> {
         let mut credentials = HeaderMap::new();
         for (name, secret) in [("sb-api-key-id", &account.key_id), ("sb-api-secret-key", &account.secret_key)]
         {
@@ -72,7 +72,7 @@ impl Sendblue {
             credentials.insert(name, value);
         }
         Ok(Self {
-            endpoint,
+            client,
             url: account.url.clone(),
             credentials,
             status_callback: account.status_callback.clone(),
@@ -86,11 +86,16 @@ impl Sendblue {
         request
     }
 
-    async fn post(&self, path: &str, body: &impl Serialize, kind: Kind) -> Result<Accepted, CarrierError> {
-        let mut request = self.request(Method::POST, below(&self.url, &["api", path]));
+    async fn post(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        kind: RequestKind,
+    ) -> Result<Accepted, CarrierError> {
+        let mut request = self.request(Method::POST, url_below(&self.url, &["api", path]));
         request.headers_mut().insert(CONTENT_TYPE, JSON);
-        *request.body_mut() = Some(Body::from(serde_json::to_vec(body).map_err(|_| CarrierError::REFUSED)?));
-        self.endpoint.call(request, |answer| judge(answer, kind)).await
+        *request.body_mut() = Some(Body::from(serde_json::to_vec(body).map_err(|_| CarrierError::REJECTED)?));
+        self.client.call(request, |response| assess(response, kind)).await
     }
 }
 
@@ -112,10 +117,16 @@ impl Carrier for Sendblue {
             let (number, from_number) = (thread.remote_number.as_str(), thread.line_number.as_str());
             match action {
                 Action::ReadReceipt => {
-                    self.post("mark-read", &Ends { number, from_number }, Kind::Harmless).await
+                    self.post("mark-read", &Participants { number, from_number }, RequestKind::Idempotent)
+                        .await
                 }
                 Action::Typing => {
-                    self.post("send-typing-indicator", &Ends { number, from_number }, Kind::Harmless).await
+                    self.post(
+                        "send-typing-indicator",
+                        &Participants { number, from_number },
+                        RequestKind::Idempotent,
+                    )
+                    .await
                 }
                 Action::Message(message) => {
                     let body = NewMessage {
@@ -126,35 +137,35 @@ impl Carrier for Sendblue {
                         send_style: message.style.map(style),
                         status_callback: self.status_callback.as_ref().map(Credential::reveal),
                     };
-                    self.post("send-message", &body, Kind::Message).await
+                    self.post("send-message", &body, RequestKind::Message).await
                 }
                 Action::Reaction(Tapback { provider_message_id, reaction: kind, part_index }) => {
                     let reaction = reaction(kind).ok_or(CarrierError::Unsupported)?;
-                    // A message that Sendblue never named cannot be pointed at.
-                    let message_handle = provider_message_id.ok_or(CarrierError::REFUSED)?;
+                    // Without Sendblue's id, the message cannot be referenced.
+                    let message_handle = provider_message_id.ok_or(CarrierError::REJECTED)?;
                     let body = NewReaction { from_number, message_handle, reaction, part_index };
-                    self.post("send-reaction", &body, Kind::Reaction).await
+                    self.post("send-reaction", &body, RequestKind::Reaction).await
                 }
                 Action::ReactionRemoval(_) => Err(CarrierError::Unsupported),
             }
         })
     }
 
-    fn look_up<'a>(
+    fn lookup<'a>(
         &'a self,
         thread: &'a Thread,
         message: OutboundMessage<'a>,
-    ) -> BoxFuture<'a, Result<Vec<Found>, CarrierError>> {
+    ) -> BoxFuture<'a, Result<Vec<LookupMatch>, CarrierError>> {
         Box::pin(async move {
-            let mut url = below(&self.url, &["api", "v2", "messages"]);
+            let mut url = url_below(&self.url, &["api", "v2", "messages"]);
             url.query_pairs_mut().extend_pairs(lookup::query(thread, message));
             let request = self.request(Method::GET, url);
-            self.endpoint.call(request, |answer| lookup::judge(answer, message)).await
+            self.client.call(request, |response| lookup::assess(response, message)).await
         })
     }
 
-    fn is_cut_off(&self) -> bool {
-        self.endpoint.is_cut_off()
+    fn breaker_is_open(&self) -> bool {
+        self.client.breaker_is_open()
     }
 }
 

@@ -1,30 +1,31 @@
-//! What each answer of Sendblue's API comes to. The only place that decides.
+//! The assessment of Sendblue's responses.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::carriers::client::api_client::{Blame, Verdict};
-use crate::carriers::client::http::Answer;
-use crate::carriers::{Accepted, CarrierError, Said};
+use crate::carriers::carrier::Accepted;
+use crate::carriers::client::assessment::{Assessment, Fault};
+use crate::carriers::client::http::HttpResponse;
+use crate::carriers::error::{CarrierError, CarrierReason};
 
 const CREDENTIALS: &str =
     "Sendblue refuses our credentials: check INKBOX_SENDBLUE_API_KEY_ID and INKBOX_SENDBLUE_API_SECRET_KEY";
-const ADDRESS: &str = "Sendblue's API is not where INKBOX_SENDBLUE_URL says: it answers with a redirect";
+const ADDRESS: &str = "INKBOX_SENDBLUE_URL is not the address of Sendblue's API: it answers with a redirect";
 
-/// What was asked for, as far as a fault is concerned.
+/// The kind of a request, which decides how an unclear response is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// A receipt or typing: may be asked for again whatever happened.
-    Harmless,
+pub(super) enum RequestKind {
+    /// A read receipt or typing: may be retried in any case.
+    Idempotent,
     /// A tapback.
     Reaction,
-    /// A message: must not be sent twice.
+    /// A message, which must not be sent twice.
     Message,
 }
 
-/// What our code needs of an answer's body. Absent fields are usual.
+/// The fields of a response body that are used here. Any of them may be absent.
 #[derive(Debug, Deserialize)]
 pub(super) struct Record {
     pub(super) status: Option<String>,
@@ -32,11 +33,12 @@ pub(super) struct Record {
     error_code: Option<Value>,
 }
 
-/// What a code of Sendblue's means for us.
+/// The meaning of an error code.
 enum Meaning {
-    ForGood(&'static str),
-    Passing,
-    /// Whatever the HTTP status: it may have been done.
+    /// Permanent, for this reason. The reason is shown to agents.
+    Rejected(&'static str),
+    Transient,
+    /// The action may have been performed, whatever the HTTP status is.
     Ambiguous,
     /// Sendblue failed.
     Broken,
@@ -44,12 +46,12 @@ enum Meaning {
 
 fn meaning(code: &str) -> Option<Meaning> {
     Some(match code {
-        "4000" => Meaning::ForGood("the carrier finds the request not valid"),
-        "4002" => Meaning::ForGood("the number is on the carrier's blacklist"),
-        "10001" => Meaning::ForGood("the carrier failed to send it"),
-        "SMS_LIMIT_REACHED" => Meaning::ForGood("the line has sent as many SMS as it may"),
-        "22" => Meaning::ForGood("the number cannot be reached by iMessage"),
-        "4001" | "5003" | "5509" => Meaning::Passing,
+        "4000" => Meaning::Rejected("the carrier finds the request not valid"),
+        "4002" => Meaning::Rejected("the number is on the carrier's blacklist"),
+        "10001" => Meaning::Rejected("the carrier failed to send it"),
+        "SMS_LIMIT_REACHED" => Meaning::Rejected("the line has sent as many SMS as it may"),
+        "22" => Meaning::Rejected("the number cannot be reached by iMessage"),
+        "4001" | "5003" | "5509" => Meaning::Transient,
         "10002" => Meaning::Ambiguous,
         "5000" => Meaning::Broken,
         _ => return None,
@@ -57,7 +59,7 @@ fn meaning(code: &str) -> Option<Meaning> {
 }
 
 impl Record {
-    /// The error code, where there is one; Sendblue writes it as a number, as text, as 0 and as null.
+    /// The error code, if there is one. Sendblue represents codes as numbers or strings, and no error as 0, "" or null.
     fn code(&self) -> Option<String> {
         match self.error_code.as_ref()? {
             Value::Number(number) => Some(number.to_string()).filter(|code| code != "0"),
@@ -66,57 +68,57 @@ impl Record {
         }
     }
 
-    /// Whether the record says that the thing was not done. HTTP 200 may carry it.
+    /// Whether the record reports that the action was not performed. HTTP status 200 does not exclude this.
     fn is_failure(&self) -> bool {
         matches!(self.status.as_deref(), Some("ERROR" | "DECLINED"))
     }
 
-    /// What became of a message in Sendblue's list; `None` where Sendblue does not know itself.
-    pub(super) fn standing(&self) -> Option<Result<(), CarrierError>> {
+    /// The result of sending a listed message; `None` if Sendblue does not know it.
+    pub(super) fn send_result(&self) -> Option<Result<(), CarrierError>> {
         if !self.is_failure() {
             return Some(Ok(()));
         }
         let code = self.code();
         match code.as_deref().and_then(meaning) {
             Some(Meaning::Ambiguous | Meaning::Broken) => None,
-            // Sendblue gave up on it: it will not be sent any more.
-            Some(Meaning::Passing) => Some(Err(CarrierError::PASSING)),
-            Some(Meaning::ForGood(why)) => Some(Err(refused(code.as_deref(), why))),
-            None => Some(Err(refused(code.as_deref(), OTHER))),
+            // Sendblue gave up on the message and will not send it any more.
+            Some(Meaning::Transient) => Some(Err(CarrierError::TRANSIENT)),
+            Some(Meaning::Rejected(reason)) => Some(Err(rejected(code.as_deref(), reason))),
+            None => Some(Err(rejected(code.as_deref(), UNDOCUMENTED))),
         }
     }
 }
 
-/// For codes that are not in Sendblue's list.
-const OTHER: &str = "the carrier gave its own code";
+/// The reason for codes that Sendblue does not document. It is shown to agents.
+const UNDOCUMENTED: &str = "the carrier gave its own code";
 
-fn refused(code: Option<&str>, why: &'static str) -> CarrierError {
-    CarrierError::Refused(code.and_then(|code| Said::new(code, why)))
+fn rejected(code: Option<&str>, reason: &'static str) -> CarrierError {
+    CarrierError::Rejected(code.and_then(|code| CarrierReason::new(code, reason)))
 }
 
-/// What an answer comes to.
-pub(super) fn judge(answer: &Answer, kind: Kind) -> Verdict<Accepted> {
-    let verdict = first_look(answer, kind);
-    match (answer.should_retry, &verdict.outcome) {
-        (Some(false), Err(CarrierError::Passing { .. })) => {
-            Verdict { outcome: Err(CarrierError::REFUSED), blame: verdict.blame }
+/// Also applies `x-should-retry`, which can only make a message's error more permanent.
+pub(super) fn assess(response: &HttpResponse, kind: RequestKind) -> Assessment<Accepted> {
+    let assessment = assess_status_and_body(response, kind);
+    match (response.should_retry, &assessment.outcome) {
+        (Some(false), Err(CarrierError::Transient { .. })) => {
+            Assessment { outcome: Err(CarrierError::REJECTED), fault: assessment.fault }
         }
-        (Some(true), Err(CarrierError::Refused(None)))
-            if kind == Kind::Harmless && verdict.blame == Blame::Nobody =>
+        (Some(true), Err(CarrierError::Rejected(None)))
+            if kind == RequestKind::Idempotent && assessment.fault == Fault::None =>
         {
-            Verdict::of(Err(passing(answer)))
+            Assessment::of(Err(transient(response)))
         }
-        _ => verdict,
+        _ => assessment,
     }
 }
 
-fn first_look(answer: &Answer, kind: Kind) -> Verdict<Accepted> {
-    let unless_harmless = |failure| if kind == Kind::Harmless { passing(answer) } else { failure };
-    let record = answer.body.as_deref().and_then(|body| serde_json::from_slice::<Record>(body).ok());
-    let is_success = (200..300).contains(&answer.status);
-    match answer.status {
-        401 => return Verdict::set_up(CREDENTIALS),
-        300..=399 => return Verdict::set_up(ADDRESS),
+fn assess_status_and_body(response: &HttpResponse, kind: RequestKind) -> Assessment<Accepted> {
+    let unless_idempotent = |error| if kind == RequestKind::Idempotent { transient(response) } else { error };
+    let record = response.body.as_deref().and_then(|body| serde_json::from_slice::<Record>(body).ok());
+    let is_success = (200..300).contains(&response.status);
+    match response.status {
+        401 => return Assessment::misconfigured(CREDENTIALS),
+        300..=399 => return Assessment::misconfigured(ADDRESS),
         _ => {}
     }
     if let Some(record) = &record
@@ -124,37 +126,41 @@ fn first_look(answer: &Answer, kind: Kind) -> Verdict<Accepted> {
         && let Some(code) = record.code()
     {
         match meaning(&code) {
-            Some(Meaning::ForGood(why)) => return Verdict::of(Err(refused(Some(&code), why))),
-            Some(Meaning::Passing) => return Verdict::of(Err(passing(answer))),
-            Some(Meaning::Ambiguous) => return Verdict::of(Err(unless_harmless(CarrierError::Unknown))),
-            Some(Meaning::Broken) => return Verdict::fault(unless_harmless(CarrierError::Unknown)),
-            None if answer.status < 500 && !matches!(answer.status, 403 | 408 | 409 | 429) => {
-                return Verdict::of(Err(refused(Some(&code), OTHER)));
+            Some(Meaning::Rejected(reason)) => return Assessment::of(Err(rejected(Some(&code), reason))),
+            Some(Meaning::Transient) => return Assessment::of(Err(transient(response))),
+            Some(Meaning::Ambiguous) => return Assessment::of(Err(unless_idempotent(CarrierError::Unknown))),
+            Some(Meaning::Broken) => {
+                return Assessment::carrier_fault(unless_idempotent(CarrierError::Unknown));
+            }
+            None if response.status < 500 && !matches!(response.status, 403 | 408 | 409 | 429) => {
+                return Assessment::of(Err(rejected(Some(&code), UNDOCUMENTED)));
             }
             None => {}
         }
     }
-    match (answer.status, record) {
-        (200..300, Some(record)) if record.is_failure() => Verdict::of(Err(CarrierError::REFUSED)),
+    match (response.status, record) {
+        (200..300, Some(record)) if record.is_failure() => Assessment::of(Err(CarrierError::REJECTED)),
         (200..300, Some(record)) => {
-            let provider_message_id = record.message_handle.filter(|_| kind == Kind::Message);
-            Verdict::of(Ok(Accepted { provider_message_id: provider_message_id.filter(|id| !id.is_empty()) }))
+            let provider_message_id = record.message_handle.filter(|_| kind == RequestKind::Message);
+            Assessment::of(Ok(Accepted {
+                provider_message_id: provider_message_id.filter(|id| !id.is_empty()),
+            }))
         }
-        (403, _) => Verdict::set_up(CREDENTIALS),
-        (429, _) => Verdict::of(Err(passing(answer))),
-        (408 | 409, _) => Verdict::of(Err(unless_harmless(CarrierError::Unknown))),
-        (400..500, _) => Verdict::of(Err(CarrierError::REFUSED)),
-        // A success without a record, too: another program than Sendblue's API may have answered.
-        _ => Verdict::fault(unless_harmless(CarrierError::Unknown)),
+        (403, _) => Assessment::misconfigured(CREDENTIALS),
+        (429, _) => Assessment::of(Err(transient(response))),
+        (408 | 409, _) => Assessment::of(Err(unless_idempotent(CarrierError::Unknown))),
+        (400..500, _) => Assessment::of(Err(CarrierError::REJECTED)),
+        // Includes a success without a record: the response may come from another program than Sendblue's API.
+        _ => Assessment::carrier_fault(unless_idempotent(CarrierError::Unknown)),
     }
 }
 
-fn passing(answer: &Answer) -> CarrierError {
-    CarrierError::Passing {
-        retry_after: answer.retry_after.unwrap_or(CarrierError::RETRY_AFTER).max(Duration::from_millis(1)),
+fn transient(response: &HttpResponse) -> CarrierError {
+    CarrierError::Transient {
+        retry_after: response.retry_after.unwrap_or(CarrierError::RETRY_AFTER).max(Duration::from_millis(1)),
     }
 }
 
 #[cfg(test)]
 #[path = "responses_tests.rs"]
-mod table;
+mod tests;

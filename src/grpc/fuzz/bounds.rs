@@ -1,4 +1,4 @@
-//! The bounds of the contract, told once more: by field, as `proto/` documents them, without the parsers' own words.
+//! A second implementation of the documented bounds of all fields, independent of the parsers.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, ReflectMessage as _, 
 use super::Key;
 use crate::clock::{Clock as _, SystemClock};
 
-/// The fields of a message that break a bound, as `BadRequest` names them.
+/// The fields that violate a bound, as `BadRequest` names them.
 pub(super) fn wrong_fields(rpc: &str, key: Key, message: &DynamicMessage) -> BTreeSet<String> {
     let mut wrong = BTreeSet::new();
     for field in message.descriptor().fields() {
@@ -20,7 +20,7 @@ pub(super) fn wrong_fields(rpc: &str, key: Key, message: &DynamicMessage) -> BTr
     wrong
 }
 
-/// Whether a message has a page token of the right form.
+/// Whether a request has a well-formed page token.
 pub(super) fn has_token(message: &DynamicMessage) -> bool {
     text_of(message, "page_token").is_some_and(|token| is_token(&token))
 }
@@ -28,7 +28,7 @@ pub(super) fn has_token(message: &DynamicMessage) -> bool {
 fn check(rpc: &str, message: &DynamicMessage, field: &FieldDescriptor, wrong: &mut BTreeSet<String>) {
     let name = field.name();
     let is_there = message.has_field(field);
-    // What has no presence is always there, with its default.
+    // A field without presence always has a value.
     let counts = is_there || !field.supports_presence();
     let value = message.get_field(field);
     let text = || value.as_str().unwrap_or_default();
@@ -74,14 +74,14 @@ fn check(rpc: &str, message: &DynamicMessage, field: &FieldDescriptor, wrong: &m
                 false
             }
             "imessage_enabled" | "is_blocked" | "is_read" | "removed" | "was_downgraded" => false,
-            other => panic!("{rpc}: which bound does {other} have?"),
+            other => panic!("{rpc}: add the bound of {other}"),
         };
     if is_wrong {
         wrong.insert(name.to_owned());
     }
 }
 
-/// What one field asks of another.
+/// Bounds that involve two fields.
 fn relations(rpc: &str, key: Key, message: &DynamicMessage, wrong: &mut BTreeSet<String>) {
     if text_of(message, "page_token").is_some_and(|token| !token.is_empty()) && has(message, "offset") {
         wrong.insert("offset".to_owned());
@@ -126,12 +126,12 @@ fn is_wrong_enum(rpc: &str, name: &str, field: &FieldDescriptor, value: &Value) 
             | "RouterService/ReceiveReaction"
             | "RouterService/UpdateDeliveryStatus"
     );
-    // CUSTOM is what humans send, RECEIVED what they sent.
-    let is_theirs = matches!(
+    // Agents cannot send CUSTOM, and RECEIVED is a status of inbound messages.
+    let is_inbound_only = matches!(
         (rpc, number),
         ("MessageService/SendReaction", 8) | ("RouterService/UpdateDeliveryStatus", 9)
     );
-    values.get_value(number).is_none() || number == 0 && is_required || is_theirs
+    values.get_value(number).is_none() || number == 0 && is_required || is_inbound_only
 }
 
 fn files(value: &Value, wrong: &mut BTreeSet<String>) {
@@ -230,7 +230,7 @@ fn is_time(time: &Value) -> bool {
     (-62_135_596_800..=253_402_300_799).contains(&seconds) && (0..1_000_000_000).contains(&nanos)
 }
 
-/// No input is within a minute of the present.
+/// No generated time is within a minute of the present.
 fn is_future(time: &Value) -> bool {
     seconds_and_nanos(time).0 > SystemClock.now().timestamp()
 }

@@ -1,4 +1,4 @@
-//! Changing a message of the contract at random, so that it stays one.
+//! Random changes of a protobuf message that keep it decodable.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,9 +7,9 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 
 use super::IDENTITY;
-use crate::fuzzing::{changed, once_in, pick, text};
+use crate::fuzzing::{mutated, once_in, pick, text};
 
-/// Lengths on both sides of every bound.
+/// Lengths at and beyond every bound.
 const LENGTHS: [usize; 14] = [0, 1, 63, 64, 65, 254, 255, 256, 1_000, 1_001, 2_048, 2_049, 18_996, 18_997];
 
 /// Changes up to three fields.
@@ -56,7 +56,7 @@ fn one(field: &FieldDescriptor, before: &Value, random: &mut StdRng) -> Value {
     match (field.kind(), before) {
         (Kind::String, Value::String(before)) => Value::String(string(before, random)),
         (Kind::Int32, _) => Value::I32(*pick(&few, random)),
-        // Seconds: the ends of what is a time, beyond them, long ago and in a hundred years.
+        // Seconds: the bounds of a valid timestamp, values beyond them, the past, and a hundred years ahead.
         (Kind::Int64, _) => {
             let ends = [0, -1, -62_135_596_800, -62_135_596_801, 253_402_300_799, 253_402_300_800];
             let far = [4_900_000_000, i64::MAX, i64::MIN, random.random_range(0..1_000_000_000)];
@@ -80,7 +80,7 @@ fn string(before: &str, random: &mut StdRng) -> String {
     match random.random_range(0..12) {
         0 => pick(&["a", "é", "🎉", " ", "\0"], random).repeat(*pick(&LENGTHS, random)),
         1 => {
-            // All of it valid, and as long as a bound.
+            // A valid prefix, with the length of a bound.
             let length = *pick(&LENGTHS, random);
             let start = *pick(&["https://files.example/", "+1555", ""], random);
             format!("{start}{}", "a".repeat(length.saturating_sub(start.len())))
@@ -106,11 +106,11 @@ fn string(before: &str, random: &mut StdRng) -> String {
         7 => pick(&["https://a", "https://", "http://a/", "HTTPS://A/b", "https:a", "file:///x"], random)
             .to_string(),
         8 => String::new(),
-        _ => text(&changed(before.as_bytes(), &[], random)),
+        _ => text(&mutated(before.as_bytes(), &[], random)),
     }
 }
 
-/// A page token that nobody gave, nearly always of the right form.
+/// A forged page token, usually well-formed.
 fn token(random: &mut StdRng) -> String {
     let mut bytes: [u8; 41] = random.random();
     bytes[0] = 1 + u8::from(once_in(8, random));

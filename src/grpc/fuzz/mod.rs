@@ -1,5 +1,6 @@
-//! Whatever comes as a request: every RPC through routing, decoding and its handler's `parse`, with each kind of key and
-//! a database that does not answer. Refused are exactly the fields that break a bound of the contract ([`bounds`]).
+//! Property test of requests: random requests of every RPC pass through routing, decoding and the handler's `parse`, with
+//! each kind of key and without a database. The rejected fields must be exactly those that violate a documented bound
+//! ([`bounds`]).
 
 mod bounds;
 mod generate;
@@ -27,18 +28,18 @@ use tower::ServiceExt as _;
 use uuid::Uuid;
 
 use crate::app::{App, SendLimits};
+use crate::auth::KeyCache;
 use crate::carriers::{CarrierRegistry, CarrierSettings};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::{Principal, Tenant};
-use crate::fuzzing::{changed, corpus, once_in, over, pick};
-use crate::grpc::middleware::auth::KeyRing;
+use crate::fuzzing::{corpus, mutated, once_in, over, pick};
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::store::Database;
 use crate::telemetry::metrics::{KeyMetrics, Metrics};
 
 const PACKAGE: &str = "inkbox.imessage.v1";
 
-/// An RPC and seeds of its requests.
+/// An RPC with example requests, which the generator changes.
 pub(super) struct Rpc {
     /// `Service/Rpc`.
     pub(super) name: String,
@@ -46,7 +47,6 @@ pub(super) struct Rpc {
     pub(super) seeds: Vec<DynamicMessage>,
 }
 
-/// One call.
 #[derive(Debug)]
 struct Call {
     rpc: usize,
@@ -54,7 +54,6 @@ struct Call {
     message: Vec<u8>,
 }
 
-/// Kinds of key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Key {
     Admin,
@@ -62,7 +61,7 @@ pub(super) enum Key {
     Router,
 }
 
-/// The identity of the identity key, which requests of the corpus name.
+/// The identity of the identity key; requests of the corpus name it.
 const IDENTITY: Uuid = Uuid::from_u128(0x0189_0a5d_ac96_774b_bcce_b302_099a_8057);
 
 impl Key {
@@ -77,9 +76,9 @@ impl Key {
     }
 }
 
-/// Every RPC of the contract; the corpus has a seed of each.
+/// Every RPC, with its requests from the corpus.
 fn rpcs() -> Vec<Rpc> {
-    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("a contract");
+    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("descriptors");
     let seeds = corpus("requests");
     let mut rpcs = Vec::new();
     for service in pool.services().filter(|service| service.package_name() == PACKAGE) {
@@ -97,7 +96,7 @@ fn rpcs() -> Vec<Rpc> {
     rpcs
 }
 
-/// The routes of the service over a database that was never opened: what parses ends there.
+/// The service without a database: valid requests fail when they access it.
 struct Stack {
     runtime: Runtime,
     routes: Routes,
@@ -109,13 +108,13 @@ impl Stack {
         let routes = {
             let _inside = runtime.enter();
             let app = app();
-            let keys = KeyRing::new(app.db.clone(), app.clock.clone(), KeyMetrics::default());
+            let keys = KeyCache::new(app.db.clone(), app.clock.clone(), KeyMetrics::default());
             crate::grpc::routes(&app, &keys, 1 << 20).routes().prepare()
         };
         Self { runtime, routes }
     }
 
-    /// The status of the answer; `None` = OK.
+    /// The response's status; `None` = OK.
     fn call(&self, name: &str, key: Key, message: &[u8]) -> Option<Status> {
         let mut frame = BytesMut::with_capacity(message.len() + 5);
         frame.put_u8(0);
@@ -127,8 +126,8 @@ impl Stack {
             .extension(key.principal())
             .body(Body::new(Full::<Bytes>::new(frame.freeze())))
             .expect("a request");
-        let answer = self.runtime.block_on(self.routes.clone().oneshot(request)).expect("an answer");
-        Status::from_header_map(answer.headers())
+        let response = self.runtime.block_on(self.routes.clone().oneshot(request)).expect("a response");
+        Status::from_header_map(response.headers())
     }
 }
 
@@ -148,32 +147,35 @@ fn requests() {
         let mut message = pick(&rpcs[rpc].seeds, random).clone();
         generate::change(&mut message, random);
         let bytes = message.encode_to_vec();
-        // Mostly messages of the contract; some that were damaged on the way.
-        let message = if once_in(4, random) { changed(&bytes, &encoded, random) } else { bytes };
+        // Most requests are valid protobuf; some have damaged bytes.
+        let message = if once_in(4, random) { mutated(&bytes, &encoded, random) } else { bytes };
         Call { rpc, key, message }
     };
     let counts = Cell::new((0_u64, 0_u64));
     over("requests", next, |Call { rpc, key, message }, _| {
         let Rpc { name, request, .. } = &rpcs[*rpc];
         let status = stack.call(name, *key, message);
-        let (taken, refused) = counts.get();
+        let (accepted, rejected) = counts.get();
         match DynamicMessage::decode(request.clone(), &message[..]) {
             Ok(message) => {
-                let is_refused = check(name, *key, &message, status.as_ref());
-                counts.set((taken + u64::from(!is_refused), refused + u64::from(is_refused)));
+                let is_rejected = check(name, *key, &message, status.as_ref());
+                counts.set((accepted + u64::from(!is_rejected), rejected + u64::from(is_rejected)));
             }
             Err(_) => {
-                let status = status.expect("a refusal");
+                let status = status.expect("a rejection");
                 assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
                 assert!(status.check_error_details().expect("details").bad_request().is_some());
             }
         }
     });
-    let (taken, refused) = counts.get();
-    assert!(taken > 300 && refused > 300, "{taken} taken and {refused} refused: no test of both");
+    let (accepted, rejected) = counts.get();
+    assert!(
+        accepted > 300 && rejected > 300,
+        "{accepted} accepted and {rejected} rejected: too few of one kind"
+    );
 }
 
-/// The parts of a service whose database was never opened.
+/// The parts of the service, with a database that is never opened.
 fn app() -> App {
     let tasks = TaskTracker::new();
     let db = Database::new(&PgConnectOptions::new(), 1, tasks.clone()).expect("a pool");
@@ -187,17 +189,17 @@ fn app() -> App {
     App { db, clock, carriers, queues: Arc::default(), limits, metrics, tasks }
 }
 
-/// Compares an answer to a message of the contract with its bounds; says whether it was refused.
+/// Compares the response to a request with the bounds. Returns whether the request was rejected.
 fn check(name: &str, key: Key, message: &DynamicMessage, status: Option<&Status>) -> bool {
     let wrong = bounds::wrong_fields(name, key, message);
-    // What an identity key asks for by another identity's name is not there, without a look at any row.
+    // An identity key that names another identity fails after parsing, without a database access.
     let beyond_parsing = [Code::Unavailable, Code::PermissionDenied, Code::NotFound];
     let Some(status) = status.filter(|status| !beyond_parsing.contains(&status.code())) else {
-        assert!(wrong.is_empty(), "{name} took {wrong:?} of {message}");
-        // The sandbox's list needs no database, where no conversation is named.
+        assert!(wrong.is_empty(), "{name} accepted {wrong:?} of {message}");
+        // Listing the sandbox's deliveries needs no database unless the request names a conversation.
         assert!(
             status.is_some() || name == "SandboxService/ListDeliveries",
-            "{name}: an answer out of nothing"
+            "{name}: success without a database"
         );
         return false;
     };
@@ -207,7 +209,7 @@ fn check(name: &str, key: Key, message: &DynamicMessage, status: Option<&Status>
     assert!(violations.iter().all(|violation| !violation.description.is_empty()));
     let named: BTreeSet<_> = violations.iter().map(|violation| violation.field.clone()).collect();
     if wrong.is_empty() {
-        // A token of the right form that belongs to no list of this caller's.
+        // A well-formed token that belongs to no list of the caller.
         assert_eq!(named.iter().collect::<Vec<_>>(), ["page_token"], "{name}: {message}");
         assert!(bounds::has_token(message));
     } else if violations.len() < 20 {

@@ -1,9 +1,8 @@
-//! One log line per call, its metrics, its trace, and the request id that ties a caller's report to it.
+//! The access log: one record per call, with its metrics, its trace span and its request id.
 //!
-//! A call ends with the last byte of its answer, so the line is written by whoever holds the answer's body then; a
-//! call whose caller hung up ends as `Cancelled` wherever it stands. The line's fields are described in
-//! docs/operations.md. Never a body, a key, a phone number; nor a path that we do not serve, which is the caller's own
-//! words.
+//! A call ends with the last byte of its response, so the record is written when the response body ends. If the client
+//! disconnects first, the record is written on drop, with code `Cancelled`. docs/operations.md describes the fields. A
+//! record never has message bodies, keys or phone numbers, nor a path that is not served, because clients choose it.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -19,49 +18,38 @@ use http_body::{Frame, SizeHint};
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
-use tower::{Layer, Service};
 use tracing::{Instrument as _, Span, field};
 
 use crate::clock::Clock;
 use crate::domain::Principal;
 use crate::error::Error;
+use crate::grpc::middleware::layer::{Inner, Middleware, MiddlewareLayer};
+pub(in crate::grpc) use crate::grpc::wire::extensions::RequestId;
 use crate::grpc::wire::status;
 use crate::telemetry::metrics::{CallMetrics, InFlight, code_name};
 use crate::telemetry::trace;
 
-/// Metadata of every request and answer.
+/// Metadata of every request and response.
 const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
-/// The longest id that is taken from a caller.
-const REQUEST_ID_LIMIT: usize = 128;
+/// Maximum length of an id that a client chooses.
+const MAX_REQUEST_ID_CHARACTERS: usize = 128;
 
-/// What a call is known by, here and at the caller's.
-#[derive(Debug, Clone)]
-pub struct RequestId(Arc<str>);
-
-impl RequestId {
-    /// The caller's own, when it is 1 to 128 visible ASCII characters; else a fresh one.
-    fn of(request: &Request<Body>, clock: &dyn Clock) -> Self {
-        let given = request.headers().get(REQUEST_ID_HEADER).and_then(|value| value.to_str().ok());
-        let usable = |id: &&str| {
-            (1..=REQUEST_ID_LIMIT).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
-        };
-        Self(given.filter(usable).map_or_else(|| clock.new_id().to_string().into(), Into::into))
-    }
-
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+/// The client's own id, if it is 1 to 128 visible ASCII characters; else a new one.
+fn request_id(request: &Request<Body>, clock: &dyn Clock) -> RequestId {
+    let from_client = request.headers().get(REQUEST_ID_HEADER).and_then(|value| value.to_str().ok());
+    let is_valid = |id: &&str| {
+        (1..=MAX_REQUEST_ID_CHARACTERS).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
+    };
+    from_client.filter(is_valid).map_or_else(|| clock.new_id().to_string().into(), Into::into)
 }
 
-/// The span around the call's log line.
+/// The span of the log record, in the request's extensions for [`record_caller`].
 #[derive(Clone)]
 struct LogSpan(Span);
 
-/// Puts the caller into the call's log line.
-pub(in crate::grpc) fn record_caller(call: &Extensions, principal: &Principal) {
-    let Some(LogSpan(span)) = call.get() else { return };
+/// Adds the caller to the call's log record.
+pub(in crate::grpc) fn record_caller(extensions: &Extensions, principal: &Principal) {
+    let Some(LogSpan(span)) = extensions.get() else { return };
     let organization = match principal {
         Principal::Tenant(tenant) => Some(tenant.organization_id.as_str()),
         Principal::Router { .. } => None,
@@ -69,94 +57,68 @@ pub(in crate::grpc) fn record_caller(call: &Extensions, principal: &Principal) {
     tracing::record_all!(span, organization.id = organization, key.id = %principal.key_id());
 }
 
-/// Logs and counts every call and gives it its request id.
-#[derive(Clone)]
-pub struct AccessLogLayer {
+/// Assigns the request id, and logs and counts every call.
+pub struct AccessLog {
     clock: Arc<dyn Clock>,
     calls: Arc<CallMetrics>,
 }
 
+pub type AccessLogLayer = MiddlewareLayer<AccessLog>;
+
 impl AccessLogLayer {
-    /// A layer that takes fresh ids from this clock and counts here.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, calls: Arc<CallMetrics>) -> Self {
-        Self { clock, calls }
+        Self::of(AccessLog { clock, calls })
     }
 }
 
-impl<S> Layer<S> for AccessLogLayer {
-    type Service = AccessLog<S>;
-
-    fn layer(&self, inner: S) -> AccessLog<S> {
-        AccessLog { layer: self.clone(), inner }
-    }
-}
-
-/// The service that [`AccessLogLayer`] makes.
-#[derive(Clone)]
-pub struct AccessLog<S> {
-    layer: AccessLogLayer,
-    inner: S,
-}
-
-impl<S> Service<Request<Body>> for AccessLog<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
-{
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let clone = self.inner.clone();
-        let mut inner = std::mem::replace(&mut self.inner, clone);
-        let request_id = RequestId::of(&request, &*self.layer.clock);
-        let line = Line::begin(&request, &request_id, &self.layer.calls);
+impl Middleware for AccessLog {
+    fn call<S: Inner>(
+        self: Arc<Self>,
+        mut request: Request<Body>,
+        mut inner: S,
+    ) -> impl Future<Output = Result<Response<Body>, Infallible>> + Send {
+        let request_id = request_id(&request, &*self.clock);
+        let record = CallRecord::start(&request, &request_id, &self.calls);
         request.extensions_mut().insert(request_id.clone());
-        request.extensions_mut().insert(LogSpan(line.log.clone()));
-        let (log, exported) = (line.log.clone(), line.exported.clone());
+        request.extensions_mut().insert(LogSpan(record.log_span.clone()));
+        let (log_span, trace_span) = (record.log_span.clone(), record.trace_span.clone());
         let logged = async move {
-            // The whole of it, so that it is dropped with this future and inside its span.
-            let mut line = line;
-            let answer = AssertUnwindSafe(inner.call(request)).catch_unwind().await;
-            let mut response = answer.unwrap_or_else(|_| {
-                // The panic hook has said where. The caller of one call must not lose the others on its connection.
+            // Moves the whole record into this future, so that it is dropped with the future and inside its span.
+            let mut record = record;
+            let response = AssertUnwindSafe(inner.call(request)).catch_unwind().await;
+            let mut response = response.unwrap_or_else(|_| {
+                // The panic hook has logged the panic. Other calls on the connection must not fail with this one.
                 tracing::error!("a handler panicked");
-                line.calls.panicked();
+                record.calls.panicked();
                 Ok(status::from_error(&Error::Internal, request_id.as_str()).into_http())
             })?;
             if let Ok(value) = HeaderValue::from_str(request_id.as_str()) {
                 response.headers_mut().insert(REQUEST_ID_HEADER, value);
             }
             if let Some(status) = Status::from_header_map(response.headers()) {
-                line.outcome = Some(status);
+                record.outcome = Some(status);
             }
-            Ok(response.map(|body| Body::new(LoggedBody::new(body, line))))
+            Ok(response.map(|body| Body::new(LoggedBody::new(body, record))))
         };
-        Box::pin(logged.instrument(exported).instrument(log))
+        logged.instrument(trace_span).instrument(log_span)
     }
 }
 
-/// The body of an answer, with the log line that is written at its end.
+/// A response body that writes the record at its end.
 struct LoggedBody {
     inner: Body,
-    line: Option<Line>,
+    record: Option<CallRecord>,
 }
 
 impl LoggedBody {
-    fn new(inner: Body, mut line: Line) -> Self {
-        // An answer that is whole with its head is not asked for its body any more. gRPC has no such answer without a
-        // status, so one that has none is no gRPC.
+    fn new(inner: Body, mut record: CallRecord) -> Self {
+        // The body of a response that consists of headers only is never polled. In gRPC, such a response has a status.
         if http_body::Body::is_end_stream(&inner) {
-            line.outcome.get_or_insert_with(status::missing);
+            record.outcome.get_or_insert_with(status::missing);
         }
-        let line = line.outcome.is_none().then_some(line);
-        Self { inner, line }
+        let record = record.outcome.is_none().then_some(record);
+        Self { inner, record }
     }
 }
 
@@ -170,8 +132,10 @@ impl http_body::Body for LoggedBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = &mut *self;
         let inner = Pin::new(&mut this.inner);
-        let frame = match &this.line {
-            Some(line) => line.log.in_scope(|| line.exported.in_scope(|| inner.poll_frame(context))),
+        let frame = match &this.record {
+            Some(record) => {
+                record.log_span.in_scope(|| record.trace_span.in_scope(|| inner.poll_frame(context)))
+            }
             None => inner.poll_frame(context),
         };
         let frame = ready!(frame);
@@ -181,9 +145,9 @@ impl http_body::Body for LoggedBody {
             None => Some(status::missing()),
         };
         if outcome.is_some()
-            && let Some(mut line) = this.line.take()
+            && let Some(mut record) = this.record.take()
         {
-            line.outcome = outcome;
+            record.outcome = outcome;
         }
         Poll::Ready(frame)
     }
@@ -197,23 +161,22 @@ impl http_body::Body for LoggedBody {
     }
 }
 
-/// Written when it is dropped, so that a call whose caller hung up is logged too.
-struct Line {
+/// The record of a call. Dropping it writes it, so that calls of disconnected clients are logged, too.
+struct CallRecord {
     call: InFlight,
     calls: Arc<CallMetrics>,
     started: Instant,
-    /// How the call ended, once it has.
+    /// `None` until the call has ended.
     outcome: Option<Status>,
-    /// The span of the log line. It is there at every level, so that warnings keep their request id.
-    log: Span,
-    /// The span of the trace.
-    exported: Span,
+    /// The span of the log record. Enabled at every log level, so that warnings have a request id.
+    log_span: Span,
+    trace_span: Span,
 }
 
-impl Line {
-    fn begin(request: &Request<Body>, request_id: &RequestId, calls: &Arc<CallMetrics>) -> Self {
+impl CallRecord {
+    fn start(request: &Request<Body>, request_id: &RequestId, calls: &Arc<CallMetrics>) -> Self {
         let call = calls.of(request.uri().path()).begin();
-        let log = tracing::error_span!(
+        let log_span = tracing::error_span!(
             "rpc",
             request.id = request_id.as_str(),
             trace.id = field::Empty,
@@ -221,9 +184,9 @@ impl Line {
             key.id = field::Empty
         );
         let series = call.series();
-        let exported = tracing::debug_span!(
+        let trace_span = tracing::debug_span!(
             target: trace::TARGET,
-            parent: &log,
+            parent: &log_span,
             "rpc",
             otel.name = series.path.trim_start_matches('/'),
             otel.kind = "server",
@@ -234,14 +197,14 @@ impl Line {
             rpc.grpc.status_code = field::Empty,
             request.id = request_id.as_str(),
         );
-        if let Some(id) = trace::continued(request.headers(), &log, &exported) {
-            log.record("trace.id", id);
+        if let Some(id) = trace::continued(request.headers(), &log_span, &trace_span) {
+            log_span.record("trace.id", id);
         }
-        Self { call, calls: calls.clone(), started: Instant::now(), outcome: None, log, exported }
+        Self { call, calls: calls.clone(), started: Instant::now(), outcome: None, log_span, trace_span }
     }
 }
 
-impl Drop for Line {
+impl Drop for CallRecord {
     fn drop(&mut self) {
         let code = self.outcome.as_ref().map_or(Code::Cancelled, Status::code);
         let reason = self.outcome.as_ref().and_then(StatusExt::get_details_error_info);
@@ -249,25 +212,25 @@ impl Drop for Line {
         if let Some(reason) = &reason {
             self.calls.failed(reason);
         }
-        let took = self.started.elapsed();
-        self.call.ended(code, took);
-        self.exported.record("rpc.grpc.status_code", i32::from(code));
-        if is_ours(code) {
-            trace::failed(&self.exported);
+        let duration = self.started.elapsed();
+        self.call.ended(code, duration);
+        self.trace_span.record("rpc.grpc.status_code", i32::from(code));
+        if is_server_fault(code) {
+            trace::failed(&self.trace_span);
         }
         tracing::info!(
-            parent: &self.log,
+            parent: &self.log_span,
             rpc.method = self.call.series().path,
             rpc.code = %code_name(code),
             rpc.reason = reason,
-            duration_ms = took.as_secs_f64() * 1_000.0,
+            duration_ms = duration.as_secs_f64() * 1_000.0,
             "rpc"
         );
     }
 }
 
-/// Whether a code tells of a fault on this side (OpenTelemetry's conventions for gRPC servers).
-const fn is_ours(code: Code) -> bool {
+/// Whether a code reports a fault of the server, by OpenTelemetry's conventions for gRPC servers.
+const fn is_server_fault(code: Code) -> bool {
     matches!(
         code,
         Code::Unknown

@@ -1,153 +1,130 @@
-//! Bounds on what one process takes on: how many calls at once, how long each may take, how large it may be.
+//! Load shedding: limits on concurrent calls, on the duration of each, and on the size of requests.
 //!
-//! tonic's own limit cannot except health; hence this layer. A call beyond the bound is refused at once, before anything
-//! is looked up: a queue would only make every caller late. Calls that wait for a line cost nothing but their place, so
-//! there may be many; those that wait for the database make each other wait, so their bound is on that time.
+//! A call beyond a limit is rejected immediately, before any lookup, because queueing would delay every caller. Calls
+//! blocked on a carrier are cheap, so many are allowed. Calls blocked on the database delay each other, so admission is
+//! limited by queue time. tonic's own concurrency limit cannot exempt health checks, which must never be rejected.
 
 use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
-use tower::{Layer, Service};
 
 use crate::error::Error;
-use crate::grpc::middleware::access_log::RequestId;
 use crate::grpc::middleware::auth::is_open_service;
-use crate::grpc::middleware::stream_shutdown;
-use crate::grpc::middleware::timeout::time_for;
+use crate::grpc::middleware::layer::{Inner, Middleware, MiddlewareLayer};
+use crate::grpc::middleware::stream_shutdown::end_on_shutdown;
+use crate::grpc::middleware::timeout::effective_timeout;
+use crate::grpc::wire::extensions::{CompressionThreshold, RequestId};
 use crate::grpc::wire::status;
 use crate::store::Database;
 
-/// After how long a refused call is worth trying again.
+/// Retry delay of a rejected call.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
-/// What HTTP counts for each header besides its name and value, in bytes (RFC 9113, 6.5.2).
+/// Bytes that HTTP/2 counts for each header in addition to name and value (RFC 9113, 6.5.2).
 const HEADER_OVERHEAD: usize = 32;
 
-/// What one process takes on. Each is a setting; `config::transport` says what for.
+/// Limits of one process. Each is a setting, see `config::server`.
 #[derive(Debug, Clone, Copy)]
 pub struct CallLimits {
-    /// Calls at once; health and reflection are not counted.
+    /// Maximum number of concurrent calls, without health and reflection.
     pub in_flight: usize,
-    /// How long calls may wait for a session of the database before others are refused.
+    /// How long calls may wait for a database session before new calls are rejected.
     pub wait: Duration,
-    /// The longest that a call may take, whatever its client says.
+    /// Maximum duration of a call, also if the client's deadline is later.
     pub longest: Duration,
-    /// Bytes of a request, unpacked.
+    /// Maximum size of a decompressed request, in bytes.
     pub request: u32,
-    /// Bytes of a request's metadata.
+    /// Maximum size of a request's metadata, in bytes.
     pub metadata: u32,
-    /// Bytes from which an answer is compressed, for clients that take it.
+    /// Size in bytes from which responses are compressed, if the client accepts it.
     pub compress_from: u32,
 }
 
-/// In a request whose client takes compressed answers: the size from which they are worth it, in bytes.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::grpc) struct PackFrom(pub(in crate::grpc) usize);
-
-/// Keeps calls within their limits.
-#[derive(Clone)]
-pub struct LimitsLayer {
+/// Enforces [`CallLimits`] and the deadline of each call.
+pub struct Limits {
     limits: CallLimits,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     db: Database,
-    finish: CancellationToken,
+    shutdown: CancellationToken,
 }
+
+pub type LimitsLayer = MiddlewareLayer<Limits>;
 
 impl LimitsLayer {
-    /// A layer with these limits, shared by all connections, for calls on this database; answers without an end are ended
-    /// at `finish`.
+    /// One set of permits is shared by all connections. Streams end when `shutdown` is cancelled.
     #[must_use]
-    pub fn new(limits: CallLimits, db: Database, finish: CancellationToken) -> Self {
-        Self { limits, places: Arc::new(Semaphore::new(limits.in_flight)), db, finish }
+    pub fn new(limits: CallLimits, db: Database, shutdown: CancellationToken) -> Self {
+        Self::of(Limits { limits, permits: Arc::new(Semaphore::new(limits.in_flight)), db, shutdown })
     }
 }
 
-impl<S> Layer<S> for LimitsLayer {
-    type Service = Limits<S>;
-
-    fn layer(&self, inner: S) -> Limits<S> {
-        Limits { layer: self.clone(), inner }
-    }
-}
-
-/// The service that [`LimitsLayer`] makes.
-#[derive(Clone)]
-pub struct Limits<S> {
-    layer: LimitsLayer,
-    inner: S,
-}
-
-impl<S> Service<Request<Body>> for Limits<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
-{
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let clone = self.inner.clone();
-        let mut inner = std::mem::replace(&mut self.inner, clone);
-        let LimitsLayer { limits, places, db, finish } = &self.layer;
-        let limits = *limits;
+impl Middleware for Limits {
+    async fn call<S: Inner>(
+        self: Arc<Self>,
+        mut request: Request<Body>,
+        mut inner: S,
+    ) -> Result<Response<Body>, Infallible> {
         if is_open_service(request.uri().path()) {
-            let finish = finish.clone();
-            return Box::pin(async move {
-                Ok(inner.call(request).await?.map(|body| stream_shutdown::until(finish, body)))
-            });
+            let response = inner.call(request).await?;
+            return Ok(response.map(|body| end_on_shutdown(self.shutdown.clone(), body)));
         }
         let request_id = request.extensions().get::<RequestId>().cloned();
-        let refuse = move |error: &Error| {
+        let reject = |error: &Error| {
             let request_id = request_id.as_ref().map(RequestId::as_str).unwrap_or_default();
             Ok(status::from_error(error, request_id).into_http())
         };
-        let limit = limits.metadata as usize;
-        if size_of(request.headers()) > limit {
-            return Box::pin(async move { refuse(&Error::TooLarge { what: "request metadata", limit }) });
-        }
-        let place = places.clone().try_acquire_owned().ok().filter(|_| !db.is_saturated(limits.wait));
-        let Some(place) = place else {
-            return Box::pin(async move { refuse(&Error::Overloaded { retry_after: RETRY_AFTER }) });
+        let _permit = match self.admit(request.headers()) {
+            Ok(permit) => permit,
+            Err(error) => return reject(&error),
         };
         if request.headers().contains_key("grpc-accept-encoding") {
-            request.extensions_mut().insert(PackFrom(limits.compress_from as usize));
+            let threshold = CompressionThreshold(self.limits.compress_from as usize);
+            request.extensions_mut().insert(threshold);
         }
-        let time = time_for(request.headers(), limits.longest);
-        Box::pin(async move {
-            let _place = place;
-            match timeout(time, inner.call(request)).await {
-                Ok(Ok(response)) => match meant_by_tonic(response.headers(), limits.request as usize) {
-                    Some(error) => refuse(&error),
+        let limit = effective_timeout(request.headers(), self.limits.longest);
+        match timeout(limit, inner.call(request)).await {
+            Ok(Ok(response)) => {
+                match classify_tonic_status(response.headers(), self.limits.request as usize) {
+                    Some(error) => reject(&error),
                     None => Ok(response),
-                },
-                Ok(Err(never)) => match never {},
-                Err(_) => refuse(&Error::DeadlineExceeded),
+                }
             }
-        })
+            Ok(Err(never)) => match never {},
+            Err(_) => reject(&Error::DeadlineExceeded),
+        }
     }
 }
 
-/// Bytes of metadata, as HTTP/2 counts them.
+impl Limits {
+    /// # Errors
+    /// `TooLarge` for the metadata; `Overloaded` if no permit is free or calls wait too long for the database.
+    fn admit(&self, headers: &HeaderMap) -> Result<OwnedSemaphorePermit, Error> {
+        let limit = self.limits.metadata as usize;
+        if size_of(headers) > limit {
+            return Err(Error::TooLarge { what: "request metadata", limit });
+        }
+        let permit = self.permits.clone().try_acquire_owned().ok();
+        permit
+            .filter(|_| !self.db.is_saturated(self.limits.wait))
+            .ok_or(Error::Overloaded { retry_after: RETRY_AFTER })
+    }
+}
+
+/// The size of metadata as HTTP/2 counts it, in bytes.
 fn size_of(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len() + HEADER_OVERHEAD).sum()
 }
 
-/// What tonic means by an answer of its own about the bytes of a request, which has no details. It refuses a request that
-/// is too large as `OUT_OF_RANGE`, one that unpacks to too much as `RESOURCE_EXHAUSTED`, and one that cannot be unpacked, or
-/// breaks off, as `INTERNAL`. No answer of ours is like that.
-fn meant_by_tonic(headers: &HeaderMap, limit: usize) -> Option<Error> {
+/// The error behind a status that tonic itself returns while it reads a request; such a status has no details. tonic
+/// returns `OUT_OF_RANGE` for a request that is too large, `RESOURCE_EXHAUSTED` for one that is too large after
+/// decompression, and `INTERNAL` for one that cannot be decompressed or is cut off. Statuses of this service differ: they
+/// have details, and never the code `OUT_OF_RANGE`.
+fn classify_tonic_status(headers: &HeaderMap, limit: usize) -> Option<Error> {
     let code = headers.get("grpc-status")?.as_bytes();
     let is_ours = headers.contains_key("grpc-status-details-bin");
     match code {

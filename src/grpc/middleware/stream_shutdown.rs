@@ -1,4 +1,5 @@
-//! Answers without an end (watching health, an open reflection stream), which a drain must not wait for.
+//! Ends streams at shutdown. A health watch or a reflection stream has no end, so a drain would wait for it
+//! until its time limit.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -12,18 +13,18 @@ use tonic::body::Body;
 
 use crate::grpc::wire::status;
 
-/// The same answer, ended with `UNAVAILABLE` at `end`.
-pub(in crate::grpc) fn until(end: CancellationToken, body: Body) -> Body {
-    Body::new(Until { body, end: Box::pin(end.cancelled_owned()), is_over: false })
+/// Ends a response body with status `UNAVAILABLE` when `shutdown` is cancelled.
+pub(in crate::grpc) fn end_on_shutdown(shutdown: CancellationToken, body: Body) -> Body {
+    Body::new(EndOnShutdown { body, shutdown: Box::pin(shutdown.cancelled_owned()), has_ended: false })
 }
 
-struct Until {
+struct EndOnShutdown {
     body: Body,
-    end: Pin<Box<WaitForCancellationFutureOwned>>,
-    is_over: bool,
+    shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
+    has_ended: bool,
 }
 
-impl http_body::Body for Until {
+impl http_body::Body for EndOnShutdown {
     type Data = Bytes;
     type Error = Status;
 
@@ -31,15 +32,15 @@ impl http_body::Body for Until {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        if self.is_over {
+        if self.has_ended {
             return Poll::Ready(None);
         }
-        // What is there goes out first.
+        // Frames that are ready are sent first.
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
             return Poll::Ready(frame);
         }
-        ready!(self.end.as_mut().poll(context));
-        self.is_over = true;
+        ready!(self.shutdown.as_mut().poll(context));
+        self.has_ended = true;
         let mut trailers = HeaderMap::new();
         Poll::Ready(Some(
             status::shutting_down().add_header(&mut trailers).map(|()| Frame::trailers(trailers)),
@@ -47,7 +48,7 @@ impl http_body::Body for Until {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.is_over || self.body.is_end_stream()
+        self.has_ended || self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

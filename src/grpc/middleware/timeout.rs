@@ -1,29 +1,28 @@
-//! How long a call may take.
-//!
-//! tonic's own time-out answers `CANCELLED`; ours answers `DEADLINE_EXCEEDED`, counted from the arrival of the call.
+//! The deadline of a call. tonic's own timeout is not used, because it fails with `CANCELLED` instead of
+//! `DEADLINE_EXCEEDED`.
 
 use std::time::Duration;
 
 use http::HeaderMap;
 
-/// The header in which a client says how long it will wait.
+/// The header with the client's timeout.
 const GRPC_TIMEOUT: &str = "grpc-timeout";
-/// We answer this much before the client's own time is over (a fiftieth, within bounds), so that it hears why.
-const HEAD_START: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(20));
+/// The status is sent this much before the client's own timeout, so that it arrives: 2 % of the timeout, within these
+/// bounds.
+const RESPONSE_MARGIN: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(20));
 
-/// How long a call may take: as long as its client waits, but not longer than we let it.
-pub(in crate::grpc) fn time_for(headers: &HeaderMap, longest: Duration) -> Duration {
-    let asked = headers.get(GRPC_TIMEOUT).and_then(|value| value.to_str().ok()).and_then(parse_timeout);
-    match asked {
-        Some(asked) if asked <= longest => {
-            asked.saturating_sub((asked / 50).clamp(HEAD_START.0, HEAD_START.1))
+/// The time that a call may take: the client's timeout, but at most `max`.
+pub(in crate::grpc) fn effective_timeout(headers: &HeaderMap, max: Duration) -> Duration {
+    let requested = headers.get(GRPC_TIMEOUT).and_then(|value| value.to_str().ok()).and_then(parse_timeout);
+    match requested {
+        Some(requested) if requested <= max => {
+            requested.saturating_sub((requested / 50).clamp(RESPONSE_MARGIN.0, RESPONSE_MARGIN.1))
         }
-        _ => longest,
+        _ => max,
     }
 }
 
-/// Reads `grpc-timeout`: up to eight digits and a unit (gRPC over HTTP/2, "Requests"). What cannot be read says
-/// nothing.
+/// Parses `grpc-timeout`: up to eight digits and a unit (gRPC over HTTP/2, "Requests"). A malformed value is ignored.
 fn parse_timeout(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -1,5 +1,5 @@
-//! Protobuf on the wire. Differs from tonic's own codec in one thing: a request that cannot be decoded is the
-//! caller's mistake (`INVALID_ARGUMENT`, naming the field), not an internal error of ours.
+//! The protobuf codec. It differs from tonic's in one point: a request that cannot be decoded fails with
+//! `INVALID_ARGUMENT`, which names the field, and not with `INTERNAL`.
 
 use std::marker::PhantomData;
 
@@ -10,7 +10,7 @@ use tonic_prost::{ProstCodec, ProstEncoder};
 
 use crate::grpc::wire::status;
 
-/// The codec of every service; `build.rs` names it to the code generator.
+/// The codec of all services; `build.rs` configures the code generator with it.
 #[derive(Debug, Clone)]
 pub struct ContractCodec<T, U> {
     messages: PhantomData<(T, U)>,
@@ -41,7 +41,6 @@ where
     }
 }
 
-/// Decodes messages of the contract.
 #[derive(Debug, Clone)]
 pub struct ContractDecoder<U> {
     message: PhantomData<U>,

@@ -1,4 +1,4 @@
-//! From domain types to the messages of the contract.
+//! Conversions from domain types to protobuf messages.
 
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;

@@ -1,8 +1,8 @@
-//! Page tokens: where the next page starts, bound to the list that it continues.
+//! Page tokens: the cursor at which the next page starts, bound to the list that it continues.
 //!
-//! A token grants nothing: what a page shows is decided by the key that asks for it. So it is not signed, and it works
-//! with any key that sees the same rows, on every replica. The binding only keeps a token from being used with
-//! another list, where its position would mean nothing.
+//! A token grants no access: the caller's key decides which rows a page shows. Tokens are therefore not signed, and a
+//! token works with every key that sees the same rows, on every replica. The binding only rejects a token that is used
+//! with another list, in which its cursor has no meaning.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,24 +12,23 @@ use uuid::Uuid;
 
 use crate::domain::{Cursor, IdentityId, OrganizationId, Page, PageRequest, Start};
 use crate::error::{Error, Result};
-use crate::grpc::wire::request::{RequestedPage, RequestedStart};
 
-/// First byte of every token; another layout takes another number.
+/// First byte of every token; changes with the layout.
 const VERSION: u8 = 1;
-/// Bytes of the binding's hash that a token carries: far more than accidents need.
+/// Bytes of the binding's hash in a token: 16 are enough to make accidental collisions irrelevant.
 const BINDING_BYTES: usize = 16;
 /// Version, binding, time in microseconds, id.
 const TOKEN_BYTES: usize = 1 + BINDING_BYTES + 8 + 16;
 
-/// A token as it came from the caller: well formed, but not yet known to belong to this list.
+/// A well-formed token. [`ListBinding::start_of`] checks whether it belongs to a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageToken {
     binding: [u8; BINDING_BYTES],
-    position: Cursor,
+    cursor: Cursor,
 }
 
 impl PageToken {
-    /// Reads a token; `None` for anything that is not exactly one.
+    /// `None` if the text is not a well-formed token.
     #[must_use]
     pub fn decode(text: &str) -> Option<Self> {
         let bytes: [u8; TOKEN_BYTES] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
@@ -37,29 +36,42 @@ impl PageToken {
         let (binding, rest) = rest.split_first_chunk::<BINDING_BYTES>()?;
         let (micros, id) = rest.split_first_chunk::<8>()?;
         let at = DateTime::<Utc>::from_timestamp_micros(i64::from_be_bytes(*micros))?;
-        // Beyond what any row can hold, PostgreSQL would refuse the value itself.
+        // PostgreSQL rejects times outside of this range, and no row has one.
         let stored = (1..=9999).contains(&at.year());
         let id = Uuid::from_slice(id).ok()?;
-        (*version == VERSION && stored).then_some(Self { binding: *binding, position: Cursor { at, id } })
+        (*version == VERSION && stored).then_some(Self { binding: *binding, cursor: Cursor { at, id } })
     }
 
     fn encode(&self) -> String {
         let mut bytes = Vec::with_capacity(TOKEN_BYTES);
         bytes.push(VERSION);
         bytes.extend(self.binding);
-        bytes.extend(self.position.at.timestamp_micros().to_be_bytes());
-        bytes.extend(self.position.id.as_bytes());
+        bytes.extend(self.cursor.at.timestamp_micros().to_be_bytes());
+        bytes.extend(self.cursor.id.as_bytes());
         URL_SAFE_NO_PAD.encode(bytes)
     }
 }
 
-/// The list that a token continues: method, scope and filters.
+/// A page that a request asks for.
 #[derive(Debug)]
-pub struct Binding([u8; BINDING_BYTES]);
+pub(in crate::grpc) struct RequestedPage {
+    pub(in crate::grpc) limit: u32,
+    pub(in crate::grpc) start: RequestedStart,
+}
 
-impl Binding {
-    /// `filters` is everything else that decides which rows there are, spelled so that two different sets of filters
-    /// never read alike.
+#[derive(Debug)]
+pub(in crate::grpc) enum RequestedStart {
+    Offset(u32),
+    Token(PageToken),
+}
+
+/// Identifies the list that a token continues: a hash of method, scope and filters.
+#[derive(Debug)]
+pub struct ListBinding([u8; BINDING_BYTES]);
+
+impl ListBinding {
+    /// `filters` encodes everything else that selects rows. Different filters must have different encodings, and the
+    /// encodings must not change: tokens stay valid during a rolling deployment.
     #[must_use]
     pub fn new(
         method: &str,
@@ -70,7 +82,7 @@ impl Binding {
         let identity = identity_id.map(|id| id.to_string()).unwrap_or_default();
         let mut hash = Sha256::new();
         for part in [method, organization_id.as_str(), &identity, filters] {
-            // Lengths first, so that no two lists of parts run together alike.
+            // The length prefix keeps different parts from concatenating to the same bytes.
             hash.update(part.len().to_be_bytes());
             hash.update(part);
         }
@@ -84,10 +96,10 @@ impl Binding {
     ///
     /// # Errors
     /// `InvalidArgument` when the token belongs to another list.
-    pub(in crate::grpc) fn open(&self, page: &RequestedPage) -> Result<PageRequest> {
+    pub(in crate::grpc) fn start_of(&self, page: &RequestedPage) -> Result<PageRequest> {
         let start = match &page.start {
             RequestedStart::Offset(rows) => Start::Offset(*rows),
-            RequestedStart::Token(token) if token.binding == self.0 => Start::After(token.position),
+            RequestedStart::Token(token) if token.binding == self.0 => Start::After(token.cursor),
             RequestedStart::Token(_) => {
                 return Err(Error::invalid(
                     "page_token",
@@ -98,10 +110,10 @@ impl Binding {
         Ok(PageRequest { limit: page.limit, start })
     }
 
-    /// The token of the next page; empty on the last one.
+    /// The token of the next page; empty on the last page.
     #[must_use]
-    pub fn next<T>(&self, page: &Page<T>) -> String {
-        page.next.map_or_else(String::new, |position| PageToken { binding: self.0, position }.encode())
+    pub fn next_token<T>(&self, page: &Page<T>) -> String {
+        page.next.map_or_else(String::new, |cursor| PageToken { binding: self.0, cursor }.encode())
     }
 }
 
@@ -113,15 +125,15 @@ mod tests {
     use chrono::DateTime;
     use uuid::Uuid;
 
-    use super::{Binding, Cursor, PageToken};
+    use super::{Cursor, ListBinding, PageToken};
 
     #[test]
-    fn a_token_reads_back_and_nothing_else_reads() {
-        let position = Cursor {
+    fn a_token_round_trips_and_malformed_text_is_rejected() {
+        let cursor = Cursor {
             at: DateTime::from_timestamp_micros(1_700_000_000_123_456).expect("a time"),
             id: Uuid::from_u128(7),
         };
-        let token = PageToken { binding: [3; 16], position };
+        let token = PageToken { binding: [3; 16], cursor };
         let text = token.encode();
         assert_eq!(PageToken::decode(&text), Some(token));
         for bad in ["", "x", "%%%", &text[1..], &format!("{text}A"), &text.replace(&text[..1], "z")] {
@@ -134,11 +146,11 @@ mod tests {
         let (org, other) = ("org_a".into(), "org_b".into());
         let identity = Some(Uuid::from_u128(1).into());
         let bindings = [
-            Binding::new("List", &org, None, ""),
-            Binding::new("Other", &org, None, ""),
-            Binding::new("List", &other, None, ""),
-            Binding::new("List", &org, identity, ""),
-            Binding::new("List", &org, None, "clear"),
+            ListBinding::new("List", &org, None, ""),
+            ListBinding::new("Other", &org, None, ""),
+            ListBinding::new("List", &other, None, ""),
+            ListBinding::new("List", &org, identity, ""),
+            ListBinding::new("List", &org, None, "clear"),
         ];
         for (i, a) in bindings.iter().enumerate() {
             for b in &bindings[i + 1..] {

@@ -1,22 +1,29 @@
-//! Reading requests. Wrong fields are collected, not reported one by one.
+//! Parsing the fields of requests. All violations of a request are collected and reported together.
 
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
 use uuid::Uuid;
 
-use crate::grpc::wire::page_token::PageToken;
+use crate::domain::IdentityId;
+use crate::grpc::wire::page_token::{PageToken, RequestedPage, RequestedStart};
 pub(in crate::grpc) use crate::validation::Violations;
 
-/// Rows on a page when the caller does not say.
+/// Rows on a page if the request has no limit.
 const DEFAULT_LIMIT: u32 = 50;
-/// Most rows on a page.
-const MOST_ROWS: i32 = 200;
+const MAX_LIMIT: i32 = 200;
 
-/// What only requests have; the rest is in [`crate::validation`].
+/// The fields that all lists of one or all identities' rows share.
+#[derive(Debug)]
+pub(in crate::grpc) struct ListParams {
+    pub(in crate::grpc) identity_id: Option<IdentityId>,
+    pub(in crate::grpc) page: RequestedPage,
+}
+
+/// Parsers of what only protobuf requests have; [`crate::validation`] has those that all APIs share.
 impl Violations {
     /// A required id.
     pub(in crate::grpc) fn id<T: From<Uuid>>(&mut self, field: &str, text: &str) -> Option<T> {
-        // The hyphenated form alone: other spellings of a uuid would make two texts of one id.
+        // Only the hyphenated form: each id has one spelling.
         let parsed = (text.len() == 36).then(|| Uuid::try_parse(text).ok()).flatten();
         if parsed.is_none() {
             self.add(field, "must be a UUID, such as 01890a5d-ac96-774b-bcce-b302099a8057");
@@ -25,7 +32,7 @@ impl Violations {
     }
 
     /// An optional id; present but empty is malformed.
-    #[expect(clippy::option_option, reason = "wrong, absent and present are three things")]
+    #[expect(clippy::option_option, reason = "invalid, absent and present are three cases")]
     pub(in crate::grpc) fn optional_id<T: From<Uuid>>(
         &mut self,
         field: &str,
@@ -37,7 +44,7 @@ impl Violations {
         }
     }
 
-    /// An enum field: unspecified gives `absent`, a number that the enum does not have is refused.
+    /// An optional enum field: unspecified (0) reads as `absent`.
     pub(in crate::grpc) fn optional_enum<T>(
         &mut self,
         field: &str,
@@ -55,7 +62,7 @@ impl Violations {
         value
     }
 
-    /// An enum field that must have a value.
+    /// A required enum field.
     pub(in crate::grpc) fn required_enum<T>(
         &mut self,
         field: &str,
@@ -74,14 +81,14 @@ impl Violations {
     }
 
     /// A point in time that PostgreSQL can store.
-    #[expect(clippy::option_option, reason = "wrong, absent and present are three things")]
+    #[expect(clippy::option_option, reason = "invalid, absent and present are three cases")]
     pub(in crate::grpc) fn timestamp(
         &mut self,
         field: &str,
         time: Option<Timestamp>,
     ) -> Option<Option<DateTime<Utc>>> {
         let Some(time) = time else { return Some(None) };
-        // What protobuf calls valid: the years 1 to 9999. PostgreSQL keeps microseconds.
+        // Protobuf's valid range, the years 1 to 9999. PostgreSQL stores microseconds.
         let valid = (-62_135_596_800..=253_402_300_799).contains(&time.seconds);
         let micros = u32::try_from(time.nanos).ok().filter(|nanos| *nanos < 1_000_000_000).map(|n| n / 1_000);
         let parsed = micros
@@ -93,19 +100,19 @@ impl Violations {
         parsed.map(Some)
     }
 
-    /// Rows on a page: absent = 50, else 1 to 200; never clamped.
+    /// Absent = 50. Values outside of 1 to 200 are rejected, never clamped.
     fn limit(&mut self, limit: Option<i32>) -> Option<u32> {
         match limit {
             None => Some(DEFAULT_LIMIT),
-            Some(limit @ 1..=MOST_ROWS) => u32::try_from(limit).ok(),
+            Some(limit @ 1..=MAX_LIMIT) => u32::try_from(limit).ok(),
             Some(_) => {
-                self.add("limit", format!("must be 1 to {MOST_ROWS}"));
+                self.add("limit", format!("must be 1 to {MAX_LIMIT}"));
                 None
             }
         }
     }
 
-    /// Which page is wanted. The token's binding is checked later, when the caller's scope is known.
+    /// The requested page. `ListBinding::start_of` checks the token's binding later, when the caller's scope is known.
     pub(in crate::grpc) fn page(
         &mut self,
         limit: Option<i32>,
@@ -126,7 +133,7 @@ impl Violations {
         }
         if offset.is_some() {
             let together = "offset and page_token are mutually exclusive";
-            // An offset that is wrong by itself has been named.
+            // An invalid offset is a violation already.
             if rows.is_some() {
                 self.add("offset", together);
             }
@@ -139,18 +146,17 @@ impl Violations {
         }
         Some(RequestedPage { limit: limit?, start: RequestedStart::Token(token?) })
     }
-}
 
-/// A page as it was asked for.
-#[derive(Debug)]
-pub(in crate::grpc) struct RequestedPage {
-    pub(in crate::grpc) limit: u32,
-    pub(in crate::grpc) start: RequestedStart,
-}
-
-/// Where it starts.
-#[derive(Debug)]
-pub(in crate::grpc) enum RequestedStart {
-    Offset(u32),
-    Token(PageToken),
+    /// The fields that the lists of connections, contact rules and conversations share.
+    pub(in crate::grpc) fn list_params(
+        &mut self,
+        agent_identity_id: Option<&str>,
+        limit: Option<i32>,
+        offset: Option<i32>,
+        page_token: &str,
+    ) -> Option<ListParams> {
+        let identity_id = self.optional_id("agent_identity_id", agent_identity_id);
+        let page = self.page(limit, offset, page_token);
+        Some(ListParams { identity_id: identity_id?, page: page? })
+    }
 }

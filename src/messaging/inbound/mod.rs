@@ -1,11 +1,13 @@
-//! What becomes of a text that a human sent, whatever brought it here.
+//! Receiving what carriers deliver: texts, tapbacks and delivery reports.
 
+mod delivery_status;
 mod pool_line;
 mod reaction;
 mod router_line;
 mod tapback_text;
 mod validate;
 
+pub use delivery_status::update_delivery_status;
 pub use reaction::{InboundReaction, ReactionOutcome, receive_reaction};
 pub use tapback_text::{TapbackWords, receive_tapback_text};
 pub use validate::{EMOJI_LIMIT, RawDeliveryUpdate, RawReaction, RawText};
@@ -15,76 +17,67 @@ use crate::domain::{ConnectionId, LineRole, PhoneNumber};
 use crate::error::{Error, Resource, Result};
 use crate::store::inbound::{self, InboundText, StoredMessage};
 
-/// How often a text is routed again because its connection ended between two statements. A human would have to
-/// disconnect and reconnect within milliseconds, as often as this.
-const ROUTE_ATTEMPTS: u32 = 4;
+/// Maximum number of attempts to route a text. Routing is repeated if the connection ends between two statements, so all
+/// attempts fail only if the human disconnects and reconnects this often within milliseconds.
+const MAX_ROUTE_ATTEMPTS: u32 = 4;
 
-/// What became of a text.
+/// The result of receiving a text.
 #[derive(Debug, Clone)]
 pub enum Outcome {
     /// Router line: the human is connected.
     Connected {
-        /// The connection.
         connection_id: ConnectionId,
-        /// The pool line on which its thread opens.
+        /// The pool line of the connection.
         line_number: PhoneNumber,
-        /// What to answer the human.
+        /// The reply to the human.
         reply: String,
     },
-    /// Router line: the connection has ended.
-    Disconnected {
-        /// The connection.
-        connection_id: ConnectionId,
-        /// What to answer the human.
-        reply: String,
-    },
-    /// Router line: nothing was done.
-    Refused {
-        /// What to answer the human.
-        reply: String,
-    },
-    /// Router line: the human was told something.
-    Help {
-        /// What to answer the human.
-        reply: String,
-    },
-    /// Router line: acted on before.
+    /// Router line: the connection was released.
+    Disconnected { connection_id: ConnectionId, reply: String },
+    /// Router line: the command was not executed.
+    Refused { reply: String },
+    /// Router line: help, or the list of connections.
+    Help { reply: String },
+    /// Router line: the command was executed by an earlier delivery.
     DuplicateCommand {
         /// The connection of the first delivery.
         connection_id: Option<ConnectionId>,
     },
-    /// Pool line: the agent has it.
+    /// Pool line: stored and visible to the agent.
     Stored(StoredMessage),
-    /// Pool line: kept, hidden from the agent.
+    /// Pool line: stored and hidden from the agent, because the human is blocked.
     StoredBlocked(StoredMessage),
-    /// Pool line: stored before.
+    /// Pool line: stored by an earlier delivery.
     Duplicate(StoredMessage),
-    /// Pool line: stored before, and deleted since.
+    /// Pool line: stored by an earlier delivery, and deleted since.
     Forgotten,
-    /// Pool line: this human has no active connection here. Nothing was stored.
+    /// Pool line: the human has no active connection on this line. Nothing was stored.
     NotConnected,
-    /// Pool line: the identity's iMessage is off. Nothing was stored.
+    /// Pool line: iMessage is disabled for the identity. Nothing was stored.
     IdentityDisabled,
 }
 
-/// Takes a text in. When this returns, what it says is committed.
+/// Stores a text to a pool line, or executes the command in a text to the router line. The result is committed.
 ///
 /// # Errors
-/// `NotFound` when the line is not ours.
+/// `NotFound` when there is no line with this number.
 pub async fn receive(app: &App, text: InboundText) -> Result<Outcome> {
-    for _ in 0..ROUTE_ATTEMPTS {
+    for _ in 0..MAX_ROUTE_ATTEMPTS {
         let route =
             inbound::route(&app.db, &text.line_number, &text.remote_number, &text.provider_message_id)
                 .await?
                 .ok_or(Error::NotFound(Resource::Line))?;
         let outcome = match route.role {
-            LineRole::Router => Some(router_line::obey(app, &text).await?),
+            LineRole::Router => Some(router_line::execute(app, &text).await?),
             LineRole::Pool => pool_line::deliver(app, &text, route).await?,
         };
         if let Some(outcome) = outcome {
             return Ok(outcome);
         }
     }
-    tracing::warn!(attempts = ROUTE_ATTEMPTS, "a text's connection kept changing");
+    tracing::warn!(
+        attempts = MAX_ROUTE_ATTEMPTS,
+        "inbound message could not be routed: its connection changed on every attempt"
+    );
     Err(Error::StorageUnavailable)
 }

@@ -1,13 +1,13 @@
-//! Texts to a pool line: messages to an agent.
+//! Texts to a pool line: messages to agents.
 
 use super::Outcome;
 use crate::app::App;
 use crate::error::Result;
 use crate::store::inbound::{self, AppendOutcome, InboundText, NewInbound, Route, StoredMessage};
 
-/// The message that another organization has of this delivery. A carrier may redeliver a text after its connection
-/// ended and the human reached someone else on the same line: it belongs to the organization that had it first, and to
-/// no other.
+/// The message that another organization stored for the same delivery. A carrier may redeliver a text after its
+/// connection was released and the human has connected to another organization on the same line. The text belongs only
+/// to the organization that stored it first.
 pub(super) async fn delivered_elsewhere(
     app: &App,
     text: &InboundText,
@@ -26,7 +26,7 @@ pub(super) async fn delivered_elsewhere(
     Ok(None)
 }
 
-/// Delivers a text along its route; `None` when the route changed meanwhile and must be looked up again.
+/// Stores a text in the conversation of its route. `None` if the route has changed and must be looked up again.
 pub(super) async fn deliver(app: &App, text: &InboundText, route: Route) -> Result<Option<Outcome>> {
     if route.was_deleted {
         return Ok(Some(Outcome::Forgotten));
@@ -34,9 +34,8 @@ pub(super) async fn deliver(app: &App, text: &InboundText, route: Route) -> Resu
     if let Some(stored) = delivered_elsewhere(app, text, &route).await? {
         return Ok(Some(Outcome::Duplicate(stored)));
     }
-    let to = route.to;
-    let Some(to) = to else { return Ok(Some(Outcome::NotConnected)) };
-    let situation = inbound::delivery_context(
+    let Some(to) = route.to else { return Ok(Some(Outcome::NotConnected)) };
+    let context = inbound::delivery_context(
         &app.db,
         &to,
         &text.remote_number,
@@ -44,13 +43,13 @@ pub(super) async fn deliver(app: &App, text: &InboundText, route: Route) -> Resu
         &text.provider_message_id,
     )
     .await?;
-    if let Some(stored) = situation.delivered {
+    if let Some(stored) = context.delivered {
         return Ok(Some(Outcome::Duplicate(stored)));
     }
-    if !situation.imessage_enabled {
+    if !context.imessage_enabled {
         return Ok(Some(Outcome::IdentityDisabled));
     }
-    let is_blocked = situation.verdict.is_blocked();
+    let is_blocked = context.verdict.is_blocked();
     let new = NewInbound {
         text: text.clone(),
         to,
@@ -59,7 +58,7 @@ pub(super) async fn deliver(app: &App, text: &InboundText, route: Route) -> Resu
         is_blocked,
         now: app.clock.now(),
     };
-    Ok(match inbound::store(&app.db, new, situation.conversation_id).await? {
+    Ok(match inbound::store(&app.db, new, context.conversation_id).await? {
         AppendOutcome::Stored(stored) if is_blocked => Some(Outcome::StoredBlocked(stored)),
         AppendOutcome::Stored(stored) => Some(Outcome::Stored(stored)),
         AppendOutcome::Delivered | AppendOutcome::NotConnected => None,

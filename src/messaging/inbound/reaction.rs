@@ -1,4 +1,4 @@
-//! Tapbacks that humans put on messages, or take back.
+//! Tapbacks that humans put on messages, or remove.
 
 use crate::app::App;
 use crate::domain::{Direction, LineRole, PhoneNumber, Reaction, ReactionId, ReactionType};
@@ -6,42 +6,39 @@ use crate::error::{Error, Resource, Result};
 use crate::store::inbound;
 use crate::store::reactions;
 
-/// A tapback that a line delivered.
 #[derive(Debug, Clone)]
 pub struct InboundReaction {
-    /// The human.
+    /// The human's number.
     pub remote_number: PhoneNumber,
-    /// The carrier's id of the message it is on.
+    /// The carrier's id of the message that the tapback is on.
     pub target_provider_message_id: String,
-    /// What it says.
     pub reaction: ReactionType,
-    /// The emoji of a custom one.
+    /// Set for custom reactions only.
     pub custom_emoji: Option<String>,
-    /// Which part of the message.
     pub part_index: i32,
-    /// Whether it is taken back.
+    /// Whether the tapback is removed.
     pub removed: bool,
 }
 
-/// What became of a tapback.
+/// The result of receiving a tapback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReactionOutcome {
-    /// It is recorded, or its end is.
+    /// The tapback, or its removal, was stored.
     Stored(ReactionId),
-    /// It was so before.
+    /// Nothing had to be changed.
     Duplicate(Option<ReactionId>),
-    /// The human is blocked: nothing was recorded.
+    /// The human is blocked. Nothing was stored.
     Refused,
-    /// The human has no active connection here: nothing was recorded.
+    /// The human has no active connection on this line. Nothing was stored.
     NotConnected,
-    /// The identity's iMessage is off: nothing was recorded.
+    /// iMessage is disabled for the identity. Nothing was stored.
     IdentityDisabled,
 }
 
-/// Takes a tapback in. When this returns, what it says is committed.
+/// Stores a tapback or its removal. The result is committed.
 ///
 /// # Errors
-/// `NotFound` when the line is not ours, or knows no such message between the two.
+/// `NotFound` when there is no line with this number, or no such message between human and agent.
 pub async fn receive_reaction(
     app: &App,
     line_number: &PhoneNumber,
@@ -55,7 +52,7 @@ pub async fn receive_reaction(
         (LineRole::Pool, Some(to)) => to,
         (LineRole::Pool, None) | (LineRole::Router, _) => return Ok(ReactionOutcome::NotConnected),
     };
-    let situation = inbound::delivery_context(
+    let context = inbound::delivery_context(
         &app.db,
         &to,
         &reaction.remote_number,
@@ -63,16 +60,16 @@ pub async fn receive_reaction(
         &reaction.target_provider_message_id,
     )
     .await?;
-    if !situation.imessage_enabled {
+    if !context.imessage_enabled {
         return Ok(ReactionOutcome::IdentityDisabled);
     }
-    if situation.verdict.is_blocked() {
+    if context.verdict.is_blocked() {
         return Ok(ReactionOutcome::Refused);
     }
-    // What the carrier speaks of must be a message between these two.
-    let on = situation
+    // The message must be one between these two.
+    let on = context
         .delivered
-        .filter(|message| Some(message.conversation_id) == situation.conversation_id)
+        .filter(|message| Some(message.conversation_id) == context.conversation_id)
         .ok_or(Error::NotFound(Resource::Message))?;
     let now = app.clock.now();
     if reaction.removed {

@@ -4,11 +4,11 @@ use super::Outcome;
 use crate::app::App;
 use crate::domain::RouterCommand;
 use crate::error::Result;
-use crate::messaging::outbound;
+use crate::messaging::outbound::max_send_duration;
 use crate::store::inbound::InboundText;
 use crate::store::router_commands::{self, CommandOutcome, CommandRequest};
 
-/// One answer for unknown, disabled, blocked and not connected: which it is is nobody's business.
+/// The same reply for unknown, disabled, blocked and unconnected handles, so that it does not reveal which handles exist.
 const REFUSED: &str = "Sorry, that agent cannot be reached. Please check the handle and try again.";
 const NO_FREE_LINE: &str =
     "Sorry, no line is free for you right now. Disconnect from an agent or try again later.";
@@ -16,15 +16,15 @@ const HELP: &str = "Text \"connect @handle\" to talk to an agent, \"disconnect @
                     whom you are connected to.";
 const NOT_CONNECTED: &str = "You are not connected to any agent. Text \"connect @handle\" to start.";
 
-/// Does what a text to the router line asks.
-pub(super) async fn obey(app: &App, text: &InboundText) -> Result<Outcome> {
+/// Executes the command in a text to the router line.
+pub(super) async fn execute(app: &App, text: &InboundText) -> Result<Outcome> {
     let request = CommandRequest {
         command: RouterCommand::parse(text.text.as_deref().unwrap_or_default()),
         line_number: text.line_number.clone(),
         remote_number: text.remote_number.clone(),
         provider_message_id: text.provider_message_id.clone(),
         new_connection_id: app.clock.new_id().into(),
-        longest_send: outbound::longest(app.limits.line_time_out),
+        longest_send: max_send_duration(app.limits.line_time_out),
         now: app.clock.now(),
     };
     Ok(match router_commands::execute(&app.db, request).await? {
@@ -39,7 +39,7 @@ pub(super) async fn obey(app: &App, text: &InboundText) -> Result<Outcome> {
         },
         CommandOutcome::Refused => Outcome::Refused { reply: REFUSED.to_owned() },
         CommandOutcome::NoFreeLine => {
-            tracing::warn!("no pool line is free for a connect: add one with `inkbox-imessage line add`");
+            tracing::warn!("no pool line is free for a connection: add one with `inkbox-imessage line add`");
             Outcome::Refused { reply: NO_FREE_LINE.to_owned() }
         }
         CommandOutcome::Listed(handles) if handles.is_empty() => {

@@ -7,25 +7,24 @@ use crate::error::{Error, Resource, Result};
 use crate::store::inbound::{self, InboundText};
 use crate::store::tapback_texts::{self, NewTapbackText, Quoted, TapbackOutcome};
 
-/// What the words of a text say, where they are those of a tapback.
+/// A tapback that was parsed from a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TapbackWords {
-    /// What the tapback says.
     pub reaction: ReactionType,
-    /// The emoji of a custom one.
+    /// Set for custom reactions only.
     pub custom_emoji: Option<String>,
-    /// Whether it is taken back.
+    /// Whether the text removes the tapback.
     pub removed: bool,
-    /// What it is on.
+    /// The quotation of the message that the tapback is on.
     pub quoted: Quoted,
 }
 
-/// Takes a text that reads like a tapback as one. `None` when it is to be received as a text after all, so that
-/// nothing is lost: no message reads as it quotes, it was stored as a text before, or there is no agent to take it.
-/// When this returns, what it says is committed.
+/// Stores the tapback in a text. `None` if the text must be received as a message instead, so that nothing is lost: no
+/// message matches the quotation, an earlier delivery was stored as a message, or the human cannot reach an agent. The
+/// result is committed.
 ///
 /// # Errors
-/// `NotFound` when the line is not ours.
+/// `NotFound` when there is no line with this number.
 pub async fn receive_tapback_text(
     app: &App,
     text: &InboundText,
@@ -37,7 +36,7 @@ pub async fn receive_tapback_text(
     let route = inbound::route(&app.db, &text.line_number, &text.remote_number, &text.provider_message_id)
         .await?
         .ok_or(Error::NotFound(Resource::Line))?;
-    // On an answer of the router line, which is in no conversation. It asks for nothing, so it gets no help either.
+    // A tapback on a reply of the router line belongs to no conversation, and is no command that help would answer.
     if route.role == LineRole::Router {
         return Ok(Some(ReactionOutcome::NotConnected));
     }
@@ -45,7 +44,7 @@ pub async fn receive_tapback_text(
         return Ok(None);
     }
     let Some(to) = route.to else { return Ok(None) };
-    let situation = inbound::delivery_context(
+    let context = inbound::delivery_context(
         &app.db,
         &to,
         &text.remote_number,
@@ -53,10 +52,10 @@ pub async fn receive_tapback_text(
         &text.provider_message_id,
     )
     .await?;
-    let (None, Some(conversation_id)) = (situation.delivered, situation.conversation_id) else {
+    let (None, Some(conversation_id)) = (context.delivered, context.conversation_id) else {
         return Ok(None);
     };
-    if !situation.imessage_enabled || situation.verdict.is_blocked() {
+    if !context.imessage_enabled || context.verdict.is_blocked() {
         return Ok(None);
     }
     let new = NewTapbackText {

@@ -1,91 +1,91 @@
-//! What lines deliver, as it came: checked here, by the same rules whether an RPC or a carrier's webhook brought it.
+//! Validation of what carriers deliver, with the same rules for RPCs and carrier webhooks.
 
 use chrono::{DateTime, Utc};
 
 use super::InboundReaction;
 use crate::domain::{
-    DeliveryError, DeliveryStatus, MAX_PARTS, Media, PhoneNumber, ReactionType, TEXT_LIMIT, Transport,
+    DeliveryError, DeliveryStatus, MAX_PARTS, MAX_TEXT_CHARACTERS, Media, PhoneNumber, ReactionType,
+    Transport,
 };
 use crate::store::inbound::InboundText;
 use crate::store::messages::DeliveryUpdate;
 use crate::validation::Violations;
 
-/// The longest provider id, in characters. Carriers' ids are uuids, or twice that at most.
-const PROVIDER_ID_LIMIT: usize = 255;
-/// The longest emoji, in characters: a family with skin tones takes a dozen.
+/// Maximum length of a provider id, in characters. Carriers use UUIDs, or ids of at most twice that length.
+const MAX_PROVIDER_ID_CHARACTERS: usize = 255;
+/// Maximum length of an emoji, in characters: a family with skin tones has about twelve.
 pub const EMOJI_LIMIT: usize = 64;
-/// The longest code or text of a carrier's error, in characters.
-const ERROR_TEXT_LIMIT: usize = 1_000;
-/// Most files on one message. Carriers deliver one; the phone allows twenty.
-const MOST_MEDIA: usize = 20;
-/// The longest address of a file, in characters.
-const URL_LIMIT: usize = 2_048;
-/// The longest MIME type, in characters (RFC 6838: 127 on either side of the slash).
-const CONTENT_TYPE_LIMIT: usize = 255;
+/// Maximum length of the code and of the description of a carrier's error, in characters.
+const MAX_ERROR_CHARACTERS: usize = 1_000;
+/// Maximum number of files of a message. Carriers deliver one; phones allow twenty.
+const MAX_MEDIA: usize = 20;
+/// Maximum length of a file's URL, in characters.
+const MAX_URL_CHARACTERS: usize = 2_048;
+/// Maximum length of a MIME type, in characters (RFC 6838: 127 on either side of the slash).
+const MAX_CONTENT_TYPE_CHARACTERS: usize = 255;
 
-/// A text.
+/// A text before validation.
 #[derive(Debug, Clone)]
 pub struct RawText {
-    /// The line that the human texted.
+    /// The line that received the text.
     pub line_number: String,
-    /// The human.
+    /// The human's number.
     pub remote_number: String,
-    /// What was said.
     pub text: Option<String>,
-    /// Files.
     pub media: Vec<Media>,
-    /// The carrier's id.
     pub provider_message_id: String,
-    /// When it was sent; `None` = now.
+    /// `None` = now.
     pub sent_at: Option<DateTime<Utc>>,
-    /// What carried it.
     pub transport: Transport,
 }
 
 impl RawText {
-    /// The text, where every field of it is right.
-    pub fn check(self, fields: &mut Violations, now: DateTime<Utc>) -> Option<InboundText> {
-        let line_number = fields.phone_number("line_number", &self.line_number);
-        let remote_number = fields.phone_number("remote_number", &self.remote_number);
+    /// The text, or `None` if a field is invalid.
+    pub fn check(self, violations: &mut Violations, now: DateTime<Utc>) -> Option<InboundText> {
+        let line_number = violations.phone_number("line_number", &self.line_number);
+        let remote_number = violations.phone_number("remote_number", &self.remote_number);
         if self.text.as_ref().is_none_or(String::is_empty) && self.media.is_empty() {
-            fields.add("text", "is required if there is no media");
+            violations.add("text", "is required if there is no media");
         }
         let text = match self.text {
             None => Some(None),
-            Some(text) => fields.text("text", text, TEXT_LIMIT).map(Some),
+            Some(text) => violations.text("text", text, MAX_TEXT_CHARACTERS).map(Some),
         };
-        let media = check_media(fields, self.media);
-        let provider_message_id =
-            fields.required_text("provider_message_id", self.provider_message_id, PROVIDER_ID_LIMIT);
+        let media = validate_media(violations, self.media);
+        let provider_message_id = violations.required_text(
+            "provider_message_id",
+            self.provider_message_id,
+            MAX_PROVIDER_ID_CHARACTERS,
+        );
         Some(InboundText {
             line_number: line_number?,
             remote_number: remote_number?,
             text: text?,
             media: media?,
             provider_message_id: provider_message_id?,
-            // A carrier's clock may be ahead of ours; nothing is newer than now.
+            // The carrier's clock may be ahead of this process's, but no text is newer than now.
             sent_at: self.sent_at.map_or(now, |sent_at| sent_at.min(now)),
             transport: self.transport,
         })
     }
 }
 
-fn check_media(fields: &mut Violations, media: Vec<Media>) -> Option<Vec<Media>> {
-    if media.len() > MOST_MEDIA {
-        fields.add("media", format!("must be at most {MOST_MEDIA} files"));
+fn validate_media(violations: &mut Violations, media: Vec<Media>) -> Option<Vec<Media>> {
+    if media.len() > MAX_MEDIA {
+        violations.add("media", format!("must be at most {MAX_MEDIA} files"));
         return None;
     }
     let mut checked = Vec::with_capacity(media.len());
     for (i, file) in media.into_iter().enumerate() {
-        let url = fields.required_text(&format!("media[{i}].url"), file.url, URL_LIMIT);
+        let url = violations.required_text(&format!("media[{i}].url"), file.url, MAX_URL_CHARACTERS);
         let content_type = match file.content_type {
             None => Some(None),
-            Some(content_type) => {
-                fields.text(&format!("media[{i}].content_type"), content_type, CONTENT_TYPE_LIMIT).map(Some)
-            }
+            Some(content_type) => violations
+                .text(&format!("media[{i}].content_type"), content_type, MAX_CONTENT_TYPE_CHARACTERS)
+                .map(Some),
         };
         if file.size_bytes.is_some_and(|size| size < 0) {
-            fields.add(format!("media[{i}].size_bytes"), "must be 0 or more");
+            violations.add(format!("media[{i}].size_bytes"), "must be 0 or more");
         }
         if let (Some(url), Some(content_type)) = (url, content_type) {
             checked.push(Media { url, content_type, size_bytes: file.size_bytes });
@@ -94,45 +94,42 @@ fn check_media(fields: &mut Violations, media: Vec<Media>) -> Option<Vec<Media>>
     Some(checked)
 }
 
-/// A tapback.
+/// A tapback before validation.
 #[derive(Debug, Clone)]
 pub struct RawReaction {
-    /// The line.
     pub line_number: String,
-    /// The human.
+    /// The human's number.
     pub remote_number: String,
-    /// The carrier's id of the message it is on.
+    /// The carrier's id of the message that the tapback is on.
     pub target_provider_message_id: String,
-    /// What it says; `None` where it has been refused already.
+    /// `None` if the API has rejected the value already.
     pub reaction: Option<ReactionType>,
-    /// The emoji of a custom one.
     pub custom_emoji: Option<String>,
-    /// Which part of the message.
     pub part_index: i32,
-    /// Whether it is taken back.
+    /// Whether the tapback is removed.
     pub removed: bool,
 }
 
 impl RawReaction {
-    /// The line and the tapback, where every field is right.
-    pub fn check(self, fields: &mut Violations) -> Option<(PhoneNumber, InboundReaction)> {
-        let line_number = fields.phone_number("line_number", &self.line_number);
-        let remote_number = fields.phone_number("remote_number", &self.remote_number);
-        let target = fields.required_text(
+    /// The line and the tapback, or `None` if a field is invalid.
+    pub fn check(self, violations: &mut Violations) -> Option<(PhoneNumber, InboundReaction)> {
+        let line_number = violations.phone_number("line_number", &self.line_number);
+        let remote_number = violations.phone_number("remote_number", &self.remote_number);
+        let target = violations.required_text(
             "target_provider_message_id",
             self.target_provider_message_id,
-            PROVIDER_ID_LIMIT,
+            MAX_PROVIDER_ID_CHARACTERS,
         );
         let custom_emoji = match self.custom_emoji {
             None => Some(None),
-            Some(emoji) => fields.required_text("custom_emoji", emoji, EMOJI_LIMIT).map(Some),
+            Some(emoji) => violations.required_text("custom_emoji", emoji, EMOJI_LIMIT).map(Some),
         };
         if let (Some(reaction), Some(emoji)) = (self.reaction, &custom_emoji)
             && (reaction == ReactionType::Custom) != emoji.is_some()
         {
-            fields.add("custom_emoji", "must be set if and only if the reaction is CUSTOM");
+            violations.add("custom_emoji", "must be set if and only if the reaction is CUSTOM");
         }
-        let part_index = fields.part_index(self.part_index, MAX_PARTS);
+        let part_index = violations.part_index(self.part_index, MAX_PARTS);
         let reaction = InboundReaction {
             remote_number: remote_number?,
             target_provider_message_id: target?,
@@ -145,36 +142,37 @@ impl RawReaction {
     }
 }
 
-/// News of a message of ours.
+/// A delivery report of a sent message before validation.
 #[derive(Debug, Clone)]
 pub struct RawDeliveryUpdate {
-    /// The line it was sent from.
+    /// The line that sent the message.
     pub line_number: String,
-    /// The carrier's id of it.
     pub provider_message_id: String,
-    /// How far it has come; `None` where it has been refused already.
+    /// `None` if the API has rejected the value already.
     pub status: Option<DeliveryStatus>,
-    /// Why it failed.
     pub error: Option<DeliveryError>,
-    /// Whether it went as SMS.
+    /// Whether the message was delivered as SMS.
     pub was_downgraded: bool,
 }
 
 impl RawDeliveryUpdate {
-    /// The news, where every field is right.
-    pub fn check(self, fields: &mut Violations, now: DateTime<Utc>) -> Option<DeliveryUpdate> {
-        let line_number = fields.phone_number("line_number", &self.line_number);
-        let provider_message_id =
-            fields.required_text("provider_message_id", self.provider_message_id, PROVIDER_ID_LIMIT);
+    /// The report, or `None` if a field is invalid.
+    pub fn check(self, violations: &mut Violations, now: DateTime<Utc>) -> Option<DeliveryUpdate> {
+        let line_number = violations.phone_number("line_number", &self.line_number);
+        let provider_message_id = violations.required_text(
+            "provider_message_id",
+            self.provider_message_id,
+            MAX_PROVIDER_ID_CHARACTERS,
+        );
         if self.status == Some(DeliveryStatus::Received) {
-            fields.add("status", "RECEIVED applies only to inbound messages");
+            violations.add("status", "RECEIVED applies only to inbound messages");
         }
         let error = match self.error {
             None => Some(None),
             Some(error) => {
-                let code = fields.text("error.code", error.code, ERROR_TEXT_LIMIT);
-                let words = fields.text("error.message", error.message, ERROR_TEXT_LIMIT);
-                code.zip(words).map(|(code, message)| Some(DeliveryError { code, message }))
+                let code = violations.text("error.code", error.code, MAX_ERROR_CHARACTERS);
+                let message = violations.text("error.message", error.message, MAX_ERROR_CHARACTERS);
+                code.zip(message).map(|(code, message)| Some(DeliveryError { code, message }))
             }
         };
         Some(DeliveryUpdate {

@@ -46,7 +46,7 @@ impl BatchQuery for AppendBatch {
                 Err(error) if error.broke_connection() => return Err(error),
                 // The reason for which one message is refused does not concern the others.
                 Err(error) => {
-                    tracing::debug!(error = %error, messages = items.len(), "batch of messages not stored");
+                    tracing::debug!(error = %error, texts = items.len(), "batch of messages not stored");
                     HashSet::new()
                 }
             };

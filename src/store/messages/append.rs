@@ -290,7 +290,7 @@ fn check_single(messages: &[NewMessage<'_>]) -> Result<(), StoreError> {
     if messages.len() == 1 {
         return Ok(());
     }
-    tracing::error!(messages = messages.len(), "a statement that takes one message was given another number");
+    tracing::error!(texts = messages.len(), "a statement that takes one message was given another number");
     Err(Error::Internal.into())
 }
 

@@ -14,4 +14,4 @@ pub use get::{get, get_from_primary};
 pub use idempotency::{IdempotencyRecord, find_idempotency_record};
 pub use list::{MessageFilter, MessageScope, list};
 pub use send::{NewOutbound, Outcome, Reservation, record_lookup, record_result, reserve};
-pub use status::{DeliveryUpdate, StatusUpdate, update_status};
+pub use status::{DeliveryUpdate, UpdateOutcome, update_status};

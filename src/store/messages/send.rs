@@ -7,8 +7,8 @@ use sqlx::query;
 
 use super::append::{Kind, Locked, NewMessage, append};
 use crate::domain::{
-    ConnectionId, ConversationId, DeliveryStatus, IdentityId, Media, MessageId, OrganizationId, PhoneNumber,
-    SendStyle, Transport,
+    ConnectionId, ConversationId, DeliveryStatus, IdempotencyKey, IdentityId, Media, MessageId,
+    OrganizationId, PhoneNumber, SendStyle, Transport,
 };
 use crate::error::Error;
 use crate::store::{Affects, Database, DbConnection, OPERATION_LIMIT, StoreError};
@@ -30,8 +30,8 @@ pub struct NewOutbound {
     pub text: Option<String>,
     pub media: Option<Media>,
     pub send_style: Option<SendStyle>,
-    /// Idempotency key, and SHA-256 of the request.
-    pub idempotency: Option<(String, [u8; 32])>,
+    /// The client's idempotency key, if it sent one.
+    pub idempotency_key: Option<IdempotencyKey>,
     /// How many messages the sender may send in 24 hours.
     pub per_day: Option<u32>,
     /// When the send began.
@@ -61,8 +61,8 @@ pub async fn reserve(db: &Database, new: NewOutbound) -> Result<Reservation, Sto
             let new = new.clone();
             Box::pin(async move {
                 // The key first: the result of an earlier request is replayed even if that used up the limit.
-                if let Some((key, digest)) = &new.idempotency
-                    && !insert_key(connection, &new, key, digest).await?
+                if let Some(key) = &new.idempotency_key
+                    && !insert_key(connection, &new, key).await?
                 {
                     return Ok(Reservation::DuplicateKey);
                 }
@@ -139,8 +139,7 @@ async fn check_limit(
 async fn insert_key(
     connection: &mut DbConnection,
     new: &NewOutbound,
-    key: &str,
-    digest: &[u8; 32],
+    key: &IdempotencyKey,
 ) -> Result<bool, StoreError> {
     let inserted = query!(
         "INSERT INTO idempotency_keys (organization_id, agent_identity_id, key, request_digest, message_id, created_at)
@@ -148,8 +147,8 @@ async fn insert_key(
          ON CONFLICT (organization_id, agent_identity_id, key) DO NOTHING",
         new.organization_id.as_str(),
         new.identity_id.uuid(),
-        key,
-        &digest[..],
+        key.key,
+        &key.request_digest[..],
         new.message_id.uuid(),
         new.now,
     )
@@ -226,13 +225,13 @@ pub async fn record_result(
                     line_number: &new.line_number,
                 };
                 sent.record(connection, &outcome, now).await?;
-                if let Some((key, _)) = &new.idempotency {
+                if let Some(key) = &new.idempotency_key {
                     query!(
                         "UPDATE idempotency_keys SET finished = true
                      WHERE organization_id = $1 AND agent_identity_id = $2 AND key = $3",
                         new.organization_id.as_str(),
                         new.identity_id.uuid(),
-                        key,
+                        key.key,
                     )
                     .execute(connection)
                     .await?;

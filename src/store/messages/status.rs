@@ -22,7 +22,7 @@ pub struct DeliveryUpdate {
 
 /// The result of a delivery update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StatusUpdate {
+pub enum UpdateOutcome {
     /// The status of the message now; an outdated update does not change it.
     Status(DeliveryStatus),
     /// The line is not ours.
@@ -32,7 +32,7 @@ pub enum StatusUpdate {
 }
 
 /// Applies a delivery update to its message.
-pub async fn update_status(db: &Database, update: DeliveryUpdate) -> Result<StatusUpdate, StoreError> {
+pub async fn update_status(db: &Database, update: DeliveryUpdate) -> Result<UpdateOutcome, StoreError> {
     // The message is read and updated under its lock, so that concurrent updates are serialized.
     db.transaction(Affects::named(), "transaction messages::status::update_status", move |connection| {
         let update = update.clone();
@@ -47,9 +47,9 @@ pub async fn update_status(db: &Database, update: DeliveryUpdate) -> Result<Stat
             )
             .fetch_optional(&mut *connection)
             .await?;
-            let Some(line) = line else { return Ok(StatusUpdate::UnknownLine) };
+            let Some(line) = line else { return Ok(UpdateOutcome::UnknownLine) };
             let (Some(organization_id), Some(message_id)) = (line.organization_id, line.message_id) else {
-                return Ok(StatusUpdate::UnknownMessage);
+                return Ok(UpdateOutcome::UnknownMessage);
             };
             let organization_id = OrganizationId::from(organization_id);
             connection.mark_affected(&organization_id);
@@ -60,7 +60,7 @@ pub async fn update_status(db: &Database, update: DeliveryUpdate) -> Result<Stat
             )
             .fetch_optional(&mut *connection)
             .await?;
-            let Some(message) = message else { return Ok(StatusUpdate::UnknownMessage) };
+            let Some(message) = message else { return Ok(UpdateOutcome::UnknownMessage) };
             let current = DeliveryStatus::from_number(message.status).ok_or(StoreError::Corrupt {
                 table: "messages",
                 column: "status",
@@ -69,7 +69,7 @@ pub async fn update_status(db: &Database, update: DeliveryUpdate) -> Result<Stat
             let advances = current.can_transition_to(update.status);
             let downgrades = update.was_downgraded && !message.was_downgraded;
             if !advances && !downgrades {
-                return Ok(StatusUpdate::Status(current));
+                return Ok(UpdateOutcome::Status(current));
             }
             let status = if advances { update.status } else { current };
             let error = update.error.as_ref().filter(|_| advances && status.is_failure());
@@ -88,7 +88,7 @@ pub async fn update_status(db: &Database, update: DeliveryUpdate) -> Result<Stat
             )
             .execute(connection)
             .await?;
-            Ok(StatusUpdate::Status(status))
+            Ok(UpdateOutcome::Status(status))
         })
     })
     .await

@@ -7,13 +7,13 @@
 
 mod calls;
 mod carriers;
-mod listener;
+mod endpoint;
 mod process;
 mod state;
 
 pub use calls::{CallMetrics, CallSeries, InFlight, UNKNOWN, code_name};
 pub use carriers::CarrierMetrics;
-pub use listener::serve;
+pub use endpoint::serve;
 
 use std::sync::Arc;
 
@@ -26,8 +26,8 @@ use prometheus_client::registry::Registry;
 
 use self::state::Fixed;
 use crate::app::App;
+use crate::auth::KeyCache;
 use crate::error::Error;
-use crate::grpc::middleware::auth::KeyRing;
 
 /// One label whose values come from a fixed list.
 type Label = [(&'static str, &'static str); 1];
@@ -102,7 +102,7 @@ pub struct Exposition {
 impl Exposition {
     /// Of one service. `calls_limit`: how many calls it takes at once.
     #[must_use]
-    pub fn new(app: &App, keys: &KeyRing, calls_limit: usize) -> Self {
+    pub fn new(app: &App, keys: &KeyCache, calls_limit: usize) -> Self {
         let metrics = &app.metrics;
         let mut registry = Registry::default();
         metrics.calls.register(&mut registry);

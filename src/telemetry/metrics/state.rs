@@ -11,21 +11,21 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
+use crate::auth::KeyCache;
 use crate::carriers::ConversationQueues;
-use crate::grpc::middleware::auth::KeyRing;
 use crate::store::Database;
 
 /// Asks the parts of the service.
 pub(super) struct StateCollector {
     db: Database,
-    keys: KeyRing,
+    keys: KeyCache,
     lanes: Arc<ConversationQueues>,
     tasks: TaskTracker,
     calls_limit: usize,
 }
 
 impl StateCollector {
-    pub(super) fn new(app: &App, keys: &KeyRing, calls_limit: usize) -> Self {
+    pub(super) fn new(app: &App, keys: &KeyCache, calls_limit: usize) -> Self {
         Self {
             db: app.db.clone(),
             keys: keys.clone(),
@@ -50,11 +50,11 @@ impl Collector for StateCollector {
             "Most calls at once; health and reflection not counted",
             self.calls_limit,
         )?;
-        gauge("inkbox_key_cache_entries", "API keys in memory", self.keys.remembered_keys())?;
+        gauge("inkbox_key_cache_entries", "API keys in memory", self.keys.cached_keys())?;
         let pool = self.db.pool_state();
         gauge("inkbox_database_sessions_limit", "Most sessions with the database", pool.most)?;
         gauge("inkbox_database_sessions_waiting", "Callers that wait for a session", pool.waiting)?;
-        let lanes = self.lanes.load();
+        let lanes = self.lanes.stats();
         gauge("inkbox_lanes_busy", "Conversations with a call to their phone under way", lanes.busy)?;
         gauge(
             "inkbox_lane_calls_waiting",

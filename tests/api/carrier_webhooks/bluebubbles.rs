@@ -27,7 +27,7 @@ async fn a_text_is_stored_once_and_an_echo_is_not() {
 }
 
 #[tokio::test]
-async fn a_tapback_is_put_on_the_message_it_names_and_taken_back() {
+async fn a_tapback_is_added_to_the_message_it_names_and_removed() {
     let scene = Scene::of(CarrierKind::BlueBubbles).await;
     let talk = scene.talk().await;
     send(&talk.agent, &talk.conversation_id, "hi").await;
@@ -60,7 +60,7 @@ async fn a_tapback_is_put_on_the_message_it_names_and_taken_back() {
 }
 
 #[tokio::test]
-async fn the_address_names_a_line_with_bluebubbles_or_is_404() {
+async fn a_path_without_a_line_of_bluebubbles_is_404() {
     let scene = Scene::of(CarrierKind::BlueBubbles).await;
     scene.talk().await;
     scene.app.add_line_with(POOL_LINES[1], LineRole::Pool, CarrierKind::Sendblue).await;
@@ -75,7 +75,7 @@ async fn the_address_names_a_line_with_bluebubbles_or_is_404() {
 }
 
 #[tokio::test]
-async fn a_file_is_kept_by_its_id_and_the_servers_password_is_nowhere() {
+async fn a_file_is_stored_by_its_id_without_the_servers_password() {
     let scene = Scene::of(CarrierKind::BlueBubbles).await;
     let talk = scene.talk().await;
     let mut body = bluebubbles_event("new-message", "G-1", "\u{fffc}");
@@ -90,7 +90,7 @@ async fn a_file_is_kept_by_its_id_and_the_servers_password_is_nowhere() {
 }
 
 #[tokio::test]
-async fn a_message_of_ours_goes_on_when_the_server_says_so() {
+async fn updates_of_the_server_change_the_status_of_an_outbound_message() {
     let scene = Scene::of(CarrierKind::BlueBubbles).await;
     let talk = scene.talk().await;
     send(&talk.agent, &talk.conversation_id, "hi").await;

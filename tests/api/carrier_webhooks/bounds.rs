@@ -7,11 +7,11 @@ use super::{SENDBLUE_SECRET, Scene, assert_answer, sendblue_text};
 use crate::support::app::ROUTER_LINE;
 use crate::support::{PATIENCE, eventually};
 
-/// Webhooks that one process takes at once.
-const IN_FLIGHT: usize = 64;
+/// Maximum number of webhooks in progress in one process.
+const MAX_IN_FLIGHT: usize = 64;
 
-/// A request whose body does not come.
-async fn begun(scene: &Scene, secret: &str) -> TcpStream {
+/// Sends a request without the rest of its body.
+async fn start_request(scene: &Scene, secret: &str) -> TcpStream {
     let mut stream = TcpStream::connect(scene.webhooks).await.unwrap();
     let head = format!(
         "POST /webhooks/sendblue HTTP/1.1\r\nhost: x\r\nsb-signing-secret: {secret}\r\ncontent-length: 2\r\n\r\n{{"
@@ -21,17 +21,17 @@ async fn begun(scene: &Scene, secret: &str) -> TcpStream {
 }
 
 #[tokio::test]
-async fn more_webhooks_at_once_than_there_is_room_for_are_to_come_again() {
+async fn webhooks_beyond_the_maximum_in_progress_get_503_and_a_retry_delay() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let mut strangers = Vec::new();
     let mut carriers = Vec::new();
-    for _ in 0..IN_FLIGHT {
-        strangers.push(begun(&scene, "wrong").await);
-        carriers.push(begun(&scene, SENDBLUE_SECRET).await);
+    for _ in 0..MAX_IN_FLIGHT {
+        strangers.push(start_request(&scene, "wrong").await);
+        carriers.push(start_request(&scene, SENDBLUE_SECRET).await);
     }
     let body = sendblue_text(&talk.line, "E-1", "one");
-    eventually("there is no room", async || {
+    eventually("the maximum is reached", async || {
         let answer = scene.sendblue(&body).await;
         (answer.status == 503 && answer.body == "overloaded" && answer.retry_after.is_some()).then_some(())
     })
@@ -41,15 +41,16 @@ async fn more_webhooks_at_once_than_there_is_room_for_are_to_come_again() {
     let mut answer = String::new();
     timeout(PATIENCE, one.read_to_string(&mut answer)).await.unwrap().unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    eventually("there is room", async || (scene.sendblue(&body).await.status == 200).then_some(())).await;
+    eventually("a permit is free again", async || (scene.sendblue(&body).await.status == 200).then_some(()))
+        .await;
 }
 
 #[tokio::test]
-async fn a_webhook_that_does_not_come_is_not_waited_for() {
+async fn an_incomplete_header_or_body_times_out() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let mut no_head = TcpStream::connect(scene.webhooks).await.unwrap();
     no_head.write_all(b"POST /webhooks/sendblue HTTP/1.1\r\nhost: ").await.unwrap();
-    let mut no_body = begun(&scene, SENDBLUE_SECRET).await;
+    let mut no_body = start_request(&scene, SENDBLUE_SECRET).await;
     let (mut of_no_head, mut of_no_body) = (String::new(), String::new());
     let both = async {
         tokio::join!(no_head.read_to_string(&mut of_no_head), no_body.read_to_string(&mut of_no_body))
@@ -63,15 +64,15 @@ async fn a_webhook_that_does_not_come_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_drain_takes_no_webhook_more_and_finishes_the_one_under_way() {
+async fn a_drain_accepts_no_connection_and_finishes_webhooks_in_progress() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let closed = scene.phone.gate().lock_owned().await;
     let body = sendblue_text(ROUTER_LINE, "C-1", "list");
     let under_way = scene.sendblue(&body);
     let draining = async {
-        eventually("the answer is on its way", async || (!scene.phone.sent().is_empty()).then_some(())).await;
+        eventually("the reply is being sent", async || (!scene.phone.sent().is_empty()).then_some(())).await;
         scene.app.stop.cancel();
-        eventually("no connection is taken", async || {
+        eventually("no connection is accepted", async || {
             TcpStream::connect(scene.webhooks).await.is_err().then_some(())
         })
         .await;
@@ -83,7 +84,7 @@ async fn a_drain_takes_no_webhook_more_and_finishes_the_one_under_way() {
 }
 
 #[tokio::test]
-async fn a_carrier_that_hangs_up_has_still_delivered() {
+async fn a_webhook_runs_to_completion_after_the_carrier_disconnects() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let closed = scene.phone.gate().lock_owned().await;
     let body = sendblue_text(ROUTER_LINE, "C-1", "list").to_string();
@@ -93,9 +94,9 @@ async fn a_carrier_that_hangs_up_has_still_delivered() {
         body.len()
     );
     stream.write_all(request.as_bytes()).await.unwrap();
-    eventually("it is acted on", async || (!scene.phone.sent().is_empty()).then_some(())).await;
+    eventually("it is dispatched", async || (!scene.phone.sent().is_empty()).then_some(())).await;
     drop(stream);
-    // It holds its place until the line has answered, and no longer.
+    // The task runs until the carrier has responded.
     assert_eq!(scene.app.parts.tasks.len(), 1);
     drop(closed);
     eventually("it has ended", async || scene.app.parts.tasks.is_empty().then_some(())).await;

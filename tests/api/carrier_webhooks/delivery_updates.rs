@@ -9,14 +9,14 @@ use crate::support::app::ROUTER_LINE;
 use crate::support::assertions::assert_names_no_line;
 use crate::support::eventually;
 
-/// What the agent's newest message came to.
+/// The status of the agent's message.
 async fn status(talk: &Talk) -> DeliveryStatus {
     let messages = talk.messages().await;
     messages.iter().find(|message| message.text() == "hi").unwrap().status()
 }
 
 #[tokio::test]
-async fn a_message_goes_on_by_its_own_address_and_by_its_echo() {
+async fn the_status_webhook_and_the_echo_update_a_message() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     send(&talk.agent, &talk.conversation_id, "hi").await;
@@ -25,7 +25,7 @@ async fn a_message_goes_on_by_its_own_address_and_by_its_echo() {
     assert_eq!(status(&talk).await, DeliveryStatus::Sent);
     assert_answer(&scene.sendblue(&sendblue_echo(&talk.line, "sent-1", "DELIVERED")).await, 200, "status");
     assert_eq!(status(&talk).await, DeliveryStatus::Delivered);
-    // Late, and again.
+    // Late updates, and repeated ones.
     for late in ["QUEUED", "SENT", "DELIVERED", "ERROR"] {
         assert_answer(
             &scene.sendblue_status(&sendblue_echo(&talk.line, "sent-1", late)).await,
@@ -37,7 +37,7 @@ async fn a_message_goes_on_by_its_own_address_and_by_its_echo() {
 }
 
 #[tokio::test]
-async fn a_failure_keeps_sendblues_code_and_none_of_its_words() {
+async fn a_failure_has_sendblues_code_and_not_its_description() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     send(&talk.agent, &talk.conversation_id, "hi").await;
@@ -55,7 +55,7 @@ async fn a_failure_keeps_sendblues_code_and_none_of_its_words() {
 }
 
 #[tokio::test]
-async fn news_of_a_message_that_nobody_knows_is_acknowledged() {
+async fn an_update_of_an_unknown_message_is_acknowledged() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let unknown = sendblue_echo(&talk.line, "another", "DELIVERED");
@@ -66,43 +66,46 @@ async fn news_of_a_message_that_nobody_knows_is_acknowledged() {
 }
 
 #[tokio::test]
-async fn news_that_is_ahead_of_our_own_commit_waits_for_it() {
+async fn an_update_that_arrives_before_the_send_is_committed_waits_for_it() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let closed = scene.phone.gate().lock_owned().await;
     let agent = talk.agent.clone();
     let sending = to_conversation(&talk.conversation_id, "hi");
     let sending = tokio::spawn(async move { agent.send_message(sending).await });
-    eventually("the line has it", async || (!scene.phone.sent().is_empty()).then_some(())).await;
-    let mut news = sendblue_echo(&talk.line, "sent-1", "DELIVERED");
-    news["date_sent"] = json!(scene.app.clock.now().to_rfc3339());
-    let telling = scene.sendblue_status(&news);
-    let answering = async {
-        // The news is being looked up by now, or will be: either way it finds the message in the end.
+    eventually("the carrier has received the message", async || {
+        (!scene.phone.sent().is_empty()).then_some(())
+    })
+    .await;
+    let mut update = sendblue_echo(&talk.line, "sent-1", "DELIVERED");
+    update["date_sent"] = json!(scene.app.clock.now().to_rfc3339());
+    let updating = scene.sendblue_status(&update);
+    let responding = async {
+        // The update is being applied by now, or will be: it finds the message in both cases.
         drop(closed);
         sending.await.unwrap().unwrap();
     };
-    let (answer, ()) = tokio::join!(telling, answering);
+    let (answer, ()) = tokio::join!(updating, responding);
     assert_answer(&answer, 200, "status");
     assert_eq!(status(&talk).await, DeliveryStatus::Delivered);
 }
 
 #[tokio::test]
-async fn young_news_of_an_unknown_message_is_to_come_again() {
+async fn a_recent_update_of_an_unknown_message_is_to_be_redelivered() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
-    let mut news = sendblue_echo(&talk.line, "another", "DELIVERED");
-    news["date_sent"] = json!(scene.app.clock.now().to_rfc3339());
-    let answer = scene.sendblue_status(&news).await;
+    let mut update = sendblue_echo(&talk.line, "another", "DELIVERED");
+    update["date_sent"] = json!(scene.app.clock.now().to_rfc3339());
+    let answer = scene.sendblue_status(&update).await;
     assert_answer(&answer, 503, "too_early");
     assert!(answer.retry_after.is_some());
-    // The router line's answers are known to nobody, so they are not waited for.
-    news["sendblue_number"] = json!(ROUTER_LINE);
-    assert_answer(&scene.sendblue_status(&news).await, 200, "ignored");
+    // Replies of the router line are not stored, so their updates do not wait.
+    update["sendblue_number"] = json!(ROUTER_LINE);
+    assert_answer(&scene.sendblue_status(&update).await, 200, "ignored");
 }
 
 #[tokio::test]
-async fn the_address_for_news_takes_no_texts() {
+async fn the_status_webhook_does_not_accept_texts() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let mut text = sendblue_text(&talk.line, "E-1", "one");

@@ -1,4 +1,4 @@
-//! What carriers deliver over HTTP, in the bodies that they document.
+//! Webhooks of carriers, with the bodies that the carriers document.
 
 mod bluebubbles;
 mod bounds;
@@ -34,17 +34,17 @@ const BLUEBUBBLES_SECRET: &str = "bluebubbles-secret-1";
 /// The human of most tests.
 const HUMAN: &str = "+15551230001";
 
-/// A service whose lines are with one carrier, and a human who talks to an agent over one of them.
+/// A service whose lines have one carrier, and a human.
 struct Scene {
     app: TestApp,
     webhooks: SocketAddr,
-    /// What is sent from the lines.
+    /// The stub that receives what is sent from the lines.
     phone: PhoneLine,
     identity: Identity,
     human: Human,
 }
 
-/// Where a human and an agent talk.
+/// A conversation of the human with an agent.
 struct Talk {
     agent: Caller,
     line: String,
@@ -66,13 +66,18 @@ impl Scene {
     async fn with(carrier: CarrierKind, webhooks: Webhooks, address: SocketAddr) -> Self {
         let phone = PhoneLine::start().await;
         let options = database::fresh().await;
-        let lines = phone.settings(carrier, &[ROUTER_LINE, POOL_LINES[0]]);
+        let carriers = phone.settings(carrier, &[ROUTER_LINE, POOL_LINES[0]]);
         let change = |settings: &mut Settings| {
-            settings.lines = lines;
-            // Longer than a stand-in takes on a busy machine.
+            settings.lines = carriers;
+            // Longer than a stub takes on a busy machine.
             settings.line_time_out = Duration::from_secs(5);
         };
-        let app = TestApp::assemble(options, change, |server| server.take(webhooks)).await;
+        let app = TestApp::builder()
+            .database(options)
+            .settings(change)
+            .server(|server| server.with_webhooks(webhooks))
+            .launch()
+            .await;
         app.until_ready().await;
         app.add_line_with(ROUTER_LINE, LineRole::Router, carrier).await;
         app.add_line_with(POOL_LINES[0], LineRole::Pool, carrier).await;
@@ -81,37 +86,36 @@ impl Scene {
         Self { app, webhooks: address, phone, identity, human }
     }
 
-    /// Connects, and says "hello".
+    /// Connects the human, who sends "hello".
     async fn talk(&self) -> Talk {
         let (thread, conversation_id) = self.human.converses(&self.identity, "hello").await;
         Talk { agent: self.app.agent(&self.identity).await, line: thread.line, conversation_id }
     }
 
-    /// Posts bytes.
     async fn post(&self, path: &str, secret: Option<&str>, body: impl Into<bytes::Bytes>) -> Answer {
         let mut headers = vec![("content-type", "application/json")];
         headers.extend(secret.map(|secret| ("sb-signing-secret", secret)));
         call(self.webhooks, "POST", path, &headers, body).await
     }
 
-    /// Delivers as Sendblue does.
+    /// Posts to Sendblue's account webhook.
     async fn sendblue(&self, body: &Value) -> Answer {
         self.post("/webhooks/sendblue", Some(SENDBLUE_SECRET), body.to_string()).await
     }
 
-    /// Reports on a message as Sendblue does.
+    /// Posts to Sendblue's status webhook.
     async fn sendblue_status(&self, body: &Value) -> Answer {
         let path = format!("/webhooks/sendblue/status?token={STATUS_SECRET}");
         self.post(&path, None, body.to_string()).await
     }
 
-    /// Delivers as the BlueBubbles server of a line does.
+    /// Posts to the webhook of a line's BlueBubbles server.
     async fn bluebubbles(&self, line: &str, body: &Value) -> Answer {
         let path = format!("/webhooks/bluebubbles/{line}?token={BLUEBUBBLES_SECRET}");
         self.post(&path, None, body.to_string()).await
     }
 
-    /// How many rows a table has.
+    /// The number of rows of a table.
     async fn rows(&self, table: &str) -> i64 {
         let count = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
         sqlx::query_scalar(count).fetch_one(&self.app.pool).await.unwrap()
@@ -119,19 +123,18 @@ impl Scene {
 }
 
 impl Talk {
-    /// What the agent sees, newest first.
+    /// The messages that the agent sees, newest first.
     async fn messages(&self) -> Vec<Message> {
         messages_of(&self.agent, &self.conversation_id).await
     }
 }
 
-/// Asserts what a carrier hears.
 #[track_caller]
 fn assert_answer(answer: &Answer, status: u16, result: &str) {
     assert_eq!((answer.status, answer.body.as_str()), (status, result), "{answer:?}");
 }
 
-/// A text as Sendblue documents it.
+/// A message of the human, as Sendblue documents it.
 fn sendblue_text(line: &str, handle: &str, content: &str) -> Value {
     json!({
         "accountEmail": "ops@example.com", "content": content, "is_outbound": false, "status": "RECEIVED",
@@ -144,7 +147,7 @@ fn sendblue_text(line: &str, handle: &str, content: &str) -> Value {
     })
 }
 
-/// The echo of a message that was sent, or news of it, as Sendblue documents it. Long ago, as far as it says.
+/// The echo or the status of an outbound message, as Sendblue documents it, sent long ago.
 fn sendblue_echo(line: &str, handle: &str, status: &str) -> Value {
     let mut body = sendblue_text(line, handle, "hi");
     body["is_outbound"] = json!(true);
@@ -154,7 +157,7 @@ fn sendblue_echo(line: &str, handle: &str, status: &str) -> Value {
     body
 }
 
-/// An event of a BlueBubbles server about a human's text.
+/// An event of a BlueBubbles server about a message of the human.
 fn bluebubbles_event(kind: &str, guid: &str, text: &str) -> Value {
     json!({ "type": kind, "data": {
         "originalROWID": 41, "guid": guid, "text": text, "subject": null, "isFromMe": false,

@@ -23,7 +23,7 @@ async fn a_wrong_secret_is_401_and_nothing_is_stored() {
         let answer = scene.post("/webhooks/sendblue", secret, body.clone()).await;
         assert_answer(&answer, 401, "unauthorized");
     }
-    // The secret is not looked at before the body, nor for it: nothing of a stranger's is read.
+    // The body of an unauthenticated request is not read, and a secret in the query does not count here.
     assert_answer(&scene.post("/webhooks/sendblue", None, "not JSON").await, 401, "unauthorized");
     let in_address = format!("/webhooks/sendblue?token={SENDBLUE_SECRET}");
     assert_answer(&scene.post(&in_address, None, body).await, 401, "unauthorized");
@@ -35,10 +35,10 @@ async fn a_wrong_token_is_401_and_nothing_is_stored() {
     let scene = Scene::of(CarrierKind::BlueBubbles).await;
     let talk = scene.talk().await;
     let text = bluebubbles_event("new-message", "G-1", "one").to_string();
-    let news = sendblue_echo(&talk.line, "sent-1", "DELIVERED").to_string();
+    let update = sendblue_echo(&talk.line, "sent-1", "DELIVERED").to_string();
     for (path, body, others) in [
         (format!("/webhooks/bluebubbles/{}", talk.line), text, STATUS_SECRET),
-        ("/webhooks/sendblue/status".to_owned(), news, BLUEBUBBLES_SECRET),
+        ("/webhooks/sendblue/status".to_owned(), update, BLUEBUBBLES_SECRET),
     ] {
         for query in ["", "?token=", "?token=wrong", "?TOKEN=x", &format!("?token={others}")] {
             let answer = scene.post(&format!("{path}{query}"), Some(SENDBLUE_SECRET), body.clone()).await;
@@ -49,7 +49,7 @@ async fn a_wrong_token_is_401_and_nothing_is_stored() {
 }
 
 #[tokio::test]
-async fn a_token_is_read_as_addresses_are_written() {
+async fn a_percent_encoded_token_is_accepted() {
     let scene = Scene::of(CarrierKind::BlueBubbles).await;
     let talk = scene.talk().await;
     let encoded = BLUEBUBBLES_SECRET.replace('b', "%62").replace('-', "%2D");
@@ -59,7 +59,7 @@ async fn a_token_is_read_as_addresses_are_written() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_one_is_400_and_nothing_is_stored() {
+async fn a_malformed_body_is_400_and_nothing_is_stored() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let good = sendblue_text(&talk.line, "E-1", "one").to_string();
@@ -99,7 +99,7 @@ async fn a_body_that_is_too_large_is_413_and_nothing_is_stored() {
 }
 
 #[tokio::test]
-async fn fields_are_held_to_the_same_as_in_the_rpc_and_nothing_is_stored() {
+async fn fields_are_validated_as_in_the_rpc_and_nothing_is_stored() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let changes: [(&str, Value); 9] = [
@@ -126,7 +126,7 @@ async fn fields_are_held_to_the_same_as_in_the_rpc_and_nothing_is_stored() {
 }
 
 #[tokio::test]
-async fn a_carrier_without_a_secret_has_no_address() {
+async fn a_carrier_without_a_secret_has_no_route() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let secrets = Secrets { bluebubbles: Some(BLUEBUBBLES_SECRET.parse().unwrap()), ..Secrets::default() };
@@ -140,7 +140,7 @@ async fn a_carrier_without_a_secret_has_no_address() {
 }
 
 #[tokio::test]
-async fn only_posts_are_taken() {
+async fn only_the_method_post_is_accepted() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     for method in ["GET", "PUT", "DELETE"] {
         let headers = [("sb-signing-secret", SENDBLUE_SECRET)];
@@ -149,7 +149,7 @@ async fn only_posts_are_taken() {
 }
 
 #[tokio::test]
-async fn with_the_database_down_the_carrier_is_told_to_come_again() {
+async fn a_webhook_gets_503_while_the_database_is_down() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     scene.app.parts.db.close();

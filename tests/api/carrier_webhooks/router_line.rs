@@ -5,12 +5,12 @@ use super::{HUMAN, Scene, assert_answer, bluebubbles_event, sendblue_text};
 use crate::support::app::ROUTER_LINE;
 use crate::support::phone_line::{SentText, UNREACHABLE};
 
-fn answer(text: &str) -> SentText {
+fn reply(text: &str) -> SentText {
     SentText { line: ROUTER_LINE.to_owned(), to: HUMAN.to_owned(), text: text.to_owned() }
 }
 
 #[tokio::test]
-async fn a_command_is_obeyed_and_answered_through_the_line() {
+async fn a_command_is_executed_and_its_reply_is_sent_from_the_router_line() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let handle = &scene.identity.agent_handle;
     for (id, words, result) in [
@@ -25,16 +25,16 @@ async fn a_command_is_obeyed_and_answered_through_the_line() {
     assert_eq!(
         sent,
         [
-            answer(&format!("You are connected to @{handle}. Say hello in the new thread.")),
-            answer(&format!("You are connected to: @{handle}.")),
-            answer(&format!("You are no longer connected to @{handle}.")),
-            answer("Sorry, that agent cannot be reached. Please check the handle and try again."),
+            reply(&format!("You are connected to @{handle}. Say hello in the new thread.")),
+            reply(&format!("You are connected to: @{handle}.")),
+            reply(&format!("You are no longer connected to @{handle}.")),
+            reply("Sorry, that agent cannot be reached. Please check the handle and try again."),
         ]
     );
 }
 
 #[tokio::test]
-async fn a_redelivered_command_is_answered_once() {
+async fn a_redelivered_command_gets_one_reply() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let body = sendblue_text(ROUTER_LINE, "C-1", &format!("connect {}", scene.identity.agent_handle));
     assert_answer(&scene.sendblue(&body).await, 200, "connected");
@@ -46,7 +46,7 @@ async fn a_redelivered_command_is_answered_once() {
 }
 
 #[tokio::test]
-async fn an_answer_that_cannot_be_sent_changes_nothing_for_the_carrier() {
+async fn a_reply_that_cannot_be_sent_does_not_change_the_response_to_the_carrier() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let mut body = sendblue_text(ROUTER_LINE, "C-1", &format!("connect {}", scene.identity.agent_handle));
     body["from_number"] = json!(UNREACHABLE);
@@ -56,7 +56,7 @@ async fn an_answer_that_cannot_be_sent_changes_nothing_for_the_carrier() {
 }
 
 #[tokio::test]
-async fn a_text_to_an_agent_is_not_answered_by_us() {
+async fn a_text_to_an_agent_gets_no_reply() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     assert_answer(&scene.sendblue(&sendblue_text(&talk.line, "E-1", "list")).await, 200, "stored");

@@ -23,7 +23,7 @@ async fn a_text_reaches_the_agent_as_it_was_sent() {
 }
 
 #[tokio::test]
-async fn a_text_is_stored_once_however_often_it_is_delivered() {
+async fn concurrent_redeliveries_store_a_text_once() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let body = sendblue_text(&talk.line, "E-1", "one");
@@ -42,7 +42,7 @@ async fn a_text_is_stored_once_however_often_it_is_delivered() {
 }
 
 #[tokio::test]
-async fn the_rpc_and_the_webhook_know_each_others_deliveries() {
+async fn the_rpc_and_the_webhook_deduplicate_each_others_messages() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let mut text = scene.human.text(&talk.line, "one");
@@ -53,7 +53,7 @@ async fn the_rpc_and_the_webhook_know_each_others_deliveries() {
 }
 
 #[tokio::test]
-async fn fields_that_nobody_knows_are_ignored() {
+async fn unknown_fields_are_ignored() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let mut body = sendblue_text(&talk.line, "E-1", "one");
@@ -63,7 +63,7 @@ async fn fields_that_nobody_knows_are_ignored() {
 }
 
 #[tokio::test]
-async fn our_own_messages_come_back_and_are_not_stored() {
+async fn echoes_of_outbound_messages_are_not_stored() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     for (status, result) in [
@@ -74,7 +74,7 @@ async fn our_own_messages_come_back_and_are_not_stored() {
     ] {
         let mut echo = sendblue_echo(&talk.line, "E-1", status);
         assert_answer(&scene.sendblue(&echo).await, 200, result);
-        // Older ones name the human alone, and would read like a text of theirs.
+        // Older bodies name only the human, so that they resemble an inbound message.
         echo.as_object_mut().unwrap().remove("from_number");
         assert_answer(&scene.sendblue(&echo).await, 200, result);
     }

@@ -2,10 +2,10 @@ use inkbox_imessage::proto::{
     DeliveryStatus, ReactionType, RemoveReactionRequest, SendMessageRequest, SendReactionRequest, SendStyle,
 };
 
-use super::{Scene, TIME_OUT, assert_upstream};
+use super::{CALL_TIMEOUT, Scene, assert_upstream};
 use crate::messages::{keyed, messages_of, send, to_conversation};
 use crate::support::assert_reason;
-use crate::support::carrier::says;
+use crate::support::carrier::reply;
 
 pub(crate) const SENT: &str = r#"{"status":200,"message":"Message sent!","data":{"originalROWID":7,"guid":"6E1B0DAD-1F1B-4B1C-9F2B-0C6A7F9E3A10","text":"hi","handle":{"address":"+15551230001"},"isFromMe":true,"error":0,"dateCreated":1771280330123,"tempGuid":"0197"}}"#;
 pub(crate) const READ: &str = r#"{"status":200,"message":"Successfully marked chat as read!"}"#;
@@ -14,13 +14,13 @@ const NOT_SENT: &str = r#"{"status":500,"message":"Message Send Error","error":{
 
 #[tokio::test]
 async fn each_call_is_one_request_with_the_password() {
-    let scene = Scene::mac(TIME_OUT).await;
-    scene.carrier.answers("/read", [says(200, READ)]);
+    let scene = Scene::mac(CALL_TIMEOUT).await;
+    scene.carrier.respond("/read", [reply(200, READ)]);
     scene
         .carrier
-        .answers("/typing", [says(200, r#"{"status":200,"message":"Successfully started typing!"}"#)]);
-    scene.carrier.answers("/text", [says(200, SENT)]);
-    scene.carrier.answers("/react", [says(200, SENT)]);
+        .respond("/typing", [reply(200, r#"{"status":200,"message":"Successfully started typing!"}"#)]);
+    scene.carrier.respond("/text", [reply(200, SENT)]);
+    scene.carrier.respond("/react", [reply(200, SENT)]);
 
     scene.mark_read().await.unwrap();
     scene.typing().await.unwrap();
@@ -58,50 +58,50 @@ async fn each_call_is_one_request_with_the_password() {
 }
 
 #[tokio::test]
-async fn a_file_is_refused_before_anything_is_stored_and_the_key_stays_free() {
-    let scene = Scene::mac(TIME_OUT).await;
-    scene.carrier.answers("/text", [says(200, SENT)]);
+async fn a_file_is_rejected_before_anything_is_stored_and_the_idempotency_key_stays_free() {
+    let scene = Scene::mac(CALL_TIMEOUT).await;
+    scene.carrier.respond("/text", [reply(200, SENT)]);
     let with_file = SendMessageRequest {
         media_urls: vec!["https://files.example/cat.jpg".to_owned()],
         ..keyed(to_conversation(&scene.id, "hi"), "key")
     };
     assert_reason(scene.agent.send_message(with_file).await, "NOT_SUPPORTED_BY_CARRIER");
-    assert!(scene.carrier.asked().is_empty());
+    assert!(scene.carrier.received().is_empty());
     assert_eq!(messages_of(&scene.agent, &scene.id).await.len(), 1, "the human's alone");
     scene.agent.send_message(keyed(to_conversation(&scene.id, "hi"), "key")).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_mac_without_the_private_api_refuses_for_good() {
-    let scene = Scene::mac(TIME_OUT).await;
-    scene.carrier.answers("/read", [says(500, NO_HELPER)]);
-    scene.carrier.answers("/text", [says(500, NO_HELPER)]);
+async fn a_mac_without_the_private_api_is_a_permanent_error() {
+    let scene = Scene::mac(CALL_TIMEOUT).await;
+    scene.carrier.respond("/read", [reply(500, NO_HELPER)]);
+    scene.carrier.respond("/text", [reply(500, NO_HELPER)]);
     assert_eq!(assert_upstream(scene.mark_read().await), None);
     assert_eq!(assert_upstream(scene.agent.send_message(to_conversation(&scene.id, "hi")).await), None);
     assert_eq!(messages_of(&scene.agent, &scene.id).await[0].status(), DeliveryStatus::Error);
 }
 
 #[tokio::test]
-async fn an_error_of_messages_itself_is_kept_with_its_code() {
-    let scene = Scene::mac(TIME_OUT).await;
-    scene.carrier.answers("/text", [says(500, NOT_SENT)]);
+async fn an_error_code_of_the_messages_app_is_stored() {
+    let scene = Scene::mac(CALL_TIMEOUT).await;
+    scene.carrier.respond("/text", [reply(500, NOT_SENT)]);
     assert_eq!(assert_upstream(scene.agent.send_message(to_conversation(&scene.id, "hi")).await), None);
     let message = messages_of(&scene.agent, &scene.id).await.swap_remove(0);
     assert_eq!(message.error.unwrap().code, "22");
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_not_the_callers_fault() {
-    let scene = Scene::mac(TIME_OUT).await;
+async fn a_wrong_password_is_not_reported_as_the_callers_error() {
+    let scene = Scene::mac(CALL_TIMEOUT).await;
     let refused = r#"{"status":401,"message":"You are not authorized to access this resource","error":{"type":"Authentication Error","message":"Unauthorized"}}"#;
-    scene.carrier.answers("/read", [says(401, refused)]);
+    scene.carrier.respond("/read", [reply(401, refused)]);
     assert_eq!(assert_upstream(scene.mark_read().await), None);
 }
 
 #[tokio::test]
-async fn a_line_without_a_mac_refuses_its_calls_alone() {
-    let scene = Scene::mac(TIME_OUT).await;
-    scene.carrier.answers("/text", [says(200, SENT)]);
+async fn a_line_without_a_mac_does_not_affect_other_lines() {
+    let scene = Scene::mac(CALL_TIMEOUT).await;
+    scene.carrier.respond("/text", [reply(200, SENT)]);
     let other = "+12025550119";
     let carrier = inkbox_imessage::domain::CarrierKind::BlueBubbles;
     scene.app.add_line_with(other, inkbox_imessage::domain::LineRole::Pool, carrier).await;
@@ -110,6 +110,6 @@ async fn a_line_without_a_mac_refuses_its_calls_alone() {
     assert_eq!(thread.line, other, "the first one's line is taken");
     let agent = scene.app.agent(&identity).await;
     assert_eq!(assert_upstream(agent.send_message(to_conversation(&id, "hi")).await), None);
-    assert!(scene.carrier.asked().is_empty());
+    assert!(scene.carrier.received().is_empty());
     send(&scene.agent, &scene.id, "hi").await;
 }

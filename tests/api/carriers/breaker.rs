@@ -5,37 +5,38 @@ use inkbox_imessage::domain::CarrierKind;
 use tokio::time::Instant;
 
 use super::sendblue::READ;
-use super::{Scene, TIME_OUT, assert_upstream};
-use crate::support::carrier::{Reply, says};
+use super::{CALL_TIMEOUT, Scene, assert_upstream};
+use crate::support::carrier::{Reply, reply};
 use crate::support::eventually;
 use crate::support::metrics::Scrape;
 
-/// What a call to a carrier that is down may take. It makes two queries and asks nobody.
-const AT_ONCE: Duration = Duration::from_millis(50);
+/// Maximum duration of a call while the breaker is open. It runs two queries and sends no request.
+const FAIL_FAST: Duration = Duration::from_millis(50);
 
-async fn scene(pause: Duration, time_out: Duration) -> Scene {
-    Scene::sendblue_with(time_out, |lines| lines.breaker = BreakerSettings { faults: 3, pause }).await
+async fn scene(pause: Duration, call_timeout: Duration) -> Scene {
+    Scene::sendblue_with(call_timeout, |carriers| carriers.breaker = BreakerSettings { faults: 3, pause })
+        .await
 }
 
 #[tokio::test]
-async fn a_dead_carrier_costs_milliseconds_and_is_told_by_health() {
+async fn calls_fail_fast_while_the_breaker_is_open_and_health_and_metrics_show_it() {
     let scene = scene(Duration::from_hours(1), Duration::from_millis(300)).await;
     assert_eq!(scene.app.health("line.sendblue").await, Some("SERVING"));
-    scene.carrier.answers("mark-read", [Reply::Never]);
+    scene.carrier.respond("mark-read", [Reply::Never]);
     for _ in 0..3 {
         assert!(assert_upstream(scene.mark_read().await).is_some());
     }
     assert!(scene.app.parts.carriers.breaker_is_open(CarrierKind::Sendblue));
-    // The fastest of a few: the machine may be busy with other tests.
+    // The fastest of several, since the machine may be busy with other tests.
     let mut fastest = Duration::MAX;
     for _ in 0..5 {
         let began = Instant::now();
-        assert!(assert_upstream(scene.mark_read().await).is_some(), "trying again can help");
+        assert!(assert_upstream(scene.mark_read().await).is_some(), "a retry can succeed");
         fastest = fastest.min(began.elapsed());
     }
-    assert!(fastest < AT_ONCE, "{fastest:?}");
-    assert_eq!(scene.carrier.times("mark-read"), 3, "it is left alone");
-    eventually("health tells", async || {
+    assert!(fastest < FAIL_FAST, "{fastest:?}");
+    assert_eq!(scene.carrier.request_count("mark-read"), 3, "no request is sent");
+    eventually("health shows it", async || {
         (scene.app.health("line.sendblue").await == Some("NOT_SERVING")).then_some(())
     })
     .await;
@@ -46,43 +47,43 @@ async fn a_dead_carrier_costs_milliseconds_and_is_told_by_health() {
 }
 
 #[tokio::test]
-async fn it_is_used_again_once_one_call_finds_it_back() {
-    let scene = scene(Duration::from_millis(100), TIME_OUT).await;
-    scene.carrier.answers("mark-read", [says(503, "")]);
+async fn the_breaker_closes_after_a_successful_probe() {
+    let scene = scene(Duration::from_millis(100), CALL_TIMEOUT).await;
+    scene.carrier.respond("mark-read", [reply(503, "")]);
     for _ in 0..3 {
         assert!(assert_upstream(scene.mark_read().await).is_some());
     }
     assert!(scene.app.parts.carriers.breaker_is_open(CarrierKind::Sendblue));
-    eventually("one call asks", async || {
+    eventually("a probe is sent", async || {
         let _ = scene.mark_read().await;
-        (scene.carrier.times("mark-read") > 3).then_some(())
+        (scene.carrier.request_count("mark-read") > 3).then_some(())
     })
     .await;
     assert!(scene.app.parts.carriers.breaker_is_open(CarrierKind::Sendblue), "it is still down");
-    scene.carrier.answers("mark-read", [says(200, READ)]);
+    scene.carrier.respond("mark-read", [reply(200, READ)]);
     eventually("the carrier is back", async || scene.mark_read().await.ok()).await;
     assert!(!scene.app.parts.carriers.breaker_is_open(CarrierKind::Sendblue));
-    eventually("health tells", async || {
+    eventually("health shows it", async || {
         (scene.app.health("line.sendblue").await == Some("SERVING")).then_some(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn what_it_says_of_one_call_does_not_count_against_it() {
-    let scene = scene(Duration::from_hours(1), TIME_OUT).await;
+async fn a_rejected_call_does_not_count_as_a_failure_of_the_carrier() {
+    let scene = scene(Duration::from_hours(1), CALL_TIMEOUT).await;
     for reply in [
-        says(400, r#"{"status":"ERROR","message":"no route mapping"}"#),
-        says(200, r#"{"status":"ERROR","error_code":4002}"#),
-        says(401, ""),
+        reply(400, r#"{"status":"ERROR","message":"no route mapping"}"#),
+        reply(200, r#"{"status":"ERROR","error_code":4002}"#),
+        reply(401, ""),
         Reply::WithHeader(429, "retry-after", "1"),
-        says(503, r#"{"error_code":5003}"#),
+        reply(503, r#"{"error_code":5003}"#),
     ] {
-        scene.carrier.answers("mark-read", [reply]);
+        scene.carrier.respond("mark-read", [reply]);
         for _ in 0..4 {
             assert_upstream(scene.mark_read().await);
         }
     }
     assert!(!scene.app.parts.carriers.breaker_is_open(CarrierKind::Sendblue));
-    assert_eq!(scene.carrier.times("mark-read"), 20);
+    assert_eq!(scene.carrier.request_count("mark-read"), 20);
 }

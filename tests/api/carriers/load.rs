@@ -1,25 +1,25 @@
-//! Slow carriers: bounded in what they hold, and in no one's way.
+//! Slow carriers: they use bounded resources, and do not delay calls to other carriers.
 
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::side_by_side::Three;
+use super::side_by_side::ThreeCarriers;
 use super::{assert_upstream, bluebubbles, mark_read, sendblue};
 use crate::support::carrier::Reply;
 use crate::support::eventually;
 
-/// What a slow carrier takes.
+/// Response time of a slow carrier.
 const SLOW: Duration = Duration::from_secs(1);
-/// Calls at once to each of the two slow carriers.
+/// Concurrent RPCs for each of the two slow carriers.
 const CALLS: usize = 250;
-/// Calls that a carrier has at once, and as many again that wait: the default.
-const PLACES: usize = 64;
-/// What 500 calls may add to the memory of the process: their tasks and connections, and the stand-ins' side of them.
-const MEMORY: u64 = 96 << 20;
+/// The default bound of concurrent calls to a carrier. The same number of calls may wait.
+const CONCURRENCY: usize = 64;
+/// Maximum memory that 500 calls add to the process, in bytes: tasks and connections, including those of the stubs.
+const MAX_ADDED_MEMORY: u64 = 96 << 20;
 
-/// A figure of this process, in bytes.
+/// A memory figure of this process, in bytes.
 fn memory(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with(name)).unwrap();
@@ -27,13 +27,13 @@ fn memory(name: &str) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stdout, reason = "figures for people: --nocapture")]
+#[expect(clippy::print_stdout, reason = "shows measurements with --nocapture")]
 async fn five_hundred_calls_to_slow_carriers_delay_no_other_and_are_bounded() {
-    let three = Three::start(Duration::from_secs(8), |_| {}).await;
+    let three = ThreeCarriers::start(Duration::from_secs(8), |_| {}).await;
     let (mac, ..) = &three.mac;
     let (sendblue, ..) = &three.sendblue;
-    sendblue.answers("mark-read", [Reply::After(SLOW, 200, sendblue::READ.to_owned())]);
-    mac.answers("/read", [Reply::After(SLOW, 200, bluebubbles::READ.to_owned())]);
+    sendblue.respond("mark-read", [Reply::Delayed(SLOW, 200, sendblue::READ.to_owned())]);
+    mac.respond("/read", [Reply::Delayed(SLOW, 200, bluebubbles::READ.to_owned())]);
     let (sandbox, id) = &three.sandbox;
     mark_read(sandbox, id).await.unwrap();
     let before = memory("VmRSS:");
@@ -46,8 +46,8 @@ async fn five_hundred_calls_to_slow_carriers_delay_no_other_and_are_bounded() {
             calls.spawn(async move { (mark_read(&agent, &id).await, began.elapsed()) });
         }
     }
-    eventually("both carriers have all they are given at once", async || {
-        (sendblue.asked().len() >= PLACES && mac.asked().len() >= PLACES).then_some(())
+    eventually("both carriers have their maximum of concurrent calls", async || {
+        (sendblue.received().len() >= CONCURRENCY && mac.received().len() >= CONCURRENCY).then_some(())
     })
     .await;
     let mut others = Vec::new();
@@ -57,7 +57,7 @@ async fn five_hundred_calls_to_slow_carriers_delay_no_other_and_are_bounded() {
         mark_read(sandbox, id).await.unwrap();
         others.push(asked.elapsed());
         peak = peak.max(memory("VmRSS:"));
-        if sendblue.asked().len() >= 2 * PLACES && mac.asked().len() >= 2 * PLACES {
+        if sendblue.received().len() >= 2 * CONCURRENCY && mac.received().len() >= 2 * CONCURRENCY {
             break;
         }
     }
@@ -66,7 +66,7 @@ async fn five_hundred_calls_to_slow_carriers_delay_no_other_and_are_bounded() {
         match ended.unwrap() {
             (Ok(_), _) => done += 1,
             (failed, after) => {
-                assert!(assert_upstream(failed).is_some(), "trying again can help");
+                assert!(assert_upstream(failed).is_some(), "a retry can succeed");
                 refused += 1;
                 last_refusal = last_refusal.max(after);
             }
@@ -78,17 +78,17 @@ async fn five_hundred_calls_to_slow_carriers_delay_no_other_and_are_bounded() {
     let added = peak.saturating_sub(before);
     println!(
         "{done} done and {refused} refused in {took:?} (last refusal after {last_refusal:?}); {} calls to the sandbox \
-         meanwhile: median {median:?}, slowest {slowest:?}; memory {} KiB, {} KiB more at most",
+         in that time: median {median:?}, slowest {slowest:?}; memory {} KiB, {} KiB more at most",
         others.len(),
         before >> 10,
         added >> 10,
     );
     assert_eq!(done + refused, 2 * CALLS);
     for carrier in [sendblue, mac] {
-        assert!(carrier.asked().len() <= 4 * PLACES, "no more than it has places for, round by round");
+        assert!(carrier.received().len() <= 4 * CONCURRENCY, "the concurrency is bounded");
     }
-    assert!(done >= 2 * 2 * PLACES, "those that had a place, and those that waited for one");
-    assert!(refused > 0, "the rest is told at once");
+    assert!(done >= 2 * 2 * CONCURRENCY, "calls that ran at once, and calls that waited");
+    assert!(refused > 0, "further calls fail immediately");
     assert!(median < SLOW / 4 && slowest < SLOW, "median {median:?}, slowest {slowest:?}");
-    assert!(added < MEMORY, "{added} bytes");
+    assert!(added < MAX_ADDED_MEMORY, "{added} bytes");
 }

@@ -1,5 +1,5 @@
-//! Carriers that reach phones, against stand-ins of their APIs: what we ask, byte for byte, and what each answer comes
-//! to for the caller.
+//! Sendblue and BlueBubbles, against stubs of their APIs: each request byte for byte, and the result of each response
+//! for the caller of the RPC.
 
 mod bluebubbles;
 mod breaker;
@@ -26,7 +26,6 @@ use crate::support::callers::Caller;
 use crate::support::carrier::CarrierStub;
 use crate::support::{Human, TestApp, assert_reason, database};
 
-/// The line at Sendblue, the one on a Mac, and the number of every human.
 pub(crate) const SENDBLUE_LINE: &str = "+12025550111";
 pub(crate) const MAC_LINE: &str = "+12025550112";
 pub(crate) const HUMAN: &str = "+15551230001";
@@ -34,7 +33,7 @@ pub(crate) const KEY_ID: &str = "key-id-of-ours";
 pub(crate) const SECRET_KEY: &str = "secret-key-of-ours";
 pub(crate) const PASSWORD: &str = "p&ss word";
 
-/// An account at a Sendblue that is at this address.
+/// Settings of an account at Sendblue, with this base URL.
 pub(crate) fn sendblue_at(url: &str) -> CarrierSettings {
     CarrierSettings {
         sendblue: Some(SendblueSettings {
@@ -43,13 +42,13 @@ pub(crate) fn sendblue_at(url: &str) -> CarrierSettings {
             secret_key: SECRET_KEY.to_owned().into(),
             status_callback: None,
         }),
-        // Tests of other rules have many faults in a row.
+        // Tests of other rules cause many consecutive failures.
         breaker: BreakerSettings { faults: 100, pause: Duration::from_hours(1) },
         ..CarrierSettings::default()
     }
 }
 
-/// A Mac at this address, for the line on a Mac.
+/// Settings of a Mac for [`MAC_LINE`], with this base URL.
 pub(crate) fn mac_at(url: &str) -> CarrierSettings {
     let number = PhoneNumber::parse(MAC_LINE).unwrap();
     let mac = Mac { number, url: url.parse().unwrap(), password: PASSWORD.to_owned().into() };
@@ -57,21 +56,28 @@ pub(crate) fn mac_at(url: &str) -> CarrierSettings {
 }
 
 /// A service with these carriers, a router line, and these pool lines.
-pub(crate) async fn app(lines: CarrierSettings, pool: &[(&str, CarrierKind)], time_out: Duration) -> TestApp {
-    let app = TestApp::on(database::fresh().await, |settings| {
-        settings.lines = lines;
-        settings.line_time_out = time_out;
-        settings.sessions = 16;
-    })
-    .await;
+pub(crate) async fn app(
+    carriers: CarrierSettings,
+    pool_lines: &[(&str, CarrierKind)],
+    call_timeout: Duration,
+) -> TestApp {
+    let app = TestApp::builder()
+        .database(database::fresh().await)
+        .settings(|settings| {
+            settings.lines = carriers;
+            settings.line_time_out = call_timeout;
+            settings.sessions = 16;
+        })
+        .start()
+        .await;
     app.add_line(ROUTER_LINE, LineRole::Router).await;
-    for (number, carrier) in pool {
+    for (number, carrier) in pool_lines {
         app.add_line_with(number, LineRole::Pool, *carrier).await;
     }
     app
 }
 
-/// A conversation on one carrier's line, and the stand-in of that carrier.
+/// A conversation on the line of one carrier, and the stub of that carrier.
 pub(crate) struct Scene {
     pub(crate) app: TestApp,
     pub(crate) carrier: CarrierStub,
@@ -80,28 +86,29 @@ pub(crate) struct Scene {
     pub(crate) id: String,
 }
 
-/// Longer than a stand-in takes on a busy machine.
-const TIME_OUT: Duration = Duration::from_secs(5);
+/// Longer than a stub takes on a busy machine.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Scene {
-    /// On Sendblue.
     pub(crate) async fn sendblue() -> Self {
-        Self::sendblue_with(TIME_OUT, |_| {}).await
+        Self::sendblue_with(CALL_TIMEOUT, |_| {}).await
     }
 
-    /// On Sendblue, with other settings.
-    pub(crate) async fn sendblue_with(time_out: Duration, change: impl FnOnce(&mut CarrierSettings)) -> Self {
+    /// With changed settings.
+    pub(crate) async fn sendblue_with(
+        call_timeout: Duration,
+        change: impl FnOnce(&mut CarrierSettings),
+    ) -> Self {
         let carrier = CarrierStub::start().await;
-        let mut lines = sendblue_at(&carrier.url);
-        change(&mut lines);
-        let app = app(lines, &[(SENDBLUE_LINE, CarrierKind::Sendblue)], time_out).await;
+        let mut carriers = sendblue_at(&carrier.url);
+        change(&mut carriers);
+        let app = app(carriers, &[(SENDBLUE_LINE, CarrierKind::Sendblue)], call_timeout).await;
         Self::on(app, carrier).await
     }
 
-    /// On a Mac.
-    pub(crate) async fn mac(time_out: Duration) -> Self {
+    pub(crate) async fn mac(call_timeout: Duration) -> Self {
         let carrier = CarrierStub::start().await;
-        let app = app(mac_at(&carrier.url), &[(MAC_LINE, CarrierKind::BlueBubbles)], time_out).await;
+        let app = app(mac_at(&carrier.url), &[(MAC_LINE, CarrierKind::BlueBubbles)], call_timeout).await;
         Self::on(app, carrier).await
     }
 
@@ -127,11 +134,11 @@ pub(crate) async fn mark_read(agent: &Caller, id: &str) -> Result<MarkConversati
     agent.mark_conversation_read(MarkConversationReadRequest { conversation_id: id.to_owned() }).await
 }
 
-/// Asserts that the line failed, without a word of its number; gives after how long trying again can help.
+/// Asserts that the carrier call failed, and that the error contains no phone number. Returns the advised retry delay.
 #[track_caller]
 pub(crate) fn assert_upstream<T: std::fmt::Debug>(answer: Result<T, Status>) -> Option<Duration> {
-    let shown = format!("{answer:?}");
+    let text = format!("{answer:?}");
     let details: ErrorDetails = assert_reason(answer, "UPSTREAM_FAILED");
-    assert!(!shown.contains("2025550"), "{shown}");
+    assert!(!text.contains("2025550"), "{text}");
     details.retry_info().and_then(|info| info.retry_delay)
 }

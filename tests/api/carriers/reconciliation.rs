@@ -1,4 +1,4 @@
-//! A send whose outcome is not known is looked up at the carrier before anything else, and never sent again.
+//! A send whose outcome is unknown is looked up at the carrier, and never sent again.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use inkbox_imessage::proto::{DeliveryStatus, Message, UpdateDeliveryStatusReques
 use super::sendblue::QUEUED;
 use super::{SENDBLUE_LINE, Scene, assert_upstream};
 use crate::messages::{keyed, messages_of, send, to_conversation};
-use crate::support::carrier::{Reply, says};
+use crate::support::carrier::{Reply, reply};
 
-/// A time-out of the line that is soon over.
-const SOON: Duration = Duration::from_millis(400);
+/// A carrier call timeout that a test can wait for.
+const SHORT_TIMEOUT: Duration = Duration::from_millis(400);
 
 /// Sendblue's list of messages.
 fn list(records: &[(&str, &str, &str)]) -> String {
@@ -27,38 +27,38 @@ fn list(records: &[(&str, &str, &str)]) -> String {
     )
 }
 
-/// From when on it is looked for: the clocks need not agree to the second.
+/// The earliest time of the lookup: the clocks may differ by five seconds.
 fn since(sent: &Message) -> chrono::DateTime<chrono::Utc> {
     let at = sent.created_at.unwrap();
     let at = chrono::DateTime::from_timestamp(at.seconds, at.nanos.try_into().unwrap()).unwrap();
     at - chrono::TimeDelta::seconds(5)
 }
 
-/// Delivery news of the carrier reach the message under this id.
-async fn is_known_as(scene: &Scene, handle: &str, message: &Message) {
-    let news = UpdateDeliveryStatusRequest {
+/// Asserts that a delivery update with this id of the carrier reaches the message.
+async fn assert_known_as(scene: &Scene, handle: &str, message: &Message) {
+    let update = UpdateDeliveryStatusRequest {
         line_number: SENDBLUE_LINE.to_owned(),
         provider_message_id: handle.to_owned(),
         status: DeliveryStatus::Delivered.into(),
         ..Default::default()
     };
-    scene.human.router.update_delivery_status(news).await.unwrap();
+    scene.human.router.update_delivery_status(update).await.unwrap();
     let newest = messages_of(&scene.agent, &scene.id).await.swap_remove(0);
     assert_eq!((newest.id.as_str(), newest.status()), (message.id.as_str(), DeliveryStatus::Delivered));
 }
 
 #[tokio::test]
-async fn a_send_without_an_answer_is_found_at_once() {
-    let scene = Scene::sendblue_with(SOON, |_| {}).await;
-    scene.carrier.answers("send-message", [Reply::Never]);
+async fn a_send_without_a_response_is_looked_up_immediately() {
+    let scene = Scene::sendblue_with(SHORT_TIMEOUT, |_| {}).await;
+    scene.carrier.respond("send-message", [Reply::Never]);
     scene
         .carrier
-        .answers("messages", [says(200, &list(&[("other", "hello", "SENT"), ("ours", "hi", "SENT")]))]);
+        .respond("messages", [reply(200, &list(&[("other", "hello", "SENT"), ("ours", "hi", "SENT")]))]);
     let sent = send(&scene.agent, &scene.id, "hi").await;
     assert_eq!(sent.status(), DeliveryStatus::Queued);
-    assert_eq!(scene.carrier.times("send-message"), 1);
-    let asked = scene.carrier.asked().pop().unwrap();
-    let url = format!("http://stub{}", asked.line.strip_prefix("GET ").unwrap());
+    assert_eq!(scene.carrier.request_count("send-message"), 1);
+    let request = scene.carrier.received().pop().unwrap();
+    let url = format!("http://stub{}", request.request_line.strip_prefix("GET ").unwrap());
     let url: reqwest::Url = url.parse().unwrap();
     assert_eq!(url.path(), "/api/v2/messages");
     let query: Vec<_> =
@@ -75,49 +75,51 @@ async fn a_send_without_an_answer_is_found_at_once() {
     ];
     let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
     assert_eq!(query, expected);
-    is_known_as(&scene, "ours", &sent).await;
+    assert_known_as(&scene, "ours", &sent).await;
 }
 
 #[tokio::test]
-async fn an_ambiguous_answer_is_looked_up_as_well() {
+async fn a_send_with_an_ambiguous_response_is_looked_up() {
     for (status, body) in
         [(500, r#"{"error_code":5000}"#), (200, r#"{"status":"ERROR","error_code":10002}"#), (504, "")]
     {
         let scene = Scene::sendblue().await;
-        scene.carrier.answers("send-message", [says(status, body)]);
-        scene.carrier.answers("messages", [says(200, &list(&[("ours", "hi", "QUEUED")]))]);
+        scene.carrier.respond("send-message", [reply(status, body)]);
+        scene.carrier.respond("messages", [reply(200, &list(&[("ours", "hi", "QUEUED")]))]);
         assert_eq!(send(&scene.agent, &scene.id, "hi").await.status(), DeliveryStatus::Queued, "{status}");
-        assert_eq!(scene.carrier.times("send-message"), 1);
+        assert_eq!(scene.carrier.request_count("send-message"), 1);
     }
 }
 
 #[tokio::test]
-async fn what_is_not_found_stays_pending_and_a_replay_looks_again() {
+async fn a_message_without_a_match_stays_pending_and_a_replay_looks_it_up_again() {
     let scene = Scene::sendblue().await;
-    scene.carrier.answers("send-message", [says(504, "")]);
-    scene.carrier.answers("messages", [says(200, &list(&[]))]);
+    scene.carrier.respond("send-message", [reply(504, "")]);
+    scene.carrier.respond("messages", [reply(200, &list(&[]))]);
     let request = keyed(to_conversation(&scene.id, "hi"), "key");
     let first = scene.agent.send_message(request.clone()).await.unwrap().message.unwrap();
     assert_eq!(first.status(), DeliveryStatus::Pending);
     let again = scene.agent.send_message(request.clone()).await.unwrap().message.unwrap();
     assert_eq!(again, first, "still not there");
-    assert_eq!(scene.carrier.times("messages"), 2, "looked up after the send, and before the replay");
+    assert_eq!(scene.carrier.request_count("messages"), 2, "looked up after the send, and before the replay");
 
-    scene.carrier.answers("messages", [says(200, &list(&[("ours", "hi", "DELIVERED")]))]);
+    scene.carrier.respond("messages", [reply(200, &list(&[("ours", "hi", "DELIVERED")]))]);
     let found = scene.agent.send_message(request.clone()).await.unwrap().message.unwrap();
     assert_eq!((found.id.as_str(), found.status()), (first.id.as_str(), DeliveryStatus::Queued));
-    assert_eq!(messages_of(&scene.agent, &scene.id).await[0], found, "written down");
+    assert_eq!(messages_of(&scene.agent, &scene.id).await[0], found, "the result is stored");
     scene.agent.send_message(request).await.unwrap();
-    assert_eq!(scene.carrier.times("messages"), 3, "known now");
-    assert_eq!(scene.carrier.times("send-message"), 1, "never sent again");
-    is_known_as(&scene, "ours", &found).await;
+    assert_eq!(scene.carrier.request_count("messages"), 3, "no further lookup");
+    assert_eq!(scene.carrier.request_count("send-message"), 1, "never sent again");
+    assert_known_as(&scene, "ours", &found).await;
 }
 
 #[tokio::test]
-async fn what_the_carrier_gave_up_on_has_failed() {
+async fn a_message_that_the_carrier_gave_up_on_has_failed() {
     let scene = Scene::sendblue().await;
-    scene.carrier.answers("send-message", [says(504, "")]);
-    scene.carrier.answers("messages", [says(200, &list(&[])), says(200, &list(&[("ours", "hi", "ERROR")]))]);
+    scene.carrier.respond("send-message", [reply(504, "")]);
+    scene
+        .carrier
+        .respond("messages", [reply(200, &list(&[])), reply(200, &list(&[("ours", "hi", "ERROR")]))]);
     let request = keyed(to_conversation(&scene.id, "hi"), "key");
     let first = scene.agent.send_message(request.clone()).await.unwrap().message.unwrap();
     assert_eq!(first.status(), DeliveryStatus::Pending);
@@ -127,35 +129,35 @@ async fn what_the_carrier_gave_up_on_has_failed() {
 }
 
 #[tokio::test]
-async fn another_message_with_the_same_words_is_not_taken_for_it() {
+async fn a_known_message_with_the_same_text_is_not_a_match() {
     let scene = Scene::sendblue().await;
-    scene.carrier.answers("send-message", [says(200, QUEUED), says(504, "")]);
+    scene.carrier.respond("send-message", [reply(200, QUEUED), reply(504, "")]);
     let first = "dfd747bc-5600-4a8a-804a-6e614eac3a8e";
-    scene.carrier.answers("messages", [says(200, &list(&[(first, "hi", "SENT")]))]);
+    scene.carrier.respond("messages", [reply(200, &list(&[(first, "hi", "SENT")]))]);
     assert_eq!(send(&scene.agent, &scene.id, "hi").await.status(), DeliveryStatus::Queued);
     assert_eq!(send(&scene.agent, &scene.id, "hi").await.status(), DeliveryStatus::Pending);
 }
 
 #[tokio::test]
-async fn a_carrier_that_cannot_be_asked_leaves_it_pending() {
+async fn a_failed_lookup_leaves_the_message_pending() {
     let scene = Scene::sendblue().await;
-    scene.carrier.answers("send-message", [says(504, "")]);
-    for reply in [says(500, ""), says(401, ""), says(200, "<html>"), says(200, &"x".repeat(1 << 20))] {
-        scene.carrier.answers("messages", [reply]);
+    scene.carrier.respond("send-message", [reply(504, "")]);
+    for reply in [reply(500, ""), reply(401, ""), reply(200, "<html>"), reply(200, &"x".repeat(1 << 20))] {
+        scene.carrier.respond("messages", [reply]);
         assert_eq!(send(&scene.agent, &scene.id, "hi").await.status(), DeliveryStatus::Pending);
     }
 }
 
 #[tokio::test]
-async fn a_mac_is_asked_for_the_chats_messages_since() {
-    let scene = Scene::mac(SOON).await;
-    scene.carrier.answers("/text", [Reply::Never]);
+async fn a_mac_is_queried_for_messages_of_the_chat_since_the_send() {
+    let scene = Scene::mac(SHORT_TIMEOUT).await;
+    scene.carrier.respond("/text", [Reply::Never]);
     let listed = r#"{"status":200,"message":"Successfully fetched messages!","data":[
         {"guid":"theirs","text":"hi","isFromMe":false,"error":0,"associatedMessageGuid":null},
         {"guid":"tapback","text":"hi","isFromMe":true,"error":0,"associatedMessageGuid":"p:0/theirs"},
         {"guid":"ours","text":null,"attributedBody":[{"string":"hi","runs":[]}],"isFromMe":true,"error":0,"associatedMessageGuid":null}],
         "metadata":{"offset":0,"limit":20,"total":3,"count":3}}"#;
-    scene.carrier.answers("/query", [says(200, listed)]);
+    scene.carrier.respond("/query", [reply(200, listed)]);
     let sent = send(&scene.agent, &scene.id, "hi").await;
     assert_eq!(sent.status(), DeliveryStatus::Queued);
     let (line, body) = scene.carrier.requests().pop().unwrap();
@@ -169,5 +171,5 @@ async fn a_mac_is_asked_for_the_chats_messages_since() {
     let known: (String,) =
         sqlx::query_as("SELECT provider_message_id FROM sent_messages").fetch_one(pool).await.unwrap();
     assert_eq!(known.0, "ours");
-    assert_eq!(scene.carrier.times("/text"), 1);
+    assert_eq!(scene.carrier.request_count("/text"), 1);
 }

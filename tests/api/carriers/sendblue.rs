@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use super::{KEY_ID, SECRET_KEY, Scene, assert_upstream};
 use crate::messages::{messages_of, send, to_conversation};
 use crate::support::assert_reason;
-use crate::support::carrier::{Reply, says};
+use crate::support::carrier::{Reply, reply};
 
 pub(crate) const QUEUED: &str = r#"{"accountEmail":"ops@example.com","content":"hi","is_outbound":true,"status":"QUEUED","error_code":null,"error_message":null,"message_handle":"dfd747bc-5600-4a8a-804a-6e614eac3a8e","date_sent":"2026-02-16T22:18:50.123Z","date_updated":"2026-02-16T22:18:50.123Z","from_number":"+12025550111","number":"+15551230001","to_number":"+15551230001","was_downgraded":null,"plan":"blue","media_url":"","message_type":"message","group_id":"","participants":["+15551230001","+12025550111"],"send_style":"","opted_out":false,"error_detail":null,"sendblue_number":"+12025550111"}"#;
 pub(crate) const READ: &str = r#"{"status":"OK","message":"Read receipt sent","number":"+15551230001"}"#;
@@ -16,16 +16,16 @@ const TYPING: &str = r#"{"number":"+15551230001","status":"SENT","error_message"
 const REACTED: &str = r#"{"status":"OK","message":"Reaction sent","message_handle":"dfd747bc-5600-4a8a-804a-6e614eac3a8e","reaction":"love"}"#;
 
 #[tokio::test]
-async fn each_call_is_one_request_with_our_credentials() {
-    let scene = Scene::sendblue_with(super::TIME_OUT, |lines| {
-        let account = lines.sendblue.as_mut().unwrap();
+async fn each_call_is_one_request_with_the_credentials() {
+    let scene = Scene::sendblue_with(super::CALL_TIMEOUT, |carriers| {
+        let account = carriers.sendblue.as_mut().unwrap();
         account.status_callback = Some("https://hooks.example/sendblue/status".to_owned().into());
     })
     .await;
-    scene.carrier.answers("mark-read", [says(200, READ)]);
-    scene.carrier.answers("send-typing-indicator", [says(200, TYPING)]);
-    scene.carrier.answers("send-message", [says(200, QUEUED)]);
-    scene.carrier.answers("send-reaction", [says(200, REACTED)]);
+    scene.carrier.respond("mark-read", [reply(200, READ)]);
+    scene.carrier.respond("send-typing-indicator", [reply(200, TYPING)]);
+    scene.carrier.respond("send-message", [reply(200, QUEUED)]);
+    scene.carrier.respond("send-reaction", [reply(200, REACTED)]);
 
     scene.mark_read().await.unwrap();
     scene.typing().await.unwrap();
@@ -55,8 +55,8 @@ async fn each_call_is_one_request_with_our_credentials() {
     ];
     let expected = expected.map(|(line, body)| (line.to_owned(), body.to_owned()));
     assert_eq!(scene.carrier.requests(), expected);
-    for asked in scene.carrier.asked() {
-        let header = |name: &str| asked.headers.get(name).map(String::as_str);
+    for request in scene.carrier.received() {
+        let header = |name: &str| request.headers.get(name).map(String::as_str);
         assert_eq!(header("sb-api-key-id"), Some(KEY_ID));
         assert_eq!(header("sb-api-secret-key"), Some(SECRET_KEY));
         assert_eq!(header("content-type"), Some("application/json"));
@@ -64,35 +64,35 @@ async fn each_call_is_one_request_with_our_credentials() {
 }
 
 #[tokio::test]
-async fn what_is_not_given_is_not_sent() {
+async fn absent_fields_are_not_sent() {
     let scene = Scene::sendblue().await;
-    scene.carrier.answers("send-message", [says(200, QUEUED)]);
+    scene.carrier.respond("send-message", [reply(200, QUEUED)]);
     send(&scene.agent, &scene.id, "hi").await;
     let body = r#"{"number":"+15551230001","from_number":"+12025550111","content":"hi"}"#;
     assert_eq!(scene.carrier.requests(), [("POST /api/send-message".to_owned(), body.to_owned())]);
 }
 
 #[tokio::test]
-async fn a_tapback_cannot_be_taken_back_and_stays() {
+async fn a_tapback_cannot_be_removed_and_stays() {
     let scene = Scene::sendblue().await;
-    scene.carrier.answers("send-message", [says(200, QUEUED)]);
-    scene.carrier.answers("send-reaction", [says(200, REACTED)]);
+    scene.carrier.respond("send-message", [reply(200, QUEUED)]);
+    scene.carrier.respond("send-reaction", [reply(200, REACTED)]);
     let sent = send(&scene.agent, &scene.id, "hi").await;
     let reaction =
         SendReactionRequest { message_id: sent.id, reaction: ReactionType::Love.into(), part_index: 0 };
     let reaction = scene.agent.send_reaction(reaction).await.unwrap().reaction.unwrap();
-    let asked = scene.carrier.asked().len();
+    let requests = scene.carrier.received().len();
     let removal = RemoveReactionRequest { reaction_id: reaction.id };
     assert_reason(scene.agent.remove_reaction(removal).await, "NOT_SUPPORTED_BY_CARRIER");
-    assert_eq!(scene.carrier.asked().len(), asked, "nothing is asked");
+    assert_eq!(scene.carrier.received().len(), requests, "no request is sent");
     assert_eq!(messages_of(&scene.agent, &scene.id).await[0].reactions.len(), 1);
 }
 
 #[tokio::test]
-async fn a_refused_message_keeps_the_carriers_code_and_no_number() {
+async fn a_rejected_message_has_the_carriers_code_and_no_number() {
     let scene = Scene::sendblue().await;
     let refused = r#"{"status":"ERROR","error_code":4002,"error_message":"+12025550111 is blacklisted"}"#;
-    scene.carrier.answers("send-message", [says(200, refused)]);
+    scene.carrier.respond("send-message", [reply(200, refused)]);
     let request = crate::messages::keyed(to_conversation(&scene.id, "hi"), "key");
     assert_eq!(assert_upstream(scene.agent.send_message(request.clone()).await), None);
     let message = messages_of(&scene.agent, &scene.id).await.swap_remove(0);
@@ -100,26 +100,30 @@ async fn a_refused_message_keeps_the_carriers_code_and_no_number() {
     let error = message.error.unwrap();
     assert_eq!(error.code, "4002");
     assert!(error.message.contains("blacklist") && !error.message.contains('+'), "{}", error.message);
-    assert_eq!(assert_upstream(scene.agent.send_message(request).await), None, "the same answer again");
-    assert_eq!(scene.carrier.times("send-message"), 1);
+    assert_eq!(
+        assert_upstream(scene.agent.send_message(request).await),
+        None,
+        "the replay has the same error"
+    );
+    assert_eq!(scene.carrier.request_count("send-message"), 1);
 }
 
 #[tokio::test]
-async fn our_credentials_are_not_the_callers_fault() {
+async fn invalid_credentials_of_the_service_are_not_reported_as_the_callers_error() {
     let scene = Scene::sendblue().await;
     for status in [401, 403] {
-        scene.carrier.answers("mark-read", [says(status, r#"{"message":"Unauthorized"}"#)]);
+        scene.carrier.respond("mark-read", [reply(status, r#"{"message":"Unauthorized"}"#)]);
         assert_eq!(assert_upstream(scene.mark_read().await), None);
-        scene.carrier.answers("send-message", [says(status, "")]);
+        scene.carrier.respond("send-message", [reply(status, "")]);
         assert_eq!(assert_upstream(scene.agent.send_message(to_conversation(&scene.id, "hi")).await), None);
     }
 }
 
 #[tokio::test]
-async fn a_rate_limit_tells_when_to_come_back() {
+async fn the_retry_delay_of_a_rate_limit_is_passed_on() {
     let scene = Scene::sendblue().await;
-    scene.carrier.answers("send-message", [Reply::WithHeader(429, "retry-after", "7")]);
-    scene.carrier.answers("mark-read", [Reply::WithHeader(503, "retry-after", "9")]);
+    scene.carrier.respond("send-message", [Reply::WithHeader(429, "retry-after", "7")]);
+    scene.carrier.respond("mark-read", [Reply::WithHeader(503, "retry-after", "9")]);
     let answer = scene.agent.send_message(to_conversation(&scene.id, "hi")).await;
     assert_eq!(assert_upstream(answer), Some(Duration::from_secs(7)));
     assert_eq!(messages_of(&scene.agent, &scene.id).await[0].status(), DeliveryStatus::Error);
@@ -127,41 +131,41 @@ async fn a_rate_limit_tells_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn a_success_that_says_error_is_a_failure() {
+async fn a_status_200_with_an_error_is_a_failure() {
     let scene = Scene::sendblue().await;
     let error = r#"{"number":"+15551230001","status":"ERROR","error_message":"no"}"#;
-    scene.carrier.answers("send-typing-indicator", [says(200, error)]);
+    scene.carrier.respond("send-typing-indicator", [reply(200, error)]);
     assert_eq!(assert_upstream(scene.typing().await), None);
-    scene.carrier.answers("mark-read", [says(200, r#"{"status":"ERROR","message":"not yours"}"#)]);
+    scene.carrier.respond("mark-read", [reply(200, r#"{"status":"ERROR","message":"not yours"}"#)]);
     assert_eq!(assert_upstream(scene.mark_read().await), None);
 }
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
     let scene = Scene::sendblue().await;
-    scene.carrier.answers("mark-read", [Reply::WithHeader(307, "location", "/api/elsewhere")]);
+    scene.carrier.respond("mark-read", [Reply::WithHeader(307, "location", "/api/elsewhere")]);
     assert_eq!(assert_upstream(scene.mark_read().await), None);
-    assert_eq!(scene.carrier.asked().len(), 1);
+    assert_eq!(scene.carrier.received().len(), 1);
 }
 
 #[tokio::test]
-async fn an_answer_without_an_end_is_not_read_to_it() {
+async fn a_response_body_is_read_up_to_a_maximum() {
     let scene = Scene::sendblue().await;
-    scene.carrier.answers("mark-read", [says(200, &"x".repeat(1 << 20))]);
+    scene.carrier.respond("mark-read", [reply(200, &"x".repeat(1 << 20))]);
     assert!(assert_upstream(scene.mark_read().await).is_some());
 }
 
 #[tokio::test]
-async fn where_nothing_left_the_send_failed_and_can_be_tried_again() {
+async fn a_send_without_a_connection_failed_and_can_be_retried() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let nowhere = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let scene = Scene::sendblue_with(super::TIME_OUT, |lines| {
-        lines.sendblue.as_mut().unwrap().url = nowhere.parse().unwrap();
+    let scene = Scene::sendblue_with(super::CALL_TIMEOUT, |carriers| {
+        carriers.sendblue.as_mut().unwrap().url = nowhere.parse().unwrap();
     })
     .await;
     assert!(assert_upstream(scene.agent.send_message(to_conversation(&scene.id, "hi")).await).is_some());
     let message = messages_of(&scene.agent, &scene.id).await.swap_remove(0);
-    assert_eq!(message.status(), DeliveryStatus::Error, "not pending: it is known not to have gone out");
+    assert_eq!(message.status(), DeliveryStatus::Error, "not pending: it was certainly not sent");
     assert_eq!(message.error.unwrap().code, "LINE_FAILED");
 }

@@ -8,31 +8,31 @@ use super::{
     sendblue_at,
 };
 use crate::support::callers::Caller;
-use crate::support::carrier::{CarrierStub, says};
+use crate::support::carrier::{CarrierStub, reply};
 use crate::support::{Human, TestApp};
 
 pub(crate) const SANDBOX_LINE: &str = "+12025550113";
 
-/// A human with three agents, each on a line of another carrier.
-pub(crate) struct Three {
+/// A human with three agents, each on a line of a different carrier.
+pub(crate) struct ThreeCarriers {
     pub(crate) app: TestApp,
     pub(crate) sendblue: (CarrierStub, Caller, String),
     pub(crate) mac: (CarrierStub, Caller, String),
     pub(crate) sandbox: (Caller, String),
 }
 
-impl Three {
-    pub(crate) async fn start(time_out: Duration, change: impl FnOnce(&mut CarrierSettings)) -> Self {
+impl ThreeCarriers {
+    pub(crate) async fn start(call_timeout: Duration, change: impl FnOnce(&mut CarrierSettings)) -> Self {
         let (sendblue, mac) = (CarrierStub::start().await, CarrierStub::start().await);
-        let mut lines =
+        let mut carriers =
             CarrierSettings { bluebubbles: mac_at(&mac.url).bluebubbles, ..sendblue_at(&sendblue.url) };
-        change(&mut lines);
+        change(&mut carriers);
         let pool = [
             (SENDBLUE_LINE, CarrierKind::Sendblue),
             (MAC_LINE, CarrierKind::BlueBubbles),
             (SANDBOX_LINE, CarrierKind::Sandbox),
         ];
-        let app = app(lines, &pool, time_out).await;
+        let app = app(carriers, &pool, call_timeout).await;
         let human = Human::new(&app, HUMAN).await;
         let mut by_line = std::collections::HashMap::new();
         for _ in 0..3 {
@@ -53,53 +53,53 @@ impl Three {
 }
 
 #[tokio::test]
-async fn each_line_is_with_its_own_carrier() {
-    let three = Three::start(super::TIME_OUT, |_| {}).await;
+async fn each_line_uses_its_own_carrier() {
+    let three = ThreeCarriers::start(super::CALL_TIMEOUT, |_| {}).await;
     let ((sendblue, agent, id), (mac, mac_agent, mac_id)) = (&three.sendblue, &three.mac);
-    sendblue.answers("mark-read", [says(200, sendblue::READ)]);
-    mac.answers("/read", [says(200, bluebubbles::READ)]);
+    sendblue.respond("mark-read", [reply(200, sendblue::READ)]);
+    mac.respond("/read", [reply(200, bluebubbles::READ)]);
     mark_read(agent, id).await.unwrap();
-    assert_eq!((sendblue.asked().len(), mac.asked().len()), (1, 0));
+    assert_eq!((sendblue.received().len(), mac.received().len()), (1, 0));
     mark_read(mac_agent, mac_id).await.unwrap();
-    assert_eq!((sendblue.asked().len(), mac.asked().len()), (1, 1));
+    assert_eq!((sendblue.received().len(), mac.received().len()), (1, 1));
     mark_read(&three.sandbox.0, &three.sandbox.1).await.unwrap();
-    assert_eq!((sendblue.asked().len(), mac.asked().len()), (1, 1));
+    assert_eq!((sendblue.received().len(), mac.received().len()), (1, 1));
 }
 
 #[tokio::test]
-async fn a_carrier_that_is_down_takes_no_other_with_it() {
-    let three = Three::start(super::TIME_OUT, |lines| {
-        lines.breaker = BreakerSettings { faults: 2, pause: Duration::from_hours(1) };
+async fn a_carrier_that_is_down_does_not_affect_the_others() {
+    let three = ThreeCarriers::start(super::CALL_TIMEOUT, |carriers| {
+        carriers.breaker = BreakerSettings { faults: 2, pause: Duration::from_hours(1) };
     })
     .await;
     let ((sendblue, agent, id), (mac, mac_agent, mac_id)) = (&three.sendblue, &three.mac);
-    sendblue.answers("mark-read", [says(503, "")]);
-    mac.answers("/read", [says(200, bluebubbles::READ)]);
+    sendblue.respond("mark-read", [reply(503, "")]);
+    mac.respond("/read", [reply(200, bluebubbles::READ)]);
     for _ in 0..3 {
         assert!(assert_upstream(mark_read(agent, id).await).is_some());
         mark_read(mac_agent, mac_id).await.unwrap();
         mark_read(&three.sandbox.0, &three.sandbox.1).await.unwrap();
     }
-    let carriers = &three.app.parts.carriers;
+    let registry = &three.app.parts.carriers;
     assert!(
-        carriers.breaker_is_open(CarrierKind::Sendblue)
-            && !carriers.breaker_is_open(CarrierKind::BlueBubbles)
+        registry.breaker_is_open(CarrierKind::Sendblue)
+            && !registry.breaker_is_open(CarrierKind::BlueBubbles)
     );
 }
 
 #[tokio::test]
-async fn one_mac_that_is_down_takes_no_other_with_it() {
+async fn a_mac_that_is_down_does_not_affect_the_others() {
     let (up, down) = (CarrierStub::start().await, CarrierStub::start().await);
-    up.answers("/read", [says(200, bluebubbles::READ)]);
-    down.answers("/read", [says(502, "")]);
-    let mut lines = mac_at(&up.url);
-    let mut other = lines.bluebubbles[0].clone();
+    up.respond("/read", [reply(200, bluebubbles::READ)]);
+    down.respond("/read", [reply(502, "")]);
+    let mut carriers = mac_at(&up.url);
+    let mut other = carriers.bluebubbles[0].clone();
     other.number = PhoneNumber::parse("+12025550119").unwrap();
     other.url = down.url.parse().unwrap();
-    lines.bluebubbles.push(other);
-    lines.breaker = BreakerSettings { faults: 2, pause: Duration::from_hours(1) };
+    carriers.bluebubbles.push(other);
+    carriers.breaker = BreakerSettings { faults: 2, pause: Duration::from_hours(1) };
     let pool = [(MAC_LINE, CarrierKind::BlueBubbles), ("+12025550119", CarrierKind::BlueBubbles)];
-    let app = app(lines, &pool, super::TIME_OUT).await;
+    let app = app(carriers, &pool, super::CALL_TIMEOUT).await;
     let human = Human::new(&app, HUMAN).await;
     for _ in 0..2 {
         let identity = app.identity("org_a").await;
@@ -109,6 +109,6 @@ async fn one_mac_that_is_down_takes_no_other_with_it() {
             assert_eq!(mark_read(&agent, &id).await.is_ok(), thread.line == MAC_LINE);
         }
     }
-    assert_eq!((up.asked().len(), down.asked().len()), (3, 2), "the third one was not made");
+    assert_eq!((up.received().len(), down.received().len()), (3, 2), "the third call was not made");
     assert!(app.parts.carriers.breaker_is_open(CarrierKind::BlueBubbles), "one of its servers is down");
 }

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::DateTime;
 use inkbox_imessage::domain::{Cursor, Page};
-use inkbox_imessage::grpc::wire::page_token::Binding;
+use inkbox_imessage::grpc::wire::page_token::ListBinding;
 use inkbox_imessage::proto::*;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -20,10 +20,10 @@ fn a_token_as_text() {
         id: Uuid::from_u128(7),
     };
     let page = Page::<()> { rows: Vec::new(), next: Some(next) };
-    let with_identity = Binding::new("ListConversations", &organization_id, Some(identity_id), "clear");
-    let without = Binding::new("ListIdentities", &organization_id, None, "");
-    assert_eq!(with_identity.next(&page), "AZ5KOBjDmwriNCyzyqkdPV0ABgokGCAiQAAAAAAAAAAAAAAAAAAAAAc");
-    assert_eq!(without.next(&page), "AbRFuiabQw5LoVIwwl3xKWYABgokGCAiQAAAAAAAAAAAAAAAAAAAAAc");
+    let with_identity = ListBinding::new("ListConversations", &organization_id, Some(identity_id), "clear");
+    let without = ListBinding::new("ListIdentities", &organization_id, None, "");
+    assert_eq!(with_identity.next_token(&page), "AZ5KOBjDmwriNCyzyqkdPV0ABgokGCAiQAAAAAAAAAAAAAAAAAAAAAc");
+    assert_eq!(without.next_token(&page), "AbRFuiabQw5LoVIwwl3xKWYABgokGCAiQAAAAAAAAAAAAAAAAAAAAAc");
 }
 
 /// The first 16 bytes of SHA-256 over each part, each after its length in 8 bytes.

@@ -30,7 +30,7 @@ async fn an_identity_key_gets_its_own_handle_filled_in_and_the_command_works() {
 
 #[tokio::test]
 async fn without_a_router_line_it_is_not_found_until_one_is_added() {
-    let app = TestApp::on(database::fresh().await, |_| {}).await;
+    let app = TestApp::builder().database(database::fresh().await).start().await;
     app.add_line(POOL_LINES[0], LineRole::Pool).await;
     let identity = app.identity("org_a").await;
     let callers = [app.admin("org_a").await, app.agent(&identity).await, app.router().await];

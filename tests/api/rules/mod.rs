@@ -6,4 +6,5 @@ mod limits;
 pub(crate) mod metrics;
 mod replicas;
 mod retention;
+mod supervision;
 mod verification;

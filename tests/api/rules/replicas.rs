@@ -176,7 +176,7 @@ async fn clients_that_change_replica_on_every_call_lose_nothing_while_one_after_
     }
     let mut replicas = vec![first];
     while replicas.len() < REPLICAS {
-        replicas.push(TestApp::on(options.clone(), drains_in_order).await);
+        replicas.push(TestApp::builder().database(options.clone()).settings(drains_in_order).start().await);
     }
     let balancer = Balancer::default();
     *balancer.addresses.lock().unwrap() = replicas.iter().map(|replica| replica.address).collect();
@@ -194,7 +194,7 @@ async fn clients_that_change_replica_on_every_call_lose_nothing_while_one_after_
             (balancer.retried.load(Ordering::Relaxed) > retried).then_some(())
         })
         .await;
-        let coming = TestApp::on(options.clone(), drains_in_order).await;
+        let coming = TestApp::builder().database(options.clone()).settings(drains_in_order).start().await;
         balancer.addresses.lock().unwrap()[at] = coming.address;
         replicas.push(coming);
         let here = replicas.last().unwrap().address;

@@ -33,8 +33,7 @@ impl PgBouncer {
         let file = folder.path().join("pgbouncer.ini");
         std::fs::write(&file, configuration).unwrap();
         servers::give(&file);
-        let program =
-            servers::find("pgbouncer", &[PathBuf::from("/usr/sbin")], "`make pgbouncer` installs it");
+        let program = servers::find("pgbouncer", &[PathBuf::from("/usr/sbin")], "`make setup` installs it");
         let arguments = [file.to_str().unwrap().to_owned()];
         let running = Running::start("KILL", &program, &arguments, &folder.path().join("log"));
         let pooler = Self { _running: running, folder };

@@ -57,7 +57,7 @@ async fn two_replicas_share_the_few_sessions_of_a_pooler_as_it_comes() {
     let pooler = PgBouncer::before(&cluster, "").await;
     let options = pooler.options(&cluster);
     let app = cluster.app(through(&options)).await;
-    let other = TestApp::on(cluster.options(), through(&options)).await;
+    let other = TestApp::builder().database(cluster.options()).settings(through(&options)).start().await;
     let counts = join_all((0..10).map(|n| conversation(&app, &other, n))).await;
     assert_eq!(counts, vec![11; 10]);
 
@@ -121,7 +121,7 @@ async fn a_pooler_that_nobody_told_of_is_named_and_not_waited_for() {
     for besides in ["", TOLERANT] {
         let pooler = PgBouncer::before(&cluster, besides).await;
         let options = pooler.options(&cluster);
-        let mut app = TestApp::launch(options.clone(), |_| {}).await;
+        let mut app = TestApp::builder().database(options.clone()).launch().await;
         let ended = timeout(PATIENCE, &mut app.running).await.expect("a server that ends").unwrap();
         let error = ended.unwrap_err();
         assert!(matches!(error, ServeError::Schema(SchemaError::Pooler)), "{error:?}");

@@ -177,7 +177,7 @@ async fn what_decides_is_read_on_the_primary_and_so_is_what_the_standby_does_not
     let standby = primary.standby().await;
     let app = primary.app(reading_from(&standby, ANY_LAG)).await;
     // Another process, whose writes this one does not know of.
-    let other = TestApp::on(primary.options(), |_| {}).await;
+    let other = TestApp::builder().database(primary.options()).start().await;
     let probe = Probe::new(&app, "org_a").await;
     let identity = app.identity("org_a").await;
     let agent = app.agent(&identity).await;

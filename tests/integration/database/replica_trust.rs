@@ -66,7 +66,11 @@ async fn a_service_starts_without_its_standby_and_with_one_that_follows_nobody()
     standby.start_again().await;
     probe.until_read_from(&standby).await;
     standby.execute("SELECT pg_promote()").await;
-    let lagging = TestApp::on(primary.options(), reading_from(&standby, SHORT_LAG)).await;
+    let lagging = TestApp::builder()
+        .database(primary.options())
+        .settings(reading_from(&standby, SHORT_LAG))
+        .start()
+        .await;
     probe.rename(&primary, "newest").await;
     let there = lagging.admin("org_a").await;
     for _ in 0..20 {

@@ -91,7 +91,7 @@ async fn every_connection_is_encrypted_where_the_url_asks_for_it() {
         ("localhost", format!("sslmode=verify-full&sslrootcert={authority}")),
     ] {
         let options = PgConnectOptions::from_str(&setting.url(host, &parameters)).unwrap();
-        let app = TestApp::on(options, |_| {}).await;
+        let app = TestApp::builder().database(options).start().await;
         app.admin("org_a").await;
         let count =
             "SELECT count(*) FILTER (WHERE ssl), count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)

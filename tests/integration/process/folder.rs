@@ -81,7 +81,7 @@ impl Drop for Folder {
 
 /// Makes the folder that others are copies of, in one of the binary's own that the next run uses again.
 async fn prepare() -> PathBuf {
-    let data_dir = database::data_dir();
+    let data_dir = database::data_dir("prepared");
     let options = Options { data_dir: data_dir.clone(), durable: false, max_connections: 20 };
     let server = Server::start(options).await.unwrap();
     let mut connection = server.connect_options("postgres").connect().await.unwrap();

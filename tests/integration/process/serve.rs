@@ -14,7 +14,7 @@ use crate::process::folder::Folder;
 use crate::support::callers::Caller;
 use crate::support::eventually;
 use crate::support::program;
-use crate::support::program::{Service, command};
+use crate::support::program::{Service, command, finish};
 
 /// The sandbox's number that takes 2 s, and the one that never answers.
 const SLOW: &str = "+15005550003";
@@ -154,4 +154,17 @@ async fn a_second_service_on_the_same_folder_or_address_is_refused_and_harms_not
     same_address.env("INKBOX_LISTEN", service.address.to_string());
     program::finish(same_address).await.failed(1, "cannot listen on");
     service.until_health_is(Some("SERVING")).await;
+}
+
+#[tokio::test]
+async fn a_background_task_that_fails_ends_the_process_with_exit_code_1_and_is_named_in_the_log() {
+    let folder = Folder::empty();
+    let mut serve = command(&folder, &["serve"]);
+    // The monitor finds a schema that is older than the program.
+    serve.env("INKBOX_MIGRATE", "false");
+    let ended = finish(serve).await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    for words in ["background task failed", "database monitor", "run `inkbox-imessage migrate`"] {
+        assert!(ended.stderr.contains(words), "{ended:?}");
+    }
 }

@@ -55,7 +55,11 @@ async fn callers_who_hang_up_leave_no_transaction_open_and_nothing_half_done() {
     let direct = database::fresh().await;
     let proxy = Proxy::unix(&direct);
     proxy.set(Weather { delay: DELAY, steady: true, ..Weather::default() });
-    let app = TestApp::on(proxy.options(&direct), |settings| settings.sessions = 4).await;
+    let app = TestApp::builder()
+        .database(proxy.options(&direct))
+        .settings(|settings| settings.sessions = 4)
+        .start()
+        .await;
     let pool = PgPool::connect_with(direct).await.unwrap();
     let admin = app.admin("org_a").await;
     let first = admin.create_identity(identity("first".to_owned())).await.unwrap().identity.unwrap();

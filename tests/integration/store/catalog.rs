@@ -107,7 +107,7 @@ async fn tenant_tables(pool: &PgPool) -> Vec<String> {
 
 #[tokio::test]
 async fn the_schema_keeps_every_rule() {
-    let pool = PgPool::connect_with(database::fresh().await).await.unwrap();
+    let pool = PgPool::connect_with(database::pristine().await).await.unwrap();
     assert!(!tenant_tables(&pool).await.is_empty());
     for rule in RULES {
         let breaches = names(&pool, rule.breaches).await;
@@ -117,7 +117,7 @@ async fn the_schema_keeps_every_rule() {
 
 #[tokio::test]
 async fn each_rule_notices_its_breach() {
-    let pool = PgPool::connect_with(database::fresh().await).await.unwrap();
+    let pool = PgPool::connect_with(database::pristine().await).await.unwrap();
     for rule in RULES {
         let mut breaking = pool.begin().await.unwrap();
         // What the breach of the third rule refers to.
@@ -159,7 +159,7 @@ fn fault(sql: &str, tenant_tables: &[String]) -> Option<&'static str> {
 
 #[tokio::test]
 async fn every_query_on_a_tenant_table_names_the_organization() {
-    let pool = PgPool::connect_with(database::fresh().await).await.unwrap();
+    let pool = PgPool::connect_with(database::pristine().await).await.unwrap();
     let tenant_tables = tenant_tables(&pool).await;
     let queries = checked_queries::all();
     assert!(queries.len() > 50, "{} checked queries", queries.len());

@@ -2,10 +2,10 @@
 
 use inkbox_imessage::proto::MarkConversationReadRequest;
 use sqlx::ConnectOptions as _;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use crate::support::{Human, TestApp, eventually};
+use crate::support::{Human, TestApp, database, eventually};
 
 /// Ends a service with all its sessions: a session that ends has handed in what it counted.
 async fn end(mut app: TestApp, connection: &mut PgConnection) {
@@ -51,8 +51,9 @@ async fn add_unread(connection: &mut PgConnection, conversation: &str, count: i3
 
 #[tokio::test]
 async fn a_mark_is_one_hot_update_however_many_messages_were_unread() {
-    let app = TestApp::start().await;
-    let options: PgConnectOptions = app.options.clone();
+    let options = database::pristine().await;
+    let app = TestApp::builder().database(options.clone()).start().await;
+    app.add_lines().await;
     let mut connection = options.connect().await.unwrap();
     let identity = app.identity("org_a").await;
     let secret = app.agent(&identity).await.secret.unwrap();
@@ -65,7 +66,7 @@ async fn a_mark_is_one_hot_update_however_many_messages_were_unread() {
         sqlx::query(statement).execute(&mut connection).await.unwrap();
     }
 
-    let app = TestApp::on(options, |_| {}).await;
+    let app = TestApp::builder().database(options).start().await;
     let agent = app.with_secret(&secret);
     for (conversation, unread) in [(&one, 1), (&many, 1_000), (&many, 0)] {
         let request = MarkConversationReadRequest { conversation_id: conversation.clone() };

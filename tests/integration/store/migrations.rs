@@ -24,13 +24,14 @@ async fn migrations_that_start_together_run_once_and_all_succeed() {
         result.unwrap();
     }
     store::schema_is_current(&options).await.unwrap();
-    assert_eq!(applied(&options).await, applied(&database::fresh().await).await);
+    assert_eq!(applied(&options).await, applied(&database::pristine().await).await);
 }
 
 #[tokio::test]
 async fn replicas_that_start_together_on_an_empty_database_all_serve() {
     let options = database::empty().await;
-    let replica = || TestApp::on(options.clone(), |settings| settings.migrate = true);
+    let replica =
+        || TestApp::builder().database(options.clone()).settings(|settings| settings.migrate = true).start();
     let (first, second) = tokio::join!(replica(), replica());
     first.admin("org_a").await;
     let identity = first.identity("org_a").await;
@@ -41,7 +42,11 @@ async fn replicas_that_start_together_on_an_empty_database_all_serve() {
 
 #[tokio::test]
 async fn a_server_refuses_a_schema_older_than_it_needs_and_names_the_remedy() {
-    let mut app = TestApp::launch(database::empty().await, |settings| settings.migrate = false).await;
+    let mut app = TestApp::builder()
+        .database(database::empty().await)
+        .settings(|settings| settings.migrate = false)
+        .launch()
+        .await;
     let ended = timeout(PATIENCE, &mut app.running).await.expect("a server that ends").unwrap();
     let error = ended.unwrap_err();
     assert!(matches!(error, ServeError::Schema(SchemaError::Old { found: 0, .. })), "{error:?}");
@@ -50,12 +55,16 @@ async fn a_server_refuses_a_schema_older_than_it_needs_and_names_the_remedy() {
 
 #[tokio::test]
 async fn a_schema_that_a_newer_program_has_moved_on_is_served() {
-    let options = database::fresh().await;
+    let options = database::pristine().await;
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
                  VALUES (999999, 'from the future', true, '', 0)";
     sqlx::query(newer).execute(&mut options.connect().await.unwrap()).await.unwrap();
     for migrate in [false, true] {
-        let app = TestApp::on(options.clone(), |settings| settings.migrate = migrate).await;
+        let app = TestApp::builder()
+            .database(options.clone())
+            .settings(|settings| settings.migrate = migrate)
+            .start()
+            .await;
         assert_eq!(app.health("").await, Some("SERVING"));
     }
 }
@@ -87,7 +96,7 @@ async fn statement_by_statement_migrations_make_the_same_schema_and_are_known_af
     for _ in 0..2 {
         store::apply_by_statement(&mut connection).await.unwrap();
     }
-    let (said, usual) = (said_of(&options).await, said_of(&database::fresh().await).await);
+    let (said, usual) = (said_of(&options).await, said_of(&database::pristine().await).await);
     assert!(said.len() > 200, "{}", said.len());
     assert_eq!(said, usual);
     store::migrate(&options).await.unwrap();

@@ -145,7 +145,7 @@ async fn until_health_is(app: &TestApp, status: &str, limit: Duration) {
 }
 
 async fn with_lines(options: &PgConnectOptions) -> TestApp {
-    let app = TestApp::on(options.clone(), |_| {}).await;
+    let app = TestApp::builder().database(options.clone()).start().await;
     app.add_line(ROUTER_LINE, LineRole::Router).await;
     app
 }
@@ -197,7 +197,8 @@ async fn a_server_starts_without_a_database_and_waits_for_it() {
     let options = postgres.server.as_ref().unwrap().connect_options("inkbox");
     postgres.stop().await;
 
-    let app = TestApp::launch(options, |settings| settings.migrate = true).await;
+    let app =
+        TestApp::builder().database(options).settings(|settings| settings.migrate = true).launch().await;
     until_health_is(&app, "NOT_SERVING", NOTICED).await;
     let began = Instant::now();
     let answer = app.with_secret(MADE_UP).list_conversations(ListConversationsRequest::default()).await;

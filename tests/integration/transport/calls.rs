@@ -70,7 +70,7 @@ async fn an_answer_larger_than_clients_take_says_so_with_a_reason() {
 #[tokio::test]
 async fn liveness_is_serving_while_the_database_is_not_there() {
     let nowhere = sqlx::postgres::PgConnectOptions::new().host("127.0.0.1").port(1);
-    let app = TestApp::launch(nowhere, |_| {}).await;
+    let app = TestApp::builder().database(nowhere).launch().await;
     for (service, status) in [("liveness", "SERVING"), ("readiness", "NOT_SERVING"), ("", "NOT_SERVING")] {
         assert_eq!(app.health(service).await, Some(status), "{service:?}");
     }

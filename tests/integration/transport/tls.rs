@@ -10,7 +10,11 @@ use crate::transport::clients::{TlsClient, health};
 
 async fn start(files: &Files) -> TestApp {
     let tls = files.tls();
-    TestApp::launch(database::fresh().await, |settings| settings.tls = Some(tls)).await
+    TestApp::builder()
+        .database(database::fresh().await)
+        .settings(|settings| settings.tls = Some(tls))
+        .launch()
+        .await
 }
 
 #[tokio::test]

@@ -10,8 +10,8 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 
-use crate::faults::environment::Site;
-use crate::faults::ledger::Told;
+use crate::faults::environment::Environment;
+use crate::faults::ledger::Outcome;
 use crate::faults::participants::{Pair, Possible, Sent, SentFate, State};
 
 /// Reasons for which nothing is done on a phone that someone else has just changed the way to.
@@ -19,7 +19,7 @@ const IN_BETWEEN: [&str; 4] =
     ["CONNECTION_RELEASED", "RECIPIENT_HAS_NOT_MESSAGED", "RECIPIENT_BLOCKED", "UPSTREAM_FAILED"];
 
 /// Does one thing; false where its outcome is not known.
-pub(crate) async fn step(site: &Site, pair: &Pair, chance: &mut StdRng) -> bool {
+pub(crate) async fn step(env: &Environment, pair: &Pair, chance: &mut StdRng) -> bool {
     let (conversation_id, is_blocking) = {
         let state = pair.state();
         (state.conversation_id.clone(), state.rule.status.allows(&Some(ContactRuleStatus::Active)))
@@ -27,41 +27,41 @@ pub(crate) async fn step(site: &Site, pair: &Pair, chance: &mut StdRng) -> bool 
     // Nothing to do before the first text; false, so that it is waited for.
     let Some(id) = conversation_id else { return false };
     match chance.random_range(0..100) {
-        0..1 => release(site, pair).await,
-        1..5 => change_rule(site, pair, chance).await,
+        0..1 => release(env, pair).await,
+        1..5 => change_rule(env, pair, chance).await,
         // A block is short: nothing else happens meanwhile.
-        _ if is_blocking => change_rule(site, pair, chance).await,
-        5..18 => try_again(site, pair, chance).await,
-        18..38 => mark(site, pair, id).await,
+        _ if is_blocking => change_rule(env, pair, chance).await,
+        5..18 => try_again(env, pair, chance).await,
+        18..38 => mark(env, pair, id).await,
         38..43 => {
             let request = SendTypingIndicatorRequest { conversation_id: id };
-            let answer = site.caller(&pair.agent).send_typing_indicator(request).await;
-            !matches!(expect(site.tally.told("typing", answer)), Told::Unknown)
+            let answer = env.caller(&pair.agent).send_typing_indicator(request).await;
+            !matches!(expect(env.tally.record("typing", answer)), Outcome::Unknown)
         }
-        43..52 => react(site, pair, chance).await,
-        _ => say(site, pair).await,
+        43..52 => react(env, pair, chance).await,
+        _ => say(env, pair).await,
     }
 }
 
-fn expect<T>(told: Told<T>) -> Told<T> {
-    if let Told::Refused(reason) = &told {
+fn expect<T>(outcome: Outcome<T>) -> Outcome<T> {
+    if let Outcome::Refused(reason) = &outcome {
         assert!(IN_BETWEEN.contains(&&**reason), "{reason}");
     }
-    told
+    outcome
 }
 
-async fn say(site: &Site, pair: &Pair) -> bool {
+async fn say(env: &Environment, pair: &Pair) -> bool {
     let place = {
         let mut state = pair.state();
         let words = format!("{} answers {}", pair.name, state.number());
         state.sent.push(Sent { words, fate: SentFate::Unknown, queued: false, doubtful: false });
         state.sent.len() - 1
     };
-    send(site, pair, place).await
+    send(env, pair, place).await
 }
 
 /// Sends something again under its key: of unknown outcome, or that is a message already.
-async fn try_again(site: &Site, pair: &Pair, chance: &mut StdRng) -> bool {
+async fn try_again(env: &Environment, pair: &Pair, chance: &mut StdRng) -> bool {
     let place = {
         let state = pair.state();
         let open = state.sent.iter().enumerate().filter(|(_, sent)| sent.fate != SentFate::Refused);
@@ -71,13 +71,13 @@ async fn try_again(site: &Site, pair: &Pair, chance: &mut StdRng) -> bool {
         from.choose(chance).map(|(place, _)| *place)
     };
     match place {
-        Some(place) => send(site, pair, place).await,
+        Some(place) => send(env, pair, place).await,
         None => true,
     }
 }
 
 /// Sends a message, or asks what became of it; false where that is not known.
-pub(crate) async fn send(site: &Site, pair: &Pair, place: usize) -> bool {
+pub(crate) async fn send(env: &Environment, pair: &Pair, place: usize) -> bool {
     let (before, conversation_id, moves) = {
         let state = pair.state();
         (state.sent[place].clone(), state.conversation_id.clone().unwrap(), moves(&state))
@@ -90,26 +90,26 @@ pub(crate) async fn send(site: &Site, pair: &Pair, place: usize) -> bool {
     };
     // Either key means the same sender.
     let secret = if place.is_multiple_of(2) { &pair.agent } else { &pair.admin };
-    let answer = site.caller(secret).send_message(request).await;
+    let answer = env.caller(secret).send_message(request).await;
     let call = if before.fate == SentFate::Unknown { "send" } else { "replay" };
-    let told = site.tally.told(call, answer);
+    let outcome = env.tally.record(call, answer);
     let mut state = pair.state();
-    let why = format!("{before:?}: {told:?}, {state:?}");
-    let fate = match (told, before.fate) {
-        (Told::Unknown, fate) => {
+    let why = format!("{before:?}: {outcome:?}, {state:?}");
+    let fate = match (outcome, before.fate) {
+        (Outcome::Unknown, fate) => {
             state.sent[place].doubtful |= fate == SentFate::Unknown;
             return false;
         }
-        (Told::Done(answer), fate) => {
+        (Outcome::Done(answer), fate) => {
             let message = answer.message.unwrap();
             assert!(matches!(&fate, SentFate::Unknown) || fate == SentFate::Is(message.id.clone()), "{why}");
             state.sent[place].queued |= message.status() == DeliveryStatus::Queued;
             SentFate::Is(message.id)
         }
-        (Told::Refused(reason), SentFate::Unknown | SentFate::Failed) if reason == "UPSTREAM_FAILED" => {
+        (Outcome::Refused(reason), SentFate::Unknown | SentFate::Failed) if reason == "UPSTREAM_FAILED" => {
             SentFate::Failed
         }
-        (Told::Refused(reason), SentFate::Unknown) => {
+        (Outcome::Refused(reason), SentFate::Unknown) => {
             match &*reason {
                 "RECIPIENT_BLOCKED" => assert!(state.rule.changes > 0, "{why}"),
                 "CONNECTION_RELEASED" | "RECIPIENT_HAS_NOT_MESSAGED" => {
@@ -130,21 +130,19 @@ fn moves(state: &State) -> u32 {
     state.connections.iter().map(|connection| connection.attempts).sum()
 }
 
-async fn mark(site: &Site, pair: &Pair, conversation_id: String) -> bool {
+async fn mark(env: &Environment, pair: &Pair, conversation_id: String) -> bool {
     let there = pair.state().stored(true);
-    let answer = site
-        .caller(&pair.agent)
-        .mark_conversation_read(MarkConversationReadRequest { conversation_id })
-        .await;
-    let told = expect(site.tally.told("mark", answer));
+    let answer =
+        env.caller(&pair.agent).mark_conversation_read(MarkConversationReadRequest { conversation_id }).await;
+    let outcome = expect(env.tally.record("mark", answer));
     let mut state = pair.state();
-    match told {
-        Told::Done(answer) => {
+    match outcome {
+        Outcome::Done(answer) => {
             state.marked += answer.updated_count;
             state.read.extend(there);
         }
-        Told::Refused(_) => {}
-        Told::Unknown => {
+        Outcome::Refused(_) => {}
+        Outcome::Unknown => {
             state.marks_unknown = true;
             return false;
         }
@@ -152,7 +150,7 @@ async fn mark(site: &Site, pair: &Pair, conversation_id: String) -> bool {
     true
 }
 
-async fn react(site: &Site, pair: &Pair, chance: &mut StdRng) -> bool {
+async fn react(env: &Environment, pair: &Pair, chance: &mut StdRng) -> bool {
     let kind = *[ReactionType::Love, ReactionType::Like, ReactionType::Emphasize].choose(chance).unwrap();
     let (message_id, before) = {
         let mut state = pair.state();
@@ -167,18 +165,18 @@ async fn react(site: &Site, pair: &Pair, chance: &mut StdRng) -> bool {
     };
     let request =
         SendReactionRequest { message_id: message_id.clone(), reaction: kind.into(), part_index: 0 };
-    let answer = site.caller(&pair.agent).send_reaction(request).await;
-    let after = match expect(site.tally.told("agent's tapback", answer)) {
-        Told::Done(_) => Possible::only(Some(kind)),
-        Told::Refused(_) => before,
-        Told::Unknown => return false,
+    let answer = env.caller(&pair.agent).send_reaction(request).await;
+    let after = match expect(env.tally.record("agent's tapback", answer)) {
+        Outcome::Done(_) => Possible::only(Some(kind)),
+        Outcome::Refused(_) => before,
+        Outcome::Unknown => return false,
     };
     pair.state().ours.insert(message_id, after);
     true
 }
 
 /// Ends the newest connection, or asks for it again.
-pub(crate) async fn release(site: &Site, pair: &Pair) -> bool {
+pub(crate) async fn release(env: &Environment, pair: &Pair) -> bool {
     let connection_id = {
         let mut state = pair.state();
         let Some(id) = state.current().map(|connection| connection.id.clone()) else { return true };
@@ -186,21 +184,21 @@ pub(crate) async fn release(site: &Site, pair: &Pair) -> bool {
         id
     };
     let request = ReleaseConnectionRequest { connection_id: connection_id.clone() };
-    let answer = site.caller(&pair.admin).release_connection(request).await;
-    match site.tally.told("release", answer) {
-        Told::Done(_) => {}
+    let answer = env.caller(&pair.admin).release_connection(request).await;
+    match env.tally.record("release", answer) {
+        Outcome::Done(_) => {}
         // Someone else has ended it, or this, before.
-        Told::Refused(reason) => {
+        Outcome::Refused(reason) => {
             let attempts = pair.state().attempts(&connection_id);
             assert!(reason == "NOT_FOUND" && attempts > 1, "{reason}: {connection_id}, attempt {attempts}");
         }
-        Told::Unknown => return false,
+        Outcome::Unknown => return false,
     }
     pair.state().ended(&connection_id);
     true
 }
 
-async fn change_rule(site: &Site, pair: &Pair, chance: &mut StdRng) -> bool {
+async fn change_rule(env: &Environment, pair: &Pair, chance: &mut StdRng) -> bool {
     let deletes = chance.random_bool(0.3);
     let (id, before, after) = {
         let mut state = pair.state();
@@ -217,8 +215,8 @@ async fn change_rule(site: &Site, pair: &Pair, chance: &mut StdRng) -> bool {
         rule.changes += 1;
         (rule.id.clone(), before, after)
     };
-    let admin = site.caller(&pair.admin);
-    let told = match (id, after) {
+    let admin = env.caller(&pair.admin);
+    let outcome = match (id, after) {
         (None, _) => {
             let request = CreateContactRuleRequest {
                 agent_identity_id: Some(pair.identity.id.clone()),
@@ -226,41 +224,41 @@ async fn change_rule(site: &Site, pair: &Pair, chance: &mut StdRng) -> bool {
                 match_target: pair.number.clone(),
             };
             let answer = admin.create_contact_rule(request).await;
-            rule_id(site.tally.told("rule", answer.map(|answer| answer.contact_rule)))
+            rule_id(env.tally.record("rule", answer.map(|answer| answer.contact_rule)))
         }
         (Some(contact_rule_id), None) => {
             let answer = admin.delete_contact_rule(DeleteContactRuleRequest { contact_rule_id }).await;
-            match site.tally.told("rule", answer) {
-                Told::Done(_) => Told::Done(None),
-                Told::Refused(reason) => Told::Refused(reason),
-                Told::Unknown => Told::Unknown,
+            match env.tally.record("rule", answer) {
+                Outcome::Done(_) => Outcome::Done(None),
+                Outcome::Refused(reason) => Outcome::Refused(reason),
+                Outcome::Unknown => Outcome::Unknown,
             }
         }
         (Some(contact_rule_id), Some(status)) => {
             let request =
                 UpdateContactRuleRequest { contact_rule_id, status: status.into(), ..Default::default() };
             let answer = admin.update_contact_rule(request).await;
-            rule_id(site.tally.told("rule", answer.map(|answer| answer.contact_rule)))
+            rule_id(env.tally.record("rule", answer.map(|answer| answer.contact_rule)))
         }
     };
     let mut state = pair.state();
-    match told {
-        Told::Done(id) => {
+    match outcome {
+        Outcome::Done(id) => {
             state.rule.id = id;
             state.rule.status = Possible::only(after);
             // A text that was being delivered all the while saw one or the other.
             state.rule.changes += 1;
         }
-        Told::Refused(reason) => panic!("{reason}: {before:?} to {after:?}"),
-        Told::Unknown => return false,
+        Outcome::Refused(reason) => panic!("{reason}: {before:?} to {after:?}"),
+        Outcome::Unknown => return false,
     }
     true
 }
 
-fn rule_id(told: Told<Option<inkbox_imessage::proto::ContactRule>>) -> Told<Option<String>> {
-    match told {
-        Told::Done(rule) => Told::Done(Some(rule.unwrap().id)),
-        Told::Refused(reason) => Told::Refused(reason),
-        Told::Unknown => Told::Unknown,
+fn rule_id(outcome: Outcome<Option<inkbox_imessage::proto::ContactRule>>) -> Outcome<Option<String>> {
+    match outcome {
+        Outcome::Done(rule) => Outcome::Done(Some(rule.unwrap().id)),
+        Outcome::Refused(reason) => Outcome::Refused(reason),
+        Outcome::Unknown => Outcome::Unknown,
     }
 }

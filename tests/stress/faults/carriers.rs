@@ -7,12 +7,13 @@ use inkbox_imessage::carriers::{BreakerSettings, CarrierSettings, SendblueSettin
 use inkbox_imessage::domain::CarrierKind;
 use rand::RngExt as _;
 
-use crate::faults::environment::Site;
+use crate::faults::environment::Environment;
 use crate::faults::load::Load;
 use crate::faults::participants::{Pair, Sent, SentFate};
 use crate::faults::phone::{FAILURES, Habit, Phone};
-use crate::faults::schedule::Course;
+use crate::faults::schedule::Schedule;
 use crate::faults::{check, settle};
+use crate::length;
 use crate::support::{TestApp, database, eventually};
 
 /// Rounds of the short form.
@@ -47,53 +48,64 @@ pub(crate) fn at(phone: &Phone) -> CarrierSettings {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_carrier_fails_at_in_any_way_is_told_as_it_is_and_never_done_twice() {
-    let course = Course::of("carrier", ROUNDS);
+    let _shared = length::shared().await;
+    let schedule = Schedule::of("carrier", ROUNDS);
     let calm = Habit { failing: 0.0, slowness: Duration::ZERO, too_late: TOO_LATE };
     let phone = Phone::start(calm).await;
     let options = database::fresh().await;
-    let site = Arc::new(Site::new(options.clone(), CarrierKind::Sendblue, phone).await);
-    let settings = at(&site.phone);
-    let app = TestApp::on(options, |service| {
-        service.lines = settings;
-        service.line_time_out = LINE_TIME_OUT;
-    })
-    .await;
-    site.moves_to(app.address);
-    for round in 0..course.rounds {
-        let mut chance = course.chance(round, 0);
-        let pairs = Pair::of_round(&site, round, &Pair::numbers(round, PAIRS)).await;
+    let env = Arc::new(Environment::new(options.clone(), CarrierKind::Sendblue, phone).await);
+    let settings = at(&env.phone);
+    let app = TestApp::builder()
+        .database(options)
+        .settings(|service| {
+            service.lines = settings;
+            service.line_time_out = LINE_TIME_OUT;
+        })
+        .start()
+        .await;
+    env.moves_to(app.address);
+    for round in 0..schedule.rounds {
+        let mut chance = schedule.chance(round, 0);
+        let pairs = Pair::of_round(&env, round, &Pair::numbers(round, PAIRS)).await;
         let habit =
             Habit { failing: chance.random_range(0.1..0.9), slowness: TOO_LATE / 10, too_late: TOO_LATE };
-        site.phone.behaves(habit, course.chance(round, 1));
-        let mut load = Load::start(&site, &pairs, &course, round);
+        env.phone.behaves(habit, schedule.chance(round, 1));
+        let mut load = Load::start(&env, &pairs, &schedule, round);
         load.until_done(CALLS).await;
         load.end().await;
-        site.phone.behaves(calm, course.chance(round, 2));
-        settle::at_last(&site, &pairs, false).await;
-        let messages = check::all(&site, &pairs, &check::Line::Phones).await;
-        site.is_whole().await;
-        course.tell(round, &format!("{:.0} % of calls failed, {messages} messages", habit.failing * 100.0));
+        env.phone.behaves(calm, schedule.chance(round, 2));
+        settle::at_last(&env, &pairs, false).await;
+        let messages = check::all(&env, &pairs, &check::Line::Phones).await;
+        env.assert_invariants().await;
+        schedule
+            .report(round, &format!("{:.0} % of calls failed, {messages} messages", habit.failing * 100.0));
     }
-    let failed = site.phone.failed();
+    let failed = env.phone.failed();
     for mood in FAILURES {
         assert!(failed.contains_key(&format!("{mood:?}")), "no call failed like {mood:?}: {failed:?}");
     }
-    println!("carrier: {} messages at phones, failures {failed:?}\n{}", site.phone.all(), site.tally);
+    println!("carrier: {} messages at phones, failures {failed:?}\n{}", env.phone.all(), env.tally);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_numbers_of_the_sandbox_fail_as_they_should_and_nothing_else_does() {
-    let course = Course::of("sandbox", ROUNDS);
+    let _shared = length::shared().await;
+    let schedule = Schedule::of("sandbox", ROUNDS);
     let unused = Habit { failing: 0.0, slowness: Duration::ZERO, too_late: Duration::ZERO };
     let options = database::fresh().await;
-    let site = Arc::new(Site::new(options.clone(), CarrierKind::Sandbox, Phone::start(unused).await).await);
-    let app = TestApp::on(options, |service| service.line_time_out = LINE_TIME_OUT).await;
-    site.moves_to(app.address);
+    let env =
+        Arc::new(Environment::new(options.clone(), CarrierKind::Sandbox, Phone::start(unused).await).await);
+    let app = TestApp::builder()
+        .database(options)
+        .settings(|service| service.line_time_out = LINE_TIME_OUT)
+        .start()
+        .await;
+    env.moves_to(app.address);
     let humans = [FAILS, FAILS_AT_TIMES, SLOW, NEVER_ANSWERS, REFUSES, "+15551230001"].map(str::to_owned);
     let mut fates = [[0_u32; 2]; 6];
-    for round in 0..course.rounds {
-        let pairs = Pair::of_round(&site, round, &humans).await;
-        let mut load = Load::start(&site, &pairs, &course, round);
+    for round in 0..schedule.rounds {
+        let pairs = Pair::of_round(&env, round, &humans).await;
+        let mut load = Load::start(&env, &pairs, &schedule, round);
         load.until_done(CALLS).await;
         eventually("there was a message for everyone", async || {
             let is_known = |sent: &Sent| matches!(sent.fate, SentFate::Is(_) | SentFate::Failed);
@@ -102,11 +114,11 @@ async fn the_numbers_of_the_sandbox_fail_as_they_should_and_nothing_else_does() 
         .await;
         load.end().await;
         // The same humans come again, and there are three lines.
-        settle::at_last(&site, &pairs, true).await;
-        let line = check::Line::sandbox(&site, &pairs).await;
-        let messages = check::all(&site, &pairs, &line).await;
-        site.is_whole().await;
-        course.tell(round, &format!("{messages} messages"));
+        settle::at_last(&env, &pairs, true).await;
+        let line = check::Line::sandbox(&env, &pairs).await;
+        let messages = check::all(&env, &pairs, &line).await;
+        env.assert_invariants().await;
+        schedule.report(round, &format!("{messages} messages"));
         for (pair, fates) in pairs.iter().zip(&mut fates) {
             for sent in &pair.state().sent {
                 match &sent.fate {
@@ -125,5 +137,5 @@ async fn the_numbers_of_the_sandbox_fail_as_they_should_and_nothing_else_does() 
         };
         assert!(as_it_should, "{number}: {taken} taken, {failed} failed");
     }
-    println!("sandbox: taken and failed by number {fates:?}\n{}", site.tally);
+    println!("sandbox: taken and failed by number {fates:?}\n{}", env.tally);
 }

@@ -9,7 +9,7 @@ use inkbox_imessage::proto::{
     Message, MessageDirection, ReactionType,
 };
 
-use crate::faults::environment::Site;
+use crate::faults::environment::Environment;
 use crate::faults::participants::{Ended, Fate, Pair, Possible, SentFate, State};
 use crate::faults::settle::{AT_ONCE, active, until_done};
 
@@ -26,7 +26,7 @@ pub(crate) enum Line {
 
 impl Line {
     /// Of the sandbox, which lists the newest thousand deliveries of a conversation.
-    pub(crate) async fn sandbox(site: &Site, pairs: &[Arc<Pair>]) -> Self {
+    pub(crate) async fn sandbox(env: &Environment, pairs: &[Arc<Pair>]) -> Self {
         let mut times = BTreeMap::new();
         for pair in pairs {
             let request = ListDeliveriesRequest { conversation_id: pair.state().conversation_id.clone() };
@@ -34,7 +34,7 @@ impl Line {
                 continue;
             }
             let list = until_done("deliveries are listed", async || {
-                site.caller(&pair.admin).list_deliveries(request.clone()).await
+                env.caller(&pair.admin).list_deliveries(request.clone()).await
             });
             let deliveries = list.await.deliveries;
             assert!(deliveries.len() < LISTED, "{}: more deliveries than are listed", pair.name);
@@ -45,27 +45,27 @@ impl Line {
         Self::Sandbox(times)
     }
 
-    fn times(&self, site: &Site, words: &str) -> usize {
+    fn times(&self, env: &Environment, words: &str) -> usize {
         match self {
-            Self::Phones => site.phone.times(words),
+            Self::Phones => env.phone.times(words),
             Self::Sandbox(times) => times.get(words).copied().unwrap_or_default(),
         }
     }
 }
 
 /// Asserts it for all of these. Gives how many messages they have.
-pub(crate) async fn all(site: &Site, pairs: &[Arc<Pair>], line: &Line) -> usize {
-    let checked = iter(pairs).map(|pair| one(site, pair, line)).buffer_unordered(AT_ONCE);
+pub(crate) async fn all(env: &Environment, pairs: &[Arc<Pair>], line: &Line) -> usize {
+    let checked = iter(pairs).map(|pair| one(env, pair, line)).buffer_unordered(AT_ONCE);
     checked.fold(0, async |sum, messages| sum + messages).await
 }
 
-async fn one(site: &Site, pair: &Pair, line: &Line) -> usize {
-    let messages = messages(site, pair).await;
-    let active = active(site, pair).await;
-    let unread = unread(site, pair).await;
+async fn one(env: &Environment, pair: &Pair, line: &Line) -> usize {
+    let messages = messages(env, pair).await;
+    let active = active(env, pair).await;
+    let unread = unread(env, pair).await;
     let state = pair.state();
     texts(pair, &state, &messages);
-    sent(site, pair, &state, &messages, line);
+    sent(env, pair, &state, &messages, line);
     everyone_asked_for(pair, &state, &messages);
     reading(pair, &state, &messages, unread);
     reactions(pair, &state, &messages);
@@ -74,7 +74,7 @@ async fn one(site: &Site, pair: &Pair, line: &Line) -> usize {
 }
 
 /// All messages of the two, by what they say, each of which was said once.
-async fn messages(site: &Site, pair: &Pair) -> BTreeMap<String, Message> {
+async fn messages(env: &Environment, pair: &Pair) -> BTreeMap<String, Message> {
     let conversation_id = pair.state().conversation_id.clone();
     let mut request = ListMessagesRequest {
         agent_identity_id: Some(pair.identity.id.clone()),
@@ -85,7 +85,7 @@ async fn messages(site: &Site, pair: &Pair) -> BTreeMap<String, Message> {
     let mut messages = BTreeMap::new();
     loop {
         let page = until_done("messages are listed", async || {
-            site.caller(&pair.admin).list_messages(request.clone()).await
+            env.caller(&pair.admin).list_messages(request.clone()).await
         });
         let page = page.await;
         for message in page.messages.into_iter().filter(|message| message.remote_number == pair.number) {
@@ -101,7 +101,7 @@ async fn messages(site: &Site, pair: &Pair) -> BTreeMap<String, Message> {
 }
 
 /// Non-blocked messages that are not read, as the conversation says.
-async fn unread(site: &Site, pair: &Pair) -> i32 {
+async fn unread(env: &Environment, pair: &Pair) -> i32 {
     let mut request = ListConversationsRequest {
         agent_identity_id: Some(pair.identity.id.clone()),
         is_blocked: Some(false),
@@ -109,7 +109,7 @@ async fn unread(site: &Site, pair: &Pair) -> i32 {
         ..Default::default()
     };
     let list = until_done("conversations are listed", async || {
-        site.caller(&pair.admin).list_conversations(request.clone()).await
+        env.caller(&pair.admin).list_conversations(request.clone()).await
     });
     let list = list.await;
     request.page_token = list.next_page_token;
@@ -141,10 +141,10 @@ fn texts(pair: &Pair, state: &State, messages: &BTreeMap<String, Message>) {
     }
 }
 
-fn sent(site: &Site, pair: &Pair, state: &State, messages: &BTreeMap<String, Message>, line: &Line) {
+fn sent(env: &Environment, pair: &Pair, state: &State, messages: &BTreeMap<String, Message>, line: &Line) {
     for sent in &state.sent {
         let found = messages.get(&sent.words);
-        let times = line.times(site, &sent.words);
+        let times = line.times(env, &sent.words);
         let why = || format!("{}: {sent:?}: {found:?}, {times} times at the line", pair.name);
         assert!(times <= 1, "sent twice: {}", why());
         match (&sent.fate, found) {
@@ -210,11 +210,15 @@ fn reactions(pair: &Pair, state: &State, messages: &BTreeMap<String, Message>) {
             assert_eq!(of_side.next(), None, "{}: two live at once: {message:?}", pair.name);
             live
         };
-        for (direction, told) in
+        for (direction, known) in
             [(MessageDirection::Outbound, &state.ours), (MessageDirection::Inbound, &state.theirs)]
         {
-            let told = told.get(&message.id).cloned().unwrap_or(Possible::only(None));
-            assert!(told.allows(&live(direction)), "{}: {direction:?} {told:?}: {message:?}", pair.name);
+            let allowed = known.get(&message.id).cloned().unwrap_or(Possible::only(None));
+            assert!(
+                allowed.allows(&live(direction)),
+                "{}: {direction:?} {allowed:?}: {message:?}",
+                pair.name
+            );
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Where callers call, whatever process answers there, and what only an operator does there.
+//! The service under test, whichever process serves at the moment, with its database and its carrier.
 
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use inkbox_imessage::auth::issue::{self, NewKey};
+use inkbox_imessage::auth::{self, NewKey};
 use inkbox_imessage::clock::{Clock as _, SystemClock};
 use inkbox_imessage::domain::{ApiKeyScope, CarrierKind, LineRole, PhoneNumber};
 use inkbox_imessage::store::{self, Database};
@@ -18,13 +18,12 @@ use crate::support::app::{POOL_LINES, ROUTER_LINE};
 use crate::support::callers::Caller;
 use crate::support::{eventually, invariants};
 
-/// How long callers wait. More than the service takes for anything but a release or a send that a line keeps.
+/// Deadline of calls. Longer than any call except a release or a send that waits for a carrier.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// A service and its database.
-pub(crate) struct Site {
+pub(crate) struct Environment {
     channel: Mutex<Channel>,
-    /// For rows that no RPC makes. Past whatever stands between the service and the database.
+    /// For rows that no RPC creates. Connects directly, without the proxy between the service and the database.
     db: Database,
     pool: PgPool,
     options: PgConnectOptions,
@@ -37,8 +36,8 @@ fn channel(address: SocketAddr) -> Channel {
     Endpoint::from_shared(format!("http://{address}")).unwrap().timeout(PATIENCE).connect_lazy()
 }
 
-impl Site {
-    /// On a database that is there, with its lines at a carrier.
+impl Environment {
+    /// Uses an existing database and adds lines of this carrier to it.
     pub(crate) async fn new(options: PgConnectOptions, carrier: CarrierKind, phone: Phone) -> Self {
         let db = Database::new(&options, 1, TaskTracker::new()).unwrap();
         db.open();
@@ -47,43 +46,43 @@ impl Site {
             let number = PhoneNumber::parse(line).unwrap();
             store::lines::add(&db, &number, role, carrier, SystemClock.now()).await.unwrap().unwrap();
         }
-        let router = mint(&db, ApiKeyScope::Router, None, None).await;
+        let router = issue_key(&db, ApiKeyScope::Router, None, None).await;
         let nowhere = channel(SocketAddr::from(([127, 0, 0, 1], 1)));
         let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(options.clone());
         Self { channel: Mutex::new(nowhere), db, pool, options, router, phone, tally: Tally::default() }
     }
 
-    /// The service is here from now on.
+    /// Sets the address of the service.
     pub(crate) fn moves_to(&self, address: SocketAddr) {
         *self.channel.lock().unwrap() = channel(address);
     }
 
-    /// A caller of the service, wherever it is now.
+    /// A caller of the service at its current address.
     pub(crate) fn caller(&self, secret: &str) -> Caller {
         Caller::new(self.channel.lock().unwrap().clone(), Some(secret.to_owned()))
     }
 
-    /// What carriers deliver with.
+    /// A caller with the router key, which delivers inbound messages.
     pub(crate) fn router(&self) -> Caller {
         self.caller(&self.router)
     }
 
-    /// Makes an organization; gives the secret of its admin key.
+    /// Creates an organization and returns the secret of an admin key.
     pub(crate) async fn organization(&self, id: &str) -> String {
-        // Sessions of before a crash are found to be broken first.
-        eventually("the organization is made", async || {
+        // The first attempts may use database connections that a crash has broken.
+        eventually("the organization is created", async || {
             store::organizations::create(&self.db, &id.into(), SystemClock.now()).await.ok()
         })
         .await;
-        mint(&self.db, ApiKeyScope::Admin, Some(id), None).await
+        issue_key(&self.db, ApiKeyScope::Admin, Some(id), None).await
     }
 
-    /// The secret of a key of an identity.
+    /// Creates an identity key and returns its secret.
     pub(crate) async fn agent(&self, organization: &str, identity_id: &str) -> String {
-        mint(&self.db, ApiKeyScope::Identity, Some(organization), Some(identity_id)).await
+        issue_key(&self.db, ApiKeyScope::Identity, Some(organization), Some(identity_id)).await
     }
 
-    /// Waits until no statement runs that a caller was not told the end of, nor anything that waits for one.
+    /// Waits until the service runs no statement, so that no call with an unknown outcome is still being executed.
     pub(crate) async fn until_quiet(&self) {
         let busy = "SELECT count(*) FROM pg_stat_activity
                     WHERE datname = current_database() AND application_name = 'inkbox-imessage' AND state <> 'idle'";
@@ -94,13 +93,13 @@ impl Site {
         .await;
     }
 
-    /// Asserts what `verify` looks for.
-    pub(crate) async fn is_whole(&self) {
+    /// Asserts that `verify` finds no violation.
+    pub(crate) async fn assert_invariants(&self) {
         invariants::hold_in(&self.options, SystemClock.now()).await;
     }
 }
 
-async fn mint(
+async fn issue_key(
     db: &Database,
     scope: ApiKeyScope,
     organization: Option<&str>,
@@ -110,10 +109,10 @@ async fn mint(
         scope,
         organization_id: organization.map(Into::into),
         agent_identity_id: identity.map(|id| uuid::Uuid::try_parse(id).unwrap().into()),
-        label: "torture".to_owned(),
+        label: "faults".to_owned(),
         expires_at: None,
     };
-    let minted =
-        eventually("a key is minted", async || issue::mint(db, &SystemClock, new.clone()).await.ok());
-    minted.await.1.reveal().to_owned()
+    let issued =
+        eventually("a key is issued", async || auth::issue_key(db, &SystemClock, new.clone()).await.ok());
+    issued.await.1.reveal().to_owned()
 }

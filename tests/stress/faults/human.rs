@@ -5,37 +5,37 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 
-use crate::faults::environment::Site;
-use crate::faults::ledger::Told;
+use crate::faults::environment::Environment;
+use crate::faults::ledger::Outcome;
 use crate::faults::participants::{Fate, Pair, Possible, Text};
 
 /// Does one thing; false where its outcome is not known.
-pub(crate) async fn step(site: &Site, pair: &Pair, chance: &mut StdRng) -> bool {
+pub(crate) async fn step(env: &Environment, pair: &Pair, chance: &mut StdRng) -> bool {
     let (command, is_connected, line) = {
         let state = pair.state();
         (state.command.clone(), state.current().is_some(), state.line.clone())
     };
     if let Some(command) = command {
-        return obey(site, pair, command).await;
+        return obey(env, pair, command).await;
     }
     let (true, Some(line)) = (is_connected, line) else {
-        return obey(site, pair, pair.command("connect")).await;
+        return obey(env, pair, pair.command("connect")).await;
     };
     match chance.random_range(0..100) {
-        0..2 => obey(site, pair, pair.command("disconnect")).await,
-        2..5 => obey(site, pair, pair.command("connect")).await,
-        5..16 => deliver_again(site, pair, chance).await,
+        0..2 => obey(env, pair, pair.command("disconnect")).await,
+        2..5 => obey(env, pair, pair.command("connect")).await,
+        5..16 => deliver_again(env, pair, chance).await,
         16..32 => {
             let unknown = places(pair, |text| text.fate == Fate::Unknown);
-            deliver_one_of(site, pair, &unknown, chance).await
+            deliver_one_of(env, pair, &unknown, chance).await
         }
-        32..42 => react(site, pair, chance).await,
-        _ => say(site, pair, &line).await,
+        32..42 => react(env, pair, chance).await,
+        _ => say(env, pair, &line).await,
     }
 }
 
 /// Sends a command, again where its outcome is not known.
-pub(crate) async fn obey(site: &Site, pair: &Pair, command: ReceiveMessageRequest) -> bool {
+pub(crate) async fn obey(env: &Environment, pair: &Pair, command: ReceiveMessageRequest) -> bool {
     let connects = command.text().starts_with("connect");
     let (rule, ends) = {
         let mut state = pair.state();
@@ -45,10 +45,10 @@ pub(crate) async fn obey(site: &Site, pair: &Pair, command: ReceiveMessageReques
         }
         (state.rule.clone(), ends)
     };
-    let answer = site.router().receive_message(command.clone()).await;
+    let answer = env.router().receive_message(command.clone()).await;
     let call = if connects { "connect" } else { "disconnect" };
     let mut state = pair.state();
-    let Told::Done(answer) = site.tally.told(call, answer) else {
+    let Outcome::Done(answer) = env.tally.record(call, answer) else {
         state.command = Some(command);
         return false;
     };
@@ -86,19 +86,19 @@ fn places(pair: &Pair, which: impl Fn(&Text) -> bool) -> Vec<usize> {
 }
 
 /// Delivers a text again that was told to be stored, if there is one.
-pub(crate) async fn deliver_again(site: &Site, pair: &Pair, chance: &mut StdRng) -> bool {
+pub(crate) async fn deliver_again(env: &Environment, pair: &Pair, chance: &mut StdRng) -> bool {
     let stored = places(pair, |text| matches!(text.fate, Fate::Stored { .. }));
-    deliver_one_of(site, pair, &stored, chance).await
+    deliver_one_of(env, pair, &stored, chance).await
 }
 
-async fn deliver_one_of(site: &Site, pair: &Pair, places: &[usize], chance: &mut StdRng) -> bool {
+async fn deliver_one_of(env: &Environment, pair: &Pair, places: &[usize], chance: &mut StdRng) -> bool {
     match places.choose(chance) {
-        Some(place) => deliver(site, pair, *place).await,
+        Some(place) => deliver(env, pair, *place).await,
         None => true,
     }
 }
 
-async fn say(site: &Site, pair: &Pair, line: &str) -> bool {
+async fn say(env: &Environment, pair: &Pair, line: &str) -> bool {
     let place = {
         let mut state = pair.state();
         let id = state.number();
@@ -106,19 +106,19 @@ async fn say(site: &Site, pair: &Pair, line: &str) -> bool {
         state.texts.push(Text { request, fate: Fate::Unknown, doubtful: false });
         state.texts.len() - 1
     };
-    deliver(site, pair, place).await
+    deliver(env, pair, place).await
 }
 
 /// Delivers a text, again where it was delivered before; false where its outcome is not known.
-pub(crate) async fn deliver(site: &Site, pair: &Pair, place: usize) -> bool {
+pub(crate) async fn deliver(env: &Environment, pair: &Pair, place: usize) -> bool {
     let (before, rule) = {
         let state = pair.state();
         (state.texts[place].clone(), state.rule.clone())
     };
-    let answer = site.router().receive_message(before.request.clone()).await;
+    let answer = env.router().receive_message(before.request.clone()).await;
     let call = if before.fate == Fate::Unknown { "text" } else { "redelivery" };
     let mut state = pair.state();
-    let Told::Done(answer) = site.tally.told(call, answer) else {
+    let Outcome::Done(answer) = env.tally.record(call, answer) else {
         state.texts[place].doubtful = true;
         return false;
     };
@@ -156,7 +156,7 @@ pub(crate) async fn deliver(site: &Site, pair: &Pair, place: usize) -> bool {
 }
 
 /// Puts a tapback on a text of the human's own, or takes it back.
-async fn react(site: &Site, pair: &Pair, chance: &mut StdRng) -> bool {
+async fn react(env: &Environment, pair: &Pair, chance: &mut StdRng) -> bool {
     let kinds = [Some(ReactionType::Love), Some(ReactionType::Laugh), Some(ReactionType::Question), None];
     let kind = *kinds.choose(chance).unwrap();
     let (request, id, before) = {
@@ -184,8 +184,8 @@ async fn react(site: &Site, pair: &Pair, chance: &mut StdRng) -> bool {
         };
         (request, id, before)
     };
-    let answer = site.router().receive_reaction(request.clone()).await;
-    let Told::Done(answer) = site.tally.told("human's tapback", answer) else { return false };
+    let answer = env.router().receive_reaction(request.clone()).await;
+    let Outcome::Done(answer) = env.tally.record("human's tapback", answer) else { return false };
     let after = match answer.outcome() {
         ReceiveOutcome::Stored | ReceiveOutcome::Duplicate => Possible::only(kind),
         ReceiveOutcome::NotConnected | ReceiveOutcome::Refused => before,

@@ -10,12 +10,13 @@ use rand::seq::IndexedRandom as _;
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-use crate::faults::environment::Site;
+use crate::faults::environment::Environment;
 use crate::faults::load::Load;
 use crate::faults::participants::Pair;
 use crate::faults::phone::{Habit, Phone};
-use crate::faults::schedule::Course;
+use crate::faults::schedule::Schedule;
 use crate::faults::{check, human, settle};
+use crate::length;
 use crate::support::cluster::Cluster;
 use crate::support::program::{Service, command};
 
@@ -46,7 +47,7 @@ const VICTIMS: [Victim; 4] = [Victim::Service, Victim::Postgres, Victim::Backend
 struct Machine {
     cluster: Cluster,
     service: Option<Service>,
-    site: Arc<Site>,
+    env: Arc<Environment>,
     folder: TempDir,
 }
 
@@ -57,9 +58,9 @@ impl Machine {
         // Calls take a moment, so that some are under way at any time.
         let habit = Habit { failing: 0.0, slowness: Duration::from_millis(30), too_late: Duration::ZERO };
         let phone = Phone::start(habit).await;
-        let site = Arc::new(Site::new(cluster.options(), CarrierKind::Sendblue, phone).await);
+        let env = Arc::new(Environment::new(cluster.options(), CarrierKind::Sendblue, phone).await);
         let folder = tempfile::tempdir_in("/tmp").unwrap();
-        let mut machine = Self { cluster, service: None, site, folder };
+        let mut machine = Self { cluster, service: None, env, folder };
         machine.start_service().await;
         machine
     }
@@ -72,11 +73,11 @@ impl Machine {
             .env("INKBOX_LOG", "info,rpc=warn")
             .env("INKBOX_LINE_TIMEOUT", "1s")
             .env("INKBOX_SENDS_PER_DAY", "0")
-            .env("INKBOX_SENDBLUE_URL", self.site.phone.url.as_str())
+            .env("INKBOX_SENDBLUE_URL", self.env.phone.url.as_str())
             .env("INKBOX_SENDBLUE_API_KEY_ID", "key-id")
             .env("INKBOX_SENDBLUE_API_SECRET_KEY", "secret-key");
         let service = Service::launch(serve).await;
-        self.site.moves_to(service.address);
+        self.env.moves_to(service.address);
         self.service = Some(service);
     }
 
@@ -125,41 +126,42 @@ impl Machine {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_and_nothing_is_done_twice_when_processes_are_killed() {
-    let course = Course::of("kills", ROUNDS);
+    let _shared = length::shared().await;
+    let schedule = Schedule::of("kills", ROUNDS);
     let mut machine = Machine::start().await;
-    let site = machine.site.clone();
+    let env = machine.env.clone();
     let mut before: Vec<Arc<Pair>> = Vec::new();
-    for round in 0..course.rounds {
-        let mut chance = course.chance(round, 0);
+    for round in 0..schedule.rounds {
+        let mut chance = schedule.chance(round, 0);
         machine.until_ready().await;
-        let pairs = Pair::of_round(&site, round, &Pair::numbers(round, PAIRS)).await;
-        let mut load = Load::start(&site, &pairs, &course, round);
+        let pairs = Pair::of_round(&env, round, &Pair::numbers(round, PAIRS)).await;
+        let mut load = Load::start(&env, &pairs, &schedule, round);
         load.until_done(CALLS).await;
         sleep(chance.random_range(Duration::ZERO..MOMENT)).await;
-        let victim = *course.pick(round, &VICTIMS);
+        let victim = *schedule.pick(round, &VICTIMS);
         machine.strike(victim, &mut chance).await;
         machine.until_ready().await;
         load.until_done(CALLS).await;
         load.end().await;
 
-        settle::after_round(&site, &pairs).await;
-        let messages = check::all(&site, &pairs, &check::Line::Phones).await;
-        deliver_old_texts_again(&site, &before, &mut chance).await;
-        site.is_whole().await;
-        course.tell(round, &format!("{victim:?} killed, {messages} messages"));
+        settle::after_round(&env, &pairs).await;
+        let messages = check::all(&env, &pairs, &check::Line::Phones).await;
+        deliver_old_texts_again(&env, &before, &mut chance).await;
+        env.assert_invariants().await;
+        schedule.report(round, &format!("{victim:?} killed, {messages} messages"));
         before.extend(pairs);
     }
     // Sends whose process died are settled by now, or within the time that a send can take.
-    settle::at_last(&site, &before, false).await;
-    let messages = check::all(&site, &before, &check::Line::Phones).await;
-    site.is_whole().await;
-    println!("kills: {messages} messages in all, {} at phones\n{}", site.phone.all(), site.tally);
+    settle::at_last(&env, &before, false).await;
+    let messages = check::all(&env, &before, &check::Line::Phones).await;
+    env.assert_invariants().await;
+    println!("kills: {messages} messages in all, {} at phones\n{}", env.phone.all(), env.tally);
 }
 
 /// Whatever happened since, a text that was taken is known again.
-async fn deliver_old_texts_again(site: &Site, pairs: &[Arc<Pair>], chance: &mut StdRng) {
+async fn deliver_old_texts_again(env: &Environment, pairs: &[Arc<Pair>], chance: &mut StdRng) {
     for _ in 0..OLD {
         let Some(pair) = pairs.choose(chance) else { return };
-        assert!(human::deliver_again(site, pair, chance).await, "no answer");
+        assert!(human::deliver_again(env, pair, chance).await, "no answer");
     }
 }

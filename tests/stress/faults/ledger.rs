@@ -1,4 +1,4 @@
-//! What callers are told, and how often.
+//! The outcome of each call, as its caller sees it, and how often each outcome occurred.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,58 +7,58 @@ use std::sync::Mutex;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-/// What an answer says about what was asked for.
+/// What the response says about the requested change.
 #[derive(Debug)]
-pub(crate) enum Told<T> {
-    /// It is done.
+pub(crate) enum Outcome<T> {
     Done(T),
-    /// It was not done, for this reason.
+    /// Not done, with the reason.
     Refused(String),
-    /// It may have been done, or not.
+    /// Done or not done: the response does not tell.
     Unknown,
 }
 
-/// Reasons that leave it open whether something was done.
-const OPEN: [&str; 4] = ["STORAGE_UNAVAILABLE", "DEADLINE_EXCEEDED", "OVERLOADED", "IDEMPOTENCY_IN_PROGRESS"];
-/// Codes of the transport's own, without a reason.
-const OF_TRANSPORT: [Code; 5] =
+/// Reasons with which the change may or may not have been made.
+const UNDECIDED: [&str; 4] =
+    ["STORAGE_UNAVAILABLE", "DEADLINE_EXCEEDED", "OVERLOADED", "IDEMPOTENCY_IN_PROGRESS"];
+/// Codes of the gRPC client, which come without a reason.
+const CLIENT_CODES: [Code; 5] =
     [Code::Unavailable, Code::Unknown, Code::Cancelled, Code::DeadlineExceeded, Code::Internal];
 
-/// How many answers there were of each kind, by call.
+/// Number of outcomes of each kind, by RPC.
 #[derive(Default)]
 pub(crate) struct Tally {
     counts: Mutex<BTreeMap<&'static str, [u64; 3]>>,
 }
 
 impl Tally {
-    /// Takes an answer in. No fault may be answered as a defect of ours.
+    /// Classifies and counts a response. A fault must not look like a defect of the service or the caller.
     #[track_caller]
-    pub(crate) fn told<T: fmt::Debug>(&self, call: &'static str, answer: Result<T, Status>) -> Told<T> {
-        let told = match answer {
-            Ok(answer) => Told::Done(answer),
+    pub(crate) fn record<T: fmt::Debug>(&self, call: &'static str, answer: Result<T, Status>) -> Outcome<T> {
+        let outcome = match answer {
+            Ok(answer) => Outcome::Done(answer),
             Err(status) => match status.get_details_error_info() {
-                Some(info) if OPEN.contains(&&*info.reason) => Told::Unknown,
+                Some(info) if UNDECIDED.contains(&&*info.reason) => Outcome::Unknown,
                 Some(info) => {
                     let never = ["INTERNAL", "API_KEY_INVALID", "INVALID_ARGUMENT"];
                     assert!(!never.contains(&&*info.reason), "{call}: {status:?}");
-                    Told::Refused(info.reason)
+                    Outcome::Refused(info.reason)
                 }
                 None => {
-                    assert!(OF_TRANSPORT.contains(&status.code()), "{call}: {status:?}");
-                    Told::Unknown
+                    assert!(CLIENT_CODES.contains(&status.code()), "{call}: {status:?}");
+                    Outcome::Unknown
                 }
             },
         };
-        let at = match told {
-            Told::Done(_) => 0,
-            Told::Refused(_) => 1,
-            Told::Unknown => 2,
+        let at = match outcome {
+            Outcome::Done(_) => 0,
+            Outcome::Refused(_) => 1,
+            Outcome::Unknown => 2,
         };
         self.counts.lock().unwrap().entry(call).or_default()[at] += 1;
-        told
+        outcome
     }
 
-    /// Answers that something was done, so far.
+    /// Number of calls that were done so far.
     pub(crate) fn done(&self) -> u64 {
         self.counts.lock().unwrap().values().map(|[done, ..]| done).sum()
     }

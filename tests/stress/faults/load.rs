@@ -1,4 +1,4 @@
-//! Everyone at once.
+//! Concurrent callers: the human and the agent of each pair.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,38 +8,42 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::faults::environment::Site;
+use crate::faults::environment::Environment;
 use crate::faults::participants::Pair;
-use crate::faults::schedule::Course;
+use crate::faults::schedule::Schedule;
 use crate::faults::{agent, human};
 use crate::support::eventually;
 
-/// Until something is tried again whose outcome was not known: nobody can do much meanwhile.
+/// Pause before a retry of a call whose outcome is unknown: the service is likely to be still unavailable.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A human and an agent's software for each pair.
 pub(crate) struct Load {
-    site: Arc<Site>,
+    env: Arc<Environment>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
 }
 
 impl Load {
-    pub(crate) fn start(site: &Arc<Site>, pairs: &[Arc<Pair>], course: &Course, round: u32) -> Self {
+    pub(crate) fn start(
+        env: &Arc<Environment>,
+        pairs: &[Arc<Pair>],
+        schedule: &Schedule,
+        round: u32,
+    ) -> Self {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         for (n, pair) in (0_u64..).zip(pairs) {
-            let chance = |side| course.chance(round, 1_000 + 2 * n + side);
-            tasks.spawn(act(site.clone(), pair.clone(), stop.clone(), chance(0), true));
-            tasks.spawn(act(site.clone(), pair.clone(), stop.clone(), chance(1), false));
+            let chance = |side| schedule.chance(round, 1_000 + 2 * n + side);
+            tasks.spawn(act(env.clone(), pair.clone(), stop.clone(), chance(0), true));
+            tasks.spawn(act(env.clone(), pair.clone(), stop.clone(), chance(1), false));
         }
-        Self { site: site.clone(), stop, tasks }
+        Self { env: env.clone(), stop, tasks }
     }
 
-    /// Waits until so many more calls were acknowledged, as long as one comes after the other. Fails as soon as someone was
-    /// told what cannot be.
+    /// Waits until this many more calls are acknowledged; there must be progress all the time. Fails as soon as one of the
+    /// callers does.
     pub(crate) async fn until_done(&mut self, calls: u64) {
-        let tally = &self.site.tally;
+        let tally = &self.env.tally;
         let goal = tally.done() + calls;
         let done = async {
             let mut seen = tally.done();
@@ -52,11 +56,11 @@ impl Load {
         };
         tokio::select! {
             () = done => {}
-            ended = self.tasks.join_next() => ended.unwrap().expect("nobody ends before the load"),
+            ended = self.tasks.join_next() => ended.unwrap().expect("callers run until the load ends"),
         }
     }
 
-    /// Stops it; everyone ends what they are at.
+    /// Stops the callers after their current call.
     pub(crate) async fn end(mut self) {
         self.stop.cancel();
         while let Some(ended) = self.tasks.join_next().await {
@@ -65,12 +69,18 @@ impl Load {
     }
 }
 
-async fn act(site: Arc<Site>, pair: Arc<Pair>, stop: CancellationToken, mut chance: StdRng, is_human: bool) {
+async fn act(
+    env: Arc<Environment>,
+    pair: Arc<Pair>,
+    stop: CancellationToken,
+    mut chance: StdRng,
+    is_human: bool,
+) {
     while !stop.is_cancelled() {
         let known = if is_human {
-            human::step(&site, &pair, &mut chance).await
+            human::step(&env, &pair, &mut chance).await
         } else {
-            agent::step(&site, &pair, &mut chance).await
+            agent::step(&env, &pair, &mut chance).await
         };
         if !known {
             sleep(PAUSE).await;

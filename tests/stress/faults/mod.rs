@@ -1,10 +1,9 @@
-//! Faults under a mixed load: PostgreSQL and the service are killed, the wire between them is cut and stalls, carriers fail.
-//! Whoever calls writes down what was acknowledged ([`participants`]); after each round all of it must be there, nothing may have
-//! been done twice, and the database must hold every invariant ([`check`]).
+//! Faults under a mixed load: the service and PostgreSQL are killed, the network between them is cut or stalls, carriers
+//! fail. Each caller records what was acknowledged ([`participants`]). After each round all of it must be present, nothing
+//! may have been done twice, and the database must satisfy every invariant ([`check`]).
 //!
-//! `INKBOX_TORTURE_ROUNDS` says how many rounds each test has (few by default), `INKBOX_TORTURE_SEED` which ones: the seed
-//! is printed. It decides on faults, their moments, and what each caller does; how all that falls into the service's
-//! work is up to the machine, so a seed brings the same course back, not the same interleaving.
+//! The seed determines the faults, their moments, and what each caller does. It does not determine how these interleave
+//! with the work of the service, so a seed repeats the schedule, not the exact run.
 
 mod agent;
 mod carriers;

@@ -8,12 +8,13 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 use tokio::time::sleep;
 
-use crate::faults::environment::Site;
+use crate::faults::environment::Environment;
 use crate::faults::load::Load;
 use crate::faults::participants::Pair;
 use crate::faults::phone::{Habit, Phone};
-use crate::faults::schedule::Course;
+use crate::faults::schedule::Schedule;
 use crate::faults::{carriers, check, settle};
+use crate::length;
 use crate::support::TestApp;
 use crate::support::cluster::Cluster;
 use crate::support::proxy::{Proxy, Weather};
@@ -69,37 +70,38 @@ impl Bad {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_and_nothing_is_done_twice_when_the_wire_to_the_database_fails() {
-    let course = Course::of("network", ROUNDS);
+    let _shared = length::shared().await;
+    let schedule = Schedule::of("network", ROUNDS);
     let cluster = Cluster::start(&[]).await;
     let proxy = Proxy::tcp(&cluster.options()).await;
     let habit = Habit { failing: 0.0, slowness: Duration::from_millis(10), too_late: Duration::ZERO };
     let phone = Phone::start(habit).await;
     let through = proxy.options(&cluster.options());
-    let site = Arc::new(Site::new(cluster.options(), CarrierKind::Sendblue, phone).await);
-    let settings = carriers::at(&site.phone);
-    let app = TestApp::on(through, |service| service.lines = settings).await;
-    site.moves_to(app.address);
+    let env = Arc::new(Environment::new(cluster.options(), CarrierKind::Sendblue, phone).await);
+    let settings = carriers::at(&env.phone);
+    let app = TestApp::builder().database(through).settings(|service| service.lines = settings).start().await;
+    env.moves_to(app.address);
     let mut before: Vec<Arc<Pair>> = Vec::new();
-    for round in 0..course.rounds {
-        let mut chance = course.chance(round, 0);
+    for round in 0..schedule.rounds {
+        let mut chance = schedule.chance(round, 0);
         app.until_ready().await;
-        let pairs = Pair::of_round(&site, round, &Pair::numbers(round, PAIRS)).await;
-        let mut load = Load::start(&site, &pairs, &course, round);
+        let pairs = Pair::of_round(&env, round, &Pair::numbers(round, PAIRS)).await;
+        let mut load = Load::start(&env, &pairs, &schedule, round);
         load.until_done(CALLS).await;
-        let bad = *course.pick(round, &ALL);
+        let bad = *schedule.pick(round, &ALL);
         bad.happens(&proxy, &mut chance).await;
         app.until_ready().await;
         load.until_done(CALLS).await;
         load.end().await;
 
-        settle::after_round(&site, &pairs).await;
-        let messages = check::all(&site, &pairs, &check::Line::Phones).await;
-        site.is_whole().await;
-        course.tell(round, &format!("{bad:?}, {messages} messages"));
+        settle::after_round(&env, &pairs).await;
+        let messages = check::all(&env, &pairs, &check::Line::Phones).await;
+        env.assert_invariants().await;
+        schedule.report(round, &format!("{bad:?}, {messages} messages"));
         before.extend(pairs);
     }
-    settle::at_last(&site, &before, false).await;
-    let messages = check::all(&site, &before, &check::Line::Phones).await;
-    site.is_whole().await;
-    println!("network: {messages} messages in all, {} at phones\n{}", site.phone.all(), site.tally);
+    settle::at_last(&env, &before, false).await;
+    let messages = check::all(&env, &before, &check::Line::Phones).await;
+    env.assert_invariants().await;
+    println!("network: {messages} messages in all, {} at phones\n{}", env.phone.all(), env.tally);
 }

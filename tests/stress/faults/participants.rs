@@ -1,4 +1,5 @@
-//! An agent and a human, and what everyone who acts for them was told: what must be so, and what may be.
+//! A pair of an agent and a human, and the state that follows from the responses to their calls: what must be true, and
+//! what may be.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -7,7 +8,7 @@ use inkbox_imessage::proto::{
     ContactRuleStatus, CreateIdentityRequest, FilterMode, Identity, ReactionType, ReceiveMessageRequest,
 };
 
-use crate::faults::environment::Site;
+use crate::faults::environment::Environment;
 use crate::faults::settle::until_done;
 use crate::support::app::ROUTER_LINE;
 
@@ -242,9 +243,9 @@ impl Pair {
     }
 
     /// The agents of a new organization, each with some of these humans.
-    pub(crate) async fn of_round(site: &Site, round: u32, humans: &[String]) -> Vec<Arc<Self>> {
+    pub(crate) async fn of_round(env: &Environment, round: u32, humans: &[String]) -> Vec<Arc<Self>> {
         let organization = format!("org_{round}");
-        let admin = site.organization(&organization).await;
+        let admin = env.organization(&organization).await;
         let mut identities = Vec::new();
         for n in 0..IDENTITIES.min(humans.len()) {
             let request = CreateIdentityRequest {
@@ -254,10 +255,10 @@ impl Pair {
                 filter_mode: FilterMode::Blacklist.into(),
             };
             let made = until_done("the identity is made", async || {
-                site.caller(&admin).create_identity(request.clone()).await
+                env.caller(&admin).create_identity(request.clone()).await
             });
             let identity = made.await.identity.unwrap();
-            let agent = site.agent(&organization, &identity.id).await;
+            let agent = env.agent(&organization, &identity.id).await;
             identities.push((identity, agent));
         }
         let pair = |(n, number): (usize, &String)| {

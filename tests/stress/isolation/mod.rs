@@ -1,10 +1,9 @@
-//! What belongs to another tenant reads exactly like what does not exist: for every RPC of the contract, every kind of
-//! key, and every field that can name something. The RPCs and their fields are read from the compiled contract, so that
-//! a new one without a case here fails ([`contract`]).
+//! Isolation of tenants: a resource of another tenant cannot be told from one that does not exist, for every RPC, every
+//! kind of key, and every field that can name a resource. The RPCs and their fields are read from the API descriptor, so a
+//! new one fails until it has a case here ([`contract`]).
 //!
-//! `same_bytes` compares answers to the byte, `names` does so for what is no id (handles, numbers, idempotency keys,
-//! carriers' ids), `timing` compares how long they take. `INKBOX_ISOLATION_CALLS` says how many calls of each kind
-//! `timing` makes (`make torture-isolation`: 1,000).
+//! [`same_bytes`] compares the bytes of responses, [`names`] does so for names that are no ids (handles, numbers,
+//! idempotency keys, carriers' message ids), [`timing`] compares how long the calls take.
 
 mod answer;
 mod contract;

@@ -8,6 +8,7 @@ use crate::isolation::answer::{Answer, ask};
 use crate::isolation::contract::rpcs;
 use crate::isolation::tenant::{HUMANS, Tenant};
 use crate::isolation::world::World;
+use crate::length;
 use crate::support::app::POOL_LINES;
 use crate::support::callers::Caller;
 use crate::support::snapshot::everything;
@@ -26,6 +27,7 @@ async fn messages_of(tenant: &Tenant) -> Vec<Message> {
 
 #[tokio::test]
 async fn anothers_idempotency_key_is_a_free_one() {
+    let _shared = length::shared().await;
     let world = World::start().await;
     let theirs = messages_of(&world.foreign).await;
     let conversation = world.own.live(crate::isolation::contract::Kind::Conversation);
@@ -51,6 +53,7 @@ async fn anothers_idempotency_key_is_a_free_one() {
 
 #[tokio::test]
 async fn whom_another_tenant_knows_is_nobody_to_us() {
+    let _shared = length::shared().await;
     let world = World::start().await;
     // Connected and has texted; blocked; released: to the other organization alone.
     for (number, what) in
@@ -84,6 +87,7 @@ async fn whom_another_tenant_knows_is_nobody_to_us() {
 
 #[tokio::test]
 async fn anothers_contact_rule_leaves_its_number_free() {
+    let _shared = length::shared().await;
     let world = World::start().await;
     // The others have rules for these; the own rule for it is taken away first.
     let own = ListContactRulesRequest::default();
@@ -117,6 +121,7 @@ async fn anothers_contact_rule_leaves_its_number_free() {
 /// Handles are one space for the whole platform, since humans type them: that one is taken is told, and nothing else.
 #[tokio::test]
 async fn a_handle_that_is_taken_elsewhere_says_nothing_of_where() {
+    let _shared = length::shared().await;
     let world = World::start().await;
     let off = world.foreign.things[&crate::isolation::contract::Kind::Identity][1].id.clone();
     let off = world.foreign.admin.get_identity(GetIdentityRequest { identity_id: off }).await.unwrap();
@@ -138,6 +143,7 @@ async fn a_handle_that_is_taken_elsewhere_says_nothing_of_where() {
 /// A carrier's id means something on its line alone, and a tapback on it something from its own human alone.
 #[tokio::test]
 async fn a_carriers_id_of_another_line_or_human_is_unknown() {
+    let _shared = length::shared().await;
     let world = World::start().await;
     let [_, _, router, _] = world.askers();
     let before = everything(&world.app.pool).await;
@@ -172,6 +178,7 @@ async fn a_carriers_id_of_another_line_or_human_is_unknown() {
 /// A text with a provider id that another line has already delivered is a text of its own.
 #[tokio::test]
 async fn a_text_is_no_redelivery_of_anothers() {
+    let _shared = length::shared().await;
     let world = World::start().await;
     let [_, _, router, _] = world.askers();
     let request = ReceiveMessageRequest {

@@ -11,6 +11,7 @@ use crate::isolation::contract::{Meaning, Rpc, rpcs};
 use crate::isolation::requests::{self, Request};
 use crate::isolation::tenant::{Tenant, Thing};
 use crate::isolation::world::{Asker, World};
+use crate::length;
 use crate::support::callers::Caller;
 use crate::support::snapshot::everything;
 
@@ -69,6 +70,7 @@ async fn every_field_that_can_name_something_is_tried() {
 
 #[tokio::test]
 async fn an_answer_about_anothers_is_the_bytes_of_one_about_nothing_and_changes_nothing() {
+    let _shared = length::shared().await;
     let world = World::start().await;
     let before = rows(&world.app.pool).await;
     let calls_to_phones = deliveries(&world).await;
@@ -94,6 +96,7 @@ async fn an_answer_about_anothers_is_the_bytes_of_one_about_nothing_and_changes_
 
 #[tokio::test]
 async fn two_fields_that_agree_on_anothers_tell_as_little_as_two_that_name_nothing() {
+    let _shared = length::shared().await;
     let world = World::start().await;
     let before = rows(&world.app.pool).await;
     let mut compared = 0;
@@ -143,6 +146,7 @@ async fn compare_pair(
 /// What shows that the two tests above compare something: every id and token in them works for those whose it is.
 #[tokio::test]
 async fn what_is_tried_is_there_and_its_owner_is_told_so() {
+    let _shared = length::shared().await;
     let world = World::start().await;
     for tenant in [&world.foreign, &world.sibling] {
         let mut places = places(tenant);

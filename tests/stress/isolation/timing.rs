@@ -1,4 +1,4 @@
-//! An answer about another's takes as long as one about nothing.
+//! A call that names a resource of another tenant takes as long as one that names nothing.
 
 use std::time::Instant;
 
@@ -7,8 +7,9 @@ use crate::isolation::contract::{Meaning, Rpc, rpcs};
 use crate::isolation::median::Difference;
 use crate::isolation::requests::{self, Request};
 use crate::isolation::world::{Asker, World};
+use crate::length;
 
-/// Calls of each kind in the short form, and in the one of `make torture-isolation`.
+/// Calls of each kind in the short form, and from which number on the strict bound applies.
 const SHORT: usize = 60;
 const LONG: usize = 1_000;
 /// The least difference that counts, as a share of what a call takes.
@@ -17,8 +18,9 @@ const LEAST_LONG: f64 = 0.02;
 /// A difference has to show in each of so many measurements, in the same direction: one is chance once in a while.
 const ROUNDS: usize = 3;
 
+/// Calls of each kind: 10 per round.
 fn calls() -> usize {
-    std::env::var("INKBOX_ISOLATION_CALLS").map_or(SHORT, |text| text.parse().expect("a number of calls"))
+    length::rounds().map_or(SHORT, |rounds| rounds as usize * 10)
 }
 
 /// Calls about another's and about nothing in turn, the order within each pair by the turn's number.
@@ -44,6 +46,7 @@ async fn measure(asker: &Asker, rpc: &Rpc, [anothers, nothing]: &[Request; 2], c
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_about_anothers_takes_as_long_as_one_about_nothing() {
+    let _exclusive = length::exclusive().await;
     let world = World::start().await;
     let calls = calls();
     let least = if calls >= LONG { LEAST_LONG } else { LEAST_SHORT };
@@ -103,6 +106,7 @@ async fn is_told_apart(
 /// What shows that the measurement would see it: the own conversation, which is found and told of, takes longer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_difference_would_be_seen() {
+    let _exclusive = length::exclusive().await;
     let world = World::start().await;
     let [admin, ..] = world.askers();
     let rpc = rpcs().into_iter().find(|rpc| rpc.name == "MessageService/ListMessages").unwrap();

@@ -1,9 +1,8 @@
-//! Random sequences of everything that humans, agents, admins and carriers do, driven through the generated client
-//! against two replicas of the assembled server, in turn, and against a plain in-memory model ([`model`]). After every
-//! step every list and get is compared ([`compare`]), and lists that are being read page by page go on ([`walks`]).
+//! Comparison with a model: random sequences of all actions of humans, agents, admins and carriers run against two
+//! replicas of the service, alternating between them, and against an in-memory model ([`state`]). After every step all lists
+//! and gets are compared ([`compare`]), and each list that is being paged through is read one page further ([`walks`]).
 //!
-//! A run that fails prints its seed; `PROPTEST_RNG_SEED=<seed> cargo test --test model` repeats it, and
-//! `PROPTEST_CASES=<n>` drives more than the usual number of sequences.
+//! A failure prints the seed, which repeats the run, and the shortest failing sequence that was found. A round is 100 steps.
 
 mod agent_steps;
 mod compare;
@@ -23,54 +22,56 @@ use std::time::Instant;
 use proptest::test_runner::{Config, RngSeed, TestError, TestRunner};
 use tokio::runtime::Builder;
 
+use crate::length;
 use crate::model::replicas::Replicas;
 use crate::model::world::World;
 
-/// The number of a human on whose phone nothing ever works.
+/// The number of a human to whom every carrier call fails.
 const FAILING_HUMAN: &str = "+15005550001";
-/// Drivers side by side, sequences of each, and steps in each of those.
-const DRIVERS: u64 = 2;
-const CASES: u32 = 100;
+/// Rounds of the short form, and steps per round.
+const ROUNDS: u32 = 8;
+const STEPS_PER_ROUND: u32 = 100;
+/// Concurrent drivers. Each has its own replicas and database, because one driver does not saturate two processors.
+const DRIVERS: u32 = 2;
+/// Steps of a sequence.
 const STEPS: std::ops::RangeInclusive<usize> = 50..=55;
-/// The least that a run has to drive.
-const LEAST_STEPS: usize = 10_000;
-/// Sequences on one database. The failing human's number is in all of them, and leaves traces of each organization that
-/// it reached.
-const CASES_ON_ONE_DATABASE: u32 = 20;
-/// Bounds of the search for a shorter sequence that fails as well.
+/// Sequences that share a database. All of them contain the failing human's number, which accumulates history in each
+/// organization that it reached.
+const CASES_PER_DATABASE: u32 = 20;
+/// Bounds of the search for a shorter failing sequence.
 const MAX_SHRINK_ITERS: u32 = 300;
 const MAX_SHRINK_MILLISECONDS: u32 = 120_000;
 
 #[test]
 fn lists_and_gets_equal_those_of_a_plain_model_after_every_step() {
-    let seed = match Config::default().rng_seed {
-        RngSeed::Fixed(seed) => seed,
-        RngSeed::Random => rand::random(),
-    };
-    println!("model: PROPTEST_RNG_SEED={seed}");
+    let seed = length::seed();
+    let least_steps = length::rounds().unwrap_or(ROUNDS) * STEPS_PER_ROUND;
+    let cases = least_steps.div_ceil(*STEPS.start() as u32 * DRIVERS);
+    println!("model: INKBOX_STRESS_SEED={seed}");
+    let _shared = Builder::new_current_thread().build().unwrap().block_on(length::shared());
     let begun = Instant::now();
-    // Each on a service and database of its own, since one alone keeps no processor busy.
     let driven = std::thread::scope(|scope| {
-        let drivers: Vec<_> = (0..DRIVERS).map(|n| scope.spawn(move || drive(seed, n))).collect();
+        let drivers: Vec<_> =
+            (0..DRIVERS).map(|n| scope.spawn(move || drive(seed.wrapping_add(n.into()), cases))).collect();
         drivers.into_iter().map(|driver| driver.join().unwrap()).sum::<usize>()
     });
     println!("model: {driven} steps, {:.1?}", begun.elapsed());
-    assert!(driven >= LEAST_STEPS, "{driven} steps are fewer than {LEAST_STEPS}");
+    assert!(driven >= least_steps as usize, "{driven} steps are fewer than {least_steps}");
 }
 
-/// Drives the share of one driver, and gives how many steps that were.
-fn drive(seed: u64, driver: u64) -> usize {
+/// Runs this many sequences and returns how many steps they had.
+fn drive(seed: u64, cases: u32) -> usize {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let _guard = runtime.enter();
-    let (driven, cases) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    // Gone while a sequence runs, so that the one after a failure starts on a fresh database.
-    let resting: Mutex<Option<(Replicas, u32)>> = Mutex::new(None);
+    let (driven, begun) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    // Empty while a sequence runs, so that the one after a failure starts on a fresh database.
+    let idle: Mutex<Option<(Replicas, u32)>> = Mutex::new(None);
 
     let sequences = proptest::collection::vec(step::step(), STEPS);
-    let outcome = TestRunner::new(config(seed.wrapping_add(driver))).run(&sequences, |steps| {
-        let case = cases.fetch_add(1, Ordering::Relaxed);
-        let rested = resting.lock().unwrap().take().filter(|(_, age)| *age < CASES_ON_ONE_DATABASE);
-        let (replicas, age) = rested.unwrap_or_else(|| (runtime.block_on(Replicas::start()), 0));
+    let outcome = TestRunner::new(config(seed, cases)).run(&sequences, |steps| {
+        let case = begun.fetch_add(1, Ordering::Relaxed);
+        let reused = idle.lock().unwrap().take().filter(|(_, age)| *age < CASES_PER_DATABASE);
+        let (replicas, age) = reused.unwrap_or_else(|| (runtime.block_on(Replicas::start()), 0));
         runtime.block_on(async {
             let mut world = World::new(&replicas, case).await;
             for (number, step) in steps.iter().enumerate() {
@@ -83,28 +84,25 @@ fn drive(seed: u64, driver: u64) -> usize {
             }
             world.leave().await;
         });
-        *resting.lock().unwrap() = Some((replicas, age + 1));
+        *idle.lock().unwrap() = Some((replicas, age + 1));
         Ok(())
     });
     match outcome {
         Ok(()) => driven.into_inner(),
         Err(TestError::Fail(reason, steps)) => {
-            panic!("PROPTEST_RNG_SEED={seed}: {reason}\nwith these {} steps: {steps:#?}", steps.len())
+            panic!("{reason}\nwith these {} steps: {steps:#?}", steps.len())
         }
-        Err(TestError::Abort(reason)) => panic!("PROPTEST_RNG_SEED={seed}: {reason}"),
+        Err(TestError::Abort(reason)) => panic!("{reason}"),
     }
 }
 
-/// A driver's share of the usual number of sequences, or more.
-fn config(seed: u64) -> Config {
-    let environment = Config::default();
-    let is_given = std::env::var_os("PROPTEST_CASES").is_some();
+fn config(seed: u64, cases: u32) -> Config {
     Config {
-        cases: if is_given { environment.cases.max(CASES) } else { CASES },
+        cases,
         rng_seed: RngSeed::Fixed(seed),
         failure_persistence: None,
         max_shrink_iters: MAX_SHRINK_ITERS,
         max_shrink_time: MAX_SHRINK_MILLISECONDS,
-        ..environment
+        ..Config::default()
     }
 }

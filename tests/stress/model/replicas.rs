@@ -13,7 +13,7 @@ pub struct Replicas {
 impl Replicas {
     pub async fn start() -> Self {
         let first = TestApp::start().await;
-        let second = first.twin().await;
+        let second = first.replica_sharing_clock().await;
         Self { first, second }
     }
 

@@ -1,10 +1,10 @@
-//! Three times as many calls as the service can answer, whatever it says to them: it goes on answering about as many as
-//! it can, says no to the others at once, stays healthy and within its memory, and is itself again right afterwards. The
-//! real binary in a process of its own, and a load that does not wait for answers (open loop).
+//! Overload: three times as many calls as the service can serve. It must keep serving about as many as it can, refuse the
+//! others at once, stay healthy and within its memory, and recover right afterwards. The service is the real binary in its
+//! own process; the load is open-loop, so callers do not wait for responses before the next call.
 //!
-//! `INKBOX_OVERLOAD_SECONDS` is how long; from 60 on (`make torture-overload`) times and shares are held against their
-//! bounds. Before that it is what holds on a machine that does other things as well: who is refused is told when to come
-//! again, health answers, memory has an end, and calls are answered afterwards.
+//! A round is 0.6 s of overload. The bounds on times and shares apply from 60 s on. The short form only asserts what holds
+//! on a machine that is busy otherwise: refusals have a retry delay, health responds, memory is bounded, and calls are
+//! served afterwards.
 
 mod cpus;
 mod load;
@@ -18,6 +18,7 @@ use tokio::runtime::Builder;
 use tokio::time::Instant;
 use tonic::Status;
 
+use crate::length;
 use crate::overload::load::{Load, Tally};
 use crate::overload::mix::Mix;
 use crate::overload::service::Service;
@@ -71,16 +72,15 @@ const LOOSE: Bounds = Bounds {
 
 #[test]
 fn overload_costs_little_and_leaves_nothing_behind() {
-    let seconds = std::env::var("INKBOX_OVERLOAD_SECONDS")
-        .map_or(SHORT, |text| text.parse().expect("a number of seconds"))
-        .max(SHORT);
+    let seconds = length::rounds().map_or(SHORT, |rounds| u64::from(rounds) * 6 / 10).max(SHORT);
     let bounds = if seconds >= LONG { STRICT } else { LOOSE };
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let _exclusive = runtime.block_on(length::exclusive());
     let shares = cpus::divide();
     println!("overload: {shares}");
     let service = Service::start(&shares);
     shares.take_callers();
     // One thread makes the calls, another asks for health: neither waits for the other.
-    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(run(&service, seconds, &bounds));
 }
 

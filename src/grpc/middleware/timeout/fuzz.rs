@@ -1,14 +1,14 @@
-//! Whatever comes as `grpc-timeout`.
+//! Property tests of `grpc-timeout` with arbitrary input.
 
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
 use rand::RngExt as _;
 
-use super::{GRPC_TIMEOUT, HEAD_START, parse_timeout, time_for};
+use super::{GRPC_TIMEOUT, RESPONSE_MARGIN, effective_timeout, parse_timeout};
 use crate::fuzzing::{over_texts, text};
 
-/// gRPC over HTTP/2: one to eight digits, and a unit of six; nanoseconds of it.
+/// The timeout in nanoseconds by the specification "gRPC over HTTP/2": one to eight digits and one of six units.
 fn as_documented(text: &str) -> Option<u128> {
     let unit: u128 = match text.chars().last()? {
         'H' => 3_600_000_000_000,
@@ -31,17 +31,20 @@ fn grpc_timeouts() {
         let read = parse_timeout(&given);
         assert_eq!(read.map(|time| time.as_nanos()), as_documented(&given));
 
-        let longest = Duration::from_millis(random.random_range(1..600_000));
+        let max = Duration::from_millis(random.random_range(1..600_000));
         let Ok(value) = HeaderValue::from_bytes(input) else { return };
         let headers = HeaderMap::from_iter([(http::HeaderName::from_static(GRPC_TIMEOUT), value)]);
-        let time = time_for(&headers, longest);
-        assert!(time <= longest, "never longer than we let it");
-        // A header of other bytes than ASCII says nothing, as one that cannot be read.
-        match read.filter(|asked| std::str::from_utf8(input).is_ok() && *asked <= longest) {
-            Some(asked) => {
-                assert!(time <= asked && asked <= time + HEAD_START.1, "before the client gives up");
+        let time = effective_timeout(&headers, max);
+        assert!(time <= max, "the maximum applies to every call");
+        // A header with bytes outside of ASCII is ignored like a malformed one.
+        match read.filter(|requested| std::str::from_utf8(input).is_ok() && *requested <= max) {
+            Some(requested) => {
+                assert!(
+                    time <= requested && requested <= time + RESPONSE_MARGIN.1,
+                    "before the client's own timeout"
+                );
             }
-            None => assert_eq!(time, longest),
+            None => assert_eq!(time, max),
         }
     });
 }

@@ -1,4 +1,4 @@
-//! `ApiKeyService`: the keys of an organization.
+//! `ApiKeyService`: the API keys of an organization.
 
 mod create;
 mod list;
@@ -8,7 +8,7 @@ mod who_am_i;
 use tonic::{Request, Response, Status};
 
 use crate::app::App;
-use crate::grpc::middleware::auth::KeyRing;
+use crate::auth::KeyCache;
 use crate::grpc::wire::unary::unary;
 use crate::proto::api_key_service_server::ApiKeyService;
 use crate::proto::{
@@ -16,10 +16,9 @@ use crate::proto::{
     RevokeApiKeyResponse, WhoAmIRequest, WhoAmIResponse,
 };
 
-/// The service.
 pub(in crate::grpc) struct Service {
     pub(in crate::grpc) app: App,
-    pub(in crate::grpc) keys: KeyRing,
+    pub(in crate::grpc) keys: KeyCache,
 }
 
 #[tonic::async_trait]
@@ -28,25 +27,25 @@ impl ApiKeyService for Service {
         &self,
         request: Request<CreateApiKeyRequest>,
     ) -> Result<Response<CreateApiKeyResponse>, Status> {
-        unary(request, async |caller, message| create::create(&self.app, &caller, message).await).await
+        unary(request, async |caller, request| create::create(&self.app, &caller, request).await).await
     }
 
     async fn list_api_keys(
         &self,
         request: Request<ListApiKeysRequest>,
     ) -> Result<Response<ListApiKeysResponse>, Status> {
-        unary(request, async |caller, message| list::list(&self.app, &caller, message).await).await
+        unary(request, async |caller, request| list::list(&self.app, &caller, request).await).await
     }
 
     async fn revoke_api_key(
         &self,
         request: Request<RevokeApiKeyRequest>,
     ) -> Result<Response<RevokeApiKeyResponse>, Status> {
-        unary(request, async |caller, message| revoke::revoke(&self.app, &self.keys, &caller, message).await)
+        unary(request, async |caller, request| revoke::revoke(&self.app, &self.keys, &caller, request).await)
             .await
     }
 
     async fn who_am_i(&self, request: Request<WhoAmIRequest>) -> Result<Response<WhoAmIResponse>, Status> {
-        unary(request, async |caller, message| who_am_i::who_am_i(&self.app, &caller, message).await).await
+        unary(request, async |caller, request| who_am_i::who_am_i(&self.app, &caller, request).await).await
     }
 }

@@ -9,7 +9,7 @@ use crate::store;
 pub(super) async fn who_am_i(
     app: &App,
     caller: &Principal,
-    _message: WhoAmIRequest,
+    _request: WhoAmIRequest,
 ) -> Result<WhoAmIResponse> {
     let key = match caller {
         Principal::Tenant(tenant) => {

@@ -1,40 +1,39 @@
 //! `ListConnections`.
 
 use crate::app::App;
-use crate::domain::{IdentityId, Principal};
+use crate::auth::scope::find_named_identity;
+use crate::domain::Principal;
 use crate::error::Result;
-use crate::grpc::wire::page_token::Binding;
-use crate::grpc::wire::request::{RequestedPage, Violations};
-use crate::grpc::wire::scope::{Caller as _, identity_named_by_admin, listed_identity};
+use crate::grpc::wire::page_token::ListBinding;
+use crate::grpc::wire::request::{ListParams, Violations};
 use crate::proto::{ListConnectionsRequest, ListConnectionsResponse};
 use crate::store;
 
-struct Parsed {
-    identity_id: Option<IdentityId>,
-    page: RequestedPage,
-}
-
-fn parse(message: &ListConnectionsRequest) -> Result<Parsed> {
-    let mut fields = Violations::default();
-    let identity_id = fields.optional_id("agent_identity_id", message.agent_identity_id.as_deref());
-    let page = fields.page(message.limit, message.offset, &message.page_token);
-    fields.finish(|| Some(Parsed { identity_id: identity_id?, page: page? }))
+fn parse(request: &ListConnectionsRequest) -> Result<ListParams> {
+    let mut violations = Violations::default();
+    let params = violations.list_params(
+        request.agent_identity_id.as_deref(),
+        request.limit,
+        request.offset,
+        &request.page_token,
+    );
+    violations.finish(|| params)
 }
 
 pub(super) async fn list(
     app: &App,
     caller: &Principal,
-    message: ListConnectionsRequest,
+    request: ListConnectionsRequest,
 ) -> Result<ListConnectionsResponse> {
-    let request = parse(&message)?;
-    let tenant = caller.tenant()?;
-    let identity_id = listed_identity(tenant, request.identity_id)?;
-    let binding = Binding::new("ListConnections", &tenant.organization_id, identity_id, "");
-    let page = binding.open(&request.page)?;
-    identity_named_by_admin(app, tenant, identity_id).await?;
+    let params = parse(&request)?;
+    let tenant = caller.require_tenant()?;
+    let identity_id = tenant.identity_scope(params.identity_id)?;
+    let binding = ListBinding::new("ListConnections", &tenant.organization_id, identity_id, "");
+    let page = binding.start_of(&params.page)?;
+    find_named_identity(&app.db, tenant, identity_id).await?;
     let page = store::connections::list(&app.db, &tenant.organization_id, identity_id, &page).await?;
     Ok(ListConnectionsResponse {
-        next_page_token: binding.next(&page),
+        next_page_token: binding.next_token(&page),
         connections: page.rows.into_iter().map(Into::into).collect(),
     })
 }

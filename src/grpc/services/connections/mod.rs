@@ -1,4 +1,4 @@
-//! `ConnectionService`: who is connected to whom.
+//! `ConnectionService`: listing and releasing connections.
 
 mod list;
 mod release;
@@ -12,7 +12,6 @@ use crate::proto::{
     ListConnectionsRequest, ListConnectionsResponse, ReleaseConnectionRequest, ReleaseConnectionResponse,
 };
 
-/// The service.
 pub(in crate::grpc) struct Service {
     pub(in crate::grpc) app: App,
 }
@@ -23,13 +22,13 @@ impl ConnectionService for Service {
         &self,
         request: Request<ListConnectionsRequest>,
     ) -> Result<Response<ListConnectionsResponse>, Status> {
-        unary(request, async |caller, message| list::list(&self.app, &caller, message).await).await
+        unary(request, async |caller, request| list::list(&self.app, &caller, request).await).await
     }
 
     async fn release_connection(
         &self,
         request: Request<ReleaseConnectionRequest>,
     ) -> Result<Response<ReleaseConnectionResponse>, Status> {
-        unary(request, async |caller, message| release::release(&self.app, &caller, message).await).await
+        unary(request, async |caller, request| release::release(&self.app, &caller, request).await).await
     }
 }

@@ -4,23 +4,22 @@ use crate::app::App;
 use crate::domain::{Principal, RuleId};
 use crate::error::{Error, Resource, Result};
 use crate::grpc::wire::request::Violations;
-use crate::grpc::wire::scope::Caller as _;
 use crate::proto::{DeleteContactRuleRequest, DeleteContactRuleResponse};
 use crate::store;
 
-fn parse(message: &DeleteContactRuleRequest) -> Result<RuleId> {
-    let mut fields = Violations::default();
-    let id = fields.id("contact_rule_id", &message.contact_rule_id);
-    fields.finish(|| id)
+fn parse(request: &DeleteContactRuleRequest) -> Result<RuleId> {
+    let mut violations = Violations::default();
+    let id = violations.id("contact_rule_id", &request.contact_rule_id);
+    violations.finish(|| id)
 }
 
 pub(super) async fn delete(
     app: &App,
     caller: &Principal,
-    message: DeleteContactRuleRequest,
+    request: DeleteContactRuleRequest,
 ) -> Result<DeleteContactRuleResponse> {
-    let id = parse(&message)?;
-    let tenant = caller.admin()?;
+    let id = parse(&request)?;
+    let tenant = caller.require_admin()?;
     if store::contact_rules::delete(&app.db, &tenant.organization_id, id).await? {
         Ok(DeleteContactRuleResponse {})
     } else {

@@ -1,4 +1,4 @@
-//! `ContactRuleService`: who may reach an identity.
+//! `ContactRuleService`: rules that allow or block numbers for an identity.
 
 mod create;
 mod delete;
@@ -17,7 +17,6 @@ use crate::proto::{
     UpdateContactRuleRequest, UpdateContactRuleResponse,
 };
 
-/// The service.
 pub(in crate::grpc) struct Service {
     pub(in crate::grpc) app: App,
 }
@@ -28,34 +27,34 @@ impl ContactRuleService for Service {
         &self,
         request: Request<ListContactRulesRequest>,
     ) -> Result<Response<ListContactRulesResponse>, Status> {
-        unary(request, async |caller, message| list::list(&self.app, &caller, message).await).await
+        unary(request, async |caller, request| list::list(&self.app, &caller, request).await).await
     }
 
     async fn get_contact_rule(
         &self,
         request: Request<GetContactRuleRequest>,
     ) -> Result<Response<GetContactRuleResponse>, Status> {
-        unary(request, async |caller, message| get::get(&self.app, &caller, message).await).await
+        unary(request, async |caller, request| get::get(&self.app, &caller, request).await).await
     }
 
     async fn create_contact_rule(
         &self,
         request: Request<CreateContactRuleRequest>,
     ) -> Result<Response<CreateContactRuleResponse>, Status> {
-        unary(request, async |caller, message| create::create(&self.app, &caller, message).await).await
+        unary(request, async |caller, request| create::create(&self.app, &caller, request).await).await
     }
 
     async fn update_contact_rule(
         &self,
         request: Request<UpdateContactRuleRequest>,
     ) -> Result<Response<UpdateContactRuleResponse>, Status> {
-        unary(request, async |caller, message| update::update(&self.app, &caller, message).await).await
+        unary(request, async |caller, request| update::update(&self.app, &caller, request).await).await
     }
 
     async fn delete_contact_rule(
         &self,
         request: Request<DeleteContactRuleRequest>,
     ) -> Result<Response<DeleteContactRuleResponse>, Status> {
-        unary(request, async |caller, message| delete::delete(&self.app, &caller, message).await).await
+        unary(request, async |caller, request| delete::delete(&self.app, &caller, request).await).await
     }
 }

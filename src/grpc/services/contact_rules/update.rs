@@ -4,37 +4,38 @@ use crate::app::App;
 use crate::domain::{Principal, RuleAction, RuleId, RuleStatus};
 use crate::error::{Error, Resource, Result};
 use crate::grpc::wire::request::Violations;
-use crate::grpc::wire::scope::Caller as _;
 use crate::proto::{UpdateContactRuleRequest, UpdateContactRuleResponse};
 use crate::store;
 
-struct Parsed {
+struct Params {
     id: RuleId,
     action: Option<RuleAction>,
     status: Option<RuleStatus>,
 }
 
-fn parse(message: &UpdateContactRuleRequest) -> Result<Parsed> {
-    let mut fields = Violations::default();
-    let id = fields.id("contact_rule_id", &message.contact_rule_id);
-    let action = fields.optional_enum("action", message.action, |n| RuleAction::from_wire(n).map(Some), None);
-    let status = fields.optional_enum("status", message.status, |n| RuleStatus::from_wire(n).map(Some), None);
-    fields.finish(|| Some(Parsed { id: id?, action: action?, status: status? }))
+fn parse(request: &UpdateContactRuleRequest) -> Result<Params> {
+    let mut violations = Violations::default();
+    let id = violations.id("contact_rule_id", &request.contact_rule_id);
+    let action =
+        violations.optional_enum("action", request.action, |n| RuleAction::from_wire(n).map(Some), None);
+    let status =
+        violations.optional_enum("status", request.status, |n| RuleStatus::from_wire(n).map(Some), None);
+    violations.finish(|| Some(Params { id: id?, action: action?, status: status? }))
 }
 
 pub(super) async fn update(
     app: &App,
     caller: &Principal,
-    message: UpdateContactRuleRequest,
+    request: UpdateContactRuleRequest,
 ) -> Result<UpdateContactRuleResponse> {
-    let request = parse(&message)?;
-    let tenant = caller.admin()?;
+    let params = parse(&request)?;
+    let tenant = caller.require_admin()?;
     let updated = store::contact_rules::update(
         &app.db,
         &tenant.organization_id,
-        request.id,
-        request.action,
-        request.status,
+        params.id,
+        params.action,
+        params.status,
         app.clock.now(),
     )
     .await?;

@@ -1,45 +1,43 @@
 //! `ListConversations`.
 
 use crate::app::App;
-use crate::domain::{IdentityId, Principal, View};
+use crate::auth::scope::find_named_identity;
+use crate::domain::{Principal, View};
 use crate::error::{Error, Result};
-use crate::grpc::wire::page_token::Binding;
-use crate::grpc::wire::request::{RequestedPage, Violations};
-use crate::grpc::wire::scope::{Caller as _, identity_named_by_admin, listed_identity};
+use crate::grpc::wire::page_token::ListBinding;
+use crate::grpc::wire::request::{ListParams, Violations};
 use crate::proto::{ListConversationsRequest, ListConversationsResponse};
 use crate::store;
 
-struct Parsed {
-    identity_id: Option<IdentityId>,
-    is_blocked: Option<bool>,
-    page: RequestedPage,
-}
-
-fn parse(message: &ListConversationsRequest) -> Result<Parsed> {
-    let mut fields = Violations::default();
-    let identity_id = fields.optional_id("agent_identity_id", message.agent_identity_id.as_deref());
-    let page = fields.page(message.limit, message.offset, &message.page_token);
-    fields.finish(|| Some(Parsed { identity_id: identity_id?, is_blocked: message.is_blocked, page: page? }))
+fn parse(request: &ListConversationsRequest) -> Result<ListParams> {
+    let mut violations = Violations::default();
+    let params = violations.list_params(
+        request.agent_identity_id.as_deref(),
+        request.limit,
+        request.offset,
+        &request.page_token,
+    );
+    violations.finish(|| params)
 }
 
 pub(super) async fn list(
     app: &App,
     caller: &Principal,
-    message: ListConversationsRequest,
+    request: ListConversationsRequest,
 ) -> Result<ListConversationsResponse> {
-    let request = parse(&message)?;
-    let tenant = caller.tenant()?;
-    let identity_id = listed_identity(tenant, request.identity_id)?;
+    let params = parse(&request)?;
+    let tenant = caller.require_tenant()?;
+    let identity_id = tenant.identity_scope(params.identity_id)?;
     let view = View::of(tenant, request.is_blocked);
-    let binding = Binding::new("ListConversations", &tenant.organization_id, identity_id, view.name());
-    let page = binding.open(&request.page)?;
-    let named = identity_named_by_admin(app, tenant, identity_id).await?;
+    let binding = ListBinding::new("ListConversations", &tenant.organization_id, identity_id, view.name());
+    let page = binding.start_of(&params.page)?;
+    let named = find_named_identity(&app.db, tenant, identity_id).await?;
     if named.is_some_and(|identity| !identity.imessage_enabled) {
         return Err(Error::IdentityNotEnabled);
     }
     let page = store::conversations::list(&app.db, &tenant.organization_id, identity_id, view, &page).await?;
     Ok(ListConversationsResponse {
-        next_page_token: binding.next(&page),
+        next_page_token: binding.next_token(&page),
         conversations: page.rows.into_iter().map(Into::into).collect(),
     })
 }

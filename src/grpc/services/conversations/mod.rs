@@ -1,4 +1,4 @@
-//! `ConversationService`: listing and reading conversations, and what the human sees of it.
+//! `ConversationService`: listing and reading conversations, read receipts and typing indicators.
 
 mod get;
 mod list;
@@ -16,7 +16,6 @@ use crate::proto::{
     SendTypingIndicatorResponse,
 };
 
-/// The service.
 pub(in crate::grpc) struct Service {
     pub(in crate::grpc) app: App,
 }
@@ -27,28 +26,28 @@ impl ConversationService for Service {
         &self,
         request: Request<ListConversationsRequest>,
     ) -> Result<Response<ListConversationsResponse>, Status> {
-        unary(request, async |caller, message| list::list(&self.app, &caller, message).await).await
+        unary(request, async |caller, request| list::list(&self.app, &caller, request).await).await
     }
 
     async fn get_conversation(
         &self,
         request: Request<GetConversationRequest>,
     ) -> Result<Response<GetConversationResponse>, Status> {
-        unary(request, async |caller, message| get::get(&self.app, &caller, message).await).await
+        unary(request, async |caller, request| get::get(&self.app, &caller, request).await).await
     }
 
     async fn mark_conversation_read(
         &self,
         request: Request<MarkConversationReadRequest>,
     ) -> Result<Response<MarkConversationReadResponse>, Status> {
-        unary(request, async |caller, message| mark_read::mark_read(&self.app, &caller, message).await).await
+        unary(request, async |caller, request| mark_read::mark_read(&self.app, &caller, request).await).await
     }
 
     async fn send_typing_indicator(
         &self,
         request: Request<SendTypingIndicatorRequest>,
     ) -> Result<Response<SendTypingIndicatorResponse>, Status> {
-        unary(request, async |caller, message| send_typing::send_typing(&self.app, &caller, message).await)
+        unary(request, async |caller, request| send_typing::send_typing(&self.app, &caller, request).await)
             .await
     }
 }

@@ -4,27 +4,24 @@ use crate::app::App;
 use crate::domain::{IdentityId, Principal};
 use crate::error::{Error, Resource, Result};
 use crate::grpc::wire::request::Violations;
-use crate::grpc::wire::scope::Caller as _;
 use crate::proto::{GetIdentityRequest, GetIdentityResponse};
 use crate::store;
 
-fn parse(message: &GetIdentityRequest) -> Result<IdentityId> {
-    let mut fields = Violations::default();
-    let id = fields.id("identity_id", &message.identity_id);
-    fields.finish(|| id)
+fn parse(request: &GetIdentityRequest) -> Result<IdentityId> {
+    let mut violations = Violations::default();
+    let id = violations.id("identity_id", &request.identity_id);
+    violations.finish(|| id)
 }
 
 pub(super) async fn get(
     app: &App,
     caller: &Principal,
-    message: GetIdentityRequest,
+    request: GetIdentityRequest,
 ) -> Result<GetIdentityResponse> {
-    let id = parse(&message)?;
-    let tenant = caller.tenant()?;
-    // To an identity key every identity but its own is absent.
-    if tenant.identity_id.is_some_and(|own| own != id) {
-        return Err(Error::NotFound(Resource::Identity));
-    }
+    let id = parse(&request)?;
+    let tenant = caller.require_tenant()?;
+    // For an identity key, every other identity reads as absent.
+    tenant.identity_scope(Some(id)).map_err(|_| Error::NotFound(Resource::Identity))?;
     let identity = store::identities::get(&app.db, &tenant.organization_id, id).await?;
     let identity = identity.ok_or(Error::NotFound(Resource::Identity))?;
     Ok(GetIdentityResponse { identity: Some(identity.into()) })

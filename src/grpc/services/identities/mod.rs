@@ -15,10 +15,9 @@ use crate::proto::{
     ListIdentitiesRequest, ListIdentitiesResponse, UpdateIdentityRequest, UpdateIdentityResponse,
 };
 
-/// The longest display name, in characters.
-const DISPLAY_NAME_LIMIT: usize = 255;
+/// Maximum length of a display name, in characters.
+const MAX_DISPLAY_NAME_CHARACTERS: usize = 255;
 
-/// The service.
 pub(in crate::grpc) struct Service {
     pub(in crate::grpc) app: App,
 }
@@ -29,27 +28,27 @@ impl IdentityService for Service {
         &self,
         request: Request<CreateIdentityRequest>,
     ) -> Result<Response<CreateIdentityResponse>, Status> {
-        unary(request, async |caller, message| create::create(&self.app, &caller, message).await).await
+        unary(request, async |caller, request| create::create(&self.app, &caller, request).await).await
     }
 
     async fn get_identity(
         &self,
         request: Request<GetIdentityRequest>,
     ) -> Result<Response<GetIdentityResponse>, Status> {
-        unary(request, async |caller, message| get::get(&self.app, &caller, message).await).await
+        unary(request, async |caller, request| get::get(&self.app, &caller, request).await).await
     }
 
     async fn list_identities(
         &self,
         request: Request<ListIdentitiesRequest>,
     ) -> Result<Response<ListIdentitiesResponse>, Status> {
-        unary(request, async |caller, message| list::list(&self.app, &caller, message).await).await
+        unary(request, async |caller, request| list::list(&self.app, &caller, request).await).await
     }
 
     async fn update_identity(
         &self,
         request: Request<UpdateIdentityRequest>,
     ) -> Result<Response<UpdateIdentityResponse>, Status> {
-        unary(request, async |caller, message| update::update(&self.app, &caller, message).await).await
+        unary(request, async |caller, request| update::update(&self.app, &caller, request).await).await
     }
 }

@@ -4,37 +4,33 @@ use crate::app::App;
 use crate::domain::{IdentityId, MessageId, Principal, View};
 use crate::error::{Error, Resource, Result};
 use crate::grpc::wire::request::Violations;
-use crate::grpc::wire::scope::Caller as _;
 use crate::proto::{GetMessageRequest, GetMessageResponse};
 use crate::store;
 
-struct Parsed {
+struct Params {
     id: MessageId,
     asserted: Option<IdentityId>,
 }
 
-fn parse(message: &GetMessageRequest) -> Result<Parsed> {
-    let mut fields = Violations::default();
-    let id = fields.id("message_id", &message.message_id);
-    let asserted = fields.optional_id("agent_identity_id", message.agent_identity_id.as_deref());
-    fields.finish(|| Some(Parsed { id: id?, asserted: asserted? }))
+fn parse(request: &GetMessageRequest) -> Result<Params> {
+    let mut violations = Violations::default();
+    let id = violations.id("message_id", &request.message_id);
+    let asserted = violations.optional_id("agent_identity_id", request.agent_identity_id.as_deref());
+    violations.finish(|| Some(Params { id: id?, asserted: asserted? }))
 }
 
 pub(super) async fn get(
     app: &App,
     caller: &Principal,
-    message: GetMessageRequest,
+    request: GetMessageRequest,
 ) -> Result<GetMessageResponse> {
-    let request = parse(&message)?;
-    let tenant = caller.tenant()?;
-    if let (Some(own), Some(asserted)) = (tenant.identity_id, request.asserted)
-        && own != asserted
-    {
-        return Err(Error::NotFound(Resource::Message));
-    }
-    let mine = tenant.identity_id.or(request.asserted);
+    let params = parse(&request)?;
+    let tenant = caller.require_tenant()?;
+    // An asserted identity that is not the key's own reads as an absent message, as with every lookup by id.
+    let identity_id =
+        tenant.identity_scope(params.asserted).map_err(|_| Error::NotFound(Resource::Message))?;
     let view = View::of(tenant, None);
-    let found = store::messages::get(&app.db, &tenant.organization_id, mine, view, request.id).await?;
+    let found = store::messages::get(&app.db, &tenant.organization_id, identity_id, view, params.id).await?;
     let message = found.ok_or(Error::NotFound(Resource::Message))?;
     Ok(GetMessageResponse { message: Some(message.into()) })
 }

@@ -1,8 +1,7 @@
-//! `MessageService`: reading and answering in a conversation.
+//! `MessageService`: reading and sending messages and reactions.
 
 mod get;
 mod list;
-mod media_url;
 mod remove_reaction;
 mod send;
 mod send_reaction;
@@ -18,7 +17,6 @@ use crate::proto::{
     SendReactionResponse,
 };
 
-/// The service.
 pub(in crate::grpc) struct Service {
     pub(in crate::grpc) app: App,
 }
@@ -29,29 +27,29 @@ impl MessageService for Service {
         &self,
         request: Request<ListMessagesRequest>,
     ) -> Result<Response<ListMessagesResponse>, Status> {
-        unary(request, async |caller, message| list::list(&self.app, &caller, message).await).await
+        unary(request, async |caller, request| list::list(&self.app, &caller, request).await).await
     }
 
     async fn get_message(
         &self,
         request: Request<GetMessageRequest>,
     ) -> Result<Response<GetMessageResponse>, Status> {
-        unary(request, async |caller, message| get::get(&self.app, &caller, message).await).await
+        unary(request, async |caller, request| get::get(&self.app, &caller, request).await).await
     }
 
     async fn send_message(
         &self,
         request: Request<SendMessageRequest>,
     ) -> Result<Response<SendMessageResponse>, Status> {
-        unary(request, async |caller, message| send::send(&self.app, &caller, message).await).await
+        unary(request, async |caller, request| send::send(&self.app, &caller, request).await).await
     }
 
     async fn send_reaction(
         &self,
         request: Request<SendReactionRequest>,
     ) -> Result<Response<SendReactionResponse>, Status> {
-        unary(request, async |caller, message| {
-            send_reaction::send_reaction(&self.app, &caller, message).await
+        unary(request, async |caller, request| {
+            send_reaction::send_reaction(&self.app, &caller, request).await
         })
         .await
     }
@@ -60,8 +58,8 @@ impl MessageService for Service {
         &self,
         request: Request<RemoveReactionRequest>,
     ) -> Result<Response<RemoveReactionResponse>, Status> {
-        unary(request, async |caller, message| {
-            remove_reaction::remove_reaction(&self.app, &caller, message).await
+        unary(request, async |caller, request| {
+            remove_reaction::remove_reaction(&self.app, &caller, request).await
         })
         .await
     }

@@ -6,13 +6,13 @@ use crate::error::{Error, Resource, Result};
 use crate::proto::{GetRouterNumberRequest, GetRouterNumberResponse};
 use crate::store;
 
-/// What an admin or router key is shown in the place of a handle.
-const ANY_HANDLE: &str = "your-handle";
+/// The handle in the command for admin and router keys, which have no identity.
+const PLACEHOLDER_HANDLE: &str = "your-handle";
 
 pub(super) async fn get_router_number(
     app: &App,
     caller: &Principal,
-    _message: GetRouterNumberRequest,
+    _request: GetRouterNumberRequest,
 ) -> Result<GetRouterNumberResponse> {
     let number = store::lines::router_number(&app.db).await?.ok_or(Error::NotFound(Resource::Line))?;
     let handle = match caller {
@@ -22,7 +22,7 @@ pub(super) async fn get_router_number(
         },
         Principal::Router { .. } => None,
     };
-    let handle = handle.map_or_else(|| ANY_HANDLE.to_owned(), |identity| identity.agent_handle);
+    let handle = handle.map_or_else(|| PLACEHOLDER_HANDLE.to_owned(), |identity| identity.agent_handle);
     Ok(GetRouterNumberResponse {
         number: number.into_string(),
         connect_command: format!("connect @{handle}"),

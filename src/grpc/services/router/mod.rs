@@ -1,4 +1,4 @@
-//! `RouterService`: what lines deliver.
+//! `RouterService`: what carriers deliver.
 
 mod get_router_number;
 mod receive_message;
@@ -16,7 +16,6 @@ use crate::proto::{
     UpdateDeliveryStatusResponse,
 };
 
-/// The service.
 pub(in crate::grpc) struct Service {
     pub(in crate::grpc) app: App,
 }
@@ -27,8 +26,8 @@ impl RouterService for Service {
         &self,
         request: Request<ReceiveMessageRequest>,
     ) -> Result<Response<ReceiveMessageResponse>, Status> {
-        unary(request, async |caller, message| {
-            receive_message::receive_message(&self.app, &caller, message).await
+        unary(request, async |caller, request| {
+            receive_message::receive_message(&self.app, &caller, request).await
         })
         .await
     }
@@ -37,8 +36,8 @@ impl RouterService for Service {
         &self,
         request: Request<ReceiveReactionRequest>,
     ) -> Result<Response<ReceiveReactionResponse>, Status> {
-        unary(request, async |caller, message| {
-            receive_reaction::receive_reaction(&self.app, &caller, message).await
+        unary(request, async |caller, request| {
+            receive_reaction::receive_reaction(&self.app, &caller, request).await
         })
         .await
     }
@@ -47,8 +46,8 @@ impl RouterService for Service {
         &self,
         request: Request<UpdateDeliveryStatusRequest>,
     ) -> Result<Response<UpdateDeliveryStatusResponse>, Status> {
-        unary(request, async |caller, message| {
-            update_delivery_status::update_delivery_status(&self.app, &caller, message).await
+        unary(request, async |caller, request| {
+            update_delivery_status::update_delivery_status(&self.app, &caller, request).await
         })
         .await
     }
@@ -57,8 +56,8 @@ impl RouterService for Service {
         &self,
         request: Request<GetRouterNumberRequest>,
     ) -> Result<Response<GetRouterNumberResponse>, Status> {
-        unary(request, async |caller, message| {
-            get_router_number::get_router_number(&self.app, &caller, message).await
+        unary(request, async |caller, request| {
+            get_router_number::get_router_number(&self.app, &caller, request).await
         })
         .await
     }

@@ -4,23 +4,22 @@ use crate::app::App;
 use crate::domain::{ConversationId, Principal};
 use crate::error::{Error, Resource, Result};
 use crate::grpc::wire::request::Violations;
-use crate::grpc::wire::scope::Caller as _;
 use crate::proto::{ListDeliveriesRequest, ListDeliveriesResponse};
 use crate::store;
 
-fn parse(message: &ListDeliveriesRequest) -> Result<Option<ConversationId>> {
-    let mut fields = Violations::default();
-    let id = fields.optional_id("conversation_id", message.conversation_id.as_deref());
-    fields.finish(|| id)
+fn parse(request: &ListDeliveriesRequest) -> Result<Option<ConversationId>> {
+    let mut violations = Violations::default();
+    let id = violations.optional_id("conversation_id", request.conversation_id.as_deref());
+    violations.finish(|| id)
 }
 
 pub(super) async fn list_deliveries(
     app: &App,
     caller: &Principal,
-    message: ListDeliveriesRequest,
+    request: ListDeliveriesRequest,
 ) -> Result<ListDeliveriesResponse> {
-    let conversation_id = parse(&message)?;
-    let tenant = caller.admin()?;
+    let conversation_id = parse(&request)?;
+    let tenant = caller.require_admin()?;
     if let Some(id) = conversation_id
         && !store::conversations::exists(&app.db, &tenant.organization_id, id).await?
     {

@@ -1,4 +1,4 @@
-//! `SandboxService`: what the sandbox line did.
+//! `SandboxService`: the deliveries of the sandbox carrier.
 
 mod list_deliveries;
 
@@ -9,7 +9,6 @@ use crate::grpc::wire::unary::unary;
 use crate::proto::sandbox_service_server::SandboxService;
 use crate::proto::{ListDeliveriesRequest, ListDeliveriesResponse};
 
-/// The service.
 pub(in crate::grpc) struct Service {
     pub(in crate::grpc) app: App,
 }
@@ -20,8 +19,8 @@ impl SandboxService for Service {
         &self,
         request: Request<ListDeliveriesRequest>,
     ) -> Result<Response<ListDeliveriesResponse>, Status> {
-        unary(request, async |caller, message| {
-            list_deliveries::list_deliveries(&self.app, &caller, message).await
+        unary(request, async |caller, request| {
+            list_deliveries::list_deliveries(&self.app, &caller, request).await
         })
         .await
     }

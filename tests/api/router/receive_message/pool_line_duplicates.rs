@@ -10,7 +10,7 @@ use crate::support::{Human, TestApp, database, rows};
 
 /// The service with one pool line, so that every thread is on it.
 async fn with_one_line() -> TestApp {
-    let app = TestApp::on(database::fresh().await, |_| {}).await;
+    let app = TestApp::builder().database(database::fresh().await).start().await;
     app.add_line(ROUTER_LINE, LineRole::Router).await;
     app.add_line(POOL_LINES[0], LineRole::Pool).await;
     app

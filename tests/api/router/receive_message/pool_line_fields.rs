@@ -1,4 +1,4 @@
-use inkbox_imessage::domain::TEXT_LIMIT;
+use inkbox_imessage::domain::MAX_TEXT_CHARACTERS;
 use inkbox_imessage::proto::{
     GetMessageRequest, ListMessagesRequest, Media, MessageTransport, ReceiveMessageRequest, ReceiveOutcome,
 };
@@ -41,7 +41,7 @@ fn wrong(
 async fn a_text_is_counted_in_characters_and_stored_unchanged() {
     let app = TestApp::start().await;
     let (human, thread) = a_thread(&app).await;
-    assert_eq!(TEXT_LIMIT, 18_996);
+    assert_eq!(MAX_TEXT_CHARACTERS, 18_996);
     for words in ["😀".repeat(18_996), " \u{feff}e\u{301}\r\n\t\u{200d}\u{fffd} ".to_owned()] {
         let answer = human.says(&thread, &words).await;
         assert_eq!(answer.outcome(), ReceiveOutcome::Stored);

@@ -84,7 +84,7 @@ async fn the_slower_of_two_connects_of_the_same_two_tells_of_the_faster_one_and_
 
 #[tokio::test]
 async fn connects_to_one_agent_are_all_connected_when_one_pool_line_is_free() {
-    let app = TestApp::on(database::fresh().await, |_| {}).await;
+    let app = TestApp::builder().database(database::fresh().await).start().await;
     app.add_line(ROUTER_LINE, LineRole::Router).await;
     app.add_line(POOL_LINES[0], LineRole::Pool).await;
     let identity = app.identity("org_a").await;

@@ -1,15 +1,18 @@
 use std::time::Duration;
 
 use inkbox_imessage::clock::Clock as _;
-use inkbox_imessage::proto::{RevokeApiKeyRequest, WhoAmIRequest};
+use inkbox_imessage::proto::{ListIdentitiesRequest, RevokeApiKeyRequest, WhoAmIRequest};
 use inkbox_imessage::store::Database;
 use inkbox_imessage::store::api_keys::{self, KeyOwner};
+use sqlx::ConnectOptions as _;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tonic::Code;
 use uuid::Uuid;
 
 use crate::support::callers::Caller;
+use crate::support::locks::{self, until_waiting};
+use crate::support::metrics::Scrape;
 use crate::support::{TestApp, assert_reason, eventually};
 
 /// How long after the answer to a revoke another replica may still take the key.
@@ -73,5 +76,34 @@ async fn a_key_that_the_operator_revokes_is_refused_on_every_replica_within_a_se
         let revoked = api_keys::revoke(&operator, KeyOwner::Anyone, id, app.clock.now()).await.unwrap();
         assert!(revoked.unwrap().revoked_at.is_some());
         tokio::join!(assert_ends(&here), assert_ends(&there));
+    }
+}
+
+#[tokio::test]
+async fn calls_with_one_key_share_a_look_up_after_a_revocation() {
+    let app = TestApp::start().await;
+    let admin = app.admin("org_a").await;
+    let api_key_id = key_id(&app.admin("org_a").await).await;
+    admin.revoke_api_key(RevokeApiKeyRequest { api_key_id }).await.unwrap();
+
+    let mut lock = app.options.connect().await.unwrap();
+    sqlx::query("BEGIN").execute(&mut lock).await.unwrap();
+    sqlx::query("LOCK TABLE key_digests IN ACCESS EXCLUSIVE MODE").execute(&mut lock).await.unwrap();
+    let calls: Vec<_> = (0..20)
+        .map(|_| {
+            let admin = admin.clone();
+            tokio::spawn(async move { admin.list_identities(ListIdentitiesRequest::default()).await })
+        })
+        .collect();
+    eventually("every call misses the cache", async || {
+        let scrape = Scrape::of(app.metrics).await;
+        let misses = scrape.value("inkbox_key_cache_lookups_total", &[("result", "miss")]);
+        (misses >= Some(20.0)).then_some(())
+    })
+    .await;
+    until_waiting(&app, 1).await;
+    locks::commit(lock).await;
+    for call in calls {
+        call.await.unwrap().unwrap();
     }
 }

@@ -92,6 +92,6 @@ async fn the_process_tells_its_version_and_what_it_uses() {
 #[tokio::test]
 async fn a_service_that_never_had_a_database_says_so() {
     let options = crate::support::database::fresh().await.port(1);
-    let app = TestApp::launch(options, |_| {}).await;
+    let app = TestApp::builder().database(options).launch().await;
     assert_eq!(Scrape::of(app.metrics).await.value("inkbox_database_up", &[]), Some(0.0));
 }

@@ -24,7 +24,7 @@ async fn rows(app: &TestApp) -> BTreeMap<String, Value> {
 
 /// The service with one pool line, which every connection uses.
 async fn with_one_line() -> TestApp {
-    let app = TestApp::on(database::fresh().await, |_| {}).await;
+    let app = TestApp::builder().database(database::fresh().await).start().await;
     app.add_line(ROUTER_LINE, LineRole::Router).await;
     app.add_line(POOL_LINES[0], LineRole::Pool).await;
     app

@@ -22,7 +22,11 @@ const DELAY: Duration = Duration::from_millis(60);
 async fn far() -> (TestApp, Proxy) {
     let direct = database::fresh().await;
     let proxy = Proxy::unix(&direct);
-    let app = TestApp::on(proxy.options(&direct), |settings| settings.sessions = 1).await;
+    let app = TestApp::builder()
+        .database(proxy.options(&direct))
+        .settings(|settings| settings.sessions = 1)
+        .start()
+        .await;
     app.add_line(ROUTER_LINE, LineRole::Router).await;
     for line in POOL_LINES {
         app.add_line(line, LineRole::Pool).await;

@@ -87,7 +87,7 @@ pub(super) async fn session() -> PgConnection {
 }
 
 async fn fill() -> PgConnectOptions {
-    let options = database::fresh().await;
+    let options = database::pristine().await;
     let mut connection = options.connect().await.unwrap();
     raw_sql(FILL).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();

@@ -156,7 +156,7 @@ async fn spread(pool: &PgPool) -> Spread {
 
 #[tokio::test]
 async fn every_checked_query_asks_one_shard_or_is_an_exception_with_a_reason() {
-    let pool = PgPool::connect_with(database::fresh().await).await.unwrap();
+    let pool = PgPool::connect_with(database::pristine().await).await.unwrap();
     let spread = spread(&pool).await;
     let mut used = vec![0; EXCEPTIONS.len()];
     let (mut asked, mut faults) = (0, Vec::new());
@@ -186,7 +186,7 @@ async fn every_checked_query_asks_one_shard_or_is_an_exception_with_a_reason() {
 /// What is spread by a column has it in each of its unique keys: else no node could say that a key is taken.
 #[tokio::test]
 async fn every_unique_key_has_the_column_by_which_its_table_is_spread() {
-    let pool = PgPool::connect_with(database::fresh().await).await.unwrap();
+    let pool = PgPool::connect_with(database::pristine().await).await.unwrap();
     for (table, column) in spread(&pool).await {
         let without: Vec<String> = sqlx::query_scalar(
             "SELECT i.indexrelid::regclass::text FROM pg_index i
@@ -206,7 +206,7 @@ async fn every_unique_key_has_the_column_by_which_its_table_is_spread() {
 /// Tables that are spread by one column are put beside one of them.
 #[tokio::test]
 async fn every_column_has_a_table_that_the_others_are_put_beside() {
-    let pool = PgPool::connect_with(database::fresh().await).await.unwrap();
+    let pool = PgPool::connect_with(database::pristine().await).await.unwrap();
     let spread = spread(&pool).await;
     for (table, column) in &spread {
         let first = FIRST.iter().find(|(of, _)| of == column).unwrap_or_else(|| panic!("{table}: {column}"));

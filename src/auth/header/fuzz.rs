@@ -1,4 +1,4 @@
-//! Whatever comes as a key: up to three headers, one a line of the input.
+//! Arbitrary headers: up to three, one per line of the input.
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};

@@ -1,0 +1,124 @@
+//! Dispatching a message to its carrier: the message is stored as pending, handed to the carrier, and the carrier's
+//! answer is recorded. In this order, a crash at any point leaves a pending message, whose outcome is unknown, and never
+//! a message that was sent but not stored.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::time::sleep;
+
+use super::reconcile::reconcile;
+use super::{Content, SendRequest, max_send_duration, outcome_of};
+use crate::app::App;
+use crate::carriers::{Action, CarrierError, OutboundMessage};
+use crate::domain::{DeliveryStatus, Direction, Message, OrganizationId, Transport};
+use crate::error::{Error, Result};
+use crate::store::conversations::ContactTarget;
+use crate::store::messages::{self, NewOutbound, Outcome, Reservation};
+
+/// Attempts to record the carrier's answer before the message is left pending.
+const RECORD_ATTEMPTS: u32 = 3;
+/// Pause between these attempts, long enough for a short restart of the database.
+const RECORD_PAUSE: Duration = Duration::from_millis(500);
+
+pub(super) enum Dispatched {
+    /// The message as it is stored: queued, or pending if the outcome is unknown.
+    Sent(Box<Message>),
+    /// Another request with the same idempotency key was first. Nothing was stored.
+    DuplicateKey,
+}
+
+/// Sends a message as soon as the conversation's queue reaches it.
+///
+/// # Errors
+/// `ConnectionReleased`, `RateLimited`, `NotSupportedByCarrier` (nothing is stored); `UpstreamFailed` (stored as failed).
+pub(super) async fn dispatch(
+    app: App,
+    organization_id: OrganizationId,
+    target: ContactTarget,
+    request: SendRequest,
+) -> Result<Dispatched> {
+    let turn = app.queues.enter(&organization_id, target.conversation_id).await;
+    // Before anything is stored: an error here leaves the idempotency key free.
+    let carrier = app.carriers.for_line(&target.line_number).await?;
+    let SendRequest { content: Content { text, media }, send_style, idempotency_key, .. } = request;
+    let new = NewOutbound {
+        organization_id,
+        identity_id: target.identity_id,
+        conversation_id: target.conversation_id,
+        assignment_id: target.eligibility.connection_id,
+        line_number: target.line_number.clone(),
+        message_id: app.clock.new_id().into(),
+        text,
+        media,
+        send_style,
+        idempotency_key,
+        per_day: app.limits.per_day,
+        longest: max_send_duration(app.limits.line_time_out),
+        // Taken after the wait in the queue, so that messages are listed in the order in which they were sent.
+        now: app.clock.now(),
+    };
+    let message = OutboundMessage {
+        id: new.message_id,
+        text: new.text.as_deref(),
+        media_url: new.media.as_ref().map(|file| file.url.as_str()),
+        style: new.send_style,
+        at: new.now,
+    };
+    if !carrier.supports(Action::Message(message)) {
+        return Err(Error::NotSupportedByCarrier);
+    }
+    if messages::reserve(&app.db, new.clone()).await? == Reservation::DuplicateKey {
+        return Ok(Dispatched::DuplicateKey);
+    }
+    let thread = target.thread(&new.organization_id);
+    let answer = match carrier.perform(&thread, Action::Message(message)).await {
+        Err(CarrierError::Unknown) => reconcile(&app, &*carrier, &thread, message).await,
+        answer => answer,
+    };
+    let recorded_at = record(&app, &new, &outcome_of(&answer)).await;
+    drop(turn);
+    let is_queued = match answer {
+        Ok(_) => recorded_at.is_some(),
+        Err(CarrierError::Unknown) => false,
+        Err(failure) => return Err(failure.into()),
+    };
+    Ok(Dispatched::Sent(Box::new(Message {
+        id: new.message_id,
+        conversation_id: new.conversation_id,
+        assignment_id: new.assignment_id,
+        direction: Direction::Outbound,
+        remote_number: target.remote_number,
+        text: new.text,
+        media: new.media.into_iter().collect(),
+        send_style: new.send_style,
+        transport: Transport::IMessage,
+        status: if is_queued { DeliveryStatus::Queued } else { DeliveryStatus::Pending },
+        error: None,
+        was_downgraded: false,
+        is_read: true,
+        is_blocked: false,
+        reactions: Vec::new(),
+        created_at: new.now,
+        updated_at: recorded_at.filter(|_| is_queued).unwrap_or(new.now),
+    })))
+}
+
+/// Records the carrier's answer and returns when; `None` if the database did not accept it.
+async fn record(app: &App, new: &NewOutbound, outcome: &Outcome) -> Option<DateTime<Utc>> {
+    for attempt in 1..=RECORD_ATTEMPTS {
+        let now = app.clock.now();
+        match messages::record_result(&app.db, new, outcome.clone(), now).await {
+            Ok(()) => return Some(now),
+            Err(failure) => {
+                tracing::warn!(message.id = %new.message_id, attempt, error = %Error::from(failure),
+                    "the carrier's answer could not be recorded");
+            }
+        }
+        if attempt < RECORD_ATTEMPTS {
+            sleep(RECORD_PAUSE).await;
+        }
+    }
+    tracing::error!(message.id = %new.message_id, "message stays pending: the carrier's answer was lost");
+    None
+}

@@ -1,0 +1,85 @@
+//! Reconciliation: asking the carrier about a message whose send has an unknown outcome. Nothing is resent.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::outcome_of;
+use crate::app::App;
+use crate::carriers::{Accepted, Carrier, CarrierError, OutboundMessage, Thread, ThreadOwner};
+use crate::domain::{Message, OrganizationId};
+use crate::error::Result;
+use crate::store::messages::{self, Outcome};
+
+/// How long a lookup at the carrier may take.
+pub(super) const MAX_LOOKUP_DURATION: Duration = Duration::from_secs(3);
+
+/// Asks the carrier for the outcome of a message. `Unknown` if the carrier has no such message or cannot tell.
+pub(super) async fn reconcile(
+    app: &App,
+    carrier: &dyn Carrier,
+    thread: &Thread,
+    message: OutboundMessage<'_>,
+) -> Result<Accepted, CarrierError> {
+    let Ok(Ok(found)) = timeout(MAX_LOOKUP_DURATION, carrier.lookup(thread, message)).await else {
+        return Err(CarrierError::Unknown);
+    };
+    let ids: Vec<_> = found.iter().map(|found| found.provider_message_id.clone()).collect();
+    // The same text may have been sent before, so matches that belong to other messages are excluded.
+    let Ok(known) = messages::known_provider_ids(&app.db, &thread.line_number, &ids).await else {
+        return Err(CarrierError::Unknown);
+    };
+    let mut candidates: Vec<_> =
+        found.into_iter().filter(|found| !known.contains(&found.provider_message_id)).collect();
+    if let Some(accepted) = candidates.iter().position(|found| found.failure.is_none()) {
+        let provider_message_id = Some(candidates.swap_remove(accepted).provider_message_id);
+        return Ok(Accepted { provider_message_id });
+    }
+    // The ids of failed sends are not stored. If several candidates failed, it is unknown which one is this message.
+    match (candidates.pop(), candidates.is_empty()) {
+        (Some(only), true) => Err(only.failure.unwrap_or(CarrierError::Unknown)),
+        _ => Err(CarrierError::Unknown),
+    }
+}
+
+/// Asks the carrier about a pending message and records the outcome. Returns whether there was one.
+///
+/// # Errors
+/// `StorageUnavailable`.
+pub(super) async fn reconcile_pending(
+    app: &App,
+    organization_id: &OrganizationId,
+    pending: &Message,
+) -> Result<bool> {
+    // Retention has deleted the content, by which the carrier would find the message.
+    if pending.text.is_none() && pending.media.is_empty() {
+        return Ok(false);
+    }
+    let Some(sent) = messages::find_carrier_ref(&app.db, organization_id, pending.id).await? else {
+        return Ok(false);
+    };
+    // The carrier is not configured any more; `for_line` has logged it.
+    let Ok(carrier) = app.carriers.for_line(&sent.line_number).await else { return Ok(false) };
+    let thread = Thread {
+        owner: Some(ThreadOwner {
+            organization_id: organization_id.clone(),
+            conversation_id: pending.conversation_id,
+        }),
+        line_number: sent.line_number,
+        remote_number: pending.remote_number.clone(),
+    };
+    let message = OutboundMessage {
+        id: pending.id,
+        text: pending.text.as_deref(),
+        media_url: pending.media.first().map(|file| file.url.as_str()),
+        style: pending.send_style,
+        at: pending.created_at,
+    };
+    let outcome = outcome_of(&reconcile(app, &*carrier, &thread, message).await);
+    if matches!(outcome, Outcome::Unknown) {
+        return Ok(false);
+    }
+    let now = app.clock.now();
+    messages::record_lookup(&app.db, organization_id, pending.id, &thread.line_number, outcome, now).await?;
+    Ok(true)
+}
