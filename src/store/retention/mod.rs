@@ -26,7 +26,7 @@ pub use subject::{
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-/// The smallest UUIDv7 of a point in time, in whole milliseconds: smaller ids were generated before it.
+/// The smallest `UUIDv7` of a point in time, in whole milliseconds: smaller ids were generated before it.
 #[must_use]
 pub fn first_id_of(time: DateTime<Utc>) -> Uuid {
     let millis = u128::try_from(time.timestamp_millis()).unwrap_or(0);

@@ -61,6 +61,6 @@ pub async fn is_miscounted(checker: &mut Checker, line_number: &str) -> Result<b
         .repair(|link| Box::pin(async move { global_tables::is_miscounted(link, &line_number).await }));
     match checking.await {
         Err(failure) if failure.is_serialization_conflict() || failure.is_lock_timeout() => Ok(true),
-        checked => checked,
+        result => result,
     }
 }
