@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::store::{self, Database};
 
 /// Maximum length of a key's label, in characters.
-pub const LABEL_LIMIT: usize = 255;
+pub const MAX_LABEL_CHARACTERS: usize = 255;
 
 /// A key to issue. Its organization and identity must exist.
 #[derive(Debug, Clone)]

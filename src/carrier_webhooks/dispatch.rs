@@ -11,11 +11,11 @@ use super::{reply, tapback_text};
 use crate::app::App;
 use crate::domain::{CarrierKind, LineRole, PhoneNumber};
 use crate::error::{Error, Resource, Result};
-use crate::messaging::inbound::{self, Outcome, RawReaction, RawText, ReactionOutcome};
+use crate::messaging::inbound::{self, RawReaction, RawText, ReactionOutcome, TextOutcome};
 use crate::messaging::outbound;
 use crate::store;
 use crate::store::inbound::InboundText;
-use crate::store::messages::{DeliveryUpdate, update_status};
+use crate::store::messages::{DeliveryUpdate, UpdateOutcome, update_status};
 use crate::validation::Violations;
 
 /// Number of times that a status update is tried while its message is unknown, before the carrier is asked to redeliver.
@@ -57,7 +57,7 @@ fn unknown_line(carrier: CarrierKind) -> WebhookResponse {
 
 async fn receive_text(app: &App, carrier: CarrierKind, raw: RawText) -> Result<WebhookResponse> {
     let mut violations = Violations::default();
-    let text = raw.check(&mut violations, app.clock.now());
+    let text = raw.validate(&mut violations, app.clock.now());
     let text = violations.finish(|| text)?;
     if line_role(app, carrier, &text.line_number).await?.is_none() {
         return Ok(unknown_line(carrier));
@@ -70,15 +70,17 @@ async fn receive_text(app: &App, carrier: CarrierKind, raw: RawText) -> Result<W
     let (line_number, remote_number) = (text.line_number.clone(), text.remote_number.clone());
     let outcome = inbound::receive(app, text).await?;
     let (result, reply) = match outcome {
-        Outcome::Connected { reply, .. } => ("connected", Some(reply)),
-        Outcome::Disconnected { reply, .. } => ("disconnected", Some(reply)),
-        Outcome::Refused { reply } => ("refused", Some(reply)),
-        Outcome::Help { reply } => ("help", Some(reply)),
-        Outcome::DuplicateCommand { .. } | Outcome::Duplicate(_) | Outcome::Forgotten => ("duplicate", None),
-        Outcome::Stored(_) => ("stored", None),
-        Outcome::StoredBlocked(_) => ("stored_blocked", None),
-        Outcome::NotConnected => ("not_connected", None),
-        Outcome::IdentityDisabled => ("identity_disabled", None),
+        TextOutcome::Connected { reply, .. } => ("connected", Some(reply)),
+        TextOutcome::Disconnected { reply, .. } => ("disconnected", Some(reply)),
+        TextOutcome::Refused { reply } => ("refused", Some(reply)),
+        TextOutcome::Help { reply } => ("help", Some(reply)),
+        TextOutcome::DuplicateCommand { .. } | TextOutcome::Duplicate(_) | TextOutcome::Forgotten => {
+            ("duplicate", None)
+        }
+        TextOutcome::Stored(_) => ("stored", None),
+        TextOutcome::StoredBlocked(_) => ("stored_blocked", None),
+        TextOutcome::NotConnected => ("not_connected", None),
+        TextOutcome::IdentityDisabled => ("identity_disabled", None),
     };
     if let Some(reply) = reply {
         reply::send(app, &line_number, &remote_number, &reply).await;
@@ -93,7 +95,7 @@ fn tapback_words(text: &InboundText) -> Option<inbound::TapbackWords> {
 
 async fn receive_tapback(app: &App, carrier: CarrierKind, raw: RawReaction) -> Result<WebhookResponse> {
     let mut violations = Violations::default();
-    let reaction = raw.check(&mut violations);
+    let reaction = raw.validate(&mut violations);
     let (line_number, reaction) = violations.finish(|| reaction)?;
     if line_role(app, carrier, &line_number).await?.is_none() {
         return Ok(unknown_line(carrier));
@@ -123,9 +125,9 @@ async fn receive_status(app: &App, carrier: CarrierKind, update: StatusUpdate) -
     let other = other_id.map(|id| {
         let mut raw = raw.clone();
         raw.provider_message_id = id;
-        raw.check(&mut violations, now)
+        raw.validate(&mut violations, now)
     });
-    let update = raw.check(&mut violations, now);
+    let update = raw.validate(&mut violations, now);
     let (update, other) = violations.finish(|| Some((update?, other.flatten())))?;
     match line_role(app, carrier, &update.line_number).await? {
         None => return Ok(unknown_line(carrier)),
@@ -155,10 +157,10 @@ async fn receive_status(app: &App, carrier: CarrierKind, update: StatusUpdate) -
 
 /// Applies the update to its message; false if no message has this id.
 async fn apply(app: &App, update: DeliveryUpdate) -> Result<bool> {
-    match update_status(&app.db, update).await.map_err(Error::from) {
-        Ok(_) => Ok(true),
-        Err(Error::NotFound(Resource::Message)) => Ok(false),
-        Err(error) => Err(error),
+    match update_status(&app.db, update).await? {
+        UpdateOutcome::Status(_) => Ok(true),
+        UpdateOutcome::UnknownMessage => Ok(false),
+        UpdateOutcome::UnknownLine => Err(Error::NotFound(Resource::Line)),
     }
 }
 

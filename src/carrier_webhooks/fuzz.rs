@@ -11,7 +11,7 @@ use super::{bluebubbles, sendblue, tapback_text};
 use crate::domain::{DeliveryStatus, MAX_TEXT_CHARACTERS, PhoneNumber, ReactionType};
 use crate::error::Error;
 use crate::fuzzing::{corpus, json, mutated, once_in, over, over_texts, pick, text};
-use crate::messaging::inbound::EMOJI_LIMIT;
+use crate::messaging::inbound::MAX_EMOJI_CHARACTERS;
 use crate::store::tapback_texts::Quoted;
 use crate::validation::Violations;
 
@@ -24,7 +24,7 @@ fn tapback_texts() {
         if let Some(words) = &parsed {
             assert_eq!(words.reaction == ReactionType::Custom, words.custom_emoji.is_some());
             if let Some(emoji) = &words.custom_emoji {
-                assert!(emoji.chars().count() <= EMOJI_LIMIT && !emoji.is_ascii(), "{emoji}");
+                assert!(emoji.chars().count() <= MAX_EMOJI_CHARACTERS && !emoji.is_ascii(), "{emoji}");
                 assert!(!emoji.contains(char::is_alphabetic), "an emoji has no letters");
             }
             if let Quoted::Text { whole, beginning } = &words.quoted {
@@ -61,7 +61,7 @@ fn check(event: Event) -> bool {
             return false;
         }
         Event::Text(raw) => {
-            let text = raw.check(&mut violations, now);
+            let text = raw.validate(&mut violations, now);
             let Some(text) = valid(violations, text) else { return false };
             number(&text.line_number);
             number(&text.remote_number);
@@ -76,7 +76,7 @@ fn check(event: Event) -> bool {
             }
         }
         Event::Tapback(raw) => {
-            let reaction = raw.check(&mut violations);
+            let reaction = raw.validate(&mut violations);
             let Some((line, tapback)) = valid(violations, reaction) else { return false };
             number(&line);
             number(&tapback.remote_number);
@@ -87,7 +87,7 @@ fn check(event: Event) -> bool {
         Event::Status(status_update) => {
             assert!(status_update.sent_at.is_none_or(storable));
             let status = status_update.update.status;
-            let update = status_update.update.check(&mut violations, now);
+            let update = status_update.update.validate(&mut violations, now);
             let Some(update) = valid(violations, update) else { return false };
             number(&update.line_number);
             id(&update.provider_message_id);

@@ -3,7 +3,7 @@
 //! English only: tapback texts of an iPhone in another language are stored as texts.
 
 use crate::domain::ReactionType;
-use crate::messaging::inbound::{EMOJI_LIMIT, TapbackWords};
+use crate::messaging::inbound::{MAX_EMOJI_CHARACTERS, TapbackWords};
 use crate::store::tapback_texts::Quoted;
 
 /// The beginnings of texts that add a tapback.
@@ -62,7 +62,7 @@ pub(super) fn parse(text: &str) -> Option<TapbackWords> {
 fn custom(emoji: &str) -> Option<(ReactionType, Option<String>)> {
     let has_words = emoji.chars().any(|c| c.is_alphabetic() || c.is_whitespace() || c.is_control());
     // Some emoji begin with a digit, but none is a digit.
-    let is_emoji = !has_words && !emoji.is_ascii() && emoji.chars().count() <= EMOJI_LIMIT;
+    let is_emoji = !has_words && !emoji.is_ascii() && emoji.chars().count() <= MAX_EMOJI_CHARACTERS;
     is_emoji.then(|| (ReactionType::Custom, Some(emoji.to_owned())))
 }
 

@@ -12,7 +12,7 @@ use crate::dev::embedded_postgres;
 use crate::domain::{ApiKeyId, ApiKeyScope, CarrierKind, IdentityId, LineRole, OrganizationId, PhoneNumber};
 use crate::error::Error;
 use crate::store::api_keys::KeyOwner;
-use crate::store::distribution::left_over;
+use crate::store::citus::left_over;
 use crate::store::lines::NotAdded;
 use crate::store::{self, Database, DatabaseTarget, DbConnection, SchemaError};
 
@@ -132,8 +132,8 @@ pub(super) struct WantedKey {
 }
 
 pub(super) async fn create_key(args: &DatabaseArgs, wanted: WantedKey) -> Result<(), Failure> {
-    if wanted.label.chars().count() > auth::LABEL_LIMIT {
-        return Err(Failure::Usage(format!("a label is at most {} characters", auth::LABEL_LIMIT)));
+    if wanted.label.chars().count() > auth::MAX_LABEL_CHARACTERS {
+        return Err(Failure::Usage(format!("a label is at most {} characters", auth::MAX_LABEL_CHARACTERS)));
     }
     let new = match (wanted.scope, wanted.org, wanted.identity) {
         (ApiKeyScope::Admin, Some(org), None) => admin_key(org.into(), &wanted.label),

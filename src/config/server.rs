@@ -110,8 +110,8 @@ impl TransportArgs {
     pub fn calls(&self) -> CallLimits {
         CallLimits {
             in_flight: usize::from(self.calls_in_flight),
-            wait: self.call_wait,
-            longest: self.call_limit,
+            queue_timeout: self.call_wait,
+            max_duration: self.call_limit,
             request: self.request_limit,
             metadata: self.metadata_limit,
             compress_from: self.compress_from,

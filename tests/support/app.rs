@@ -161,8 +161,8 @@ impl TestApp {
             calls: CallLimits {
                 in_flight: 512,
                 // Long, because tests share a busy machine. The test of this limit sets its own.
-                wait: PATIENCE,
-                longest: Duration::from_mins(1),
+                queue_timeout: PATIENCE,
+                max_duration: Duration::from_mins(1),
                 request: 1 << 20,
                 metadata: 16 << 10,
                 compress_from: 2 << 10,

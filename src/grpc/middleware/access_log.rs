@@ -24,7 +24,7 @@ use crate::clock::Clock;
 use crate::domain::Principal;
 use crate::error::Error;
 use crate::grpc::middleware::layer::{Inner, Middleware, MiddlewareLayer};
-pub(in crate::grpc) use crate::grpc::wire::extensions::RequestId;
+use crate::grpc::wire::extensions::RequestId;
 use crate::grpc::wire::status;
 use crate::telemetry::metrics::{CallMetrics, InFlight, code_name};
 use crate::telemetry::trace;

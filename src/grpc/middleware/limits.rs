@@ -34,9 +34,9 @@ pub struct CallLimits {
     /// Maximum number of concurrent calls, without health and reflection.
     pub in_flight: usize,
     /// How long calls may wait for a database session before new calls are rejected.
-    pub wait: Duration,
+    pub queue_timeout: Duration,
     /// Maximum duration of a call, also if the client's deadline is later.
-    pub longest: Duration,
+    pub max_duration: Duration,
     /// Maximum size of a decompressed request, in bytes.
     pub request: u32,
     /// Maximum size of a request's metadata, in bytes.
@@ -86,7 +86,7 @@ impl Middleware for Limits {
             let threshold = CompressionThreshold(self.limits.compress_from as usize);
             request.extensions_mut().insert(threshold);
         }
-        let limit = effective_timeout(request.headers(), self.limits.longest);
+        let limit = effective_timeout(request.headers(), self.limits.max_duration);
         match timeout(limit, inner.call(request)).await {
             Ok(Ok(response)) => {
                 match classify_tonic_status(response.headers(), self.limits.request as usize) {
@@ -110,7 +110,7 @@ impl Limits {
         }
         let permit = self.permits.clone().try_acquire_owned().ok();
         permit
-            .filter(|_| !self.db.is_saturated(self.limits.wait))
+            .filter(|_| !self.db.is_saturated(self.limits.queue_timeout))
             .ok_or(Error::Overloaded { retry_after: RETRY_AFTER })
     }
 }

@@ -10,12 +10,12 @@ mod validate;
 pub use delivery_status::update_delivery_status;
 pub use reaction::{InboundReaction, ReactionOutcome, receive_reaction};
 pub use tapback_text::{TapbackWords, receive_tapback_text};
-pub use validate::{EMOJI_LIMIT, RawDeliveryUpdate, RawReaction, RawText};
+pub use validate::{MAX_EMOJI_CHARACTERS, RawDeliveryUpdate, RawReaction, RawText};
 
 use crate::app::App;
 use crate::domain::{ConnectionId, LineRole, PhoneNumber};
 use crate::error::{Error, Resource, Result};
-use crate::store::inbound::{self, InboundText, Stored};
+use crate::store::inbound::{self, InboundText, StoredMessage};
 
 /// Maximum number of attempts to route a text. Routing is repeated if the connection ends between two statements, so all
 /// attempts fail only if the human disconnects and reconnects this often within milliseconds.
@@ -23,7 +23,7 @@ const MAX_ROUTE_ATTEMPTS: u32 = 4;
 
 /// The result of receiving a text.
 #[derive(Debug, Clone)]
-pub enum Outcome {
+pub enum TextOutcome {
     /// Router line: the human is connected.
     Connected {
         connection_id: ConnectionId,
@@ -44,11 +44,11 @@ pub enum Outcome {
         connection_id: Option<ConnectionId>,
     },
     /// Pool line: stored and visible to the agent.
-    Stored(Stored),
+    Stored(StoredMessage),
     /// Pool line: stored and hidden from the agent, because the human is blocked.
-    StoredBlocked(Stored),
+    StoredBlocked(StoredMessage),
     /// Pool line: stored by an earlier delivery.
-    Duplicate(Stored),
+    Duplicate(StoredMessage),
     /// Pool line: stored by an earlier delivery, and deleted since.
     Forgotten,
     /// Pool line: the human has no active connection on this line. Nothing was stored.
@@ -61,7 +61,7 @@ pub enum Outcome {
 ///
 /// # Errors
 /// `NotFound` when there is no line with this number.
-pub async fn receive(app: &App, text: InboundText) -> Result<Outcome> {
+pub async fn receive(app: &App, text: InboundText) -> Result<TextOutcome> {
     for _ in 0..MAX_ROUTE_ATTEMPTS {
         let route =
             inbound::route(&app.db, &text.line_number, &text.remote_number, &text.provider_message_id)

@@ -14,7 +14,7 @@ use crate::validation::Violations;
 /// Maximum length of a provider id, in characters. Carriers use UUIDs, or ids of at most twice that length.
 const MAX_PROVIDER_ID_CHARACTERS: usize = 255;
 /// Maximum length of an emoji, in characters: a family with skin tones has about twelve.
-pub const EMOJI_LIMIT: usize = 64;
+pub const MAX_EMOJI_CHARACTERS: usize = 64;
 /// Maximum length of the code and of the description of a carrier's error, in characters.
 const MAX_ERROR_CHARACTERS: usize = 1_000;
 /// Maximum number of files of a message. Carriers deliver one; phones allow twenty.
@@ -41,7 +41,7 @@ pub struct RawText {
 
 impl RawText {
     /// The text, or `None` if a field is invalid.
-    pub fn check(self, violations: &mut Violations, now: DateTime<Utc>) -> Option<InboundText> {
+    pub fn validate(self, violations: &mut Violations, now: DateTime<Utc>) -> Option<InboundText> {
         let line_number = violations.phone_number("line_number", &self.line_number);
         let remote_number = violations.phone_number("remote_number", &self.remote_number);
         if self.text.as_ref().is_none_or(String::is_empty) && self.media.is_empty() {
@@ -112,7 +112,7 @@ pub struct RawReaction {
 
 impl RawReaction {
     /// The line and the tapback, or `None` if a field is invalid.
-    pub fn check(self, violations: &mut Violations) -> Option<(PhoneNumber, InboundReaction)> {
+    pub fn validate(self, violations: &mut Violations) -> Option<(PhoneNumber, InboundReaction)> {
         let line_number = violations.phone_number("line_number", &self.line_number);
         let remote_number = violations.phone_number("remote_number", &self.remote_number);
         let target = violations.required_text(
@@ -122,7 +122,7 @@ impl RawReaction {
         );
         let custom_emoji = match self.custom_emoji {
             None => Some(None),
-            Some(emoji) => violations.required_text("custom_emoji", emoji, EMOJI_LIMIT).map(Some),
+            Some(emoji) => violations.required_text("custom_emoji", emoji, MAX_EMOJI_CHARACTERS).map(Some),
         };
         if let (Some(reaction), Some(emoji)) = (self.reaction, &custom_emoji)
             && (reaction == ReactionType::Custom) != emoji.is_some()
@@ -157,7 +157,7 @@ pub struct RawDeliveryUpdate {
 
 impl RawDeliveryUpdate {
     /// The report, or `None` if a field is invalid.
-    pub fn check(self, violations: &mut Violations, now: DateTime<Utc>) -> Option<DeliveryUpdate> {
+    pub fn validate(self, violations: &mut Violations, now: DateTime<Utc>) -> Option<DeliveryUpdate> {
         let line_number = violations.phone_number("line_number", &self.line_number);
         let provider_message_id = violations.required_text(
             "provider_message_id",

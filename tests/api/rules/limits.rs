@@ -68,7 +68,7 @@ async fn locking(app: &TestApp, statement: &'static str) -> PgConnection {
 async fn calls_are_refused_while_others_wait_long_for_the_database_and_taken_again_afterwards() {
     let app = TestApp::with(|settings| {
         settings.sessions = 1;
-        settings.calls.wait = Duration::from_millis(5);
+        settings.calls.queue_timeout = Duration::from_millis(5);
     })
     .await;
     let admin = app.admin("org_a").await;
@@ -130,7 +130,7 @@ async fn a_call_longer_than_its_client_waits_is_a_deadline_exceeded_and_what_it_
 
 #[tokio::test]
 async fn a_call_longer_than_the_service_lets_it_is_a_deadline_exceeded_whatever_its_client_says() {
-    let app = TestApp::with(|settings| settings.calls.longest = Duration::from_millis(500)).await;
+    let app = TestApp::with(|settings| settings.calls.max_duration = Duration::from_millis(500)).await;
     let identity = app.identity("org_a").await;
     let (_, id) = Human::new(&app, SLOW).await.converses(&identity, "hello").await;
     let agent = app.agent(&identity).await;

@@ -19,7 +19,7 @@ struct Params {
 fn parse(app: &App, request: CreateApiKeyRequest) -> Result<Params> {
     let mut violations = Violations::default();
     let identity_id = violations.id("agent_identity_id", &request.agent_identity_id);
-    let label = violations.text("label", request.label, auth::LABEL_LIMIT);
+    let label = violations.text("label", request.label, auth::MAX_LABEL_CHARACTERS);
     let expires_at = violations.timestamp("expires_at", request.expires_at);
     if let Some(Some(expires_at)) = expires_at
         && expires_at <= app.clock.now()

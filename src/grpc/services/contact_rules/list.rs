@@ -1,7 +1,7 @@
 //! `ListContactRules`.
 
 use crate::app::App;
-use crate::auth::scope::find_named_identity;
+use crate::auth::find_named_identity;
 use crate::domain::Principal;
 use crate::error::Result;
 use crate::grpc::wire::page_token::ListBinding;

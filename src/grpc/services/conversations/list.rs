@@ -1,7 +1,7 @@
 //! `ListConversations`.
 
 use crate::app::App;
-use crate::auth::scope::find_named_identity;
+use crate::auth::find_named_identity;
 use crate::domain::{Principal, View};
 use crate::error::{Error, Result};
 use crate::grpc::wire::page_token::ListBinding;

@@ -1,7 +1,7 @@
 //! `ListMessages`.
 
 use crate::app::App;
-use crate::auth::scope::find_named_identity;
+use crate::auth::find_named_identity;
 use crate::domain::{ConversationId, IdentityId, Principal, View};
 use crate::error::{Error, Resource, Result};
 use crate::grpc::wire::page_token::{ListBinding, RequestedPage};

@@ -4,9 +4,9 @@ use crate::app::App;
 use crate::domain::{Media, Principal, Transport};
 use crate::error::Result;
 use crate::grpc::wire::request::Violations;
-use crate::messaging::inbound::{self, Outcome, RawText};
+use crate::messaging::inbound::{self, RawText, TextOutcome};
 use crate::proto::{ReceiveMessageRequest, ReceiveMessageResponse, ReceiveOutcome};
-use crate::store::inbound::{InboundText, Stored};
+use crate::store::inbound::{InboundText, StoredMessage};
 
 fn parse(app: &App, request: ReceiveMessageRequest) -> Result<InboundText> {
     let mut violations = Violations::default();
@@ -30,7 +30,7 @@ fn parse(app: &App, request: ReceiveMessageRequest) -> Result<InboundText> {
         sent_at: sent_at.flatten(),
         transport: transport.unwrap_or(Transport::Unspecified),
     };
-    let text = raw.check(&mut violations, app.clock.now());
+    let text = raw.validate(&mut violations, app.clock.now());
     violations.finish(|| text)
 }
 
@@ -44,43 +44,45 @@ pub(super) async fn receive_message(
     Ok(encode(inbound::receive(app, text).await?))
 }
 
-fn encode(outcome: Outcome) -> ReceiveMessageResponse {
+fn encode(outcome: TextOutcome) -> ReceiveMessageResponse {
     let mut response = ReceiveMessageResponse::default();
     match outcome {
-        Outcome::Connected { connection_id, line_number, reply } => {
+        TextOutcome::Connected { connection_id, line_number, reply } => {
             response.set_outcome(ReceiveOutcome::Connected);
             response.connection_id = Some(connection_id.to_string());
             response.line_number = Some(line_number.into_string());
             response.reply_text = Some(reply);
         }
-        Outcome::Disconnected { connection_id, reply } => {
+        TextOutcome::Disconnected { connection_id, reply } => {
             response.set_outcome(ReceiveOutcome::Disconnected);
             response.connection_id = Some(connection_id.to_string());
             response.reply_text = Some(reply);
         }
-        Outcome::Refused { reply } => {
+        TextOutcome::Refused { reply } => {
             response.set_outcome(ReceiveOutcome::Refused);
             response.reply_text = Some(reply);
         }
-        Outcome::Help { reply } => {
+        TextOutcome::Help { reply } => {
             response.set_outcome(ReceiveOutcome::Help);
             response.reply_text = Some(reply);
         }
-        Outcome::DuplicateCommand { connection_id } => {
+        TextOutcome::DuplicateCommand { connection_id } => {
             response.set_outcome(ReceiveOutcome::Duplicate);
             response.connection_id = connection_id.map(|id| id.to_string());
         }
-        Outcome::Stored(stored) => encode_stored(&mut response, ReceiveOutcome::Stored, stored),
-        Outcome::StoredBlocked(stored) => encode_stored(&mut response, ReceiveOutcome::StoredBlocked, stored),
-        Outcome::Duplicate(stored) => encode_stored(&mut response, ReceiveOutcome::Duplicate, stored),
-        Outcome::Forgotten => response.set_outcome(ReceiveOutcome::Duplicate),
-        Outcome::NotConnected => response.set_outcome(ReceiveOutcome::NotConnected),
-        Outcome::IdentityDisabled => response.set_outcome(ReceiveOutcome::IdentityDisabled),
+        TextOutcome::Stored(stored) => encode_stored(&mut response, ReceiveOutcome::Stored, stored),
+        TextOutcome::StoredBlocked(stored) => {
+            encode_stored(&mut response, ReceiveOutcome::StoredBlocked, stored)
+        }
+        TextOutcome::Duplicate(stored) => encode_stored(&mut response, ReceiveOutcome::Duplicate, stored),
+        TextOutcome::Forgotten => response.set_outcome(ReceiveOutcome::Duplicate),
+        TextOutcome::NotConnected => response.set_outcome(ReceiveOutcome::NotConnected),
+        TextOutcome::IdentityDisabled => response.set_outcome(ReceiveOutcome::IdentityDisabled),
     }
     response
 }
 
-fn encode_stored(response: &mut ReceiveMessageResponse, outcome: ReceiveOutcome, stored: Stored) {
+fn encode_stored(response: &mut ReceiveMessageResponse, outcome: ReceiveOutcome, stored: StoredMessage) {
     response.set_outcome(outcome);
     response.connection_id = Some(stored.connection_id.to_string());
     response.conversation_id = Some(stored.conversation_id.to_string());

@@ -18,7 +18,7 @@ fn parse(request: ReceiveReactionRequest) -> Result<(PhoneNumber, InboundReactio
         part_index: request.part_index,
         removed: request.removed,
     };
-    let reaction = raw.check(&mut violations);
+    let reaction = raw.validate(&mut violations);
     violations.finish(|| reaction)
 }
 

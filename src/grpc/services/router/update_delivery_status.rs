@@ -17,7 +17,7 @@ fn parse(app: &App, request: UpdateDeliveryStatusRequest) -> Result<DeliveryUpda
         error: request.error.map(|error| DeliveryError { code: error.code, message: error.message }),
         was_downgraded: request.was_downgraded,
     };
-    let update = raw.check(&mut violations, app.clock.now());
+    let update = raw.validate(&mut violations, app.clock.now());
     violations.finish(|| update)
 }
 
