@@ -9,22 +9,29 @@ use prost_types::FileDescriptorSet;
 /// RPCs whose file has a shorter name.
 const SHORTENED: [(&str, &str); 1] = [("send_typing_indicator", "send_typing")];
 
-/// `ListApiKeys` of `ApiKeyService` is `list`: the name without that of the resource, in snake case.
+/// Services that are not named for a resource.
+const NO_RESOURCE: [&str; 2] = ["Router", "Sandbox"];
+
+/// `ListApiKeys` of `ApiKeyService` is `list`: the name in snake case, without that of the resource.
 fn file_name(rpc: &str, resource: &str) -> String {
-    let plural = format!("{resource}s");
-    let short = rpc.replacen(&plural, "", 1);
-    let short = if short == rpc { rpc.replacen(resource, "", 1) } else { short };
+    let short = if NO_RESOURCE.contains(&resource) {
+        rpc.to_owned()
+    } else {
+        rpc.replacen(&plural(resource), "", 1).replacen(resource, "", 1)
+    };
     let name = snake_case(&short);
     SHORTENED.iter().find(|(long, _)| *long == name).map_or(name, |(_, short)| (*short).to_owned())
 }
 
-/// `ApiKeyService` has the folder `api_keys`, unless its name is no resource, as of `RouterService`.
+/// `ApiKeyService` has the folder `api_keys`, and `RouterService` has `router`.
 fn folder(resource: &str) -> String {
-    let name = snake_case(resource);
-    match &*name {
-        "router" | "sandbox" => name,
-        "identity" => "identities".to_owned(),
-        _ => format!("{name}s"),
+    snake_case(&if NO_RESOURCE.contains(&resource) { resource.to_owned() } else { plural(resource) })
+}
+
+fn plural(resource: &str) -> String {
+    match resource.strip_suffix('y') {
+        Some(stem) if !resource.ends_with("ey") => format!("{stem}ies"),
+        _ => format!("{resource}s"),
     }
 }
 
