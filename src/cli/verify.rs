@@ -1,7 +1,8 @@
 //! `verify`: whether the database holds what it must.
 
-use super::operator::{Access, storage_failure};
-use super::{Failure, say};
+use super::database_access::DatabaseAccess;
+use super::error::CliError;
+use super::print_status;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::DatabaseArgs;
 use crate::maintenance::verify::{self, Broken, Mended, Report};
@@ -16,45 +17,45 @@ pub(super) struct VerifyArgs {
     repair: bool,
 }
 
-pub(super) async fn verify(database: &DatabaseArgs, args: &VerifyArgs) -> Result<(), Failure> {
-    let access = Access::to(database).await?;
+pub(super) async fn verify(database: &DatabaseArgs, args: &VerifyArgs) -> Result<(), CliError> {
+    let access = DatabaseAccess::connect(database).await?;
     let done = async {
         let endpoint = access.endpoint().await?;
         if args.repair {
             repair(&endpoint).await?;
         }
-        verify::verify(endpoint, SystemClock.now()).await.map_err(storage_failure)
+        Ok::<_, CliError>(verify::verify(endpoint, SystemClock.now()).await?)
     }
     .await;
     access.end().await?;
     tell(&done?)
 }
 
-async fn repair(endpoint: &DatabaseTarget) -> Result<(), Failure> {
-    let mended = verify::repair(endpoint, SystemClock.now()).await.map_err(storage_failure)?;
+async fn repair(endpoint: &DatabaseTarget) -> Result<(), CliError> {
+    let mended = verify::repair(endpoint, SystemClock.now()).await?;
     if mended.is_empty() {
-        say("nothing was mended");
+        print_status("nothing was mended");
     }
     for Mended { invariant, count } in mended {
-        say(&format!("mended: {invariant}: {count}"));
+        print_status(&format!("mended: {invariant}: {count}"));
     }
     Ok(())
 }
 
-fn tell(report: &Report) -> Result<(), Failure> {
+fn tell(report: &Report) -> Result<(), CliError> {
     for Broken { invariant, can_be_mended, count, examples } in &report.broken {
         let examples: Vec<_> = examples.iter().map(name).collect();
         let remedy = if *can_be_mended { "--repair mends it" } else { "--repair cannot mend it" };
-        say(&format!("broken: {invariant}: {count} ({remedy}): {}", examples.join(" ")));
+        print_status(&format!("broken: {invariant}: {count} ({remedy}): {}", examples.join(" ")));
     }
     let looked_at = format!("looked at {} organizations, {} rows", report.organizations, report.rows);
     match report.broken.len() {
         0 => {
-            say(&format!("{looked_at}: everything holds"));
+            print_status(&format!("{looked_at}: everything holds"));
             Ok(())
         }
-        1 => Err(Failure::Failed(format!("{looked_at}: 1 invariant is broken"))),
-        broken => Err(Failure::Failed(format!("{looked_at}: {broken} invariants are broken"))),
+        1 => Err(CliError::Failed(format!("{looked_at}: 1 invariant is broken"))),
+        broken => Err(CliError::Failed(format!("{looked_at}: {broken} invariants are broken"))),
     }
 }
 
