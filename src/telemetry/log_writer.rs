@@ -118,9 +118,9 @@ mod tests {
             expected.push_str(&line);
         }
         drop(guard);
-        let writes = sink.0.lock().expect("no panic").clone();
-        assert_eq!(writes.concat(), expected);
-        assert!(writes.len() < 500, "{} writes for a thousand lines", writes.len());
+        let chunks = sink.0.lock().expect("no panic").clone();
+        assert_eq!(chunks.concat(), expected);
+        assert!(chunks.len() < 500, "{} chunks for a thousand lines", chunks.len());
     }
 
     #[test]
