@@ -222,7 +222,7 @@ fn retry_info(delay: Duration) -> Any {
     detail("RetryInfo", &pb::RetryInfo { retry_delay: delay.try_into().ok() })
 }
 
-/// A message of google/rpc/error_details.proto as one detail of a status.
+/// A message of `google/rpc/error_details.proto` as one detail of a status.
 fn detail(name: &str, message: &impl Message) -> Any {
     Any { type_url: format!("type.googleapis.com/google.rpc.{name}"), value: message.encode_to_vec() }
 }

@@ -26,7 +26,7 @@ fn parse(request: &ListMessagesRequest) -> Result<Params> {
 }
 
 /// The filters as page tokens contain them. The spelling is part of every token that clients hold, on every replica and
-/// release: it must not change (tests/api/freeze/page_tokens.rs).
+/// release: it must not change (`tests/api/freeze/page_tokens.rs`).
 fn filters_in_token(filter: MessageFilter, conversation_id: Option<ConversationId>) -> String {
     let view = filter.view.name();
     let is_read = match filter.is_read {

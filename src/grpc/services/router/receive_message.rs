@@ -72,7 +72,7 @@ fn encode(outcome: TextOutcome) -> ReceiveMessageResponse {
         }
         TextOutcome::Stored(stored) => encode_stored(&mut response, ReceiveOutcome::Stored, stored),
         TextOutcome::StoredBlocked(stored) => {
-            encode_stored(&mut response, ReceiveOutcome::StoredBlocked, stored)
+            encode_stored(&mut response, ReceiveOutcome::StoredBlocked, stored);
         }
         TextOutcome::Duplicate(stored) => encode_stored(&mut response, ReceiveOutcome::Duplicate, stored),
         TextOutcome::Forgotten => response.set_outcome(ReceiveOutcome::Duplicate),
