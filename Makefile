@@ -3,6 +3,8 @@
 
 # Queries are checked against the committed .sqlx/, so a build needs no database. scripts/sqlx-prepare keeps it up to date.
 export SQLX_OFFLINE = true
+# Tests that run at once, also on two processors: most of them wait, for the database or for a delay of a carrier.
+export RUST_TEST_THREADS ?= 8
 
 BUF = node_modules/.bin/buf
 # Pinned, so that its findings change only with a commit. The folder is named for the version, so that a new one is built.

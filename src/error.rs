@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::domain::{PhoneNumber, RuleId};
+use crate::domain::{Ineligible, PhoneNumber, RuleId};
 
 /// The result of an operation whose failure is reported to the client.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -180,5 +180,20 @@ impl Error {
     /// An error about one invalid field.
     pub fn invalid(field: impl Into<String>, description: impl Into<String>) -> Self {
         Self::InvalidArgument(vec![FieldViolation { field: field.into(), description: description.into() }])
+    }
+}
+
+/// The router number of `RecipientNotConnected` is not known here; the caller adds it.
+impl From<Ineligible> for Error {
+    fn from(ineligible: Ineligible) -> Self {
+        match ineligible {
+            Ineligible::IdentityNotEnabled => Self::IdentityNotEnabled,
+            Ineligible::RecipientBlocked { matched_rule_id } => Self::RecipientBlocked { matched_rule_id },
+            Ineligible::ConnectionReleased => Self::ConnectionReleased,
+            Ineligible::RecipientNotConnected { connect_command } => {
+                Self::RecipientNotConnected { router_number: None, connect_command }
+            }
+            Ineligible::RecipientHasNotMessaged => Self::RecipientHasNotMessaged,
+        }
     }
 }

@@ -15,7 +15,7 @@ use crate::messaging::inbound::{self, RawReaction, RawText, ReactionOutcome, Tex
 use crate::messaging::outbound;
 use crate::store;
 use crate::store::inbound::InboundText;
-use crate::store::messages::{DeliveryUpdate, update_status};
+use crate::store::messages::{DeliveryUpdate, UpdateOutcome, update_status};
 use crate::validation::Violations;
 
 /// Number of times that a status update is tried while its message is unknown, before the carrier is asked to redeliver.
@@ -157,10 +157,10 @@ async fn receive_status(app: &App, carrier: CarrierKind, update: StatusUpdate) -
 
 /// Applies the update to its message; false if no message has this id.
 async fn apply(app: &App, update: DeliveryUpdate) -> Result<bool> {
-    match update_status(&app.db, update).await.map_err(Error::from) {
-        Ok(_) => Ok(true),
-        Err(Error::NotFound(Resource::Message)) => Ok(false),
-        Err(error) => Err(error),
+    match update_status(&app.db, update).await? {
+        UpdateOutcome::Status(_) => Ok(true),
+        UpdateOutcome::UnknownMessage => Ok(false),
+        UpdateOutcome::UnknownLine => Err(Error::NotFound(Resource::Line)),
     }
 }
 

@@ -39,24 +39,4 @@ pub use registry::{CarrierRegistry, NotConfigured};
 pub use sandbox::{Delivery, DeliveryKind, Sandbox};
 pub use settings::{BreakerSettings, CarrierConfigError, CarrierSettings, Credential, Mac, SendblueSettings};
 
-use crate::domain::{ConversationId, OrganizationId, PhoneNumber};
-
-/// Whose a thread is.
-#[derive(Debug, Clone)]
-pub struct ThreadOwner {
-    /// Owner of the conversation.
-    pub organization_id: OrganizationId,
-    /// The conversation.
-    pub conversation_id: ConversationId,
-}
-
-/// The two ends of a thread, and whose it is.
-#[derive(Debug, Clone)]
-pub struct Thread {
-    /// `None` for the router line's: its answers belong to no agent.
-    pub owner: Option<ThreadOwner>,
-    /// The line we speak from.
-    pub line_number: PhoneNumber,
-    /// The human.
-    pub remote_number: PhoneNumber,
-}
+pub use crate::domain::{Thread, ThreadOwner};

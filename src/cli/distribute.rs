@@ -3,12 +3,12 @@
 use super::operator::Access;
 use super::{Failure, say};
 use crate::config::DatabaseArgs;
-use crate::store::distribution;
+use crate::store::citus;
 
 pub(super) async fn distribute(args: &DatabaseArgs) -> Result<(), Failure> {
     args.can_migrate().map_err(Failure::Usage)?;
     let access = Access::to(args).await?;
-    let done = distribution::distribute(access.options()).await;
+    let done = citus::distribute(access.options()).await;
     access.end().await?;
     let tables = done.map_err(|error| Failure::Failed(error.to_string()))?;
     match tables.as_slice() {

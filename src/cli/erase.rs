@@ -1,4 +1,4 @@
-//! `erase`: one human's data of one organization.
+//! `erase`: erases one human's data from one organization.
 
 use std::sync::Arc;
 
@@ -10,21 +10,20 @@ use crate::domain::{OrganizationId, PhoneNumber};
 use crate::maintenance::erase::{self, Erased, Subject};
 use crate::store;
 use crate::store::Database;
-use crate::store::erasure::Known;
+use crate::store::retention::SubjectCounts;
 
-/// What is asked of `erase`.
 #[derive(Debug, clap::Args)]
 pub(super) struct EraseArgs {
-    /// Organization whose data it is.
+    /// Organization to erase the data from.
     #[arg(long, value_name = "ID")]
     org: String,
-    /// Number of the human, E.164.
+    /// Phone number of the human in E.164 form.
     #[arg(long, value_name = "NUMBER")]
     number: String,
-    /// Keep contact rules for the number, so that who was blocked stays blocked.
+    /// Keep contact rules for the number, so that a blocked number stays blocked.
     #[arg(long)]
     keep_rules: bool,
-    /// Only count what there is.
+    /// Count the data without erasing it.
     #[arg(long)]
     dry_run: bool,
 }
@@ -34,14 +33,14 @@ pub(super) async fn erase(database: &DatabaseArgs, args: EraseArgs) -> Result<()
         PhoneNumber::parse(&args.number).map_err(|error| Failure::Usage(format!("--number {error}")))?;
     let subject = Subject { organization_id: args.org.into(), remote_number, keep_rules: args.keep_rules };
     let access = Access::to(database).await?;
-    let done = async {
+    let summary = async {
         let db = access.open().await?;
         organization_exists(&db, &subject.organization_id).await?;
         if args.dry_run { count(&db, &subject).await } else { erase_all(&db, &subject).await }
     }
     .await;
     access.end().await?;
-    say(&done?);
+    say(&summary?);
     Ok(())
 }
 
@@ -49,28 +48,28 @@ async fn organization_exists(db: &Database, id: &OrganizationId) -> Result<(), F
     if store::organizations::exists(db, id).await.map_err(storage_failure)? {
         Ok(())
     } else {
-        Err(Failure::Failed(format!("there is no organization {id}")))
+        Err(Failure::Failed(format!("organization {id} does not exist")))
     }
 }
 
-/// The number is not repeated: what is printed here ends in logs.
-fn nothing(subject: &Subject) -> Failure {
-    Failure::Failed(format!("{} has nothing about this number", subject.organization_id))
+/// The number is not printed, because the output may end up in logs.
+fn nothing_found(subject: &Subject) -> Failure {
+    Failure::Failed(format!("no data about this number in {}", subject.organization_id))
 }
 
 async fn count(db: &Database, subject: &Subject) -> Result<String, Failure> {
-    let known = store::erasure::known(db, &subject.organization_id, &subject.remote_number)
+    let counts = store::retention::count_subject(db, &subject.organization_id, &subject.remote_number)
         .await
         .map_err(storage_failure)?;
-    let contact_rules = if subject.keep_rules { 0 } else { known.contact_rules };
-    let known = Known { contact_rules, ..known };
-    if known == Known::default() {
-        return Err(nothing(subject));
+    let contact_rules = if subject.keep_rules { 0 } else { counts.contact_rules };
+    let counts = SubjectCounts { contact_rules, ..counts };
+    if counts == SubjectCounts::default() {
+        return Err(nothing_found(subject));
     }
-    let Known { connections, active, conversations, messages, contact_rules } = known;
+    let SubjectCounts { connections, active, conversations, messages, contact_rules } = counts;
     Ok(format!(
-        "{} has about this number: connections {connections} (active {active}), conversations {conversations}, \
-         messages {messages}, contact rules {contact_rules}; nothing was erased",
+        "found in {}: connections {connections} (active {active}), conversations {conversations}, \
+         messages {messages}, contact rules {contact_rules}; dry run, nothing erased",
         subject.organization_id
     ))
 }
@@ -79,12 +78,12 @@ async fn erase_all(db: &Database, subject: &Subject) -> Result<String, Failure> 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let erased = erase::erase(db, &clock, subject).await.map_err(storage_failure)?;
     if erased.is_nothing() {
-        return Err(nothing(subject));
+        return Err(nothing_found(subject));
     }
     let Erased { connections, released, conversations, messages, reactions, idempotency_keys, contact_rules } =
         erased;
     Ok(format!(
-        "erased from {}: connections {connections} (released for it {released}), conversations {conversations}, \
+        "erased from {}: connections {connections} (active {released}), conversations {conversations}, \
          messages {messages}, reactions {reactions}, idempotency keys {idempotency_keys}, \
          contact rules {contact_rules}",
         subject.organization_id

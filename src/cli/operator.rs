@@ -12,7 +12,7 @@ use crate::dev::embedded_postgres;
 use crate::domain::{ApiKeyId, ApiKeyScope, CarrierKind, IdentityId, LineRole, OrganizationId, PhoneNumber};
 use crate::error::Error;
 use crate::store::api_keys::KeyOwner;
-use crate::store::distribution::left_over;
+use crate::store::citus::left_over;
 use crate::store::lines::NotAdded;
 use crate::store::{self, Database, DatabaseTarget, DbConnection, SchemaError};
 

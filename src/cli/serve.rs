@@ -59,7 +59,7 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
     };
     let settings = Settings {
         database,
-        pooler: args.database.database_pooler,
+        pooler: args.database.database_pooler.into(),
         standby,
         sessions: usize::from(args.pool.database_sessions),
         migrate,

@@ -1,24 +1,23 @@
-//! `verify`: whether the database holds what it must.
+//! `verify`: checks and repairs the database.
 
 use super::operator::{Access, storage_failure};
 use super::{Failure, say};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::DatabaseArgs;
-use crate::maintenance::verify::{self, Broken, Mended, Report};
+use crate::maintenance::verify::{self, Repaired, Report, ViolatedInvariant};
 use crate::store::DatabaseTarget;
-use crate::store::invariants::Breach;
+use crate::store::integrity::checks::Violation;
 
-/// What is asked of `verify`.
 #[derive(Debug, clap::Args)]
 pub(super) struct VerifyArgs {
-    /// First rebuild what follows from other rows: summaries of conversations, routes, counts of lines.
+    /// First repair derived data: conversation summaries, routes, line counts.
     #[arg(long)]
     repair: bool,
 }
 
 pub(super) async fn verify(database: &DatabaseArgs, args: &VerifyArgs) -> Result<(), Failure> {
     let access = Access::to(database).await?;
-    let done = async {
+    let report = async {
         let endpoint = access.endpoint().await?;
         if args.repair {
             repair(&endpoint).await?;
@@ -27,41 +26,40 @@ pub(super) async fn verify(database: &DatabaseArgs, args: &VerifyArgs) -> Result
     }
     .await;
     access.end().await?;
-    tell(&done?)
+    print(&report?)
 }
 
 async fn repair(endpoint: &DatabaseTarget) -> Result<(), Failure> {
-    let mended = verify::repair(endpoint, SystemClock.now()).await.map_err(storage_failure)?;
-    if mended.is_empty() {
-        say("nothing was mended");
+    let repaired = verify::repair(endpoint, SystemClock.now()).await.map_err(storage_failure)?;
+    if repaired.is_empty() {
+        say("nothing repaired");
     }
-    for Mended { invariant, count } in mended {
-        say(&format!("mended: {invariant}: {count}"));
+    for Repaired { invariant, count } in repaired {
+        say(&format!("repaired: {invariant}: {count}"));
     }
     Ok(())
 }
 
-fn tell(report: &Report) -> Result<(), Failure> {
-    for Broken { invariant, can_be_mended, count, examples } in &report.broken {
-        let examples: Vec<_> = examples.iter().map(name).collect();
-        let remedy = if *can_be_mended { "--repair mends it" } else { "--repair cannot mend it" };
-        say(&format!("broken: {invariant}: {count} ({remedy}): {}", examples.join(" ")));
+fn print(report: &Report) -> Result<(), Failure> {
+    for ViolatedInvariant { invariant, repairable, count, examples } in &report.violations {
+        let examples: Vec<_> = examples.iter().map(qualified_id).collect();
+        let remedy = if *repairable { "repairable with --repair" } else { "not repairable" };
+        say(&format!("violated: {invariant}: {count} ({remedy}): {}", examples.join(" ")));
     }
-    let looked_at = format!("looked at {} organizations, {} rows", report.organizations, report.rows);
-    match report.broken.len() {
+    let checked = format!("checked {} organizations, {} rows", report.organizations, report.rows);
+    match report.violations.len() {
         0 => {
-            say(&format!("{looked_at}: everything holds"));
+            say(&format!("{checked}: no violations found"));
             Ok(())
         }
-        1 => Err(Failure::Failed(format!("{looked_at}: 1 invariant is broken"))),
-        broken => Err(Failure::Failed(format!("{looked_at}: {broken} invariants are broken"))),
+        1 => Err(Failure::Failed(format!("{checked}: 1 invariant is violated"))),
+        count => Err(Failure::Failed(format!("{checked}: {count} invariants are violated"))),
     }
 }
 
-/// Whose, and which.
-fn name(breach: &Breach) -> String {
-    match &breach.organization_id {
-        Some(organization_id) => format!("{organization_id}/{}", breach.id),
-        None => breach.id.clone(),
+fn qualified_id(violation: &Violation) -> String {
+    match &violation.organization_id {
+        Some(organization_id) => format!("{organization_id}/{}", violation.id),
+        None => violation.id.clone(),
     }
 }

@@ -34,7 +34,26 @@ pub struct DatabaseArgs {
     /// What stands between the service and PostgreSQL: `transaction` for PgBouncer in transaction mode. `migrate` needs
     /// the address of PostgreSQL itself.
     #[arg(long, env = "INKBOX_DATABASE_POOLER", default_value = "none", value_name = "KIND", global = true)]
-    pub database_pooler: Pooler,
+    pub database_pooler: PoolerKind,
+}
+
+/// The values of `INKBOX_DATABASE_POOLER`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum PoolerKind {
+    /// Nothing that shares sessions of PostgreSQL between clients.
+    #[default]
+    None,
+    /// PgBouncer or its like, in transaction mode (or session mode).
+    Transaction,
+}
+
+impl From<PoolerKind> for Pooler {
+    fn from(kind: PoolerKind) -> Self {
+        match kind {
+            PoolerKind::None => Self::None,
+            PoolerKind::Transaction => Self::Transaction,
+        }
+    }
 }
 
 impl DatabaseArgs {
@@ -53,7 +72,7 @@ impl DatabaseArgs {
     /// A database, with what stands before it.
     #[must_use]
     pub fn endpoint(&self, options: &PgConnectOptions) -> DatabaseTarget {
-        DatabaseTarget::new(options.clone(), self.database_pooler)
+        DatabaseTarget::new(options.clone(), self.database_pooler.into())
     }
 
     /// Whether migrations can be applied at the address that is configured.
@@ -61,7 +80,7 @@ impl DatabaseArgs {
     /// # Errors
     /// A pooler in between, as one line.
     pub fn can_migrate(&self) -> Result<(), String> {
-        if self.database_pooler == Pooler::None {
+        if self.database_pooler == PoolerKind::None {
             return Ok(());
         }
         Err("migrations need PostgreSQL itself: run `migrate` with its address in DATABASE_URL and without \

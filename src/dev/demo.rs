@@ -9,12 +9,12 @@ use crate::domain::{
     ApiKeyScope, CarrierKind, ConversationId, FilterMode, Handle, Identity, LineRole, OrganizationId,
     PageRequest, PhoneNumber, Secret, Start, Transport, View,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, Resource, Result};
 use crate::messaging::inbound;
-use crate::store;
 use crate::store::api_keys::KeyOwner;
 use crate::store::identities::NewIdentity;
 use crate::store::inbound::InboundText;
+use crate::store::{self, Created};
 
 const ORGANIZATION: &str = "org_demo";
 const HANDLE: &str = "demo";
@@ -50,8 +50,10 @@ pub async fn set_up(app: &App) -> Result<Demo> {
     let identity = find_or_make_identity(app, &organization_id).await?;
     revoke_old_keys(app, &organization_id).await?;
     let conversation_id = find_or_make_conversation(app, &identity).await?;
-    let pool_line =
-        store::conversations::target(&app.db, &organization_id, None, conversation_id).await?.line_number;
+    let pool_line = store::conversations::target(&app.db, &organization_id, None, conversation_id)
+        .await?
+        .ok_or(Error::NotFound(Resource::Conversation))?
+        .line_number;
     Ok(Demo {
         admin: key(app, ApiKeyScope::Admin, Some(&identity)).await?,
         agent: key(app, ApiKeyScope::Identity, Some(&identity)).await?,
@@ -80,11 +82,11 @@ async fn find_or_make_identity(app: &App, organization_id: &OrganizationId) -> R
         imessage_enabled: true,
         filter_mode: FilterMode::Blacklist,
     };
-    match store::identities::create(&app.db, new, app.clock.now()).await.map_err(Error::from) {
-        Err(Error::AlreadyExists { existing_id: Some(id), .. }) => {
+    match store::identities::create(&app.db, new, app.clock.now()).await? {
+        Created::Conflict { existing_id: Some(id) } => {
             store::identities::current(&app.db, organization_id, id.into()).await?.ok_or(Error::Internal)
         }
-        other => other,
+        created => created.or_already_exists(Resource::Identity),
     }
 }
 

@@ -1,5 +1,5 @@
-//! The background job that removes what has had its time: idempotency keys and the ids by which redeliveries and late
-//! delivery news are recognised, each for a week; what retention limits; and what is left of discarded conversations.
+//! Background cleanup: deletes expired idempotency keys and deduplication records, applies the configured
+//! retention, and purges the messages of discarded conversations.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -12,77 +12,67 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::domain::{Cursor, OrganizationId};
 use crate::error::Result;
-use crate::store::erasure::{self, Discarding, Pair};
-use crate::store::retention::{self, Bodies};
-use crate::store::sweeps;
+use crate::store::retention::{self, BodyKind, DiscardOutcome, Participants, expiry};
 
-/// How long it is kept. Carriers redeliver within hours, callers retry within minutes.
-pub const KEPT: TimeDelta = TimeDelta::days(7);
-/// How often the job runs.
-const PERIOD: Duration = Duration::from_mins(10);
-/// Between two batches, so that the job never takes the database for itself.
-const PAUSE: Duration = Duration::from_millis(50);
+/// How long idempotency keys are kept, and the provider message ids by which redeliveries and late delivery
+/// updates are recognised. Carriers redeliver within hours, callers retry within minutes.
+pub const DEDUPLICATION_RETENTION: TimeDelta = TimeDelta::days(7);
+/// Time between two runs.
+const INTERVAL: Duration = Duration::from_mins(10);
+/// Pause between two batches, so that cleanup leaves most of the database's capacity to calls.
+const BATCH_PAUSE: Duration = Duration::from_millis(50);
 
-/// How long what was said is kept; `None` = for ever.
+/// Configured maximum ages; `None` keeps the data without limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// Texts, files, previews and custom emoji, from when they arrived or were sent.
+    /// Age of texts, files, previews and custom emoji, counted from when they arrived or were sent. Older
+    /// ones are redacted.
     pub bodies: Option<TimeDelta>,
-    /// Everything about a pair, from when its last connection was released.
+    /// Age of all data about an identity and a human, counted from the release of their last connection.
+    /// Older data is deleted.
     pub released: Option<TimeDelta>,
 }
 
-/// Sweeps now and then until the service stops.
+/// Runs cleanup at a fixed interval until `stop` is cancelled.
 pub async fn run(app: App, retention: Retention, stop: CancellationToken) {
-    let mut rounds = interval(PERIOD);
-    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let sweeping = async {
+    let mut ticks = interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let cleaning = async {
         loop {
-            rounds.tick().await;
-            let swept = sweep(&app, retention).await;
-            app.metrics.sweeps.ended(&swept, app.clock.now());
-            if let Err(error) = swept {
-                tracing::warn!(error = %error, "a sweep was given up; the next one goes on");
+            ticks.tick().await;
+            let result = run_once(&app, retention).await;
+            app.metrics.cleanup.record(result.is_ok(), app.clock.now());
+            if let Err(error) = result {
+                tracing::warn!(error = %error, "cleanup failed; the next run continues where it stopped");
             }
         }
     };
     tokio::select! {
-        () = sweeping => {}
+        () = cleaning => {}
         () = stop.cancelled() => {}
     }
 }
 
-/// One sweep, to its end.
+/// Runs cleanup once.
 ///
 /// # Errors
-/// `StorageUnavailable`; what was removed by then stays removed.
-pub async fn sweep(app: &App, retention: Retention) -> Result<()> {
-    let before = app.clock.now() - KEPT;
-    while sweeps::router_commands(&app.db, before).await? {
-        sleep(PAUSE).await;
-    }
-    while sweeps::sent_messages(&app.db, before).await? {
-        sleep(PAUSE).await;
-    }
-    while sweeps::tapback_texts(&app.db, before).await? {
-        sleep(PAUSE).await;
-    }
-    while sweeps::forgotten_texts(&app.db, before).await? {
-        sleep(PAUSE).await;
-    }
-    // First what an erase or a sweep left behind when it was killed: it has waited longest.
+/// `StorageUnavailable`; what was deleted before the error stays deleted.
+pub async fn run_once(app: &App, retention: Retention) -> Result<()> {
+    let expired_before = app.clock.now() - DEDUPLICATION_RETENTION;
+    delete_expired_deduplication(app, expired_before).await?;
+    // Conversations left over by an interrupted erasure or cleanup are the oldest, so they are purged first.
     purge_discarded(app).await?;
     let mut after = String::new();
     loop {
-        let organizations = sweeps::organizations_after(&app.db, &after).await?;
+        let organizations = expiry::list_organizations(&app.db, &after).await?;
         let Some(last) = organizations.last() else { break };
         last.as_str().clone_into(&mut after);
         for organization_id in &organizations {
-            while sweeps::idempotency_keys(&app.db, organization_id, before).await? {
-                sleep(PAUSE).await;
+            while expiry::delete_idempotency_keys(&app.db, organization_id, expired_before).await? {
+                sleep(BATCH_PAUSE).await;
             }
             if let Some(age) = retention.bodies {
-                blank_bodies(app, organization_id, app.clock.now() - age).await?;
+                redact_bodies(app, organization_id, app.clock.now() - age).await?;
             }
             if let Some(age) = retention.released {
                 discard_released(app, organization_id, app.clock.now() - age).await?;
@@ -92,20 +82,36 @@ pub async fn sweep(app: &App, retention: Retention) -> Result<()> {
     purge_discarded(app).await
 }
 
-async fn blank_bodies(app: &App, organization_id: &OrganizationId, before: DateTime<Utc>) -> Result<()> {
-    if !retention::to_be_blanked(&app.db, organization_id, before).await? {
+async fn delete_expired_deduplication(app: &App, before: DateTime<Utc>) -> Result<()> {
+    while expiry::delete_router_commands(&app.db, before).await? {
+        sleep(BATCH_PAUSE).await;
+    }
+    while expiry::delete_sent_messages(&app.db, before).await? {
+        sleep(BATCH_PAUSE).await;
+    }
+    while expiry::delete_tapback_texts(&app.db, before).await? {
+        sleep(BATCH_PAUSE).await;
+    }
+    while expiry::delete_forgotten_texts(&app.db, before).await? {
+        sleep(BATCH_PAUSE).await;
+    }
+    Ok(())
+}
+
+async fn redact_bodies(app: &App, organization_id: &OrganizationId, before: DateTime<Utc>) -> Result<()> {
+    if !retention::has_unredacted(&app.db, organization_id, before).await? {
         return Ok(());
     }
-    for bodies in [Bodies::Messages, Bodies::Reactions] {
+    for kind in [BodyKind::Messages, BodyKind::Reactions] {
         let mut after = Uuid::nil();
         loop {
             let now = app.clock.now();
-            let progress = retention::blank(&app.db, organization_id, bodies, before, after, now).await?;
+            let progress = retention::redact(&app.db, organization_id, kind, before, after, now).await?;
             if !progress.more {
                 break;
             }
             after = progress.after;
-            sleep(PAUSE).await;
+            sleep(BATCH_PAUSE).await;
         }
     }
     Ok(())
@@ -114,34 +120,37 @@ async fn blank_bodies(app: &App, organization_id: &OrganizationId, before: DateT
 async fn discard_released(app: &App, organization_id: &OrganizationId, before: DateTime<Utc>) -> Result<()> {
     let mut after = Cursor { at: DateTime::UNIX_EPOCH, id: Uuid::nil() };
     loop {
-        let page = retention::released(&app.db, organization_id, before, after).await?;
-        // A pair has as many rows as it had connections.
-        let pairs: HashSet<_> = page.over.into_iter().collect();
-        for (identity_id, remote_number) in pairs {
-            let pair = Pair { organization_id: organization_id.clone(), identity_id, remote_number };
-            let discarding = erasure::discard(&app.db, pair, Some(before), app.clock.now()).await?;
-            if discarding == Discarding::SendsUnderWay {
-                tracing::warn!("a send is under way on a connection that was released long ago");
+        let page = retention::list_released(&app.db, organization_id, before, after).await?;
+        // The same pair appears once for each of its connections.
+        let ended: HashSet<_> = page.ended.into_iter().collect();
+        for (identity_id, remote_number) in ended {
+            let participants =
+                Participants { organization_id: organization_id.clone(), identity_id, remote_number };
+            let outcome = retention::discard(&app.db, participants, Some(before), app.clock.now()).await?;
+            if outcome == DiscardOutcome::SendsInFlight {
+                tracing::warn!("not discarded: a send is in flight on a connection past its retention");
             }
         }
         let Some(next) = page.next else { return Ok(()) };
         after = next;
-        sleep(PAUSE).await;
+        sleep(BATCH_PAUSE).await;
     }
 }
 
 async fn purge_discarded(app: &App) -> Result<()> {
     loop {
-        let discarded = erasure::some_discarded(&app.db, None).await?;
+        let discarded = retention::list_discarded(&app.db, None).await?;
         if discarded.is_empty() {
             return Ok(());
         }
         for (organization_id, conversation_id) in discarded {
             loop {
                 let now = app.clock.now();
+                let redelivered_since = now - DEDUPLICATION_RETENTION;
                 let purged =
-                    erasure::purge(&app.db, &organization_id, conversation_id, now - KEPT, now).await?;
-                sleep(PAUSE).await;
+                    retention::purge(&app.db, &organization_id, conversation_id, redelivered_since, now)
+                        .await?;
+                sleep(BATCH_PAUSE).await;
                 if !purged.more {
                     break;
                 }

@@ -1,5 +1,5 @@
-//! Erasing one human from one organization, while the service runs. Every step is a bounded transaction of its own, and
-//! each is safe to be taken again: whoever is killed half-way is asked once more, or leaves the rest to the sweeper.
+//! Erases one human from one organization while the service runs. Every step is one bounded, idempotent
+//! transaction: an interrupted erasure is completed by running it again, or by the background cleanup.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,50 +8,50 @@ use tokio::time::{Instant, sleep};
 
 use crate::clock::Clock;
 use crate::domain::{ConversationId, IdentityId, OrganizationId, PhoneNumber};
-use crate::maintenance::cleanup::KEPT;
-use crate::store::erasure::{self, Discarding, Pair, Purged};
+use crate::maintenance::cleanup::DEDUPLICATION_RETENTION;
+use crate::store::retention::{self, DiscardOutcome, Participants, Purged};
 use crate::store::{Database, StoreError, connections};
 
-/// How long a send may keep a connection from being released. More than a line takes by any sensible setting; the wait
-/// ends as soon as the sends do.
-const LONGEST_SEND: Duration = Duration::from_mins(2);
-/// Between two looks at a pair that was connected again, or has a send under way.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// How long a pair is tried: a human who connects again and again is told from one who did so once.
-const PAIR_LIMIT: Duration = Duration::from_mins(3);
+/// How long a release waits for sends in flight. Longer than a carrier call takes with any sensible setting;
+/// the wait ends as soon as the sends do.
+const MAX_SEND_DURATION: Duration = Duration::from_mins(2);
+/// Pause before a pair is tried again that was reconnected or has a send in flight.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+/// How long one pair is retried before erasure fails: a human may reconnect repeatedly.
+const PAIR_TIMEOUT: Duration = Duration::from_mins(3);
 
-/// Whom to erase, and from where.
+/// The human to erase and the organization to erase them from.
 #[derive(Debug, Clone)]
 pub struct Subject {
     /// The organization.
     pub organization_id: OrganizationId,
-    /// The human.
+    /// The human's number.
     pub remote_number: PhoneNumber,
-    /// Whether contact rules for the number stay: who was blocked stays blocked.
+    /// Whether contact rules for the number are kept, so that a blocked number stays blocked.
     pub keep_rules: bool,
 }
 
-/// What was erased.
+/// How many rows were erased.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Erased {
-    /// Connections, ended ones too.
+    /// Connections, including released ones.
     pub connections: u64,
-    /// Those of them that were released for it.
+    /// Those of the connections that were active and therefore released first.
     pub released: u64,
     /// Conversations.
     pub conversations: u64,
-    /// Messages, also those that an erasure before this one had left behind.
+    /// Messages, including those left over by an interrupted erasure.
     pub messages: u64,
-    /// Reactions on them.
+    /// Reactions on the messages.
     pub reactions: u64,
-    /// Idempotency keys under which they were sent.
+    /// Idempotency keys of the messages.
     pub idempotency_keys: u64,
     /// Contact rules.
     pub contact_rules: u64,
 }
 
 impl Erased {
-    /// Whether there was nothing at all.
+    /// Whether nothing was erased.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
@@ -64,25 +64,18 @@ impl Erased {
     }
 }
 
-/// Erases a human from an organization. When this returns, nothing is left there that tells of them; what a human texts
-/// or connects meanwhile is erased too, up to a bound.
+/// Erases a human from an organization. After it returns, no row of the organization refers to them. Messages
+/// and connects that arrive during the erasure are erased as well, until `PAIR_TIMEOUT`.
 ///
 /// # Errors
-/// `Unavailable` when a pair would not come apart within its limit; what was erased by then stays erased.
+/// `Unavailable` if a connection could not be discarded within `PAIR_TIMEOUT`. What was erased before the
+/// error stays erased.
 pub async fn erase(db: &Database, clock: &Arc<dyn Clock>, subject: &Subject) -> Result<Erased, StoreError> {
     let mut erased = Erased::default();
-    // What an erasure that was killed left behind has no number any more, so all of it is taken.
+    purge_left_over(db, clock, &subject.organization_id, &mut erased).await?;
     loop {
-        let left = erasure::some_discarded(db, Some(&subject.organization_id)).await?;
-        if left.is_empty() {
-            break;
-        }
-        for (_, conversation_id) in left {
-            purge(db, clock, &subject.organization_id, conversation_id, &mut erased).await?;
-        }
-    }
-    loop {
-        let identities = erasure::identities_of(db, &subject.organization_id, &subject.remote_number).await?;
+        let identities =
+            retention::connected_identities(db, &subject.organization_id, &subject.remote_number).await?;
         if identities.is_empty() {
             break;
         }
@@ -92,11 +85,31 @@ pub async fn erase(db: &Database, clock: &Arc<dyn Clock>, subject: &Subject) -> 
     }
     if !subject.keep_rules {
         erased.contact_rules +=
-            erasure::delete_rules(db, &subject.organization_id, &subject.remote_number).await?;
+            retention::delete_contact_rules(db, &subject.organization_id, &subject.remote_number).await?;
     }
     Ok(erased)
 }
 
+/// Purges the conversations that interrupted erasures left over. Discarded conversations do not store a
+/// number, so all of the organization's are purged.
+async fn purge_left_over(
+    db: &Database,
+    clock: &Arc<dyn Clock>,
+    organization_id: &OrganizationId,
+    erased: &mut Erased,
+) -> Result<(), StoreError> {
+    loop {
+        let discarded = retention::list_discarded(db, Some(organization_id)).await?;
+        if discarded.is_empty() {
+            return Ok(());
+        }
+        for (_, conversation_id) in discarded {
+            purge(db, clock, organization_id, conversation_id, erased).await?;
+        }
+    }
+}
+
+/// Releases and discards everything between the human and one identity.
 async fn erase_pair(
     db: &Database,
     clock: &Arc<dyn Clock>,
@@ -105,23 +118,23 @@ async fn erase_pair(
     erased: &mut Erased,
 ) -> Result<(), StoreError> {
     let Subject { organization_id, remote_number, .. } = subject;
-    let give_up = Instant::now() + PAIR_LIMIT;
+    let deadline = Instant::now() + PAIR_TIMEOUT;
     loop {
-        let active = erasure::active_connection(db, organization_id, identity_id, remote_number).await?;
+        let active = retention::active_connection(db, organization_id, identity_id, remote_number).await?;
         if let Some(id) = active {
             let clock = clock.clone();
             let now = move || clock.now();
-            if connections::release(db, organization_id, id, now, LONGEST_SEND).await?.is_some() {
+            if connections::release(db, organization_id, id, now, MAX_SEND_DURATION).await?.is_some() {
                 erased.released += 1;
             }
         }
-        let pair = Pair {
+        let participants = Participants {
             organization_id: organization_id.clone(),
             identity_id,
             remote_number: remote_number.clone(),
         };
-        match erasure::discard(db, pair, None, clock.now()).await? {
-            Discarding::Done(discarded) => {
+        match retention::discard(db, participants, None, clock.now()).await? {
+            DiscardOutcome::Discarded(discarded) => {
                 erased.connections += discarded.connections;
                 if let Some(conversation_id) = discarded.conversation_id {
                     erased.conversations += 1;
@@ -129,20 +142,20 @@ async fn erase_pair(
                 }
                 return Ok(());
             }
-            Discarding::Nothing => return Ok(()),
-            Discarding::Connected | Discarding::SendsUnderWay if Instant::now() < give_up => {
-                sleep(LOOK_AGAIN).await;
+            DiscardOutcome::NotFound => return Ok(()),
+            DiscardOutcome::StillConnected | DiscardOutcome::SendsInFlight if Instant::now() < deadline => {
+                sleep(RETRY_INTERVAL).await;
             }
-            Discarding::Connected | Discarding::SendsUnderWay => {
+            DiscardOutcome::StillConnected | DiscardOutcome::SendsInFlight => {
                 return Err(StoreError::Unavailable(
-                    "an agent and the human would not come apart: try again",
+                    "a connection was still in use after several minutes: try again",
                 ));
             }
         }
     }
 }
 
-/// To its end, side by side with a sweeper that found the same conversation.
+/// Purges all messages of a discarded conversation, possibly sharing the work with a concurrent cleanup.
 async fn purge(
     db: &Database,
     clock: &Arc<dyn Clock>,
@@ -152,7 +165,9 @@ async fn purge(
 ) -> Result<(), StoreError> {
     loop {
         let now = clock.now();
-        let purged = erasure::purge(db, organization_id, conversation_id, now - KEPT, now).await?;
+        let purged =
+            retention::purge(db, organization_id, conversation_id, now - DEDUPLICATION_RETENTION, now)
+                .await?;
         erased.add(purged);
         if !purged.more {
             return Ok(());

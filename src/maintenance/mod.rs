@@ -1,4 +1,5 @@
-//! Work on stored data outside of calls: periodic cleanup, erasure of a human or an organization, and verification.
+//! Work on stored data outside of calls: periodic cleanup, erasure of a human, and
+//! verification.
 
 pub mod cleanup;
 pub mod erase;

@@ -1,200 +1,221 @@
-//! Whether the database holds what it must, and making it so again where other rows say what is right. Runs beside the
-//! service: everything is looked at in short snapshots, one organization and some rows after the other, and mended in
-//! short transactions under the service's own locks.
+//! Checks every database invariant and repairs derived data. Runs beside the service: each check is a short
+//! read-only snapshot of some rows of one organization, each repair a short transaction under the service's
+//! own locks.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use crate::domain::OrganizationId;
-use crate::maintenance::cleanup::KEPT;
-use crate::store::invariants::{Breach, Breaches, Checker, FAMILIES, Family, Mend, Slice, WHOLE};
-use crate::store::mending::{is_miscounted, mend};
+use crate::maintenance::cleanup::DEDUPLICATION_RETENTION;
+use crate::store::integrity::Checker;
+use crate::store::integrity::checks::{
+    GLOBAL_CHECKS, KeyRange, Repair, TENANT_CHECKS, TableChecks, Violation, Violations,
+};
+use crate::store::integrity::repair::{is_miscounted, repair as repair_violation};
 use crate::store::{DatabaseTarget, StoreError};
 
-/// How many rows are named for each invariant that is broken: enough to begin with, however many there are.
-const NAMED: usize = 10;
-/// How far the clocks of those who sweep may be ahead of this one.
-const SKEW: TimeDelta = TimeDelta::hours(1);
+/// Maximum number of rows that are named per violated invariant.
+const MAX_EXAMPLES: usize = 10;
+/// How far the clock of a replica that removes expired rows may be ahead of this process's clock.
+const MAX_CLOCK_SKEW: TimeDelta = TimeDelta::hours(1);
 
-/// What was looked at, and what is wrong with it.
+/// The result of a verification.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Organizations.
+    /// How many organizations were checked.
     pub organizations: u64,
-    /// Rows of tenants' tables.
+    /// How many rows of tenant tables were checked.
     pub rows: u64,
-    /// Invariants that do not hold.
-    pub broken: Vec<Broken>,
+    /// The violated invariants.
+    pub violations: Vec<ViolatedInvariant>,
 }
 
 /// An invariant that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broken {
-    /// What should hold.
+pub struct ViolatedInvariant {
+    /// Its name.
     pub invariant: &'static str,
-    /// Whether [`repair`] may make it hold.
-    pub can_be_mended: bool,
-    /// How many rows break it.
+    /// Whether [`repair`] may restore it.
+    pub repairable: bool,
+    /// How many rows violate it.
     pub count: u64,
-    /// Some of them.
-    pub examples: Vec<Breach>,
+    /// Some of these rows.
+    pub examples: Vec<Violation>,
 }
 
-/// How often something was mended, by the invariant that it broke.
+/// The repairs of one invariant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mended {
-    /// What holds again.
+pub struct Repaired {
+    /// Its name.
     pub invariant: &'static str,
-    /// For how many rows.
+    /// How many rows were repaired.
     pub count: u64,
 }
 
-/// Looks at everything. Never wrong about a database in use: each invariant is looked at in one state of it. Where
-/// tables are distributed, that is one state of each node, and what seems broken is looked at again, for longer than a
-/// transaction may be on its way from one node to another: only what is broken each time is named.
+/// Checks all invariants.
+///
+/// Concurrent writes never cause a false report: each invariant is checked in one snapshot. On a distributed
+/// database a snapshot covers one node only, so violations are checked again for longer than a transaction
+/// may take to become visible on all nodes, and only those that are found every time are reported.
 ///
 /// # Errors
 /// The database's.
 pub async fn verify(endpoint: impl Into<DatabaseTarget>, now: DateTime<Utc>) -> Result<Report, StoreError> {
-    let mut walk = Walk::new(endpoint.into(), now, false).await?;
-    walk.everywhere().await?;
-    Ok(walk.report)
+    let mut verifier = Verifier::connect(endpoint.into(), now, false).await?;
+    verifier.run().await?;
+    Ok(verifier.report)
 }
 
-/// Looks at everything, and mends what can be mended, each as soon as it is seen.
+/// Checks all invariants and repairs each repairable violation as soon as it is found.
 ///
 /// # Errors
-/// The database's; what was mended by then stays so.
+/// The database's. Repairs that were made before the error remain.
 pub async fn repair(
     endpoint: impl Into<DatabaseTarget>,
     now: DateTime<Utc>,
-) -> Result<Vec<Mended>, StoreError> {
-    let mut walk = Walk::new(endpoint.into(), now, true).await?;
-    walk.everywhere().await?;
-    Ok(walk.mended)
+) -> Result<Vec<Repaired>, StoreError> {
+    let mut verifier = Verifier::connect(endpoint.into(), now, true).await?;
+    verifier.run().await?;
+    Ok(verifier.repaired)
 }
 
-struct Walk {
+struct Verifier {
     checker: Checker,
     now: DateTime<Utc>,
-    mends: bool,
+    repairs: bool,
     report: Report,
-    mended: Vec<Mended>,
+    repaired: Vec<Repaired>,
 }
 
-impl Walk {
-    async fn new(endpoint: DatabaseTarget, now: DateTime<Utc>, mends: bool) -> Result<Self, StoreError> {
+impl Verifier {
+    async fn connect(
+        endpoint: DatabaseTarget,
+        now: DateTime<Utc>,
+        repairs: bool,
+    ) -> Result<Self, StoreError> {
         let checker = Checker::connect(&endpoint).await?;
-        Ok(Self { checker, now, mends, report: Report::default(), mended: Vec::new() })
+        Ok(Self { checker, now, repairs, report: Report::default(), repaired: Vec::new() })
     }
 
-    async fn everywhere(&mut self) -> Result<(), StoreError> {
-        for invariant in WHOLE.into_iter().flatten() {
-            loop {
-                let found = self.checker.look_at_all(invariant).await?;
-                let found = self.exactly(invariant.mend, found).await?;
-                let is_all = found.some.len() as u64 == found.total;
-                let mended = self.took(invariant.name, invariant.mend, found).await?;
-                // What was too much to be listed is listed once there is room for it.
-                if is_all || mended == 0 {
-                    break;
-                }
-            }
-        }
+    async fn run(&mut self) -> Result<(), StoreError> {
+        self.check_global_tables().await?;
         let mut after = String::new();
         loop {
             let organizations = self.checker.organizations(&after).await?;
             let Some(last) = organizations.last() else { return Ok(()) };
             last.as_str().clone_into(&mut after);
             for organization_id in organizations {
-                for family in FAMILIES {
-                    self.through(family, &organization_id).await?;
+                for table in TENANT_CHECKS {
+                    self.check_table(table, &organization_id).await?;
                 }
                 self.report.organizations += 1;
             }
         }
     }
 
-    /// What was found, less what is not so: a line that is connected to without pause may seem miscounted at each look
-    /// where its count is on one node and the routes are on others. Elsewhere a look is exact.
-    async fn exactly(&mut self, mend: Option<Mend>, found: Breaches) -> Result<Breaches, StoreError> {
-        if mend != Some(Mend::Line) || !self.checker.is_distributed() {
+    async fn check_global_tables(&mut self) -> Result<(), StoreError> {
+        for invariant in GLOBAL_CHECKS.into_iter().flatten() {
+            // An incomplete list is checked again after a repair, which makes room for the violations not
+            // listed yet.
+            loop {
+                let found = self.checker.check_global(invariant).await?;
+                let found = self.confirm(invariant.repair, found).await?;
+                let is_complete = found.is_complete();
+                let repaired = self.handle(invariant.name, invariant.repair, found).await?;
+                if is_complete || repaired == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn check_table(
+        &mut self,
+        table: &'static TableChecks,
+        owner: &OrganizationId,
+    ) -> Result<(), StoreError> {
+        let findable_since = self.now - DEDUPLICATION_RETENTION + MAX_CLOCK_SKEW;
+        let mut range =
+            KeyRange { organization_id: owner.clone(), after: Uuid::nil(), to: Uuid::max(), findable_since };
+        loop {
+            let checked = self.checker.check(table, &range).await?;
+            self.report.rows += checked.rows;
+            for (invariant, found) in checked.violations {
+                self.handle(invariant.name, invariant.repair, found).await?;
+            }
+            let Some(next) = checked.next else { return Ok(()) };
+            range.after = next;
+        }
+    }
+
+    /// Removes false violations of line counts on a distributed database, where the count and the routes are
+    /// on different nodes: a line with a steady rate of connects may look miscounted in every snapshot. All
+    /// other checks are exact.
+    async fn confirm(&mut self, repair: Option<Repair>, found: Violations) -> Result<Violations, StoreError> {
+        if repair != Some(Repair::LineCount) || !self.checker.is_distributed() {
             return Ok(found);
         }
-        let mut exact = Breaches::default();
-        for breach in found.some {
-            if is_miscounted(&mut self.checker, &breach.id).await? {
-                exact.some.push(breach);
+        let mut confirmed = Violations::default();
+        for violation in found.listed {
+            if is_miscounted(&mut self.checker, &violation.id).await? {
+                confirmed.listed.push(violation);
             }
         }
-        exact.total = exact.some.len() as u64;
-        Ok(exact)
+        confirmed.total = confirmed.listed.len() as u64;
+        Ok(confirmed)
     }
 
-    async fn through(&mut self, family: &'static Family, owner: &OrganizationId) -> Result<(), StoreError> {
-        let findable_since = self.now - KEPT + SKEW;
-        let mut slice =
-            Slice { organization_id: owner.clone(), after: Uuid::nil(), to: Uuid::max(), findable_since };
-        loop {
-            let look = self.checker.look_at(family, &slice).await?;
-            self.report.rows += look.rows;
-            for (invariant, found) in look.found {
-                self.took(invariant.name, invariant.mend, found).await?;
-            }
-            let Some(next) = look.next else { return Ok(()) };
-            slice.after = next;
-        }
-    }
-
-    /// Takes in what was found, or mends it; returns how much was mended.
-    async fn took(
+    /// Repairs or reports violations; returns the number of repaired rows.
+    async fn handle(
         &mut self,
         invariant: &'static str,
-        mend: Option<Mend>,
-        found: Breaches,
+        repair: Option<Repair>,
+        found: Violations,
     ) -> Result<u64, StoreError> {
         if found.total == 0 {
             return Ok(0);
         }
-        match mend {
-            Some(mend) if self.mends => self.mend(invariant, mend, &found.some).await,
+        match repair {
+            Some(kind) if self.repairs => self.repair(invariant, kind, &found.listed).await,
             _ => {
-                self.note(invariant, mend.is_some(), found);
+                self.report(invariant, repair.is_some(), found);
                 Ok(0)
             }
         }
     }
 
-    fn note(&mut self, invariant: &'static str, can_be_mended: bool, found: Breaches) {
-        let broken = &mut self.report.broken;
-        let at = broken.iter().position(|broken| broken.invariant == invariant).unwrap_or_else(|| {
-            broken.push(Broken { invariant, can_be_mended, count: 0, examples: Vec::new() });
-            broken.len() - 1
+    fn report(&mut self, invariant: &'static str, repairable: bool, found: Violations) {
+        let violations = &mut self.report.violations;
+        let known = violations.iter().position(|violated| violated.invariant == invariant);
+        let index = known.unwrap_or_else(|| {
+            violations.push(ViolatedInvariant { invariant, repairable, count: 0, examples: Vec::new() });
+            violations.len() - 1
         });
-        let broken = &mut broken[at];
-        broken.count += found.total;
-        let room = NAMED.saturating_sub(broken.examples.len());
-        broken.examples.extend(found.some.into_iter().take(room));
+        let violated = &mut violations[index];
+        violated.count += found.total;
+        let room = MAX_EXAMPLES.saturating_sub(violated.examples.len());
+        violated.examples.extend(found.listed.into_iter().take(room));
     }
 
-    async fn mend(
+    async fn repair(
         &mut self,
         invariant: &'static str,
-        what: Mend,
-        breaches: &[Breach],
+        kind: Repair,
+        violations: &[Violation],
     ) -> Result<u64, StoreError> {
         let mut count = 0;
-        for breach in breaches {
-            let mended = mend(&mut self.checker, what, breach).await?;
-            count += mended;
-            // These are mended by the batch, whichever one is named.
-            if what == Mend::Forgotten && mended == 0 {
+        for violation in violations {
+            let repaired = repair_violation(&mut self.checker, kind, violation).await?;
+            count += repaired;
+            // Orphaned contact history is repaired in batches, so that the first empty batch is the end.
+            if kind == Repair::OrphanedContactHistory && repaired == 0 {
                 break;
             }
         }
-        match self.mended.iter_mut().find(|mended| mended.invariant == invariant) {
-            Some(mended) => mended.count += count,
-            None if count > 0 => self.mended.push(Mended { invariant, count }),
+        match self.repaired.iter_mut().find(|repaired| repaired.invariant == invariant) {
+            Some(repaired) => repaired.count += count,
+            None if count > 0 => self.repaired.push(Repaired { invariant, count }),
             None => {}
         }
         Ok(count)

@@ -3,8 +3,8 @@
 use crate::app::App;
 use crate::carriers::Action;
 use crate::domain::{ConversationId, OrganizationId, Tenant};
-use crate::error::{Error, Result};
-use crate::store::conversations::{self, CallTarget};
+use crate::error::{Error, Resource, Result};
+use crate::store::conversations::{self, ContactTarget};
 
 /// Sends a read receipt and then marks the messages as read that existed when the call began. Returns the number of
 /// messages that became read.
@@ -15,21 +15,27 @@ use crate::store::conversations::{self, CallTarget};
 /// # Errors
 /// `NotFound`, `IdentityNotEnabled`, `RecipientBlocked`, `ConnectionReleased`, `UpstreamFailed`.
 pub async fn mark_read(app: &App, tenant: &Tenant, id: ConversationId) -> Result<i32> {
-    let target = conversations::target(&app.db, &tenant.organization_id, tenant.identity_id, id).await?;
-    target.check()?;
+    let target = conversations::target(&app.db, &tenant.organization_id, tenant.identity_id, id)
+        .await?
+        .ok_or(Error::NotFound(Resource::Conversation))?;
+    target.eligibility.check()?;
     app.run_to_completion(send_receipt_and_mark(app.clone(), tenant.organization_id.clone(), target)).await
 }
 
-async fn send_receipt_and_mark(app: App, organization_id: OrganizationId, target: CallTarget) -> Result<i32> {
+async fn send_receipt_and_mark(
+    app: App,
+    organization_id: OrganizationId,
+    target: ContactTarget,
+) -> Result<i32> {
     let carrier = app.carriers.for_line(&target.line_number).await?;
     carrier.perform(&target.thread(&organization_id), Action::ReadReceipt).await?;
     let marked = conversations::mark_read(
         &app.db,
         &organization_id,
         target.conversation_id,
-        target.assignment_id,
+        target.eligibility.connection_id,
         // The horizon of the moment when the call began: the caller has not seen later messages.
-        target.received,
+        target.received_count,
     )
     .await?;
     marked.ok_or(Error::ConnectionReleased)

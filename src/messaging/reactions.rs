@@ -25,10 +25,11 @@ pub async fn send_reaction(
         .await?
         .ok_or(Error::NotFound(Resource::Message))?;
     let turn = app.queues.enter(organization_id, message.conversation_id).await;
-    let target =
-        conversations::target(&app.db, organization_id, identity_id, message.conversation_id).await?;
-    target.check_on(message.assignment_id)?;
-    target.check_send()?;
+    let target = conversations::target(&app.db, organization_id, identity_id, message.conversation_id)
+        .await?
+        .ok_or(Error::NotFound(Resource::Conversation))?;
+    target.eligibility.check_on(message.assignment_id)?;
+    target.eligibility.check_send()?;
     let carrier = app.carriers.for_line(&target.line_number).await?;
     let provider_message_id = message.provider_message_id;
     if !carrier.supports(Action::Reaction(tapback(provider_message_id.as_deref(), reaction, part_index))) {
@@ -49,7 +50,9 @@ pub async fn send_reaction(
             part_index,
             created_at: clock.now(),
         };
-        Ok(reactions::put(&db, &organization_id, reaction).await?.live)
+        // The message may have been deleted since it was looked up.
+        let change = reactions::put(&db, &organization_id, reaction).await?;
+        Ok(change.ok_or(Error::NotFound(Resource::Message))?.live)
     })
     .await
 }
@@ -77,8 +80,10 @@ pub async fn remove_reaction(app: &App, tenant: &Tenant, id: ReactionId) -> Resu
     if found.removed {
         return Ok(());
     }
-    let target = conversations::target(&app.db, organization_id, identity_id, conversation_id).await?;
-    target.check_on(found.assignment_id)?;
+    let target = conversations::target(&app.db, organization_id, identity_id, conversation_id)
+        .await?
+        .ok_or(Error::NotFound(Resource::Conversation))?;
+    target.eligibility.check_on(found.assignment_id)?;
     let carrier = app.carriers.for_line(&target.line_number).await?;
     let (reaction, part_index) = (found.reaction.reaction, found.reaction.part_index);
     let provider_message_id = found.provider_message_id;

@@ -51,7 +51,7 @@ impl DatabaseMonitor {
             self.prepare().await?;
             self.db.open();
             self.ready.send_replace(true);
-            tokio::join!(self.poll(), self.db.watch_standby());
+            tokio::join!(self.poll(), self.db.watch_replica());
             Ok(())
         };
         tokio::select! {
@@ -98,7 +98,7 @@ impl DatabaseMonitor {
     async fn warn_undistributed_tables(&self) {
         let lookup = async {
             let mut link = DbConnection::open(&self.endpoint).await?;
-            store::distribution::left_over(&mut link).await
+            store::citus::left_over(&mut link).await
         };
         match timeout(POLL_TIMEOUT, lookup).await {
             Ok(Ok(tables)) if tables.is_empty() => {}

@@ -38,7 +38,7 @@ use crate::net::{ConnectionLimits, Transport};
 use crate::server::health::{Health, publish_breaker_health};
 use crate::server::shutdown::{DrainLimits, Shutdown};
 use crate::store::{Database, DatabaseTarget, Pooler, ReplicaSettings, SchemaError};
-use crate::telemetry::metrics::{self, Exposition, Metrics};
+use crate::telemetry::metrics::{self, Exposition, Metrics, PoolSample, Sample};
 
 /// Interval between flushes of key usage.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
@@ -124,7 +124,7 @@ impl Server {
         let database = DatabaseTarget::new(settings.database.clone(), settings.pooler);
         let mut db = Database::new(database, settings.sessions, tasks.clone())?;
         if let Some(standby) = settings.standby.clone() {
-            db = db.with_standby(standby)?;
+            db = db.with_replica(standby)?;
         }
         let metrics = Metrics::default();
         let carriers = CarrierRegistry::new(
@@ -132,7 +132,7 @@ impl Server {
             &clock,
             &settings.lines,
             settings.line_time_out,
-            &metrics.lines,
+            &metrics.carriers,
         )?;
         let carriers = Arc::new(carriers);
         let keys = KeyCache::new(db.clone(), clock.clone(), metrics.keys.clone());
@@ -242,11 +242,11 @@ impl Server {
             tasks.spawn("webhooks", drain, infallible(webhooks.run(app.clone(), drain.clone())));
         }
         if let Some(listener) = metrics {
-            let exposition = Exposition::new(&app, &keys, settings.calls.in_flight);
+            let exposition = exposition(&app, &keys, settings.calls.in_flight);
             tasks.spawn("metrics", end, infallible(metrics::serve(listener, exposition, end.clone())));
         }
-        let (carriers, line_metrics) = (app.carriers.clone(), app.metrics.lines.clone());
-        let publish = publish_breaker_health(health.clone(), carriers, line_metrics, end.clone());
+        let (carriers, carrier_metrics) = (app.carriers.clone(), app.metrics.carriers.clone());
+        let publish = publish_breaker_health(health.clone(), carriers, carrier_metrics, end.clone());
         tasks.spawn("carrier health", end, infallible(publish));
         tasks.spawn("key usage", end, infallible(flush_key_usage(keys.clone(), end.clone())));
         let cleanup = clean_up(app.clone(), settings.retention, ready.subscribe(), end.clone());
@@ -263,6 +263,28 @@ impl Server {
         };
         tasks.spawn("database monitor", end, monitor.run(end.clone()));
     }
+}
+
+/// The metrics, with the gauges that are read from the parts of the service at each scrape.
+fn exposition(app: &App, keys: &KeyCache, max_concurrent_calls: usize) -> Exposition {
+    let (db, queues, tasks, keys) = (app.db.clone(), app.queues.clone(), app.tasks.clone(), keys.clone());
+    Exposition::new(&app.metrics, app.clock.now(), move || {
+        let (pool, queues) = (db.pool_state(), queues.stats());
+        Sample {
+            max_concurrent_calls,
+            cached_keys: keys.cached_keys(),
+            pool: PoolSample {
+                max_sessions: pool.most,
+                in_use: pool.in_use,
+                idle: pool.idle,
+                waiting: pool.waiting,
+                opened: pool.opened,
+            },
+            queues_busy: queues.busy,
+            queue_waiting: queues.waiting,
+            background_tasks: tasks.len(),
+        }
+    })
 }
 
 /// A task that can only fail by panicking or by ending early.

@@ -1,11 +1,14 @@
-//! API keys, as people know them. What a secret means is in `key_digests`.
+//! API keys as people see them. The lookup by secret is in `key_digests`.
 
 use chrono::{DateTime, Utc};
 use sqlx::{query, query_as};
 use uuid::Uuid;
 
+use super::newest_first::{convert, newest_first};
 use super::{Affects, Database, DbConnection, StoreError};
-use crate::domain::{ApiKey, ApiKeyId, ApiKeyScope, Cursor, KeyDigest, OrganizationId, Page, PageRequest};
+use crate::domain::{
+    ApiKey, ApiKeyId, ApiKeyScope, IdentityId, KeyDigest, OrganizationId, Page, PageRequest,
+};
 
 struct Row {
     organization_id: Option<String>,
@@ -40,65 +43,84 @@ impl TryFrom<Row> for ApiKey {
     }
 }
 
-/// Stores a fresh key. From the commit on its secret works on every replica.
+/// Inserts a key. Its secret works on every replica as soon as this is committed.
 pub async fn create(db: &Database, key: ApiKey, digest: KeyDigest) -> Result<(), StoreError> {
-    // Two tables must agree: the digest, which is global, and what people may know, which is its organization's.
+    // One transaction, because the global digest must agree with the key that people see.
     db.transaction(Affects::named(), "transaction api_keys::create", move |connection| {
         let key = key.clone();
         Box::pin(async move {
-            if let Some(organization_id) = &key.organization_id {
-                connection.mark_affected(organization_id);
+            insert_digest(connection, &key, digest).await?;
+            match &key.organization_id {
+                Some(organization_id) => {
+                    connection.mark_affected(organization_id);
+                    insert_organization_key(connection, organization_id, &key).await
+                }
+                None => insert_router_key(connection, &key).await,
             }
-            let organization_id = key.organization_id.as_ref().map(OrganizationId::as_str);
-            let identity_id = key.agent_identity_id.map(crate::domain::IdentityId::uuid);
-            query!(
-                "INSERT INTO key_digests (digest, api_key_id, scope, organization_id, agent_identity_id, expires_at)
-                 VALUES ($1, $2, $3, $4, $5, $6)",
-                &digest.0[..],
-                key.id.uuid(),
-                key.scope.number(),
-                organization_id,
-                identity_id,
-                key.expires_at,
-            )
-            .execute(&mut *connection)
-            .await?;
-            if let Some(organization_id) = organization_id {
-                query!(
-                    "INSERT INTO api_keys (organization_id, id, scope, agent_identity_id, label, display_prefix,
-                                           created_at, expires_at)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-                    organization_id,
-                    key.id.uuid(),
-                    key.scope.number(),
-                    identity_id,
-                    key.label,
-                    key.display_prefix,
-                    key.created_at,
-                    key.expires_at,
-                )
-                .execute(connection)
-                .await?;
-            } else {
-                query!(
-                    "INSERT INTO router_keys (id, label, display_prefix, created_at, expires_at)
-                     VALUES ($1, $2, $3, $4, $5)",
-                    key.id.uuid(),
-                    key.label,
-                    key.display_prefix,
-                    key.created_at,
-                    key.expires_at,
-                )
-                .execute(connection)
-                .await?;
-            }
-            Ok(())
         })
     })
     .await
 }
 
-/// One key of an organization.
+async fn insert_digest(
+    connection: &mut DbConnection,
+    key: &ApiKey,
+    digest: KeyDigest,
+) -> Result<(), StoreError> {
+    query!(
+        "INSERT INTO key_digests (digest, api_key_id, scope, organization_id, agent_identity_id, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        &digest.0[..],
+        key.id.uuid(),
+        key.scope.number(),
+        key.organization_id.as_ref().map(OrganizationId::as_str),
+        key.agent_identity_id.map(IdentityId::uuid),
+        key.expires_at,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn insert_organization_key(
+    connection: &mut DbConnection,
+    organization_id: &OrganizationId,
+    key: &ApiKey,
+) -> Result<(), StoreError> {
+    query!(
+        "INSERT INTO api_keys (organization_id, id, scope, agent_identity_id, label, display_prefix,
+                               created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        organization_id.as_str(),
+        key.id.uuid(),
+        key.scope.number(),
+        key.agent_identity_id.map(IdentityId::uuid),
+        key.label,
+        key.display_prefix,
+        key.created_at,
+        key.expires_at,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn insert_router_key(connection: &mut DbConnection, key: &ApiKey) -> Result<(), StoreError> {
+    query!(
+        "INSERT INTO router_keys (id, label, display_prefix, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5)",
+        key.id.uuid(),
+        key.label,
+        key.display_prefix,
+        key.created_at,
+        key.expires_at,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// A key of an organization by id.
 pub async fn get(
     db: &Database,
     organization_id: &OrganizationId,
@@ -123,7 +145,7 @@ pub async fn get(
     .await
 }
 
-/// One router key.
+/// A router key by id.
 pub async fn get_router_key(db: &Database, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
     let mut session = db.acquire(Affects::None).await?;
     session.run("query api_keys::get_router_key", |connection| async move {
@@ -143,36 +165,28 @@ pub async fn get_router_key(db: &Database, id: ApiKeyId) -> Result<Option<ApiKey
     .await
 }
 
-/// The keys of an organization, revoked ones too, newest first.
+/// A page of the keys of an organization, including revoked ones, newest first.
 pub async fn list(
     db: &Database,
     organization_id: &OrganizationId,
     page: &PageRequest,
 ) -> Result<Page<ApiKey>, StoreError> {
-    let after = page.after();
     let mut session = db.read(organization_id).await?;
-    let rows = session.run("query api_keys::list", |connection| async move {
-            query_as!(
+    let rows = session
+        .run("query api_keys::list", |connection| async move {
+            newest_first!(
                 Row,
+                connection,
+                organization_id,
+                page,
                 r#"SELECT organization_id AS "organization_id?", id, scope, agent_identity_id, label, display_prefix,
                           created_at, expires_at, revoked_at, last_used_at
                    FROM api_keys
-                   WHERE organization_id = $1 AND (created_at, id) < ($2, $3)
-                   ORDER BY created_at DESC, id DESC
-                   LIMIT $4"#,
-                organization_id.as_str(),
-                after.at,
-                after.id,
-                page.fetch_limit(),
+                   WHERE organization_id = $1"#
             )
-            .fetch_all(connection)
-            .await?
-            .into_iter()
-            .map(ApiKey::try_from)
-            .collect::<Result<Vec<_>, _>>()
         })
         .await?;
-    Ok(Page::from_overfetch(rows, page.limit, |key| Cursor { at: key.created_at, id: key.id.uuid() }))
+    convert(rows, ApiKey::try_from)
 }
 
 /// The newest router keys.
@@ -197,30 +211,32 @@ pub async fn list_router_keys(db: &Database, page: &PageRequest) -> Result<Vec<A
         .await
 }
 
-/// Whose key is to be revoked.
+/// Which keys a caller of [`revoke`] may revoke.
 #[derive(Debug, Clone)]
 pub enum KeyOwner {
-    /// A key of this organization.
+    /// Keys of this organization.
     Organization(OrganizationId),
-    /// Any key that works; for the operator's command line, which knows no organization and cannot find another one.
+    /// Every key that works, of any organization or of the router. For the command line, where operators name
+    /// no organization.
     Anyone,
 }
 
-/// Revokes a key and returns it as it is then; `None` when the owner has no such key. A second call changes nothing
-/// and returns the key with its first `revoked_at`.
+/// Revokes a key and returns it; `None` if the owner has no such key. Idempotent: a second call returns the
+/// key with its first `revoked_at`.
 pub async fn revoke(
     db: &Database,
     owner: KeyOwner,
     id: ApiKeyId,
     now: DateTime<Utc>,
 ) -> Result<Option<ApiKey>, StoreError> {
-    // Three tables must agree: the digest goes, the key says when, and the epoch tells every replica.
+    // One transaction for three tables: the key records the time, the digest is deleted, and the epoch
+    // invalidates the key caches of all replicas.
     db.transaction(Affects::named(), "transaction api_keys::revoke", move |connection| {
         let owner = owner.clone();
         Box::pin(async move {
             let organization_id = match owner {
                 KeyOwner::Organization(organization_id) => Some(organization_id),
-                KeyOwner::Anyone => match owner_of_working(connection, id).await? {
+                KeyOwner::Anyone => match owner_of_working_key(connection, id).await? {
                     Some(owner) => owner,
                     None => return Ok(None),
                 },
@@ -241,8 +257,8 @@ pub async fn revoke(
     .await
 }
 
-/// The owner of a key that works: `None` when there is none, and an absent organization for a router key.
-async fn owner_of_working(
+/// The organization of a key that works; `Some(None)` for a router key, `None` if no such key works.
+async fn owner_of_working_key(
     connection: &mut DbConnection,
     id: ApiKeyId,
 ) -> Result<Option<Option<OrganizationId>>, StoreError> {
@@ -252,7 +268,7 @@ async fn owner_of_working(
     Ok(row.map(|row| row.organization_id.map(Into::into)))
 }
 
-/// Marks the key of this organization, or the router key when there is no organization.
+/// Sets `revoked_at` of a key of the organization, or of a router key without an organization.
 async fn mark_revoked(
     connection: &mut DbConnection,
     organization_id: Option<&OrganizationId>,

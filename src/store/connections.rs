@@ -1,15 +1,16 @@
-//! Connections: listing and ending them. Making one is a router command, see `router_commands`.
+//! Connections: list and release. Connections are created by router commands, see `router_commands`.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
-use sqlx::{query, query_as};
+use sqlx::query;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
+use super::newest_first::{convert, newest_first};
 use super::{Affects, Database, DbConnection, OPERATION_LIMIT, StoreError};
-use crate::domain::{Connection, ConnectionId, Cursor, IdentityId, OrganizationId, Page, PageRequest};
+use crate::domain::{Connection, ConnectionId, IdentityId, OrganizationId, Page, PageRequest};
 
 struct Row {
     id: Uuid,
@@ -34,75 +35,57 @@ impl Row {
     }
 }
 
-/// The active connections of an organization, of one identity where one is named, newest first.
+/// A page of the active connections of an organization, optionally of one identity, newest first.
 pub async fn list(
     db: &Database,
     organization_id: &OrganizationId,
     identity_id: Option<IdentityId>,
     page: &PageRequest,
 ) -> Result<Page<Connection>, StoreError> {
-    let after = page.after();
     let mut session = db.read(organization_id).await?;
     let rows = session
         .run("query connections::list", |connection| async move {
-            let rows = match identity_id {
-                None => {
-                    query_as!(
-                        Row,
-                        "SELECT id, agent_identity_id, remote_number, released_at, created_at, updated_at
-                         FROM connections
-                         WHERE organization_id = $1 AND released_at IS NULL AND (created_at, id) < ($2, $3)
-                         ORDER BY created_at DESC, id DESC
-                         LIMIT $4 OFFSET $5",
-                        organization_id.as_str(),
-                        after.at,
-                        after.id,
-                        page.fetch_limit(),
-                        page.offset(),
-                    )
-                    .fetch_all(connection)
-                    .await?
-                }
-                // `-infinity` stands in the condition of the index as well: see migrations/0001_initial.sql.
-                Some(identity_id) => {
-                    query_as!(
-                        Row,
-                        "SELECT id, agent_identity_id, remote_number, released_at, created_at, updated_at
-                         FROM connections
-                         WHERE organization_id = $1 AND agent_identity_id = $6 AND released_at IS NULL
-                           AND created_at > '-infinity' AND (created_at, id) < ($2, $3)
-                         ORDER BY created_at DESC, id DESC
-                         LIMIT $4 OFFSET $5",
-                        organization_id.as_str(),
-                        after.at,
-                        after.id,
-                        page.fetch_limit(),
-                        page.offset(),
-                        identity_id.uuid(),
-                    )
-                    .fetch_all(connection)
-                    .await?
-                }
-            };
-            Ok(rows)
+            match identity_id {
+                None => newest_first!(
+                    Row,
+                    connection,
+                    organization_id,
+                    page,
+                    "SELECT id, agent_identity_id, remote_number, released_at, created_at, updated_at
+                     FROM connections
+                     WHERE organization_id = $1 AND released_at IS NULL",
+                    offset
+                ),
+                // `created_at > '-infinity'` repeats the condition of the index: see
+                // migrations/0001_initial.sql.
+                Some(identity_id) => newest_first!(
+                    Row,
+                    connection,
+                    organization_id,
+                    page,
+                    "SELECT id, agent_identity_id, remote_number, released_at, created_at, updated_at
+                     FROM connections
+                     WHERE organization_id = $1 AND agent_identity_id = $6 AND released_at IS NULL
+                       AND created_at > '-infinity'",
+                    offset,
+                    identity_id.uuid()
+                ),
+            }
         })
         .await?;
-    let rows = rows.into_iter().map(|row| row.connection(organization_id)).collect();
-    Ok(Page::from_overfetch(rows, page.limit, |row: &Connection| Cursor {
-        at: row.created_at,
-        id: row.id.uuid(),
-    }))
+    convert(rows, |row| Ok(row.connection(organization_id)))
 }
 
-/// How often the sends of a connection that is to end are looked at: they take as long as a carrier does.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// Pause between two attempts of a release that met sends in flight. Short compared with a carrier call.
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How much longer than the longest send a release waits: a mark lasts longer by what its statement may have waited, and
-/// the clocks of the marks and of this process are two.
-const MARGIN: Duration = OPERATION_LIMIT.saturating_add(Duration::from_secs(1));
+/// How much longer than the longest send a release waits: the in-flight mark of a send lasts longer by the
+/// time its statement may have waited, and is set by another clock than this process's.
+const RELEASE_MARGIN: Duration = OPERATION_LIMIT.saturating_add(Duration::from_secs(1));
 
-/// Ends a connection and returns it as it is then; `None` when the organization has no such active connection. Waits
-/// for the sends that began before, none of which takes longer than `longest_send`; `now` tells when that is over.
+/// Releases a connection and returns it; `None` if the organization has no such active connection. Waits for
+/// the sends that are in flight, each of which takes at most `longest_send`; `now` is read again for each
+/// attempt.
 pub async fn release(
     db: &Database,
     organization_id: &OrganizationId,
@@ -110,7 +93,7 @@ pub async fn release(
     now: impl Fn() -> DateTime<Utc> + Clone + Send + Sync + 'static,
     longest_send: Duration,
 ) -> Result<Option<Connection>, StoreError> {
-    // Four tables must agree on whether the two are connected.
+    // One transaction, because four tables must agree on whether the two are connected.
     let organization_id = organization_id.clone();
     after_sends(db, "transaction connections::release", longest_send, move |connection| {
         let (organization_id, now) = (organization_id.clone(), now());
@@ -119,12 +102,13 @@ pub async fn release(
     .await
 }
 
-/// Runs a transaction that may end a connection: again and again while it meets sends under way, on whichever replica.
-/// `work` names the organizations it changes ([`DbConnection::mark_affected`]).
-/// From the first meeting on no other send of that connection is taken, so that the wait ends.
+/// Runs a transaction that may release a connection, and repeats it while sends on that connection are in
+/// flight, on any replica. After the first attempt no new sends are accepted on the connection, so that the
+/// wait ends. `work` must call [`DbConnection::mark_affected`] for the organizations it changes.
 ///
 /// # Errors
-/// Those of `work`; `SendsUnderWay` when the longest send would be over, which says that clocks are wrong.
+/// Those of `work`; `SendsUnderWay` if a send is still in flight after the longest possible time, which means
+/// that clocks are wrong.
 pub(super) async fn after_sends<T, F>(
     db: &Database,
     span: &'static str,
@@ -139,21 +123,23 @@ where
         + 'static,
     T: Send + 'static,
 {
-    let give_up = Instant::now() + longest_send + MARGIN;
+    let deadline = Instant::now() + longest_send + RELEASE_MARGIN;
     loop {
         match db.transaction(Affects::named(), span, work.clone()).await {
-            Err(StoreError::SendsUnderWay { organization_id, connection_id }) if Instant::now() < give_up => {
-                close(db, &organization_id, connection_id, longest_send).await?;
-                sleep(LOOK_AGAIN).await;
+            Err(StoreError::SendsUnderWay { organization_id, connection_id })
+                if Instant::now() < deadline =>
+            {
+                reject_sends(db, &organization_id, connection_id, longest_send).await?;
+                sleep(RETRY_INTERVAL).await;
             }
             other => return other,
         }
     }
 }
 
-/// Takes no more sends on a connection for so long. In the database's time, like the marks of the sends: the clocks of
-/// replicas differ.
-async fn close(
+/// Rejects new sends on a connection for some time. The time is the database's, like that of the in-flight
+/// marks, because the clocks of replicas differ.
+async fn reject_sends(
     db: &Database,
     organization_id: &OrganizationId,
     id: ConnectionId,
@@ -180,8 +166,8 @@ async fn close(
         .await
 }
 
-/// [`release`] inside a transaction of the caller's, to be run by [`after_sends`]. From the commit on no text of this
-/// human and no send to it is taken on this connection, and none is on its way.
+/// [`release`] inside the caller's transaction, which must be run by [`after_sends`]. After the commit no
+/// message of the human and no send to them is accepted on this connection, and no send is in flight.
 pub(super) async fn release_in(
     connection: &mut DbConnection,
     organization_id: &OrganizationId,
@@ -211,17 +197,8 @@ pub(super) async fn release_in(
     )
     .execute(&mut *connection)
     .await?;
-    // Looked for with the conversation locked: no send can begin any more.
-    let under_way = query!(
-        "SELECT id FROM messages
-         WHERE organization_id = $1 AND assignment_id = $2 AND in_flight_until > clock_timestamp()
-         LIMIT 1",
-        organization_id.as_str(),
-        id.uuid(),
-    )
-    .fetch_optional(&mut *connection)
-    .await?;
-    if under_way.is_some() {
+    // Checked while the conversation is locked, so that no send can begin any more.
+    if has_sends_in_flight(connection, organization_id, id).await? {
         return Err(StoreError::SendsUnderWay {
             organization_id: organization_id.clone(),
             connection_id: id,
@@ -235,7 +212,7 @@ pub(super) async fn release_in(
     )
     .execute(&mut *connection)
     .await?;
-    // Last, since every connect and release on this line queues for this row.
+    // Last, because every connect and release on this line waits for the lock of this row.
     query!(
         "UPDATE lines SET active_connections = active_connections - 1 WHERE number = $1",
         released.line_number
@@ -251,4 +228,21 @@ pub(super) async fn release_in(
         created_at: released.created_at,
         updated_at: now,
     }))
+}
+
+async fn has_sends_in_flight(
+    connection: &mut DbConnection,
+    organization_id: &OrganizationId,
+    id: ConnectionId,
+) -> Result<bool, StoreError> {
+    let in_flight = query!(
+        "SELECT id FROM messages
+         WHERE organization_id = $1 AND assignment_id = $2 AND in_flight_until > clock_timestamp()
+         LIMIT 1",
+        organization_id.as_str(),
+        id.uuid(),
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(in_flight.is_some())
 }

@@ -1,15 +1,14 @@
-//! Contact rules.
+//! Contact rules: which numbers may reach an identity.
 
 use chrono::{DateTime, Utc};
 use sqlx::{query, query_as};
 use uuid::Uuid;
 
-use super::{Affects, Database, StoreError};
+use super::newest_first::{convert, newest_first};
+use super::{Affects, Created, Database, StoreError};
 use crate::domain::{
-    ContactRule, Cursor, IdentityId, OrganizationId, Page, PageRequest, RuleAction, RuleId, RuleOnNumber,
-    RuleStatus,
+    ContactRule, IdentityId, OrganizationId, Page, PageRequest, RuleAction, RuleId, RuleOnNumber, RuleStatus,
 };
-use crate::error::{Error, Resource};
 
 struct Row {
     id: Uuid,
@@ -40,7 +39,7 @@ impl TryFrom<Row> for ContactRule {
     }
 }
 
-/// Reads the rule that an outer join found for a number, if it found one.
+/// The rule of an identity for a number, from the columns of an outer join; `None` if the join found no rule.
 pub(super) fn rule_on_number(
     id: Option<Uuid>,
     action: Option<i16>,
@@ -55,20 +54,18 @@ pub(super) fn rule_on_number(
     }))
 }
 
-/// Makes a rule, active at once.
-///
-/// # Errors
-/// `AlreadyExists` when the identity has a rule for the number, whatever it does.
+/// Inserts a rule, which takes effect immediately. Conflicts with any rule of the identity for the same
+/// number, whatever its action and status.
 pub async fn create(
     db: &Database,
     organization_id: &OrganizationId,
     rule: ContactRule,
-) -> Result<ContactRule, StoreError> {
+) -> Result<Created<ContactRule>, StoreError> {
     let mut session = db.acquire(Affects::organization(organization_id)).await?;
-    let made = session.run("query contact_rules::create", |connection| {
+    let inserted = session.run("query contact_rules::create", |connection| {
             let rule = &rule;
             async move {
-                let made = query!(
+                let done = query!(
                     "INSERT INTO contact_rules (organization_id, id, agent_identity_id, action, match_target, status,
                                                 created_at, updated_at)
                      VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
@@ -83,14 +80,14 @@ pub async fn create(
                 )
                 .execute(connection)
                 .await?;
-                Ok(made.rows_affected() == 1)
+                Ok(done.rows_affected() == 1)
             }
         })
         .await?;
-    if made {
-        return Ok(rule);
+    if inserted {
+        return Ok(Created::New(rule));
     }
-    let holder = session
+    let existing_id = session
         .run("query contact_rules::create", |connection| async move {
             let row = query!(
                 "SELECT id FROM contact_rules
@@ -104,10 +101,10 @@ pub async fn create(
             Ok(row.map(|row| row.id))
         })
         .await?;
-    Err(Error::AlreadyExists { resource: Resource::ContactRule, existing_id: holder }.into())
+    Ok(Created::Conflict { existing_id })
 }
 
-/// One rule of an organization, of one identity where one is named.
+/// A rule by id, optionally only if it belongs to one identity.
 pub async fn get(
     db: &Database,
     organization_id: &OrganizationId,
@@ -135,61 +132,46 @@ pub async fn get(
         .await
 }
 
-/// The rules of an organization, of one identity where one is named, newest first.
+/// A page of the rules of an organization, optionally of one identity, newest first.
 pub async fn list(
     db: &Database,
     organization_id: &OrganizationId,
     identity_id: Option<IdentityId>,
     page: &PageRequest,
 ) -> Result<Page<ContactRule>, StoreError> {
-    let after = page.after();
     let mut session = db.read(organization_id).await?;
-    let rows: Vec<ContactRule> = session
+    let rows = session
         .run("query contact_rules::list", |connection| async move {
-            let rows = match identity_id {
-                None => {
-                    query_as!(
-                        Row,
-                        "SELECT id, agent_identity_id, action, match_target, status, created_at, updated_at
-                         FROM contact_rules
-                         WHERE organization_id = $1 AND (created_at, id) < ($2, $3)
-                         ORDER BY created_at DESC, id DESC
-                         LIMIT $4 OFFSET $5",
-                        organization_id.as_str(),
-                        after.at,
-                        after.id,
-                        page.fetch_limit(),
-                        page.offset(),
-                    )
-                    .fetch_all(connection)
-                    .await?
-                }
-                Some(identity_id) => {
-                    query_as!(
-                        Row,
-                        "SELECT id, agent_identity_id, action, match_target, status, created_at, updated_at
-                         FROM contact_rules
-                         WHERE organization_id = $1 AND agent_identity_id = $6 AND (created_at, id) < ($2, $3)
-                         ORDER BY created_at DESC, id DESC
-                         LIMIT $4 OFFSET $5",
-                        organization_id.as_str(),
-                        after.at,
-                        after.id,
-                        page.fetch_limit(),
-                        page.offset(),
-                        identity_id.uuid(),
-                    )
-                    .fetch_all(connection)
-                    .await?
-                }
-            };
-            rows.into_iter().map(ContactRule::try_from).collect()
+            match identity_id {
+                None => newest_first!(
+                    Row,
+                    connection,
+                    organization_id,
+                    page,
+                    "SELECT id, agent_identity_id, action, match_target, status, created_at, updated_at
+                     FROM contact_rules
+                     WHERE organization_id = $1",
+                    offset
+                ),
+                Some(identity_id) => newest_first!(
+                    Row,
+                    connection,
+                    organization_id,
+                    page,
+                    "SELECT id, agent_identity_id, action, match_target, status, created_at, updated_at
+                     FROM contact_rules
+                     WHERE organization_id = $1 AND agent_identity_id = $6",
+                    offset,
+                    identity_id.uuid()
+                ),
+            }
         })
         .await?;
-    Ok(Page::from_overfetch(rows, page.limit, |row| Cursor { at: row.created_at, id: row.id.uuid() }))
+    convert(rows, ContactRule::try_from)
 }
 
-/// Changes a rule and returns it as it is then; `None` when there is no such rule.
+/// Updates action and status of a rule (`None` keeps a value) and returns the updated rule; `None` if it does
+/// not exist.
 pub async fn update(
     db: &Database,
     organization_id: &OrganizationId,
@@ -222,7 +204,7 @@ pub async fn update(
         .await
 }
 
-/// Deletes a rule and frees its number; false when there is no such rule.
+/// Deletes a rule, so that the number can have a new one. Returns whether it existed.
 pub async fn delete(db: &Database, organization_id: &OrganizationId, id: RuleId) -> Result<bool, StoreError> {
     let mut session = db.acquire(Affects::organization(organization_id)).await?;
     session

@@ -1,12 +1,12 @@
-//! Identities, and the handles that find them platform-wide.
+//! Identities, and the platform-wide unique handles by which humans find them.
 
 use chrono::{DateTime, Utc};
 use sqlx::{query, query_as};
 use uuid::Uuid;
 
-use super::{Affects, Database, DbConnection, StoreError};
-use crate::domain::{Cursor, FilterMode, Handle, Identity, IdentityId, OrganizationId, Page, PageRequest};
-use crate::error::{Error, Resource};
+use super::newest_first::{convert, newest_first};
+use super::{Affects, Created, Database, DbConnection, StoreError};
+use crate::domain::{FilterMode, Handle, Identity, IdentityId, OrganizationId, Page, PageRequest};
 
 struct Row {
     id: Uuid,
@@ -33,7 +33,7 @@ impl Row {
     }
 }
 
-/// Reads a stored filter mode.
+/// The filter mode stored as a number in identity `id`.
 pub(super) fn filter_mode(number: i16, id: Uuid) -> Result<FilterMode, StoreError> {
     FilterMode::from_number(number).ok_or(StoreError::Corrupt {
         table: "identities",
@@ -42,88 +42,107 @@ pub(super) fn filter_mode(number: i16, id: Uuid) -> Result<FilterMode, StoreErro
     })
 }
 
-/// What [`create`] makes.
+/// An identity to [`create`].
 #[derive(Debug, Clone)]
 pub struct NewIdentity {
     /// Its id.
     pub id: IdentityId,
-    /// Its owner.
+    /// The organization that owns it.
     pub organization_id: OrganizationId,
     /// Its handle.
     pub handle: Handle,
-    /// Free text for people.
+    /// Name shown to people, free text.
     pub display_name: String,
-    /// Whether humans can reach it.
+    /// Whether humans can reach it by iMessage.
     pub imessage_enabled: bool,
-    /// How its contact rules are read.
+    /// Whether contact rules list the blocked or the allowed numbers.
     pub filter_mode: FilterMode,
 }
 
-/// Makes an identity.
-///
-/// # Errors
-/// `AlreadyExists` when the handle is taken; it names the identity that has it only inside the same organization.
-pub async fn create(db: &Database, new: NewIdentity, now: DateTime<Utc>) -> Result<Identity, StoreError> {
-    // Two tables must agree: the handle, which is global, and the identity, which is its organization's.
-    db.transaction(
-        Affects::organization(&new.organization_id),
-        "transaction identities::create",
-        move |connection| {
-            let new = new.clone();
-            Box::pin(async move {
-                let taken = query!(
-                    "INSERT INTO handles (handle, organization_id, agent_identity_id) VALUES ($1, $2, $3)
-                 ON CONFLICT (handle) DO NOTHING",
-                    new.handle.key(),
-                    new.organization_id.as_str(),
-                    new.id.uuid(),
-                )
-                .execute(&mut *connection)
-                .await?
-                .rows_affected()
-                    == 0;
-                if taken {
-                    let holder = query!(
-                        "SELECT agent_identity_id FROM handles WHERE handle = $1 AND organization_id = $2",
-                        new.handle.key(),
-                        new.organization_id.as_str(),
-                    )
-                    .fetch_optional(&mut *connection)
-                    .await?;
-                    let existing_id = holder.map(|row| row.agent_identity_id);
-                    return Err(Error::AlreadyExists { resource: Resource::Identity, existing_id }.into());
-                }
-                query!(
-                "INSERT INTO identities (organization_id, id, agent_handle, display_name, imessage_enabled,
-                                         filter_mode, created_at, updated_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
-                new.organization_id.as_str(),
-                new.id.uuid(),
-                new.handle.as_given(),
-                new.display_name,
-                new.imessage_enabled,
-                new.filter_mode.number(),
-                now,
-            )
-                .execute(connection)
-                .await?;
-                Ok(Identity {
-                    id: new.id,
-                    organization_id: new.organization_id,
-                    agent_handle: new.handle.as_given().to_owned(),
-                    display_name: new.display_name,
-                    imessage_enabled: new.imessage_enabled,
-                    filter_mode: new.filter_mode,
-                    created_at: now,
-                    updated_at: now,
-                })
-            })
-        },
-    )
+/// Inserts an identity together with its handle. Conflicts if the handle is taken, by any organization's
+/// identity; `existing_id` names it only if it belongs to the same organization.
+pub async fn create(
+    db: &Database,
+    new: NewIdentity,
+    now: DateTime<Utc>,
+) -> Result<Created<Identity>, StoreError> {
+    let affects = Affects::organization(&new.organization_id);
+    // One transaction, because the global table of handles must agree with the organization's identities.
+    db.transaction(affects, "transaction identities::create", move |connection| {
+        let new = new.clone();
+        Box::pin(async move {
+            if !insert_handle(connection, &new).await? {
+                let existing_id = holder_of_handle(connection, &new).await?;
+                return Ok(Created::Conflict { existing_id });
+            }
+            insert_identity(connection, &new, now).await?;
+            Ok(Created::New(Identity {
+                id: new.id,
+                organization_id: new.organization_id,
+                agent_handle: new.handle.as_given().to_owned(),
+                display_name: new.display_name,
+                imessage_enabled: new.imessage_enabled,
+                filter_mode: new.filter_mode,
+                created_at: now,
+                updated_at: now,
+            }))
+        })
+    })
     .await
 }
 
-/// One identity of an organization, to be shown.
+/// Returns false if the handle is taken.
+async fn insert_handle(connection: &mut DbConnection, new: &NewIdentity) -> Result<bool, StoreError> {
+    let done = query!(
+        "INSERT INTO handles (handle, organization_id, agent_identity_id) VALUES ($1, $2, $3)
+         ON CONFLICT (handle) DO NOTHING",
+        new.handle.key(),
+        new.organization_id.as_str(),
+        new.id.uuid(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The identity of the same organization that has the handle.
+async fn holder_of_handle(
+    connection: &mut DbConnection,
+    new: &NewIdentity,
+) -> Result<Option<Uuid>, StoreError> {
+    let row = query!(
+        "SELECT agent_identity_id FROM handles WHERE handle = $1 AND organization_id = $2",
+        new.handle.key(),
+        new.organization_id.as_str(),
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| row.agent_identity_id))
+}
+
+async fn insert_identity(
+    connection: &mut DbConnection,
+    new: &NewIdentity,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    query!(
+        "INSERT INTO identities (organization_id, id, agent_handle, display_name, imessage_enabled,
+                                 filter_mode, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
+        new.organization_id.as_str(),
+        new.id.uuid(),
+        new.handle.as_given(),
+        new.display_name,
+        new.imessage_enabled,
+        new.filter_mode.number(),
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// An identity by id, possibly read from the replica.
 pub async fn get(
     db: &Database,
     organization_id: &OrganizationId,
@@ -133,7 +152,7 @@ pub async fn get(
     session.find("query identities::get", |connection| one(connection, organization_id, id)).await
 }
 
-/// One identity of an organization as it is now, for what depends on it.
+/// An identity by id, read from the primary, for decisions that depend on its current state.
 pub async fn current(
     db: &Database,
     organization_id: &OrganizationId,
@@ -151,8 +170,8 @@ async fn one(
     query_as!(
         Row,
         "SELECT id, agent_handle, display_name, imessage_enabled, filter_mode, created_at, updated_at
-             FROM identities
-             WHERE organization_id = $1 AND id = $2",
+         FROM identities
+         WHERE organization_id = $1 AND id = $2",
         organization_id.as_str(),
         id.uuid(),
     )
@@ -162,50 +181,41 @@ async fn one(
     .transpose()
 }
 
-/// The identities of an organization, newest first.
+/// A page of the identities of an organization, newest first.
 pub async fn list(
     db: &Database,
     organization_id: &OrganizationId,
     page: &PageRequest,
 ) -> Result<Page<Identity>, StoreError> {
-    let after = page.after();
     let mut session = db.read(organization_id).await?;
     let rows = session
         .run("query identities::list", |connection| async move {
-            query_as!(
+            newest_first!(
                 Row,
+                connection,
+                organization_id,
+                page,
                 "SELECT id, agent_handle, display_name, imessage_enabled, filter_mode, created_at, updated_at
                  FROM identities
-                 WHERE organization_id = $1 AND (created_at, id) < ($2, $3)
-                 ORDER BY created_at DESC, id DESC
-                 LIMIT $4",
-                organization_id.as_str(),
-                after.at,
-                after.id,
-                page.fetch_limit(),
+                 WHERE organization_id = $1"
             )
-            .fetch_all(connection)
-            .await?
-            .into_iter()
-            .map(|row| row.identity(organization_id))
-            .collect::<Result<Vec<_>, _>>()
         })
         .await?;
-    Ok(Page::from_overfetch(rows, page.limit, |row| Cursor { at: row.created_at, id: row.id.uuid() }))
+    convert(rows, |row| row.identity(organization_id))
 }
 
-/// What [`update`] changes; `None` leaves a field as it is.
+/// The fields that [`update`] changes; `None` keeps a field.
 #[derive(Debug, Clone, Default)]
 pub struct IdentityChange {
-    /// New display name.
+    /// Name shown to people.
     pub display_name: Option<String>,
-    /// New switch.
+    /// Whether humans can reach it by iMessage.
     pub imessage_enabled: Option<bool>,
-    /// New mode.
+    /// How contact rules are read.
     pub filter_mode: Option<FilterMode>,
 }
 
-/// Changes an identity and returns it as it is then; `None` when there is no such identity.
+/// Updates an identity and returns the updated identity; `None` if it does not exist.
 pub async fn update(
     db: &Database,
     organization_id: &OrganizationId,
@@ -219,12 +229,12 @@ pub async fn update(
             query_as!(
                 Row,
                 "UPDATE identities
-             SET display_name = coalesce($3, display_name),
-                 imessage_enabled = coalesce($4, imessage_enabled),
-                 filter_mode = coalesce($5, filter_mode),
-                 updated_at = greatest(updated_at, $6)
-             WHERE organization_id = $1 AND id = $2
-             RETURNING id, agent_handle, display_name, imessage_enabled, filter_mode, created_at, updated_at",
+                 SET display_name = coalesce($3, display_name),
+                     imessage_enabled = coalesce($4, imessage_enabled),
+                     filter_mode = coalesce($5, filter_mode),
+                     updated_at = greatest(updated_at, $6)
+                 WHERE organization_id = $1 AND id = $2
+                 RETURNING id, agent_handle, display_name, imessage_enabled, filter_mode, created_at, updated_at",
                 organization_id.as_str(),
                 id.uuid(),
                 change.display_name.as_deref(),

@@ -1,4 +1,5 @@
-//! What a presented secret means, and when replicas must forget what they knew of it.
+//! The lookup of API keys by the digest of their secret, and the epoch that invalidates the key caches of all
+//! replicas.
 
 use chrono::{DateTime, Utc};
 use sqlx::query;
@@ -7,24 +8,24 @@ use uuid::Uuid;
 use super::{Affects, Database, DbConnection, StoreError};
 use crate::domain::{ApiKeyId, ApiKeyScope, KeyDigest, OrganizationId, Principal, Tenant};
 
-/// A key that works, as authentication needs it.
+/// A key that was not revoked, as authentication needs it.
 #[derive(Debug, Clone)]
 pub struct KnownKey {
-    /// Whom it stands for.
+    /// Who the caller is.
     pub principal: Principal,
-    /// From this moment it is refused.
+    /// The key is rejected from this time on.
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// Finds the key of a secret; `None` when there is none or it was revoked.
+/// The key with this digest; `None` if there is none or it was revoked.
 pub async fn find(db: &Database, digest: KeyDigest) -> Result<Option<KnownKey>, StoreError> {
     let mut session = db.acquire(Affects::None).await?;
     session
         .run("query key_digests::find", |connection| async move {
             let row = query!(
                 "SELECT api_key_id, scope, organization_id, agent_identity_id, expires_at
-             FROM key_digests
-             WHERE digest = $1",
+                 FROM key_digests
+                 WHERE digest = $1",
                 &digest.0[..],
             )
             .fetch_optional(connection)
@@ -45,23 +46,23 @@ pub async fn find(db: &Database, digest: KeyDigest) -> Result<Option<KnownKey>, 
         .await
 }
 
-/// How many revocations there have been. Run on a connection of the caller's own, every half second: it tells as
-/// well whether the database answers.
+/// The number of revocations so far. The database monitor polls it twice a second on a separate connection,
+/// and detects an unavailable database at the same time.
 pub async fn epoch(connection: &mut DbConnection) -> Result<i64, StoreError> {
     let row = query!("SELECT epoch FROM key_epoch WHERE singleton").fetch_one(connection).await?;
     Ok(row.epoch)
 }
 
-/// When a key was last used.
+/// A use of a key.
 #[derive(Debug, Clone)]
 pub struct KeyUse {
     /// The key.
     pub key_id: ApiKeyId,
-    /// When, to the minute.
+    /// The time, rounded to minutes.
     pub at: DateTime<Utc>,
 }
 
-/// Writes down uses of keys of one organization, or of router keys. Never moves a time backwards.
+/// Records uses of keys of one organization, or of router keys. `last_used_at` never moves backwards.
 pub async fn record_uses(
     db: &Database,
     organization_id: Option<&OrganizationId>,
@@ -76,9 +77,9 @@ pub async fn record_uses(
                 Some(organization_id) => {
                     query!(
                         "UPDATE api_keys k SET last_used_at = used.at
-                     FROM unnest($2::uuid[], $3::timestamptz[]) AS used (id, at)
-                     WHERE k.organization_id = $1 AND k.id = used.id
-                       AND (k.last_used_at IS NULL OR k.last_used_at < used.at)",
+                         FROM unnest($2::uuid[], $3::timestamptz[]) AS used (id, at)
+                         WHERE k.organization_id = $1 AND k.id = used.id
+                           AND (k.last_used_at IS NULL OR k.last_used_at < used.at)",
                         organization_id.as_str(),
                         &ids,
                         &times,
@@ -89,8 +90,8 @@ pub async fn record_uses(
                 None => {
                     query!(
                         "UPDATE router_keys k SET last_used_at = used.at
-                     FROM unnest($1::uuid[], $2::timestamptz[]) AS used (id, at)
-                     WHERE k.id = used.id AND (k.last_used_at IS NULL OR k.last_used_at < used.at)",
+                         FROM unnest($1::uuid[], $2::timestamptz[]) AS used (id, at)
+                         WHERE k.id = used.id AND (k.last_used_at IS NULL OR k.last_used_at < used.at)",
                         &ids,
                         &times,
                     )

@@ -1,4 +1,4 @@
-//! The phone numbers we send from.
+//! Lines: the phone numbers that messages are sent from and received on.
 
 use chrono::{DateTime, Utc};
 use sqlx::query;
@@ -6,16 +6,16 @@ use sqlx::query;
 use super::{Affects, Database, DbConnection, StoreError};
 use crate::domain::{CarrierKind, LineRole, PhoneNumber};
 
-/// Why a line was not added.
+/// Why [`add`] added no line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotAdded {
     /// The number is a line already.
     Exists,
-    /// There is a router line already, and there can be one.
+    /// There is a router line already, and there can be only one.
     RouterExists,
 }
 
-/// Adds a line. It works at once, on every replica.
+/// Adds a line, which is usable immediately on every replica.
 pub async fn add(
     db: &Database,
     number: &PhoneNumber,
@@ -46,7 +46,7 @@ pub async fn add(
     }
 }
 
-/// The number that humans text to connect; `None` while no router line was added.
+/// The number that humans send commands to; `None` if no router line was added yet.
 pub async fn router_number(db: &Database) -> Result<Option<PhoneNumber>, StoreError> {
     let mut session = db.acquire(Affects::None).await?;
     session
@@ -57,7 +57,7 @@ pub async fn router_number(db: &Database) -> Result<Option<PhoneNumber>, StoreEr
         .await
 }
 
-/// Who carries what is sent from a line; `None` where the number is no line of ours.
+/// The carrier of a line; `None` if the number is not a line.
 pub async fn carrier(db: &Database, number: &PhoneNumber) -> Result<Option<CarrierKind>, StoreError> {
     let mut session = db.acquire(Affects::None).await?;
     session
@@ -70,7 +70,7 @@ pub async fn carrier(db: &Database, number: &PhoneNumber) -> Result<Option<Carri
         .await
 }
 
-/// The lines that reach phones, and who carries them. For the start, before the pool is open.
+/// The lines whose carrier is not the sandbox, with their carriers. Used at startup, before the pool is open.
 pub async fn carried(connection: &mut DbConnection) -> Result<Vec<(PhoneNumber, CarrierKind)>, StoreError> {
     let rows = query!("SELECT number, carrier FROM lines WHERE carrier <> 1").fetch_all(connection).await?;
     let known =
@@ -78,7 +78,7 @@ pub async fn carried(connection: &mut DbConnection) -> Result<Vec<(PhoneNumber, 
     Ok(known.collect())
 }
 
-/// What a line is for, and who carries what is sent from it; `None` where the number is no line of ours.
+/// Role and carrier of a line; `None` if the number is not a line.
 pub async fn find(
     db: &Database,
     number: &PhoneNumber,

@@ -1,4 +1,4 @@
-//! Organizations. Made by operators on the command line.
+//! Organizations (tenants), which operators create on the command line.
 
 use chrono::{DateTime, Utc};
 use sqlx::query;
@@ -6,7 +6,7 @@ use sqlx::query;
 use super::{Affects, Database, StoreError};
 use crate::domain::OrganizationId;
 
-/// Makes an organization; false when it was there already.
+/// Inserts an organization. Returns false if it existed already.
 pub async fn create(db: &Database, id: &OrganizationId, now: DateTime<Utc>) -> Result<bool, StoreError> {
     let mut session = db.acquire(Affects::None).await?;
     session
@@ -23,7 +23,7 @@ pub async fn create(db: &Database, id: &OrganizationId, now: DateTime<Utc>) -> R
         .await
 }
 
-/// Whether there is such an organization.
+/// Whether an organization exists.
 pub async fn exists(db: &Database, id: &OrganizationId) -> Result<bool, StoreError> {
     let mut session = db.acquire(Affects::None).await?;
     session

@@ -1,29 +1,62 @@
-//! Tapbacks.
+//! Reactions (tapbacks) on messages.
 
 use chrono::{DateTime, Utc};
 use sqlx::query;
+use uuid::Uuid;
 
 use super::{Affects, Database, DbConnection, StoreError};
 use crate::domain::{
     ConnectionId, ConversationId, Direction, IdentityId, MessageId, OrganizationId, Reaction, ReactionId,
     ReactionType, View,
 };
-use crate::error::{Error, Resource};
 
-/// A message that a tapback is for.
+/// The foreign key of a reaction to its message. Violated if the message was deleted concurrently.
+pub(super) const MESSAGE_CONSTRAINT: &str = "reactions_message";
+
+/// A row of `reactions`.
+pub(super) struct ReactionRow {
+    pub(super) id: Uuid,
+    pub(super) conversation_id: Uuid,
+    pub(super) message_id: Uuid,
+    pub(super) direction: i16,
+    pub(super) reaction: i16,
+    pub(super) custom_emoji: Option<String>,
+    pub(super) part_index: i32,
+    pub(super) created_at: DateTime<Utc>,
+}
+
+impl TryFrom<ReactionRow> for Reaction {
+    type Error = StoreError;
+
+    fn try_from(row: ReactionRow) -> Result<Self, StoreError> {
+        let corrupt = |column| StoreError::Corrupt { table: "reactions", column, id: row.id };
+        Ok(Self {
+            id: row.id.into(),
+            conversation_id: row.conversation_id.into(),
+            message_id: row.message_id.into(),
+            direction: Direction::from_number(row.direction).ok_or_else(|| corrupt("direction"))?,
+            reaction: ReactionType::from_number(row.reaction).ok_or_else(|| corrupt("reaction"))?,
+            custom_emoji: row.custom_emoji,
+            part_index: row.part_index,
+            created_at: row.created_at,
+        })
+    }
+}
+
+/// A message that a reaction is added to.
 #[derive(Debug, Clone)]
 pub struct ReactionTarget {
     /// The message.
     pub message_id: MessageId,
     /// Its conversation.
     pub conversation_id: ConversationId,
-    /// The connection it came or went on.
+    /// The connection on which the message was received or sent.
     pub assignment_id: ConnectionId,
-    /// The carrier's id of it; `None` when the carrier never told.
+    /// The carrier's id of the message; `None` if the carrier never reported one.
     pub provider_message_id: Option<String>,
 }
 
-/// The message of an organization, of one identity where one is named, inside a view.
+/// A message by id, optionally only if it belongs to one identity, if the view includes it.
 pub async fn target(
     db: &Database,
     organization_id: &OrganizationId,
@@ -57,43 +90,37 @@ pub async fn target(
         .await
 }
 
-/// What became of a tapback that was put.
+/// Result of [`put`].
 #[derive(Debug, Clone)]
 pub struct Change {
-    /// The tapback that is live now.
+    /// The reaction that is live now.
     pub live: Reaction,
-    /// False when it was before.
+    /// False if it was live before.
     pub changed: bool,
 }
 
-/// Puts a tapback, in the place of the one that the same side has live on the same part. Putting the same one again
-/// changes nothing.
+/// Adds a reaction, replacing the live one of the same direction on the same message part. Idempotent: adding
+/// the live reaction again changes nothing. `None` if the message does not exist any more.
 pub async fn put(
     db: &Database,
     organization_id: &OrganizationId,
     new: Reaction,
-) -> Result<Change, StoreError> {
+) -> Result<Option<Change>, StoreError> {
     let owner = organization_id.clone();
-    // One leaves and one comes: in between, the side would have none or two.
-    let put = db.transaction(
-        Affects::organization(organization_id),
-        "transaction reactions::put",
-        move |connection| {
-            let (organization_id, new) = (owner.clone(), new.clone());
-            Box::pin(async move { put_within(connection, &organization_id, new).await })
-        },
-    );
-    match put.await {
-        // The message was deleted since it was looked up.
-        Err(failure) if failure.violates("reactions_message") => {
-            Err(Error::NotFound(Resource::Message).into())
-        }
-        other => other,
+    let affects = Affects::organization(organization_id);
+    // One transaction, so that there is never no live reaction, or two, during a replacement.
+    let putting = db.transaction(affects, "transaction reactions::put", move |connection| {
+        let (organization_id, new) = (owner.clone(), new.clone());
+        Box::pin(async move { put_in(connection, &organization_id, new).await })
+    });
+    match putting.await {
+        Err(failure) if failure.violates(MESSAGE_CONSTRAINT) => Ok(None),
+        other => other.map(Some),
     }
 }
 
-/// The same, within a transaction that does more.
-pub(super) async fn put_within(
+/// [`put`] inside the caller's transaction.
+pub(super) async fn put_in(
     connection: &mut DbConnection,
     organization_id: &OrganizationId,
     new: Reaction,
@@ -115,7 +142,7 @@ pub(super) async fn put_within(
             let live = Reaction { id: live.id.into(), created_at: live.created_at, ..new };
             return Ok(Change { live, changed: false });
         }
-        end(connection, organization_id, live.id.into(), new.created_at).await?;
+        mark_removed(connection, organization_id, live.id.into(), new.created_at).await?;
     }
     query!(
         "INSERT INTO reactions (organization_id, id, message_id, conversation_id, direction, reaction,
@@ -136,7 +163,7 @@ pub(super) async fn put_within(
     Ok(Change { live: new, changed: true })
 }
 
-/// Takes back the tapback that the human has live on a part of a message; `None` when there is none.
+/// Removes the human's live reaction on a message part and returns its id; `None` if there is none.
 pub async fn take_back(
     db: &Database,
     organization_id: &OrganizationId,
@@ -165,20 +192,20 @@ pub async fn take_back(
         .await
 }
 
-/// A tapback with what its removal needs.
+/// A reaction with the data that its removal needs.
 #[derive(Debug, Clone)]
 pub struct Removal {
-    /// The tapback.
+    /// The reaction.
     pub reaction: Reaction,
     /// Whether it was removed or replaced before.
     pub removed: bool,
-    /// The connection of the message it is on.
+    /// The connection of its message.
     pub assignment_id: ConnectionId,
-    /// The carrier's id of the message it is on.
+    /// The carrier's id of its message.
     pub provider_message_id: Option<String>,
 }
 
-/// A tapback of an organization, of one identity where one is named, on a message inside a view.
+/// A reaction by id, optionally only if it belongs to one identity, if the view includes its message.
 pub async fn find(
     db: &Database,
     organization_id: &OrganizationId,
@@ -205,18 +232,17 @@ pub async fn find(
             .fetch_optional(connection)
             .await?;
             let Some(row) = row else { return Ok(None) };
-            let corrupt = |column| StoreError::Corrupt { table: "reactions", column, id: id.uuid() };
             Ok(Some(Removal {
-                reaction: Reaction {
-                    id,
-                    conversation_id: row.conversation_id.into(),
-                    message_id: row.message_id.into(),
-                    direction: Direction::from_number(row.direction).ok_or_else(|| corrupt("direction"))?,
-                    reaction: ReactionType::from_number(row.reaction).ok_or_else(|| corrupt("reaction"))?,
+                reaction: Reaction::try_from(ReactionRow {
+                    id: id.uuid(),
+                    conversation_id: row.conversation_id,
+                    message_id: row.message_id,
+                    direction: row.direction,
+                    reaction: row.reaction,
                     custom_emoji: row.custom_emoji,
                     part_index: row.part_index,
                     created_at: row.created_at,
-                },
+                })?,
                 removed: row.removed_at.is_some(),
                 assignment_id: row.assignment_id.into(),
                 provider_message_id: row.provider_message_id,
@@ -225,7 +251,7 @@ pub async fn find(
         .await
 }
 
-/// Ends a tapback of ours that the carrier took back.
+/// Marks an outbound reaction as removed, after the carrier removed it.
 pub async fn remove(
     db: &Database,
     organization_id: &OrganizationId,
@@ -233,10 +259,12 @@ pub async fn remove(
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let mut session = db.acquire(Affects::organization(organization_id)).await?;
-    session.run("query reactions::remove", |connection| end(connection, organization_id, id, now)).await
+    session
+        .run("query reactions::remove", |connection| mark_removed(connection, organization_id, id, now))
+        .await
 }
 
-async fn end(
+async fn mark_removed(
     connection: &mut DbConnection,
     organization_id: &OrganizationId,
     id: ReactionId,

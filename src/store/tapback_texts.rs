@@ -1,4 +1,5 @@
-//! Tapbacks that come as text: found by the words they quote, and acted on once.
+//! Tapbacks that a carrier delivers as text. The target message is found by the quoted text, and each
+//! delivery is applied once.
 
 use chrono::{DateTime, Utc};
 use sqlx::query;
@@ -8,63 +9,63 @@ use crate::domain::{
     ConversationId, Direction, MessageId, OrganizationId, PhoneNumber, Reaction, ReactionId, ReactionType,
 };
 
-/// How far back a quoted message is looked for, in messages of the conversation: people react to what is on their
-/// screen, and a longer search would read more than a page of the list does.
-const LOOKED_AT: i64 = 200;
+/// How many of the newest messages are searched for the quoted text. People react to messages on their
+/// screen, and a longer search would read more rows than a page of the list does.
+const MAX_SEARCHED: i64 = 200;
 
-/// What a tapback says it is on.
+/// The quotation in a tapback text, which identifies the target message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Quoted {
-    /// A message with this text, or with a text that begins so.
+    /// The text of the message, possibly truncated.
     Text {
-        /// The words between the quotation marks.
+        /// The text between the quotation marks.
         whole: String,
-        /// The same without the dots of a quotation that was cut; `None` where it has none.
+        /// The same without the ellipsis of a truncated quotation; `None` if there is no ellipsis.
         beginning: Option<String>,
     },
     /// A picture or another file.
     File,
 }
 
-/// A tapback that came as text.
+/// A tapback that was delivered as text.
 #[derive(Debug, Clone)]
 pub struct NewTapbackText {
-    /// Owner of the conversation.
+    /// Organization of the conversation.
     pub organization_id: OrganizationId,
     /// The conversation.
     pub conversation_id: ConversationId,
-    /// The line it came to; what it is on came or went by the same one.
+    /// The line that received it. The target message was received or sent on the same line.
     pub line_number: PhoneNumber,
-    /// The carrier's id of the text.
+    /// The carrier's id of the delivery.
     pub provider_message_id: String,
-    /// What it is on.
+    /// The quotation.
     pub quoted: Quoted,
-    /// What it says.
+    /// The reaction.
     pub reaction: ReactionType,
-    /// The emoji of a custom one.
+    /// The emoji of a custom reaction.
     pub custom_emoji: Option<String>,
-    /// Whether it is taken back.
+    /// Whether the text removes the reaction.
     pub removed: bool,
-    /// Id of the reaction, should one be made.
+    /// Id for the reaction if one is added.
     pub reaction_id: ReactionId,
-    /// When it came.
+    /// Time of arrival.
     pub now: DateTime<Utc>,
 }
 
-/// What became of it.
+/// Result of [`apply`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Acted {
-    /// The reaction is recorded, or its end is.
-    Done(ReactionId),
-    /// It was so before: `None` where nothing was there to take back.
-    AlreadySo(Option<ReactionId>),
-    /// Another delivery of the same text was faster.
-    Delivered,
-    /// No message near the end of the conversation reads so. Nothing was written down.
+pub enum TapbackOutcome {
+    /// The reaction was added or removed.
+    Applied(ReactionId),
+    /// Nothing changed: the reaction existed already, or there was none to remove (`None`).
+    Unchanged(Option<ReactionId>),
+    /// Another delivery of the same text was applied before.
+    Duplicate,
+    /// None of the newest messages of the conversation matches the quotation. Nothing was recorded.
     Unmatched,
 }
 
-/// Whether a text was taken as a tapback before.
+/// Whether a text was applied as a tapback before.
 pub async fn was_delivered(
     db: &Database,
     line_number: &PhoneNumber,
@@ -85,45 +86,57 @@ pub async fn was_delivered(
         .await
 }
 
-/// Finds the message that is quoted, and puts the tapback on it or takes it back.
-pub async fn act(db: &Database, new: NewTapbackText) -> Result<Acted, StoreError> {
-    // The tapback and the note that it was acted on must agree, or a redelivery would act again.
-    let owner = new.organization_id.clone();
-    let acted =
-        db.transaction(Affects::organization(&owner), "transaction tapback_texts::act", move |connection| {
-            let new = new.clone();
-            Box::pin(async move {
-                let Some(message_id) = find(connection, &new).await? else { return Ok(Acted::Unmatched) };
-                if !take_note(connection, &new).await? {
-                    return Ok(Acted::Delivered);
-                }
-                if new.removed {
-                    let ended = take_back(connection, &new, message_id).await?;
-                    return Ok(ended.map_or(Acted::AlreadySo(None), Acted::Done));
-                }
-                let reaction = Reaction {
-                    id: new.reaction_id,
-                    conversation_id: new.conversation_id,
-                    message_id,
-                    direction: Direction::Inbound,
-                    reaction: new.reaction,
-                    custom_emoji: new.custom_emoji,
-                    part_index: 0,
-                    created_at: new.now,
-                };
-                let put = reactions::put_within(connection, &new.organization_id, reaction).await?;
-                Ok(if put.changed { Acted::Done(put.live.id) } else { Acted::AlreadySo(Some(put.live.id)) })
-            })
-        });
-    match acted.await {
-        // The message was deleted since it was found.
-        Err(failure) if failure.violates("reactions_message") => Ok(Acted::Unmatched),
+/// Finds the quoted message and adds the reaction to it or removes it.
+pub async fn apply(db: &Database, new: NewTapbackText) -> Result<TapbackOutcome, StoreError> {
+    let affects = Affects::organization(&new.organization_id);
+    // One transaction for the reaction and the record of the delivery, or a redelivery would be applied
+    // again.
+    let applying = db.transaction(affects, "transaction tapback_texts::act", move |connection| {
+        let new = new.clone();
+        Box::pin(async move { apply_in(connection, new).await })
+    });
+    match applying.await {
+        // The message was deleted after it was found.
+        Err(failure) if failure.violates(reactions::MESSAGE_CONSTRAINT) => Ok(TapbackOutcome::Unmatched),
         other => other,
     }
 }
 
-/// The newest message that reads so; for a tapback that is taken back, the newest one that has it.
-async fn find(connection: &mut DbConnection, new: &NewTapbackText) -> Result<Option<MessageId>, StoreError> {
+async fn apply_in(connection: &mut DbConnection, new: NewTapbackText) -> Result<TapbackOutcome, StoreError> {
+    let Some(message_id) = find_quoted(connection, &new).await? else {
+        return Ok(TapbackOutcome::Unmatched);
+    };
+    if !record_delivery(connection, &new).await? {
+        return Ok(TapbackOutcome::Duplicate);
+    }
+    if new.removed {
+        let removed = remove_live(connection, &new, message_id).await?;
+        return Ok(removed.map_or(TapbackOutcome::Unchanged(None), TapbackOutcome::Applied));
+    }
+    let reaction = Reaction {
+        id: new.reaction_id,
+        conversation_id: new.conversation_id,
+        message_id,
+        direction: Direction::Inbound,
+        reaction: new.reaction,
+        custom_emoji: new.custom_emoji,
+        part_index: 0,
+        created_at: new.now,
+    };
+    let put = reactions::put_in(connection, &new.organization_id, reaction).await?;
+    Ok(if put.changed {
+        TapbackOutcome::Applied(put.live.id)
+    } else {
+        TapbackOutcome::Unchanged(Some(put.live.id))
+    })
+}
+
+/// The newest message that matches the quotation; for a removal, preferably the newest one that has the
+/// reaction.
+async fn find_quoted(
+    connection: &mut DbConnection,
+    new: &NewTapbackText,
+) -> Result<Option<MessageId>, StoreError> {
     let (whole, beginning) = match &new.quoted {
         Quoted::Text { whole, beginning } => (Some(whole.as_str()), beginning.as_deref()),
         Quoted::File => (None, None),
@@ -147,7 +160,7 @@ async fn find(connection: &mut DbConnection, new: &NewTapbackText) -> Result<Opt
           LIMIT 1",
         new.organization_id.as_str(),
         new.conversation_id.uuid(),
-        LOOKED_AT,
+        MAX_SEARCHED,
         new.line_number.as_str(),
         whole,
         beginning,
@@ -160,9 +173,10 @@ async fn find(connection: &mut DbConnection, new: &NewTapbackText) -> Result<Opt
     Ok(row.map(|row| row.id.into()))
 }
 
-/// Notes that the text is acted on; false where it was before. A delivery at the same time waits here.
-async fn take_note(connection: &mut DbConnection, new: &NewTapbackText) -> Result<bool, StoreError> {
-    let rows = query!(
+/// Records the delivery. Returns false if it was recorded before. A concurrent delivery of the same text
+/// waits here.
+async fn record_delivery(connection: &mut DbConnection, new: &NewTapbackText) -> Result<bool, StoreError> {
+    let done = query!(
         "INSERT INTO tapback_texts (line_number, provider_message_id, created_at) VALUES ($1, $2, $3)
          ON CONFLICT (line_number, provider_message_id) DO NOTHING",
         new.line_number.as_str(),
@@ -171,11 +185,12 @@ async fn take_note(connection: &mut DbConnection, new: &NewTapbackText) -> Resul
     )
     .execute(connection)
     .await?;
-    Ok(rows.rows_affected() == 1)
+    Ok(done.rows_affected() == 1)
 }
 
-/// Ends the human's live tapback, where it is the one that is spoken of: a later one has taken its place otherwise.
-async fn take_back(
+/// Removes the human's live reaction if it equals the one in the text. A different one was added later and
+/// stays.
+async fn remove_live(
     connection: &mut DbConnection,
     new: &NewTapbackText,
     message_id: MessageId,

@@ -1,7 +1,7 @@
-//! Export of spans over OTLP. Where nothing asks for it, nothing here runs, and spans are never made.
+//! Export of spans over OTLP. Without a configured endpoint, nothing here runs and spans are not created.
 //!
-//! Callers never wait for a collector: spans that end go into a bounded queue (`OTEL_BSP_MAX_QUEUE_SIZE`), which a
-//! thread of the SDK's empties; what finds the queue full is dropped.
+//! Calls never wait for a collector: completed spans go into a bounded queue (`OTEL_BSP_MAX_QUEUE_SIZE`), which a thread
+//! of the OpenTelemetry SDK empties. Spans that find the queue full are dropped.
 
 use std::env;
 use std::time::Duration;
@@ -18,28 +18,28 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::trace::TARGET;
 
-/// What the service is called where the environment does not say.
+/// The default of `service.name`.
 const SERVICE_NAME: &str = "inkbox-imessage";
-/// How long the last spans may take at the end.
-const LAST_EXPORT_LIMIT: Duration = Duration::from_secs(3);
-/// Where our own events come from; those of libraries are no part of a call's story.
-const OUR_MODULES: &str = "inkbox_imessage";
+/// Maximum duration of the last export at shutdown.
+const LAST_EXPORT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Prefix of the targets whose events are exported with a span. Events of libraries are not.
+const OWN_MODULES: &str = "inkbox_imessage";
 
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 const PROTOCOLS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
 
-/// The export of spans, running.
+/// The running export of spans.
 #[derive(Debug)]
 pub(super) struct Export {
     provider: SdkTracerProvider,
 }
 
 impl Export {
-    /// The export that the environment asks for, if any. Sampler, limits, headers, time-outs and the resource are the
-    /// SDK's own reading of the standard variables.
+    /// The export that the environment configures, if any. The SDK itself reads the standard variables for the sampler,
+    /// limits, headers, timeouts and the resource.
     ///
     /// # Errors
-    /// What is asked for cannot be done, as one line.
+    /// An unsupported or invalid configuration, as one line.
     pub(super) fn configured() -> Result<Option<Self>, String> {
         let disabled = value("OTEL_SDK_DISABLED").is_some_and(|text| text.eq_ignore_ascii_case("true"));
         let is_off = disabled || value("OTEL_TRACES_EXPORTER").as_deref() == Some("none");
@@ -57,7 +57,7 @@ impl Export {
         Ok(Some(Self { provider }))
     }
 
-    /// What turns spans of [`TARGET`] into exported ones, with our warnings and errors in them.
+    /// The layer that exports spans of [`TARGET`] with the warnings and errors of this crate inside them.
     pub(super) fn layer<S>(&self) -> Box<dyn Layer<S> + Send + Sync>
     where
         S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
@@ -66,7 +66,7 @@ impl Export {
             if metadata.is_span() {
                 metadata.target() == TARGET
             } else {
-                metadata.target().starts_with(OUR_MODULES) && *metadata.level() <= Level::WARN
+                metadata.target().starts_with(OWN_MODULES) && *metadata.level() <= Level::WARN
             }
         });
         tracing_opentelemetry::layer()
@@ -80,11 +80,11 @@ impl Export {
     }
 
     pub(super) async fn stop(self) {
-        // It blocks its thread while it waits for the collector.
+        // Blocks its thread while it waits for the collector.
         let stopping =
-            tokio::task::spawn_blocking(move || self.provider.shutdown_with_timeout(LAST_EXPORT_LIMIT));
+            tokio::task::spawn_blocking(move || self.provider.shutdown_with_timeout(LAST_EXPORT_TIMEOUT));
         if let Ok(Err(error)) = stopping.await {
-            tracing::warn!(error = %error, "the last spans were not handed over");
+            tracing::warn!(error = %error, "the last spans were not exported");
         }
     }
 }
@@ -97,7 +97,7 @@ fn resource() -> Resource {
     if named { builder.build() } else { builder.with_service_name(SERVICE_NAME).build() }
 }
 
-/// A variable that is set to something: by the standard, an empty one is as good as none.
+/// The value of a variable. The OpenTelemetry specification treats an empty variable as unset.
 fn value(name: &str) -> Option<String> {
     env::var(name).ok().filter(|text| !text.is_empty())
 }

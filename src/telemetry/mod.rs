@@ -1,4 +1,4 @@
-//! Logging and tracing. The fields of the access log and the spans are described in docs/operations.md.
+//! Logs, traces and metrics. docs/operations.md describes the fields of the access log, the spans and the metrics.
 
 mod export;
 mod log_writer;
@@ -6,41 +6,41 @@ pub mod metrics;
 pub mod trace;
 
 use clap::ValueEnum;
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt, registry};
 
 use self::export::Export;
 
-/// How log lines look. They go to standard error.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// For people at a terminal.
     Text,
-    /// One JSON object a line, for collectors.
+    /// One JSON object per line, for log collectors.
     Json,
 }
 
-/// Logging and tracing of this process, started.
+/// The running logging and tracing of this process.
 #[derive(Debug)]
 pub struct Telemetry {
     export: Option<Export>,
-    /// Writes the last lines when it is dropped.
-    _writing: log_writer::Writing,
+    /// Writes the queued log lines when it is dropped.
+    _log_writer: WorkerGuard,
 }
 
 impl Telemetry {
-    /// Starts logging, once per process, and the export of spans where `with_traces` is set and the environment's
-    /// standard `OTEL_…` variables ask for it. Has to be called inside a runtime.
+    /// Starts logging to standard error, once per process. Starts the export of spans if `with_traces` is set and the
+    /// standard `OTEL_…` variables configure it. Must be called inside a tokio runtime.
     ///
     /// # Errors
-    /// A filter that cannot be read, or an export that cannot be configured, as one line.
+    /// An invalid filter or an invalid configuration of the export, as one line.
     pub fn start(format: LogFormat, filter: &str, with_traces: bool) -> Result<Self, String> {
         let filter =
             EnvFilter::builder().parse(filter).map_err(|error| format!("log filter {filter:?}: {error}"))?;
         let export = if with_traces { Export::configured()? } else { None };
-        let (writer, writing) =
-            log_writer::start(std::io::stderr()).map_err(|error| format!("logging: {error}"))?;
+        let (writer, log_writer) = log_writer::start(std::io::stderr());
         let lines = fmt::layer().with_writer(writer);
         let lines = match format {
             LogFormat::Text => lines.boxed(),
@@ -49,10 +49,10 @@ impl Telemetry {
         let spans = export.as_ref().map(Export::layer);
         let started = registry().with(spans).with(lines.with_filter(filter)).try_init();
         started.map_err(|error| format!("logging: {error}"))?;
-        Ok(Self { export, _writing: writing })
+        Ok(Self { export, _log_writer: log_writer })
     }
 
-    /// Hands over the spans that are still waiting, within a bound.
+    /// Exports the spans that are still queued, for a limited time.
     pub async fn stop(self) {
         if let Some(export) = self.export {
             export.stop().await;

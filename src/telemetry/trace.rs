@@ -1,8 +1,7 @@
-//! Traces: which spans there are, and how one continues its caller's and goes on to a carrier (W3C Trace Context).
+//! Spans, and the propagation of traces from callers to carriers (W3C Trace Context).
 //!
-//! Spans for traces have a target of their own and are not shown by the log at its usual level: where nobody exports
-//! them, they are never made. The caller's trace id is known to the log all the same, and its `traceparent` is handed
-//! on unchanged.
+//! Spans for traces have a separate target, which the log does not show at its default level: without an export they are
+//! never created. Even then, the log shows the caller's trace id, and `traceparent` is passed on unchanged.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::Context;
@@ -13,14 +12,14 @@ use tracing::{Span, field};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::registry::{LookupSpan as _, Registry};
 
-/// Target of every span that is made for traces alone.
+/// Target of every span that exists only for traces.
 pub const TARGET: &str = "inkbox_imessage::trace";
 const TRACEPARENT: &str = "traceparent";
 
-/// The caller's trace, kept with the span of the call's log line for as long as nobody exports spans.
-struct Passing(Context);
+/// The caller's trace, stored in the span of the call's log line while spans are not exported.
+struct CallerContext(Context);
 
-/// Makes a call's spans part of the trace that its request names, and gives the trace's id. `log` is the span around the
+/// Makes the spans of a call part of the trace that its request names, and returns the trace id. `log` is the span of the
 /// call's log line, `exported` the one for traces.
 pub(crate) fn continued(headers: &HeaderMap, log: &Span, exported: &Span) -> Option<String> {
     let parent = headers
@@ -29,7 +28,7 @@ pub(crate) fn continued(headers: &HeaderMap, log: &Span, exported: &Span) -> Opt
         .filter(|parent| parent.span().span_context().is_valid());
     if !exported.is_disabled() {
         if let Some(parent) = &parent {
-            // Fails where the log alone shows the span; there is nothing to be continued then.
+            // Fails if only the log shows the span; then there is no trace to continue.
             let _ = exported.set_parent(parent.clone());
         }
         let id = trace_id(&exported.context());
@@ -41,30 +40,31 @@ pub(crate) fn continued(headers: &HeaderMap, log: &Span, exported: &Span) -> Opt
     let id = trace_id(&parent);
     log.with_subscriber(|(span, subscriber)| {
         if let Some(span) = subscriber.downcast_ref::<Registry>().and_then(|spans| spans.span(span)) {
-            span.extensions_mut().insert(Passing(parent));
+            span.extensions_mut().insert(CallerContext(parent));
         }
     });
     id
 }
 
-/// The headers (`traceparent`, `tracestate`) with which the trace of the current span goes on in a call to another
-/// company. Empty where there is no trace.
+/// The headers (`traceparent`, `tracestate`) that continue the trace of the current span in a call to another service.
+/// Empty if there is no trace.
 #[must_use]
 pub fn outgoing_headers() -> HeaderMap {
     let mut headers = HeaderMap::new();
     let span = Span::current();
     let context = span.context();
-    let context = if context.span().span_context().is_valid() { Some(context) } else { passing(&span) };
+    let context =
+        if context.span().span_context().is_valid() { Some(context) } else { caller_context(&span) };
     if let Some(context) = context {
         TraceContextPropagator::new().inject_context(&context, &mut HeadersMut(&mut headers));
     }
     headers
 }
 
-fn passing(span: &Span) -> Option<Context> {
+fn caller_context(span: &Span) -> Option<Context> {
     span.with_subscriber(|(id, subscriber)| {
         let span = subscriber.downcast_ref::<Registry>()?.span(id)?;
-        span.scope().find_map(|span| span.extensions().get::<Passing>().map(|passing| passing.0.clone()))
+        span.scope().find_map(|span| span.extensions().get::<CallerContext>().map(|caller| caller.0.clone()))
     })?
 }
 
@@ -74,8 +74,8 @@ fn trace_id(context: &Context) -> Option<String> {
     known.is_valid().then(|| known.trace_id().to_string())
 }
 
-/// The span of a piece of work on the database. The name holds no statement and no value; `tests/integration/store/spans.rs` lists
-/// all names.
+/// The span of a database operation. The name contains no statement and no value; `tests/integration/store/spans.rs`
+/// lists all names.
 pub(crate) fn store_span(name: &'static str) -> Span {
     tracing::debug_span!(
         target: TARGET,

@@ -1,4 +1,4 @@
-//! The rules, told through the generated client. Mirrors `src/grpc`: one file an RPC, one test a rule.
+//! Tests of the API through the generated client. They mirror `src/grpc/services`: one file per RPC, one test per rule.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,6 +20,7 @@ mod conversations;
 mod freeze;
 mod identities;
 mod messages;
+mod mirror;
 mod router;
 mod rules;
 mod sandbox;

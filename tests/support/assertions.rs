@@ -8,8 +8,8 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::app::{POOL_LINES, ROUTER_LINE};
 
-/// Asserts that a call failed for this reason, with the code, domain and HTTP status that belong to it and the kinds of
-/// detail that it promises; gives the details.
+/// Asserts that a call failed with this reason, and with the code, domain, HTTP status and kinds of details that belong to
+/// it. Returns the details.
 #[track_caller]
 pub fn assert_reason<T: std::fmt::Debug>(answer: Result<T, Status>, reason: &str) -> ErrorDetails {
     let failure = answer.expect_err(reason);
@@ -49,14 +49,14 @@ pub fn assert_fields<T: std::fmt::Debug>(answer: Result<T, Status>, fields: &[&s
     assert!(violations.iter().all(|violation| !violation.description.is_empty()), "{violations:?}");
 }
 
-/// Asserts that two failures cannot be told apart: code, text and details are the same, byte for byte.
+/// Asserts that two failures are indistinguishable: the same code, text and details, byte for byte.
 #[track_caller]
 pub fn assert_alike<A: std::fmt::Debug, B: std::fmt::Debug>(a: Result<A, Status>, b: Result<B, Status>) {
     let (a, b) = (a.expect_err("a failure"), b.expect_err("a failure"));
     assert_eq!((a.code(), a.message(), a.details()), (b.code(), b.message(), b.details()));
 }
 
-/// Asserts that an answer shows no line's number anywhere.
+/// Asserts that a response does not contain the number of any line.
 #[track_caller]
 pub fn assert_names_no_line(answer: &impl std::fmt::Debug) {
     let text = format!("{answer:?}");

@@ -1,15 +1,15 @@
-//! Callers: the generated client of every RPC, with a key.
+//! A client with a method for every RPC, which sends an API key.
 
 use inkbox_imessage::proto::*;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
-/// Someone who calls the service. Cheap to clone: clones share a connection.
+/// A client of the service with the key of one caller. Cheap to clone: clones share a connection.
 #[derive(Clone)]
 pub struct Caller {
     pub channel: Channel,
-    /// The key's secret.
+    /// The secret of the API key.
     pub secret: Option<String>,
 }
 
@@ -33,7 +33,7 @@ macro_rules! rpcs {
     ($($rpc:ident: $module:ident::$client:ident, $request:ident => $response:ident;)+) => {
         impl Caller {
             $(
-                /// Makes the call and gives the answer's message.
+                /// Calls the RPC and returns the response message.
                 pub async fn $rpc(&self, message: $request) -> Result<$response, Status> {
                     let mut client = $module::$client::new(self.channel.clone());
                     client.$rpc(self.request(message)).await.map(Response::into_inner)

@@ -1,4 +1,4 @@
-//! A clock that a test can move.
+//! A clock that a test controls.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use inkbox_imessage::clock::{Clock, SystemClock};
 use uuid::Uuid;
 
-/// Runs as the machine's clock does, ahead of it by as much as the test says; or stands still.
+/// Runs ahead of the system clock by a settable offset, or is stopped.
 #[derive(Debug, Default)]
 pub struct TestClock {
     state: Mutex<State>,
@@ -21,7 +21,7 @@ struct State {
 }
 
 impl TestClock {
-    /// Moves time on.
+    /// Advances the clock.
     pub fn advance(&self, by: TimeDelta) {
         let mut state = self.state.lock().unwrap();
         state.ahead += by;
@@ -30,12 +30,12 @@ impl TestClock {
         }
     }
 
-    /// Makes the next one who asks for an id panic.
+    /// Makes the next call for a new id panic.
     pub fn panic_at_the_next_id(&self) {
         self.panics.store(true, Ordering::Relaxed);
     }
 
-    /// Stops time at a moment.
+    /// Stops the clock at this time.
     pub fn freeze(&self, at: DateTime<Utc>) {
         self.state.lock().unwrap().frozen = Some(at);
     }
@@ -49,7 +49,7 @@ impl Clock for TestClock {
 
     fn new_id(&self) -> Uuid {
         assert!(!self.panics.swap(false, Ordering::Relaxed), "as the test asked");
-        // As far ahead as the time is: an id says when it was made.
+        // A UUIDv7 contains its time, so it needs the same offset.
         let ahead = self.state.lock().unwrap().ahead.num_milliseconds();
         let ahead = u128::try_from(ahead).unwrap_or(0);
         Uuid::from_u128(SystemClock.new_id().as_u128() + (ahead << 80))

@@ -1,4 +1,4 @@
-//! A PostgreSQL of a test's own, with any settings; and standbys of it.
+//! A PostgreSQL server for one test, with arbitrary settings, and streaming standbys of it.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -15,19 +15,19 @@ use super::app::{POOL_LINES, ROUTER_LINE};
 use super::servers::{self, Running};
 use super::{TestApp, eventually};
 
-/// How the server is told to stop: without waiting for its clients.
+/// The signal of a fast shutdown, which does not wait for clients.
 pub const FAST: &str = "INT";
-/// As if it had crashed: it recovers from its log at the next start.
+/// The signal of an immediate shutdown. Like after a crash, the next start recovers from the WAL.
 pub const CRASH: &str = "QUIT";
 
-/// Part of the socket's file name only.
+/// Only part of the socket's file name: the server does not listen on TCP.
 const PORT: u16 = 5432;
 
 static PREPARED: OnceCell<TempDir> = OnceCell::const_new();
 
-/// A server that is stopped, and whose folder is removed, with the test.
+/// A server that stops, and whose folder is removed, at the end of the test.
 pub struct Cluster {
-    // Dropped in this order: first the server.
+    // Fields are dropped in order: the server stops before its folder is removed.
     running: Option<Running>,
     pub folder: TempDir,
     settings: Vec<String>,
@@ -35,12 +35,12 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// A server with an empty, migrated database, and these settings besides the usual.
+    /// Starts a server with an empty, migrated database and these additional settings.
     pub async fn start(settings: &[&str]) -> Self {
         Self::start_on(PORT, settings).await
     }
 
-    /// The same, where the settings open it to TCP on a port.
+    /// The same on a TCP port, which the settings have to open.
     pub async fn start_on(port: u16, settings: &[&str]) -> Self {
         let prepared = PREPARED.get_or_init(prepare).await;
         let mut cluster = Self::in_folder(settings);
@@ -54,12 +54,12 @@ impl Cluster {
         Self { running: None, folder: servers::folder(), settings, port: PORT }
     }
 
-    /// A streaming standby of this server.
+    /// Starts a streaming standby of this server.
     pub async fn standby(&self) -> Self {
         let standby = Self::in_folder(&[]);
         let (from, to) = (self.folder.path().to_str().unwrap(), standby.data());
         let to = to.to_str().unwrap();
-        // With the file and the setting that make it follow this server.
+        // -R writes standby.signal and primary_conninfo.
         let arguments =
             ["-h", from, "-p", "5432", "-U", "inkbox", "-D", to, "-R", "-X", "stream", "-c", "fast"];
         servers::run(&program("pg_basebackup"), &arguments);
@@ -71,7 +71,7 @@ impl Cluster {
         self
     }
 
-    /// Starts it and waits until it answers.
+    /// Starts the stopped server and waits until it accepts connections.
     pub async fn start_again(&mut self) {
         let folder = self.folder.path().to_str().unwrap();
         let mut arguments = ["-D", self.data().to_str().unwrap(), "-k", folder].map(str::to_owned).to_vec();
@@ -84,15 +84,14 @@ impl Cluster {
         eventually("PostgreSQL answers", async || self.options().connect().await.ok().map(drop)).await;
     }
 
-    /// Stops it.
     pub fn stop(&mut self, signal: &str) {
         self.running.take().unwrap().stop(signal);
     }
 
-    /// Kills every process of it at once: none can do anything more.
+    /// Kills all processes of the server at once, so that none can react to the end of another.
     pub fn kill(&mut self) {
         let postmaster = self.postmaster();
-        // First the one that would make others.
+        // The postmaster is stopped first, because it would start new processes.
         servers::signal("-STOP", &postmaster);
         let mut processes = servers::children(&postmaster);
         assert!(processes.len() > 2, "{processes:?}");
@@ -103,7 +102,7 @@ impl Cluster {
         self.running.take().unwrap().until_ended();
     }
 
-    /// Kills one of its processes, which may be one that serves a session. It then ends all others, and recovers.
+    /// Kills one child process, such as a backend. The postmaster then ends all others and recovers.
     pub fn kill_a_backend(&self, which: usize) {
         let processes = servers::children(&self.postmaster());
         servers::signal("-KILL", &processes[which % processes.len()]);
@@ -114,7 +113,7 @@ impl Cluster {
         file.lines().next().unwrap().to_owned()
     }
 
-    /// The same as [`Self::options`], for a program.
+    /// [`Self::options`] as a URL.
     pub fn url(&self) -> String {
         let folder = self.folder.path().to_str().unwrap();
         format!("postgres://inkbox@localhost:{}/inkbox?host={folder}&sslmode=disable", self.port)
@@ -124,28 +123,25 @@ impl Cluster {
         self.folder.path().join("data")
     }
 
-    /// How to reach its database by its socket, as the superuser.
+    /// Connects to the database through the socket, as superuser.
     pub fn options(&self) -> PgConnectOptions {
         let options = PgConnectOptions::new_without_pgpass().socket(self.folder.path()).port(self.port);
         options.username("inkbox").database("inkbox").ssl_mode(PgSslMode::Disable)
     }
 
-    /// A connection of the test's own.
     pub async fn connect(&self) -> PgConnection {
         self.options().connect().await.unwrap()
     }
 
-    /// The same, for what is asked again and again.
     pub fn pool(&self) -> PgPool {
         PgPoolOptions::new().max_connections(1).connect_lazy_with(self.options())
     }
 
-    /// Runs a statement.
     pub async fn execute(&self, statement: &str) {
         self.connect().await.execute(AssertSqlSafe(statement.to_owned())).await.unwrap();
     }
 
-    /// The service on this server, with a router line and three pool lines.
+    /// Starts the service on this server, with a router line and three pool lines.
     pub async fn app(&self, change: impl FnOnce(&mut Settings)) -> TestApp {
         let app = TestApp::builder().database(self.options()).settings(change).start().await;
         app.add_line(ROUTER_LINE, LineRole::Router).await;
@@ -156,7 +152,7 @@ impl Cluster {
     }
 }
 
-/// Makes the folder that others are copies of.
+/// Creates the data folder that the servers of tests are copied from.
 async fn prepare() -> TempDir {
     let mut cluster = Cluster::in_folder(&[]);
     let data = cluster.data();
@@ -176,13 +172,13 @@ async fn prepare() -> TempDir {
     cluster.folder
 }
 
-/// With owners and modes, which PostgreSQL looks at.
+/// Copies a folder with owners and modes, which PostgreSQL checks.
 fn copy(from: &std::path::Path, to: &std::path::Path) {
     let done = Command::new("cp").arg("-a").args([from, to]).status().unwrap();
     assert!(done.success());
 }
 
-/// A program of the newest PostgreSQL that is installed.
+/// The path of a program of the newest installed PostgreSQL.
 fn program(name: &str) -> PathBuf {
     let mut folders: Vec<_> = ["/usr/lib/postgresql", "/opt/homebrew/opt"]
         .iter()

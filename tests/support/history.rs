@@ -1,4 +1,4 @@
-//! A conversation with something in it of every kind, and long ones.
+//! Conversations with rows of every kind, or with many messages.
 
 use inkbox_imessage::clock::Clock as _;
 use inkbox_imessage::proto::{
@@ -11,22 +11,22 @@ use super::callers::Caller;
 use super::human::Thread;
 use super::{Human, TestApp, rows};
 
-/// What was said between an agent and a human.
+/// The content of a conversation.
 pub struct History {
     pub thread: Thread,
     pub conversation_id: String,
-    /// The first text, as the carrier delivered it.
+    /// The first text, as delivered by the carrier.
     pub first: ReceiveMessageRequest,
-    /// The id of its message.
+    /// The id of the stored message.
     pub first_id: String,
     /// A send with an idempotency key.
     pub sent: SendMessageRequest,
-    /// The id of its message.
+    /// The id of the stored message.
     pub sent_id: String,
 }
 
 impl History {
-    /// A text with a file, a blocked one, an answer, tapbacks of both sides.
+    /// Creates a text with a file, a blocked text, an answer, and tapbacks in both directions.
     pub async fn between(app: &TestApp, human: &Human, identity: &Identity) -> Self {
         let admin = app.admin(&identity.organization_id).await;
         let thread = human.connects(identity).await;
@@ -73,10 +73,10 @@ impl History {
     }
 }
 
-/// Adds so many unread texts to a conversation as if they had all come now.
+/// Adds this many unread texts to a conversation, all received now.
 pub async fn add_texts(app: &TestApp, conversation_id: &str, count: i32) {
     let ids: Vec<Uuid> = (0..count).map(|_| app.clock.new_id()).collect();
-    // Two statements, which a distributed database takes as well.
+    // Two statements instead of one, because a distributed database does not support the combination.
     let mut transaction = app.pool.begin().await.unwrap();
     let summary = "
         UPDATE conversations SET clear_total = clear_total + $2, clear_received = clear_received + $2,

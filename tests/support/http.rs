@@ -1,4 +1,4 @@
-//! HTTP as a carrier speaks it: one request on a connection of its own.
+//! An HTTP client that opens a connection per request, as carriers do.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,6 @@ use tokio::time::timeout;
 
 use super::PATIENCE;
 
-/// What a server answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
@@ -20,7 +19,6 @@ pub struct Answer {
     pub retry_after: Option<String>,
 }
 
-/// Makes a request.
 pub async fn call(
     address: SocketAddr,
     method: &str,

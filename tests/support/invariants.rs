@@ -1,4 +1,4 @@
-//! What must hold of the rows whatever was done to them, as `verify` looks at it.
+//! Assertions on the database invariants that `verify` checks.
 
 use chrono::{DateTime, Utc};
 use inkbox_imessage::clock::Clock as _;
@@ -7,19 +7,19 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::TestApp;
 
-/// Asserts all of it.
+/// Asserts that the database of a service satisfies all invariants.
 #[track_caller]
 pub fn hold(app: &TestApp) -> impl Future<Output = ()> {
     hold_in(&app.options, app.clock.now())
 }
 
-/// The same of a database that anyone serves.
+/// The same for any database.
 #[track_caller]
 pub fn hold_in(options: &PgConnectOptions, now: DateTime<Utc>) -> impl Future<Output = ()> {
     let caller = std::panic::Location::caller();
     async move {
         let report = verify::verify(options, now).await.unwrap();
-        assert!(report.broken.is_empty(), "{caller}: {:#?}", report.broken);
-        assert!(report.organizations > 0, "{caller}: nothing was looked at");
+        assert!(report.violations.is_empty(), "{caller}: {:#?}", report.violations);
+        assert!(report.organizations > 0, "{caller}: nothing was checked");
     }
 }

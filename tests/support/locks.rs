@@ -1,4 +1,4 @@
-//! Locks of a test's own, so that statements of the service meet where the test wants them to.
+//! Row locks that a test holds, to make concurrent statements of the service overlap at a given point.
 
 use sqlx::postgres::PgConnection;
 use sqlx::{ConnectOptions as _, Connection as _};
@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::snapshot::numbers;
 use super::{TestApp, eventually};
 
-/// A session that holds a lock from this statement on, until it is rolled back.
+/// Begins a transaction with this statement, which takes locks. Returns its connection.
 pub async fn holding(app: &TestApp, statement: &'static str, id: &str) -> PgConnection {
     let mut session = app.options.connect().await.unwrap();
     sqlx::query("BEGIN").execute(&mut session).await.unwrap();
@@ -16,20 +16,20 @@ pub async fn holding(app: &TestApp, statement: &'static str, id: &str) -> PgConn
     session
 }
 
-/// Lets go of what a session holds, and keeps what it did.
+/// Commits the transaction, which releases its locks.
 pub async fn commit(mut session: PgConnection) {
     sqlx::query("COMMIT").execute(&mut session).await.unwrap();
     session.close().await.unwrap();
 }
 
-/// How many of the service's statements wait for a lock.
+/// The number of statements of the service that wait for a lock.
 pub async fn waiting(app: &TestApp) -> i64 {
     let citus = "SELECT count(*) FROM pg_extension WHERE extname = 'citus'";
     let statement = if numbers(&app.pool, citus).await == [0] {
         "SELECT count(*) FROM pg_stat_activity
          WHERE datname = current_database() AND wait_event_type = 'Lock'"
     } else {
-        // The locks are where the rows are.
+        // On a distributed database the locks are on the workers.
         "SELECT sum(result::bigint)::bigint FROM run_command_on_all_nodes(
              $$SELECT count(*) FROM pg_stat_activity
                WHERE datname = current_database() AND wait_event_type = 'Lock'$$)"
@@ -37,7 +37,7 @@ pub async fn waiting(app: &TestApp) -> i64 {
     numbers(&app.pool, statement).await[0]
 }
 
-/// Waits until so many do.
+/// Waits until this many statements wait for a lock.
 pub async fn until_waiting(app: &TestApp, statements: i64) {
     eventually("the statements wait", async || (waiting(app).await == statements).then_some(())).await;
 }

@@ -1,4 +1,4 @@
-//! Scraping metrics, as Prometheus does.
+//! A scraper of metrics, like Prometheus.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -9,13 +9,13 @@ use tokio::time::timeout;
 
 use super::PATIENCE;
 
-/// What one scrape showed.
+/// The result of one scrape.
 #[derive(Debug)]
 pub struct Scrape {
     pub text: String,
 }
 
-/// Asks a listener for a path; gives the head and the body of the answer.
+/// Requests a path; returns the head and the body of the response.
 pub async fn http(address: SocketAddr, method: &str, path: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
@@ -27,7 +27,6 @@ pub async fn http(address: SocketAddr, method: &str, path: &str) -> (String, Str
 }
 
 impl Scrape {
-    /// Scrapes.
     pub async fn of(address: SocketAddr) -> Self {
         let (head, text) = http(address, "GET", "/metrics").await;
         assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
@@ -53,7 +52,7 @@ impl Scrape {
             .collect()
     }
 
-    /// The sum of the series of a metric that have these labels; `None` where there is none.
+    /// The sum of the series of a metric that have these labels, or `None` if there is none.
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let has = |of: &BTreeMap<String, String>| {
             labels.iter().all(|(label, value)| of.get(*label).map(String::as_str) == Some(*value))
@@ -62,8 +61,8 @@ impl Scrape {
         values.map(|(_, _, value)| value).reduce(|one, other| one + other)
     }
 
-    /// The metrics, by the names that queries begin with: `_total` of a counter is part of it, `_bucket` and the like
-    /// of a histogram are not.
+    /// The kinds of metrics, by the names used in queries: with `_total` of a counter, without `_bucket` and the like of a
+    /// histogram.
     pub fn metrics(&self) -> BTreeMap<String, String> {
         let types = self.text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
         types
@@ -80,7 +79,7 @@ impl Scrape {
     }
 }
 
-/// The metrics that a text names, such as an expression of a query.
+/// The names of metrics in a text, such as a query.
 pub fn metrics_in(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let ours = words.filter(|word| word.starts_with("inkbox_") || word.starts_with("process_"));

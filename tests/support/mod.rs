@@ -1,7 +1,7 @@
-//! What every test stands on: the assembled server on a real PostgreSQL, typed callers, a human with a phone,
-//! builders of rows, and assertions on code and reason.
+//! Shared by all tests: the assembled server on a real PostgreSQL, typed clients, a human who texts, row builders, and
+//! assertions on codes and reasons.
 //!
-//! Nothing here sleeps: tests wait for a condition, with a bound ([`eventually`]).
+//! Tests do not sleep: they wait for a condition, with a time limit ([`eventually`]).
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each test binary uses its own part of this")]
 
 pub mod app;
@@ -22,23 +22,25 @@ pub mod program;
 pub mod proxy;
 pub mod raw;
 pub mod rows;
+pub mod scene;
 pub mod servers;
 pub mod snapshot;
 
 pub use app::TestApp;
 pub use assertions::{assert_fields, assert_reason};
 pub use human::Human;
+pub use scene::Scene;
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// The longest that a test waits for something that must happen.
+/// The time limit of [`eventually`] and of calls.
 pub const PATIENCE: Duration = Duration::from_secs(20);
-/// The most that one look counts of that: what takes longer is a machine that was suspended, which waits for nothing.
-const LONGEST_LOOK: Duration = Duration::from_secs(5);
+/// The maximum that one check of the condition adds to the time waited. A longer check means that the machine was suspended.
+const MAX_CHECK: Duration = Duration::from_secs(5);
 
-/// Waits until `condition` gives a value, looking again and again; fails the test when it does not within [`PATIENCE`].
+/// Polls `condition` until it returns a value. Fails the test after [`PATIENCE`].
 #[track_caller]
 pub fn eventually<T, F>(what: &str, mut condition: impl FnMut() -> F) -> impl Future<Output = T>
 where
@@ -49,13 +51,13 @@ where
     async move {
         let mut waited = Duration::ZERO;
         loop {
-            let looked = Instant::now();
+            let checked = Instant::now();
             if let Some(value) = condition().await {
                 return value;
             }
-            assert!(waited < PATIENCE, "{caller}: waited {PATIENCE:?} in vain until {what}");
+            assert!(waited < PATIENCE, "{caller}: timed out after {PATIENCE:?}, waiting until {what}");
             sleep(Duration::from_millis(10)).await;
-            waited += looked.elapsed().min(LONGEST_LOOK);
+            waited += checked.elapsed().min(MAX_CHECK);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Running the program: a command to its end, or the service beside the test.
+//! The program as a process: a command that ends, or the running service.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -16,7 +16,7 @@ use tonic_health::pb::health_client::HealthClient;
 use super::callers::Caller;
 use super::{PATIENCE, eventually};
 
-/// The program with these arguments on this folder, and nothing of the test's own environment that configures it.
+/// The program with these arguments and this data folder, without the settings in the environment of the test.
 pub fn command(folder: &impl AsRef<Path>, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_inkbox-imessage"));
     let ours =
@@ -29,12 +29,12 @@ pub fn command(folder: &impl AsRef<Path>, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs a command to its end.
+/// Runs the program and waits for its end.
 pub async fn run(folder: &impl AsRef<Path>, arguments: &[&str]) -> Ended {
     finish(command(folder, arguments)).await
 }
 
-/// Runs a command that was prepared otherwise to its end.
+/// Runs a prepared command and waits for its end.
 pub async fn finish(mut command: Command) -> Ended {
     let command_line = format!("{:?}", command.as_std());
     let ended = timeout(PATIENCE, command.output()).await;
@@ -48,10 +48,9 @@ pub async fn finish(mut command: Command) -> Ended {
     }
 }
 
-/// A command that has ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// What was run, for the message of an assertion.
+    /// For the messages of assertions.
     command_line: String,
     pub code: Option<i32>,
     pub stdout: String,
@@ -59,14 +58,14 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// Asserts exit code 0; gives what it printed.
+    /// Asserts exit code 0; returns the standard output.
     #[track_caller]
     pub fn succeeded(self) -> String {
         assert_eq!(self.code, Some(0), "{}: {self:?}", self.command_line);
         self.stdout
     }
 
-    /// Asserts this exit code, nothing on standard output, and one line for people that contains these words.
+    /// Asserts this exit code, an empty standard output, and one line on standard error that contains these words.
     #[track_caller]
     pub fn failed(self, code: i32, words: &str) {
         assert_eq!(self.code, Some(code), "{}: {self:?}", self.command_line);
@@ -75,7 +74,7 @@ impl Ended {
         assert!(self.stderr.contains(words), "no {words:?} from {}: {self:?}", self.command_line);
     }
 
-    /// Asserts exit code 0 and one line on standard output: a secret, which is nowhere else.
+    /// Asserts exit code 0 and a secret as the only line on standard output; it must not be on standard error.
     #[track_caller]
     pub fn secret(self) -> String {
         assert_eq!(self.code, Some(0), "{}: {self:?}", self.command_line);
@@ -96,7 +95,7 @@ pub fn signal(signal: &str, pid: &str) {
     assert!(done.success(), "kill {signal} {pid}");
 }
 
-/// The service, running. Killed when it is dropped.
+/// A running service. It is killed when dropped.
 pub struct Service {
     child: Child,
     output: Arc<Mutex<String>>,
@@ -105,20 +104,20 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts `serve` with these further arguments, and waits until it is SERVING.
+    /// Starts `serve` with these arguments and waits until it is SERVING.
     pub async fn start(folder: &impl AsRef<Path>, arguments: &[&str]) -> Self {
         let arguments = [&["serve"], arguments].concat();
         Self::spawn(command(folder, &arguments)).await
     }
 
-    /// Starts a command that serves, and waits until it is SERVING.
+    /// Starts a prepared `serve` command and waits until it is SERVING.
     pub async fn spawn(command: Command) -> Self {
         let service = Self::launch(command).await;
         service.until_health_is(Some("SERVING")).await;
         service
     }
 
-    /// Starts a command that serves, and waits until it listens.
+    /// Starts a prepared `serve` command and waits until it listens.
     pub async fn launch(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let output = Arc::new(Mutex::new(String::new()));
@@ -135,7 +134,7 @@ impl Service {
         Self { child, output, readers, address }
     }
 
-    /// All that it has printed so far.
+    /// The standard output and error so far.
     pub fn output(&self) -> String {
         self.output.lock().unwrap().clone()
     }
@@ -166,7 +165,7 @@ impl Service {
         self.child.id().unwrap()
     }
 
-    /// Waits until it has ended; gives how, and all that it printed.
+    /// Waits for the end; returns the exit status and all output.
     pub async fn ended(mut self) -> (ExitStatus, String) {
         let status = timeout(PATIENCE, self.child.wait()).await.expect("a service that ends").unwrap();
         for reader in self.readers.drain(..) {
@@ -176,7 +175,7 @@ impl Service {
         (status, output)
     }
 
-    /// Stops it in order.
+    /// Stops the service with SIGTERM and asserts exit code 0; returns all output.
     pub async fn stop(self) -> String {
         self.signal("-TERM");
         let (status, output) = self.ended().await;

@@ -1,4 +1,4 @@
-//! A wire to PostgreSQL that a test makes slow, cuts, or lets nothing through, while calls are on their way.
+//! A proxy to PostgreSQL through which a test delays, stalls or cuts connections while calls are in progress.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,33 +14,32 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-/// What becomes of what is sent. As it comes, by default.
+/// The state of the simulated network. The default forwards all bytes at once.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Weather {
-    /// The longest that bytes travel, one way; each time a random part of it, unless [`Self::steady`].
+pub struct NetworkState {
+    /// Delay in one direction: a random part of this, or all of it if [`Self::steady`].
     pub delay: Duration,
-    /// Whether they always travel for as long.
     pub steady: bool,
-    /// Whether nothing gets through, and nobody is told.
+    /// Forwards nothing, with connections left open.
     pub stalled: bool,
-    /// How likely it is that a wire breaks with what is sent next, of which the other side gets a beginning.
+    /// The probability that a connection breaks while it forwards bytes, of which the other side gets only a part.
     pub cut_chance: f64,
-    /// Whether new wires end at once.
+    /// Closes new connections at once.
     pub refused: bool,
 }
 
-/// A proxy in the place of a server. Ends, with its wires, when it is dropped.
+/// A proxy for a server. It stops, with its connections, when dropped.
 pub struct Proxy {
-    near: Near,
-    weather: watch::Sender<Weather>,
+    front: Front,
+    state: watch::Sender<NetworkState>,
     cuts: watch::Sender<u64>,
-    _wires: JoinSet<()>,
+    _connections: JoinSet<()>,
 }
 
-enum Near {
-    /// A socket in this folder.
+enum Front {
+    /// A Unix socket in this folder.
     Unix(TempDir),
-    /// This port of 127.0.0.1.
+    /// A port of 127.0.0.1.
     Tcp(u16),
 }
 
@@ -49,8 +48,8 @@ enum Listener {
     Tcp(TcpListener),
 }
 
-/// Where the server is.
-enum Far {
+/// The address of the server.
+enum Server {
     Unix(PathBuf),
     Tcp(String, u16),
 }
@@ -59,41 +58,41 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 impl Proxy {
-    /// A proxy on a unix socket of its own, which works with any credentials.
+    /// Starts a proxy on a Unix socket.
     pub fn unix(direct: &PgConnectOptions) -> Self {
         let folder = tempfile::tempdir_in("/tmp").unwrap();
         let listener = UnixListener::bind(folder.path().join(socket_name(direct))).unwrap();
-        Self::start(direct, Near::Unix(folder), Listener::Unix(listener))
+        Self::start(direct, Front::Unix(folder), Listener::Unix(listener))
     }
 
-    /// A proxy on a port of its own, for a server that trusts whoever connects. What is cut here is reset.
+    /// Starts a proxy on a TCP port, for a server that trusts all connections. Connections that are cut are reset.
     pub async fn tcp(direct: &PgConnectOptions) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        Self::start(direct, Near::Tcp(port), Listener::Tcp(listener))
+        Self::start(direct, Front::Tcp(port), Listener::Tcp(listener))
     }
 
-    fn start(direct: &PgConnectOptions, near: Near, listener: Listener) -> Self {
-        let (weather, cuts) = (watch::Sender::new(Weather::default()), watch::Sender::new(0));
-        let far = Far::of(direct);
-        let (seen, cut) = (weather.subscribe(), cuts.subscribe());
-        let mut wires = JoinSet::new();
-        wires.spawn(async move {
-            let mut wires = JoinSet::new();
+    fn start(direct: &PgConnectOptions, front: Front, listener: Listener) -> Self {
+        let (state, cuts) = (watch::Sender::new(NetworkState::default()), watch::Sender::new(0));
+        let server = Server::of(direct);
+        let (seen, cut) = (state.subscribe(), cuts.subscribe());
+        let mut connections = JoinSet::new();
+        connections.spawn(async move {
+            let mut connections = JoinSet::new();
             loop {
-                let (near, socket) = listener.accept().await;
-                let weather = seen.clone();
-                if weather.borrow().refused {
+                let (client, socket) = listener.accept().await;
+                let state = seen.clone();
+                if state.borrow().refused {
                     continue;
                 }
-                // The server may be away: then so is this.
-                let Ok(far) = far.connect().await else { continue };
+                // If the server is down, the client sees its connection closed.
+                let Ok(server) = server.connect().await else { continue };
                 let mut cut = cut.clone();
                 cut.mark_unchanged();
-                wires.spawn(async move {
+                connections.spawn(async move {
                     let broken = CancellationToken::new();
                     tokio::select! {
-                        () = join(near, far, &weather, &broken) => return,
+                        () = join(client, server, &state, &broken) => return,
                         () = broken.cancelled() => {}
                         _ = cut.changed() => {}
                     }
@@ -103,14 +102,14 @@ impl Proxy {
                 });
             }
         });
-        Self { near, weather, cuts, _wires: wires }
+        Self { front, state, cuts, _connections: connections }
     }
 
-    /// How to connect through the proxy.
+    /// The options to connect through the proxy.
     pub fn options(&self, direct: &PgConnectOptions) -> PgConnectOptions {
-        match &self.near {
-            Near::Unix(folder) => direct.clone().socket(folder.path()),
-            Near::Tcp(port) => {
+        match &self.front {
+            Front::Unix(folder) => direct.clone().socket(folder.path()),
+            Front::Tcp(port) => {
                 let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(*port);
                 let options = options.username(direct.get_username()).ssl_mode(PgSslMode::Disable);
                 options.database(direct.get_database().unwrap())
@@ -118,12 +117,12 @@ impl Proxy {
         }
     }
 
-    /// Changes the weather, for wires that are there as well.
-    pub fn set(&self, weather: Weather) {
-        self.weather.send_replace(weather);
+    /// Changes the state of the network, also for existing connections.
+    pub fn set(&self, state: NetworkState) {
+        self.state.send_replace(state);
     }
 
-    /// Cuts every wire there is.
+    /// Cuts all existing connections.
     pub fn cut(&self) {
         self.cuts.send_modify(|cuts| *cuts += 1);
     }
@@ -134,21 +133,21 @@ fn socket_name(direct: &PgConnectOptions) -> String {
 }
 
 impl Listener {
-    /// The next one who connects; of a TCP connection its socket as well.
+    /// Accepts a connection; returns the socket too if it is TCP.
     async fn accept(&self) -> (Box<dyn Stream>, Option<Socket>) {
         match self {
             Self::Unix(listener) => (Box::new(listener.accept().await.unwrap().0), None),
             Self::Tcp(listener) => {
-                let (near, _) = listener.accept().await.unwrap();
-                near.set_nodelay(true).unwrap();
-                let socket = SockRef::from(&near).try_clone().unwrap();
-                (Box::new(near), Some(socket))
+                let (client, _) = listener.accept().await.unwrap();
+                client.set_nodelay(true).unwrap();
+                let socket = SockRef::from(&client).try_clone().unwrap();
+                (Box::new(client), Some(socket))
             }
         }
     }
 }
 
-impl Far {
+impl Server {
     fn of(direct: &PgConnectOptions) -> Self {
         let (host, name) = (direct.get_host(), socket_name(direct));
         let socket = direct.get_socket().map(|folder| folder.join(&name));
@@ -167,34 +166,34 @@ impl Far {
 }
 
 async fn join(
-    near: Box<dyn Stream>,
-    far: Box<dyn Stream>,
-    weather: &watch::Receiver<Weather>,
+    client: Box<dyn Stream>,
+    server: Box<dyn Stream>,
+    state: &watch::Receiver<NetworkState>,
     broken: &CancellationToken,
 ) {
-    let (near_read, near_write) = tokio::io::split(near);
-    let (far_read, far_write) = tokio::io::split(far);
-    let there = carry(near_read, far_write, weather.clone(), broken);
-    tokio::join!(there, carry(far_read, near_write, weather.clone(), broken));
+    let (client_read, client_write) = tokio::io::split(client);
+    let (server_read, server_write) = tokio::io::split(server);
+    let to_server = forward(client_read, server_write, state.clone(), broken);
+    tokio::join!(to_server, forward(server_read, client_write, state.clone(), broken));
 }
 
-/// Carries bytes until either end is closed, and closes the other one.
-async fn carry(
+/// Forwards bytes in one direction until an end is closed, then closes the other end.
+async fn forward(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    mut weather: watch::Receiver<Weather>,
+    mut state: watch::Receiver<NetworkState>,
     broken: &CancellationToken,
 ) {
     let mut bytes = vec![0; 1 << 16];
     while let Ok(count @ 1..) = from.read(&mut bytes).await {
-        let now = *weather.borrow_and_update();
+        let now = *state.borrow_and_update();
         if now.steady {
             sleep(now.delay).await;
         } else if !now.delay.is_zero() {
             let delay = rand::rng().random_range(Duration::ZERO..now.delay);
             sleep(delay).await;
         }
-        if weather.wait_for(|now| !now.stalled).await.is_err() {
+        if state.wait_for(|now| !now.stalled).await.is_err() {
             break;
         }
         if rand::rng().random_bool(now.cut_chance) {

@@ -1,4 +1,4 @@
-//! Calls by path with bytes for a message: every RPC alike, and what no generated client can send.
+//! Calls by path with raw message bytes: for code that treats all RPCs alike, and for requests that no generated client sends.
 
 use bytes::{Buf as _, BufMut as _, Bytes};
 use http::uri::PathAndQuery;
@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 
 use super::callers::Caller;
 
-/// Takes bytes for a message as they are.
+/// Uses bytes as messages without encoding.
 #[derive(Debug, Clone, Copy, Default)]
 struct BytesCodec;
 
@@ -47,12 +47,12 @@ impl Decoder for BytesCodec {
 }
 
 impl Caller {
-    /// Calls `/package.Service/Rpc` with this caller's key.
+    /// Calls `/package.Service/Rpc` with the key of this caller.
     pub async fn raw(&self, path: &str, message: impl Into<Bytes>) -> Result<Response<Bytes>, Status> {
         self.send(path, self.request(message.into())).await
     }
 
-    /// The same with metadata of the test's own, and no key but one that is there.
+    /// The same with the metadata of the request only: no key is added.
     pub async fn send(&self, path: &str, request: Request<Bytes>) -> Result<Response<Bytes>, Status> {
         let mut client = Grpc::new(self.channel.clone());
         client.ready().await.unwrap();

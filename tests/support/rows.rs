@@ -1,11 +1,11 @@
-//! Rows that no RPC makes yet, or that would take too many calls.
+//! Rows that no RPC creates, or that would take too many calls.
 
 use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
 use inkbox_imessage::proto::{ContactRuleAction, ContactRuleStatus, Identity};
 
-/// A contact rule; gives its id.
+/// Inserts a contact rule and returns its id.
 pub async fn contact_rule(
     pool: &PgPool,
     identity: &Identity,
@@ -31,12 +31,12 @@ pub async fn contact_rule(
     id
 }
 
-/// An active block rule.
+/// Inserts an active block rule and returns its id.
 pub async fn block(pool: &PgPool, identity: &Identity, number: &str) -> Uuid {
     contact_rule(pool, identity, number, ContactRuleAction::Block, ContactRuleStatus::Active).await
 }
 
-/// Removes every contact rule of an identity.
+/// Deletes all contact rules of an identity.
 pub async fn remove_rules(pool: &PgPool, identity: &Identity) {
     sqlx::query("DELETE FROM contact_rules WHERE organization_id = $1 AND agent_identity_id = $2")
         .bind(&identity.organization_id)
@@ -46,7 +46,7 @@ pub async fn remove_rules(pool: &PgPool, identity: &Identity) {
         .unwrap();
 }
 
-/// Conversations of one clear message each, all of the same time, and their active connections.
+/// Inserts conversations with one allowed message each, all of the same time, and their active connections.
 pub async fn many_conversations(pool: &PgPool, identity: &Identity, count: i32) {
     let ids: Vec<Uuid> = (0..count).map(|_| Uuid::from_u128(rand::random())).collect();
     let connections = "
@@ -72,7 +72,7 @@ pub async fn many_conversations(pool: &PgPool, identity: &Identity, count: i32) 
     }
 }
 
-/// Makes the newest clear message of a conversation one that the agent sent.
+/// Changes the newest allowed message of a conversation to one that the agent sent.
 pub async fn agent_spoke_last(pool: &PgPool, conversation_id: &str) {
     sqlx::query("UPDATE conversations SET clear_latest_direction = 2 WHERE id = $1")
         .bind(Uuid::try_parse(conversation_id).unwrap())

@@ -1,4 +1,4 @@
-//! Servers of other makers beside a test: under an account that is not root, and gone when the test is.
+//! Third-party servers for tests. They run under an account other than root and end with the test.
 
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::{User, geteuid};
 
-/// The longest that a server may take to end.
+/// The time limit for the end of a server.
 const ENDED: Duration = Duration::from_secs(15);
-/// Runs `"$@"` until it ends or the pipe on standard input closes, which happens however the test dies; then signal
-/// `$1` tells it to stop. Shells start background commands with INT ignored, which a server sets right when it is up.
+/// Runs `"$@"` until it ends. When the pipe on standard input closes, which happens however the test ends, it sends signal
+/// `$1`. Shells start background commands with INT ignored; a server resets that when it is ready.
 const SUPERVISE: &str = r#"signal=$1; shift; exec 3<&0 </dev/null
 "$@" 3<&- &
 server=$!
@@ -21,13 +21,12 @@ wait "$server"; status=$?
 kill "$watcher" 2>/dev/null
 exit "$status""#;
 
-/// A running server.
 pub struct Running {
     child: Child,
 }
 
 impl Running {
-    /// Starts a program; `signal` stops it at the end of the test. What it says goes to a file.
+    /// Starts a program, which `signal` stops at the end of the test. Its output goes to a file.
     pub fn start(signal: &str, program: &Path, arguments: &[String], log: &Path) -> Self {
         let log = std::fs::File::create(log).unwrap();
         let mut command = Command::new("/bin/sh");
@@ -36,7 +35,7 @@ impl Running {
         Self { child: unprivileged(&mut command).spawn().unwrap() }
     }
 
-    /// Stops it with a signal and waits for its end.
+    /// Sends a signal and waits for the end.
     pub fn stop(&mut self, signal: &str) {
         use std::io::Write as _;
         if let Some(mut lifeline) = self.child.stdin.take() {
@@ -45,7 +44,6 @@ impl Running {
         self.until_ended();
     }
 
-    /// Waits for its end.
     pub fn until_ended(&mut self) {
         let give_up = Instant::now() + ENDED;
         while self.child.try_wait().unwrap().is_none() {
@@ -56,7 +54,7 @@ impl Running {
 }
 
 impl Drop for Running {
-    /// The folder that it writes into is removed next.
+    /// Waits for the end, because the server's folder is removed next.
     fn drop(&mut self) {
         drop(self.child.stdin.take());
         let give_up = Instant::now() + ENDED;
@@ -66,12 +64,12 @@ impl Drop for Running {
     }
 }
 
-/// Sends a signal to a process, which may have ended by itself.
+/// Sends a signal to a process, which may have ended already.
 pub fn signal(signal: &str, pid: &str) {
     let _ = Command::new("kill").args([signal, pid]).output().unwrap();
 }
 
-/// The processes that a process has started.
+/// The child processes of a process.
 pub fn children(of: &str) -> Vec<String> {
     let processes = Command::new("ps").args(["-A", "-o", "pid=,ppid="]).output().unwrap().stdout;
     let processes = String::from_utf8(processes).unwrap();
@@ -79,7 +77,7 @@ pub fn children(of: &str) -> Vec<String> {
     pairs.filter(|(_, parent)| parent.trim() == of).map(|(pid, _)| pid.to_owned()).collect()
 }
 
-/// Runs a program to its end.
+/// Runs a program and asserts that it succeeds.
 #[track_caller]
 pub fn run(program: &Path, arguments: &[&str]) {
     let mut command = Command::new(program);
@@ -87,14 +85,14 @@ pub fn run(program: &Path, arguments: &[&str]) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// A folder in /tmp, since the path of a socket must be short, that the servers' account owns.
+/// A temporary folder owned by the servers' account. It is in /tmp, because the path of a socket must be short.
 pub fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir_in("/tmp").unwrap();
     give(folder.path());
     folder
 }
 
-/// Gives a file to the servers' account.
+/// Makes the servers' account the owner of a file.
 pub fn give(path: &Path) {
     if geteuid().is_root() {
         let account = account();
@@ -102,7 +100,7 @@ pub fn give(path: &Path) {
     }
 }
 
-/// A program in one of these folders, or on the path.
+/// Finds a program in one of these folders or in PATH.
 pub fn find(name: &str, folders: &[PathBuf], remedy: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = folders.iter().cloned().chain(std::env::split_paths(&path)).map(|dir| dir.join(name));
@@ -114,7 +112,8 @@ fn account() -> User {
     named("postgres").or_else(|| named("nobody")).expect("an account that is not root")
 }
 
-/// PostgreSQL and PgBouncer refuse to run as root. And nothing of our environment: `PG…` variables change what they do.
+/// Sets another account if this is root, because PostgreSQL and PgBouncer refuse to run as root, and clears the environment,
+/// because `PG…` variables change their behaviour.
 fn unprivileged(command: &mut Command) -> &mut Command {
     command.current_dir("/").env_clear().env("LC_ALL", "C");
     command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));

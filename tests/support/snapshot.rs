@@ -1,4 +1,4 @@
-//! What the database holds, so that a test can say that nothing changed.
+//! Snapshots of the database, for assertions that nothing has changed.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgPool;
 
-/// Every row of every table, but for keys: when they were last used is written in the background.
+/// All rows of all tables except the key tables, whose `last_used_at` is written in the background.
 pub async fn everything(pool: &PgPool) -> BTreeMap<String, Value> {
     let tables: Vec<String> = sqlx::query_scalar(
         "SELECT tablename::text FROM pg_tables
@@ -28,7 +28,7 @@ pub async fn everything(pool: &PgPool) -> BTreeMap<String, Value> {
     rows
 }
 
-/// The numbers that one statement gives.
+/// The numbers that a statement returns.
 pub async fn numbers(pool: &PgPool, statement: &'static str) -> Vec<i64> {
     sqlx::query_scalar(statement).fetch_all(pool).await.unwrap()
 }

@@ -183,7 +183,7 @@ fn app() -> App {
     let metrics = Metrics::default();
     let time_out = Duration::from_secs(1);
     let carriers =
-        CarrierRegistry::new(db.clone(), &clock, &CarrierSettings::default(), time_out, &metrics.lines);
+        CarrierRegistry::new(db.clone(), &clock, &CarrierSettings::default(), time_out, &metrics.carriers);
     let carriers = Arc::new(carriers.expect("carriers"));
     let limits = SendLimits { per_day: None, line_time_out: time_out };
     App { db, clock, carriers, queues: Arc::default(), limits, metrics, tasks }

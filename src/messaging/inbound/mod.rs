@@ -15,7 +15,7 @@ pub use validate::{MAX_EMOJI_CHARACTERS, RawDeliveryUpdate, RawReaction, RawText
 use crate::app::App;
 use crate::domain::{ConnectionId, LineRole, PhoneNumber};
 use crate::error::{Error, Resource, Result};
-use crate::store::inbound::{self, InboundText, Stored};
+use crate::store::inbound::{self, InboundText, StoredMessage};
 
 /// Maximum number of attempts to route a text. Routing is repeated if the connection ends between two statements, so all
 /// attempts fail only if the human disconnects and reconnects this often within milliseconds.
@@ -44,11 +44,11 @@ pub enum TextOutcome {
         connection_id: Option<ConnectionId>,
     },
     /// Pool line: stored and visible to the agent.
-    Stored(Stored),
+    Stored(StoredMessage),
     /// Pool line: stored and hidden from the agent, because the human is blocked.
-    StoredBlocked(Stored),
+    StoredBlocked(StoredMessage),
     /// Pool line: stored by an earlier delivery.
-    Duplicate(Stored),
+    Duplicate(StoredMessage),
     /// Pool line: stored by an earlier delivery, and deleted since.
     Forgotten,
     /// Pool line: the human has no active connection on this line. Nothing was stored.

@@ -3,7 +3,7 @@
 use super::TextOutcome;
 use crate::app::App;
 use crate::error::Result;
-use crate::store::inbound::{self, InboundText, NewInbound, Route, Stored, Storing};
+use crate::store::inbound::{self, AppendOutcome, InboundText, NewInbound, Route, StoredMessage};
 
 /// The message that another organization stored for the same delivery. A carrier may redeliver a text after its
 /// connection was released and the human has connected to another organization on the same line. The text belongs only
@@ -12,7 +12,7 @@ pub(super) async fn delivered_elsewhere(
     app: &App,
     text: &InboundText,
     route: &Route,
-) -> Result<Option<Stored>> {
+) -> Result<Option<StoredMessage>> {
     for organization_id in &route.organizations {
         if route.to.as_ref().is_some_and(|to| to.organization_id == *organization_id) {
             continue;
@@ -28,16 +28,21 @@ pub(super) async fn delivered_elsewhere(
 
 /// Stores a text in the conversation of its route. `None` if the route has changed and must be looked up again.
 pub(super) async fn deliver(app: &App, text: &InboundText, route: Route) -> Result<Option<TextOutcome>> {
-    if route.forgotten {
+    if route.was_deleted {
         return Ok(Some(TextOutcome::Forgotten));
     }
     if let Some(stored) = delivered_elsewhere(app, text, &route).await? {
         return Ok(Some(TextOutcome::Duplicate(stored)));
     }
     let Some(to) = route.to else { return Ok(Some(TextOutcome::NotConnected)) };
-    let context =
-        inbound::situation(&app.db, &to, &text.remote_number, &text.line_number, &text.provider_message_id)
-            .await?;
+    let context = inbound::delivery_context(
+        &app.db,
+        &to,
+        &text.remote_number,
+        &text.line_number,
+        &text.provider_message_id,
+    )
+    .await?;
     if let Some(stored) = context.delivered {
         return Ok(Some(TextOutcome::Duplicate(stored)));
     }
@@ -54,8 +59,8 @@ pub(super) async fn deliver(app: &App, text: &InboundText, route: Route) -> Resu
         now: app.clock.now(),
     };
     Ok(match inbound::store(&app.db, new, context.conversation_id).await? {
-        Storing::Stored(stored) if is_blocked => Some(TextOutcome::StoredBlocked(stored)),
-        Storing::Stored(stored) => Some(TextOutcome::Stored(stored)),
-        Storing::Delivered | Storing::NotConnected => None,
+        AppendOutcome::Stored(stored) if is_blocked => Some(TextOutcome::StoredBlocked(stored)),
+        AppendOutcome::Stored(stored) => Some(TextOutcome::Stored(stored)),
+        AppendOutcome::Delivered | AppendOutcome::NotConnected => None,
     })
 }

@@ -52,7 +52,7 @@ pub async fn receive_reaction(
         (LineRole::Pool, Some(to)) => to,
         (LineRole::Pool, None) | (LineRole::Router, _) => return Ok(ReactionOutcome::NotConnected),
     };
-    let context = inbound::situation(
+    let context = inbound::delivery_context(
         &app.db,
         &to,
         &reaction.remote_number,
@@ -88,7 +88,10 @@ pub async fn receive_reaction(
         part_index: reaction.part_index,
         created_at: now,
     };
-    let put = reactions::put(&app.db, &to.organization_id, new).await?;
+    let put = reactions::put(&app.db, &to.organization_id, new)
+        .await?
+        // The message was deleted since the context was read.
+        .ok_or(Error::NotFound(Resource::Message))?;
     Ok(if put.changed {
         ReactionOutcome::Stored(put.live.id)
     } else {

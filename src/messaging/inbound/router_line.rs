@@ -6,7 +6,7 @@ use crate::domain::RouterCommand;
 use crate::error::Result;
 use crate::messaging::outbound::max_send_duration;
 use crate::store::inbound::InboundText;
-use crate::store::router_commands::{self, Done, Order};
+use crate::store::router_commands::{self, CommandOutcome, CommandRequest};
 
 /// The same reply for unknown, disabled, blocked and unconnected handles, so that it does not reveal which handles exist.
 const REFUSED: &str = "Sorry, that agent cannot be reached. Please check the handle and try again.";
@@ -18,7 +18,7 @@ const NOT_CONNECTED: &str = "You are not connected to any agent. Text \"connect 
 
 /// Executes the command in a text to the router line.
 pub(super) async fn execute(app: &App, text: &InboundText) -> Result<TextOutcome> {
-    let order = Order {
+    let request = CommandRequest {
         command: RouterCommand::parse(text.text.as_deref().unwrap_or_default()),
         line_number: text.line_number.clone(),
         remote_number: text.remote_number.clone(),
@@ -27,26 +27,28 @@ pub(super) async fn execute(app: &App, text: &InboundText) -> Result<TextOutcome
         longest_send: max_send_duration(app.limits.line_time_out),
         now: app.clock.now(),
     };
-    Ok(match router_commands::obey(&app.db, order).await? {
-        Done::Connected { connection_id, line_number, handle } => TextOutcome::Connected {
+    Ok(match router_commands::execute(&app.db, request).await? {
+        CommandOutcome::Connected { connection_id, line_number, handle } => TextOutcome::Connected {
             connection_id,
             line_number,
             reply: format!("You are connected to @{handle}. Say hello in the new thread."),
         },
-        Done::Disconnected { connection_id, handle } => TextOutcome::Disconnected {
+        CommandOutcome::Disconnected { connection_id, handle } => TextOutcome::Disconnected {
             connection_id,
             reply: format!("You are no longer connected to @{handle}."),
         },
-        Done::Refused => TextOutcome::Refused { reply: REFUSED.to_owned() },
-        Done::NoFreeLine => {
+        CommandOutcome::Refused => TextOutcome::Refused { reply: REFUSED.to_owned() },
+        CommandOutcome::NoFreeLine => {
             tracing::warn!("no pool line is free for a connection: add one with `inkbox-imessage line add`");
             TextOutcome::Refused { reply: NO_FREE_LINE.to_owned() }
         }
-        Done::Listed(handles) if handles.is_empty() => TextOutcome::Help { reply: NOT_CONNECTED.to_owned() },
-        Done::Listed(handles) => {
+        CommandOutcome::Listed(handles) if handles.is_empty() => {
+            TextOutcome::Help { reply: NOT_CONNECTED.to_owned() }
+        }
+        CommandOutcome::Listed(handles) => {
             TextOutcome::Help { reply: format!("You are connected to: @{}.", handles.join(", @")) }
         }
-        Done::Help => TextOutcome::Help { reply: HELP.to_owned() },
-        Done::Duplicate { connection_id } => TextOutcome::DuplicateCommand { connection_id },
+        CommandOutcome::Help => TextOutcome::Help { reply: HELP.to_owned() },
+        CommandOutcome::Duplicate { connection_id } => TextOutcome::DuplicateCommand { connection_id },
     })
 }

@@ -5,7 +5,7 @@ use crate::app::App;
 use crate::domain::{LineRole, ReactionType};
 use crate::error::{Error, Resource, Result};
 use crate::store::inbound::{self, InboundText};
-use crate::store::tapback_texts::{self, Acted, NewTapbackText, Quoted};
+use crate::store::tapback_texts::{self, NewTapbackText, Quoted, TapbackOutcome};
 
 /// A tapback that was parsed from a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,13 +40,18 @@ pub async fn receive_tapback_text(
     if route.role == LineRole::Router {
         return Ok(Some(ReactionOutcome::NotConnected));
     }
-    if route.forgotten || pool_line::delivered_elsewhere(app, text, &route).await?.is_some() {
+    if route.was_deleted || pool_line::delivered_elsewhere(app, text, &route).await?.is_some() {
         return Ok(None);
     }
     let Some(to) = route.to else { return Ok(None) };
-    let context =
-        inbound::situation(&app.db, &to, &text.remote_number, &text.line_number, &text.provider_message_id)
-            .await?;
+    let context = inbound::delivery_context(
+        &app.db,
+        &to,
+        &text.remote_number,
+        &text.line_number,
+        &text.provider_message_id,
+    )
+    .await?;
     let (None, Some(conversation_id)) = (context.delivered, context.conversation_id) else {
         return Ok(None);
     };
@@ -65,10 +70,10 @@ pub async fn receive_tapback_text(
         reaction_id: app.clock.new_id().into(),
         now: app.clock.now(),
     };
-    Ok(match tapback_texts::act(&app.db, new).await? {
-        Acted::Done(id) => Some(ReactionOutcome::Stored(id)),
-        Acted::AlreadySo(id) => Some(ReactionOutcome::Duplicate(id)),
-        Acted::Delivered => Some(ReactionOutcome::Duplicate(None)),
-        Acted::Unmatched => None,
+    Ok(match tapback_texts::apply(&app.db, new).await? {
+        TapbackOutcome::Applied(id) => Some(ReactionOutcome::Stored(id)),
+        TapbackOutcome::Unchanged(id) => Some(ReactionOutcome::Duplicate(id)),
+        TapbackOutcome::Duplicate => Some(ReactionOutcome::Duplicate(None)),
+        TapbackOutcome::Unmatched => None,
     })
 }

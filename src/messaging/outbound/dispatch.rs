@@ -13,8 +13,8 @@ use crate::app::App;
 use crate::carriers::{Action, CarrierError, OutboundMessage};
 use crate::domain::{DeliveryStatus, Direction, Message, OrganizationId, Transport};
 use crate::error::{Error, Result};
-use crate::store::conversations::CallTarget;
-use crate::store::messages::{self, Claim, NewOutbound, Outcome};
+use crate::store::conversations::ContactTarget;
+use crate::store::messages::{self, NewOutbound, Outcome, Reservation};
 
 /// Attempts to record the carrier's answer before the message is left pending.
 const RECORD_ATTEMPTS: u32 = 3;
@@ -35,7 +35,7 @@ pub(super) enum Dispatched {
 pub(super) async fn dispatch(
     app: App,
     organization_id: OrganizationId,
-    target: CallTarget,
+    target: ContactTarget,
     request: SendRequest,
 ) -> Result<Dispatched> {
     let turn = app.queues.enter(&organization_id, target.conversation_id).await;
@@ -46,7 +46,7 @@ pub(super) async fn dispatch(
         organization_id,
         identity_id: target.identity_id,
         conversation_id: target.conversation_id,
-        assignment_id: target.assignment_id,
+        assignment_id: target.eligibility.connection_id,
         line_number: target.line_number.clone(),
         message_id: app.clock.new_id().into(),
         text,
@@ -68,7 +68,7 @@ pub(super) async fn dispatch(
     if !carrier.supports(Action::Message(message)) {
         return Err(Error::NotSupportedByCarrier);
     }
-    if messages::claim(&app.db, new.clone()).await? == Claim::KeyTaken {
+    if messages::reserve(&app.db, new.clone()).await? == Reservation::DuplicateKey {
         return Ok(Dispatched::DuplicateKey);
     }
     let thread = target.thread(&new.organization_id);
@@ -108,7 +108,7 @@ pub(super) async fn dispatch(
 async fn record(app: &App, new: &NewOutbound, outcome: &Outcome) -> Option<DateTime<Utc>> {
     for attempt in 1..=RECORD_ATTEMPTS {
         let now = app.clock.now();
-        match messages::finish(&app.db, new, outcome.clone(), now).await {
+        match messages::record_result(&app.db, new, outcome.clone(), now).await {
             Ok(()) => return Some(now),
             Err(failure) => {
                 tracing::warn!(message.id = %new.message_id, attempt, error = %Error::from(failure),

@@ -19,7 +19,7 @@ pub(super) async fn replay(
     key: Option<&IdempotencyKey>,
 ) -> Result<Option<Message>> {
     let Some(key) = key else { return Ok(None) };
-    let first = messages::first_request(&app.db, organization_id, identity_id, &key.key).await?;
+    let first = messages::find_idempotency_record(&app.db, organization_id, identity_id, &key.key).await?;
     let Some(first) = first else { return Ok(None) };
     if first.request_digest != key.request_digest {
         return Err(Error::IdempotencyKeyReused);
@@ -30,7 +30,8 @@ pub(super) async fn replay(
         return Err(Error::IdempotencyInProgress { retry_after });
     }
     let read = async || {
-        messages::current(&app.db, organization_id, Some(identity_id), View::All, first.message_id).await
+        messages::get_from_primary(&app.db, organization_id, Some(identity_id), View::All, first.message_id)
+            .await
     };
     // An erasure deletes a message before its key.
     let Some(mut message) = read().await? else { return Ok(None) };
@@ -41,7 +42,7 @@ pub(super) async fn replay(
         message = reconciled;
     }
     if let (DeliveryStatus::Error, Some(error)) = (message.status, &message.error) {
-        let sent = messages::dispatch(&app.db, organization_id, message.id).await?;
+        let sent = messages::find_carrier_ref(&app.db, organization_id, message.id).await?;
         // A message that the carrier accepted and failed to deliver later is returned with its status. Only a send that
         // the carrier rejected fails again.
         if sent.is_some_and(|sent| sent.provider_message_id.is_none()) {

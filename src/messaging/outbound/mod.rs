@@ -13,9 +13,11 @@ use self::reconcile::MAX_LOOKUP_DURATION;
 pub use self::validate::{Content, validate_idempotency_key};
 use crate::app::App;
 use crate::carriers::{Accepted, CarrierError};
-use crate::domain::{ConversationId, IdempotencyKey, IdentityId, Message, PhoneNumber, SendStyle, Tenant};
+use crate::domain::{
+    ConversationId, IdempotencyKey, IdentityId, Ineligible, Message, PhoneNumber, SendStyle, Tenant,
+};
 use crate::error::{Error, Resource, Result};
-use crate::store::conversations::{self, CallTarget, Recipient};
+use crate::store::conversations::{self, ContactTarget, Recipient};
 use crate::store::lines;
 use crate::store::messages::Outcome;
 
@@ -76,7 +78,7 @@ pub async fn send(app: &App, tenant: &Tenant, request: SendRequest) -> Result<Me
 
 /// The recipient of a send, visible to the caller but not checked yet.
 enum Found {
-    Conversation(CallTarget),
+    Conversation(ContactTarget),
     Number(Recipient),
 }
 
@@ -85,27 +87,34 @@ async fn find_recipient(app: &App, tenant: &Tenant, request: &SendRequest) -> Re
     let identity_id = tenant.identity_scope(request.identity_id)?;
     match &request.target {
         SendTarget::Conversation(id) => {
-            let target = conversations::target(&app.db, organization_id, identity_id, *id).await?;
+            let target = conversations::target(&app.db, organization_id, identity_id, *id)
+                .await?
+                .ok_or(Error::NotFound(Resource::Conversation))?;
             Ok((target.identity_id, Found::Conversation(target)))
         }
         SendTarget::Number(number) => {
             let identity_id = identity_id.ok_or(Error::NotFound(Resource::Identity))?;
-            let recipient = conversations::recipient(&app.db, organization_id, identity_id, number).await?;
+            let recipient = conversations::recipient(&app.db, organization_id, identity_id, number)
+                .await?
+                .ok_or(Error::NotFound(Resource::Identity))?;
             Ok((identity_id, Found::Number(recipient)))
         }
     }
 }
 
 impl Found {
-    async fn check(self, app: &App) -> Result<CallTarget> {
+    async fn check(self, app: &App) -> Result<ContactTarget> {
         match self {
-            Self::Conversation(target) => target.check_send().map(|()| target),
-            Self::Number(recipient) => match recipient.check_send() {
-                Err(Error::RecipientNotConnected { connect_command, .. }) => {
+            Self::Conversation(target) => {
+                target.eligibility.check_send()?;
+                Ok(target)
+            }
+            Self::Number(recipient) => match recipient.into_target() {
+                Err(Ineligible::RecipientNotConnected { connect_command }) => {
                     let router_number = lines::router_number(&app.db).await?;
                     Err(Error::RecipientNotConnected { router_number, connect_command })
                 }
-                checked => checked,
+                checked => Ok(checked?),
             },
         }
     }

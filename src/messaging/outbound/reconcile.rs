@@ -26,7 +26,7 @@ pub(super) async fn reconcile(
     };
     let ids: Vec<_> = found.iter().map(|found| found.provider_message_id.clone()).collect();
     // The same text may have been sent before, so matches that belong to other messages are excluded.
-    let Ok(known) = messages::known(&app.db, &thread.line_number, &ids).await else {
+    let Ok(known) = messages::known_provider_ids(&app.db, &thread.line_number, &ids).await else {
         return Err(CarrierError::Unknown);
     };
     let mut candidates: Vec<_> =
@@ -55,7 +55,7 @@ pub(super) async fn reconcile_pending(
     if pending.text.is_none() && pending.media.is_empty() {
         return Ok(false);
     }
-    let Some(sent) = messages::dispatch(&app.db, organization_id, pending.id).await? else {
+    let Some(sent) = messages::find_carrier_ref(&app.db, organization_id, pending.id).await? else {
         return Ok(false);
     };
     // The carrier is not configured any more; `for_line` has logged it.
@@ -80,6 +80,6 @@ pub(super) async fn reconcile_pending(
         return Ok(false);
     }
     let now = app.clock.now();
-    messages::resolve(&app.db, organization_id, pending.id, &thread.line_number, outcome, now).await?;
+    messages::record_lookup(&app.db, organization_id, pending.id, &thread.line_number, outcome, now).await?;
     Ok(true)
 }

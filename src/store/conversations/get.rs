@@ -4,72 +4,67 @@ use futures_util::future::BoxFuture;
 use sqlx::{query, query_as};
 use uuid::Uuid;
 
-use super::Base;
+use super::columns::ConversationColumns;
 use crate::domain::{Conversation, ConversationId, IdentityId, OrganizationId};
-use crate::store::gathered::{Answers, Shared};
-use crate::store::session::traced;
+use crate::store::pool::batch::{BatchQuery, Outputs};
 use crate::store::{Affects, Database, DbConnection, StoreError};
 
-/// One conversation of an organization, of one identity where one is named.
+/// One conversation of an organization; of one identity, if one is named.
 pub async fn get(
     db: &Database,
     organization_id: &OrganizationId,
     identity_id: Option<IdentityId>,
     id: ConversationId,
 ) -> Result<Option<Conversation>, StoreError> {
-    let whose = (organization_id.clone(), identity_id);
-    if db.has_standby() {
-        // Boxed, as it would be the greater part of this future, which is moved some times before it runs.
-        let found = Box::pin(async {
-            let mut session = db.read(organization_id).await?;
-            let found = session.find("query conversations::get::get", |link| async {
-                let found = by_id(link, &whose, &[id]).await?;
-                Ok(found.into_iter().next().flatten())
-            });
-            found.await
-        });
-        return found.await;
-    }
-    let asking = db.shared.conversations.ask(db, whose, id);
-    traced("query conversations::get::get", asking).await
+    db.load::<ConversationBatch>((organization_id.clone(), identity_id), id).await
 }
 
-/// Conversations of an organization, of one identity where one is named, by id.
-pub(in crate::store) struct ConversationById;
+struct ConversationBatch;
 
-impl Shared for ConversationById {
-    type Group = (OrganizationId, Option<IdentityId>);
-    type Item = ConversationId;
-    type Answer = Option<Conversation>;
+impl BatchQuery for ConversationBatch {
+    type Scope = (OrganizationId, Option<IdentityId>);
+    type Key = ConversationId;
+    type Output = Option<Conversation>;
+
+    const SPAN: &'static str = "query conversations::get::get";
+
+    fn reads_for((organization_id, _): &Self::Scope) -> Option<&OrganizationId> {
+        Some(organization_id)
+    }
+
+    fn is_found(conversation: &Self::Output) -> bool {
+        conversation.is_some()
+    }
 
     fn run<'a>(
-        link: &'a mut DbConnection,
-        whose: &'a Self::Group,
+        connection: &'a mut DbConnection,
+        scope: &'a Self::Scope,
         ids: &'a [ConversationId],
-    ) -> BoxFuture<'a, Result<Answers<Self>, StoreError>> {
-        Box::pin(async move { Ok(by_id(link, whose, ids).await?.into_iter().map(Ok).collect()) })
+    ) -> BoxFuture<'a, Result<Outputs<Self>, StoreError>> {
+        Box::pin(by_id(connection, scope, ids))
     }
 }
 
 async fn by_id(
-    link: &mut DbConnection,
+    connection: &mut DbConnection,
     (organization_id, identity_id): &(OrganizationId, Option<IdentityId>),
     ids: &[ConversationId],
-) -> Result<Vec<Option<Conversation>>, StoreError> {
-    let asked: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+) -> Result<Outputs<ConversationBatch>, StoreError> {
+    let uuids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
     let rows = query_as!(
-        Base,
+        ConversationColumns,
         "SELECT id, agent_identity_id, remote_number, assignment_id, assignment_released, created_at, updated_at
          FROM conversations
          WHERE organization_id = $1 AND id = ANY($2) AND ($3::uuid IS NULL OR agent_identity_id = $3)",
         organization_id.as_str(),
-        &asked,
+        &uuids,
         identity_id.map(IdentityId::uuid),
     )
-    .fetch_all(link)
+    .fetch_all(connection)
     .await?;
     let found: Vec<Conversation> = rows.into_iter().map(Into::into).collect();
-    Ok(ids.iter().map(|id| found.iter().find(|found| found.id == *id).cloned()).collect())
+    // A batch has at most 64 ids, so that a search per id costs less than a map.
+    Ok(ids.iter().map(|id| Ok(found.iter().find(|found| found.id == *id).cloned())).collect())
 }
 
 /// Whether an organization has this conversation.

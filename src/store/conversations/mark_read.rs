@@ -1,4 +1,4 @@
-//! Moving the read horizon.
+//! Moving the read horizon of a conversation.
 
 use std::collections::HashMap;
 
@@ -7,14 +7,13 @@ use sqlx::query;
 use uuid::Uuid;
 
 use crate::domain::{ConnectionId, ConversationId, OrganizationId};
-use crate::store::gathered::{Answers, Shared};
-use crate::store::session::traced;
+use crate::store::pool::batch::{BatchQuery, Outputs};
 use crate::store::{Affects, Database, DbConnection, StoreError};
 
-/// Turns read every non-blocked inbound message up to `horizon` (a running number), and returns how many that were.
-/// One row changes, in a column that no index covers, however many messages are meant. The horizon never moves back.
+/// Marks as read every non-blocked inbound message up to `horizon` (a running number), and returns how many became read.
+/// One row changes, in a column that no index covers, however many messages that are. The horizon never moves back.
 ///
-/// `None` when the connection is no longer the conversation's active one: nothing was changed.
+/// `None` if the connection is no longer the conversation's active one; nothing was changed.
 pub async fn mark_read(
     db: &Database,
     organization_id: &OrganizationId,
@@ -23,61 +22,60 @@ pub async fn mark_read(
     horizon: i32,
 ) -> Result<Option<i32>, StoreError> {
     let mark = Mark { id, assignment_id, horizon };
-    let marking = db.shared.marks.ask(db, organization_id.clone(), mark);
-    match traced("query conversations::mark_read::mark_read", marking).await? {
+    match db.load::<MarkReadBatch>(organization_id.clone(), mark).await? {
         Marked::Updated(updated) => Ok(Some(updated)),
-        Marked::PassedOver => mark_alone(db, organization_id, mark).await,
+        Marked::Skipped => mark_single(db, organization_id, mark).await,
     }
 }
 
-/// A conversation, while this is its active connection, read so far.
+/// A conversation, its active connection, and how far it was read.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::store) struct Mark {
+struct Mark {
     id: ConversationId,
     assignment_id: ConnectionId,
     horizon: i32,
 }
 
-/// What became of a mark among others.
-pub(in crate::store) enum Marked {
-    /// So many messages turned read.
+enum Marked {
+    /// The number of messages that became read.
     Updated(i32),
-    /// Another transaction has the conversation, or the connection is not its active one: nothing was changed.
-    PassedOver,
+    /// Another transaction has locked the conversation, or the connection is not its active one; nothing was changed.
+    Skipped,
 }
 
-/// Marks in an organization.
-pub(in crate::store) struct MarkRead;
+struct MarkReadBatch;
 
-impl Shared for MarkRead {
-    type Group = OrganizationId;
-    type Item = Mark;
-    type Answer = Marked;
+impl BatchQuery for MarkReadBatch {
+    type Scope = OrganizationId;
+    type Key = Mark;
+    type Output = Marked;
+
+    const SPAN: &'static str = "query conversations::mark_read::mark_read";
 
     fn affects(organization_id: &OrganizationId) -> Affects {
         Affects::organization(organization_id)
     }
 
     fn run<'a>(
-        link: &'a mut DbConnection,
+        connection: &'a mut DbConnection,
         organization_id: &'a OrganizationId,
         marks: &'a [Mark],
-    ) -> BoxFuture<'a, Result<Answers<Self>, StoreError>> {
-        Box::pin(mark_together(link, organization_id, marks))
+    ) -> BoxFuture<'a, Result<Outputs<Self>, StoreError>> {
+        Box::pin(mark_batch(connection, organization_id, marks))
     }
 }
 
-/// Passes over conversations that another transaction has: nobody waits for a row of somebody else's, and transactions
-/// that take rows in another order meet no deadlock.
-async fn mark_together(
-    link: &mut DbConnection,
+/// Skips conversations that another transaction has locked: no request waits for the row of another one, and there is no
+/// deadlock with transactions that lock rows in a different order.
+async fn mark_batch(
+    connection: &mut DbConnection,
     organization_id: &OrganizationId,
     marks: &[Mark],
-) -> Result<Answers<MarkRead>, StoreError> {
-    let farthest = farthest(marks);
-    let ids: Vec<Uuid> = farthest.keys().map(|(id, _)| *id).collect();
-    let connections: Vec<Uuid> = farthest.keys().map(|(_, connection)| *connection).collect();
-    let horizons: Vec<i32> = farthest.values().copied().collect();
+) -> Result<Outputs<MarkReadBatch>, StoreError> {
+    let max_horizons = max_horizons(marks);
+    let ids: Vec<Uuid> = max_horizons.keys().map(|(id, _)| *id).collect();
+    let connections: Vec<Uuid> = max_horizons.keys().map(|(_, connection)| *connection).collect();
+    let horizons: Vec<i32> = max_horizons.values().copied().collect();
     let rows = query!(
         r#"WITH free AS MATERIALIZED (
                SELECT id FROM conversations WHERE organization_id = $1 AND id = ANY($2)
@@ -94,28 +92,28 @@ async fn mark_together(
         &connections,
         &horizons,
     )
-    .fetch_all(link)
+    .fetch_all(connection)
     .await?;
-    let mut read: HashMap<(Uuid, Uuid), i32> =
+    let mut horizons: HashMap<(Uuid, Uuid), i32> =
         rows.into_iter().map(|row| ((row.id, row.assignment_id), row.clear_read_before)).collect();
-    Ok(marks.iter().map(|mark| Ok(one_after_the_other(&mut read, mark))).collect())
+    Ok(marks.iter().map(|mark| Ok(apply_in_order(&mut horizons, mark))).collect())
 }
 
-/// How far each conversation is to be read, in whatever order.
-fn farthest(marks: &[Mark]) -> HashMap<(Uuid, Uuid), i32> {
-    let mut farthest = HashMap::with_capacity(marks.len());
+/// The highest horizon of each conversation.
+fn max_horizons(marks: &[Mark]) -> HashMap<(Uuid, Uuid), i32> {
+    let mut max_horizons = HashMap::with_capacity(marks.len());
     for mark in marks {
-        let horizon = farthest.entry(mark.key()).or_insert(mark.horizon);
+        let horizon = max_horizons.entry(mark.key()).or_insert(mark.horizon);
         *horizon = mark.horizon.max(*horizon);
     }
-    farthest
+    max_horizons
 }
 
-/// Marks of one conversation share the messages between them, as if one had come after the other.
-fn one_after_the_other(read: &mut HashMap<(Uuid, Uuid), i32>, mark: &Mark) -> Marked {
-    read.get_mut(&mark.key()).map_or(Marked::PassedOver, |read| {
-        let before = std::mem::replace(read, mark.horizon.max(*read));
-        Marked::Updated(*read - before)
+/// Divides the messages among the marks of one conversation, as if they had been applied one after the other.
+fn apply_in_order(horizons: &mut HashMap<(Uuid, Uuid), i32>, mark: &Mark) -> Marked {
+    horizons.get_mut(&mark.key()).map_or(Marked::Skipped, |horizon| {
+        let before = std::mem::replace(horizon, mark.horizon.max(*horizon));
+        Marked::Updated(*horizon - before)
     })
 }
 
@@ -125,8 +123,8 @@ impl Mark {
     }
 }
 
-/// Waits for the conversation, and then decides.
-async fn mark_alone(
+/// Waits for the lock of the conversation.
+async fn mark_single(
     db: &Database,
     organization_id: &OrganizationId,
     mark: Mark,
@@ -134,8 +132,8 @@ async fn mark_alone(
     let mut session = db.acquire(Affects::organization(organization_id)).await?;
     session
         .run("query conversations::mark_read::mark_alone", |connection| async move {
-            // Everything on the right is the row as it is once its lock is had, so two marks at the same time share
-            // the messages between them instead of both counting them.
+            // The right sides read the row as it is once it is locked, so that concurrent marks divide the messages
+            // among them and do not count them twice.
             let row = query!(
                 r#"UPDATE conversations
                    SET clear_read_before = clear_read, clear_read = greatest(clear_read, $4)

@@ -1,64 +1,45 @@
-//! The target of a send by number.
+//! The target of a send to a number.
 
 use sqlx::query;
 
-use super::CallTarget;
-use crate::domain::{ConnectionId, IdentityId, OrganizationId, PhoneNumber, Verdict, verdict};
-use crate::error::{Error, Resource};
+use super::contact_target::ContactTarget;
+use crate::domain::{
+    Eligibility, IdentityId, Ineligible, OrganizationId, PhoneNumber, RecipientEligibility, verdict,
+};
 use crate::store::contact_rules::rule_on_number;
 use crate::store::identities::filter_mode;
 use crate::store::{Affects, Database, StoreError};
 
-/// A number, as one identity stands to it.
+/// A number, as one identity may reach it.
 #[derive(Debug, Clone)]
 pub struct Recipient {
-    /// For the command that connects to it.
-    agent_handle: String,
-    imessage_enabled: bool,
-    verdict: Verdict,
-    /// The active connection.
-    connection_id: Option<ConnectionId>,
-    /// The conversation of the two, with the newest connection that it knows.
-    conversation: Option<CallTarget>,
+    eligibility: RecipientEligibility,
+    /// The conversation of the two. Its newest connection is the one that it knows of.
+    conversation: Option<ContactTarget>,
 }
 
 impl Recipient {
-    /// The rules that stand between a send and a phone, in their order.
+    /// The target of a send.
     ///
     /// # Errors
-    /// `IdentityNotEnabled`, `RecipientBlocked`, `ConnectionReleased` or (still without the router number)
-    /// `RecipientNotConnected`, `RecipientHasNotMessaged`.
-    pub fn check_send(self) -> Result<CallTarget, Error> {
-        if !self.imessage_enabled {
-            return Err(Error::IdentityNotEnabled);
-        }
-        if let Verdict::Blocked { matched_rule_id } = self.verdict {
-            return Err(Error::RecipientBlocked { matched_rule_id });
-        }
-        match (self.connection_id, self.conversation) {
-            (None, Some(_)) => Err(Error::ConnectionReleased),
-            (None, None) => Err(Error::RecipientNotConnected {
-                router_number: None,
-                connect_command: format!("connect @{}", self.agent_handle),
-            }),
-            (Some(_), None) => Err(Error::RecipientHasNotMessaged),
-            (Some(_), Some(target)) => target.check_send().map(|()| target),
-        }
+    /// Those of [`RecipientEligibility::check_send`].
+    pub fn into_target(self) -> Result<ContactTarget, Ineligible> {
+        self.eligibility.check_send()?;
+        // A recipient that passed the checks has a conversation.
+        self.conversation.ok_or(Ineligible::RecipientHasNotMessaged)
     }
 }
 
-/// Reads how an identity stands to a number.
-///
-/// # Errors
-/// `NotFound` when the organization has no such identity.
+/// How an identity may reach a number; `None` if the organization has no such identity.
 pub async fn recipient(
     db: &Database,
     organization_id: &OrganizationId,
     identity_id: IdentityId,
     number: &PhoneNumber,
-) -> Result<Recipient, StoreError> {
+) -> Result<Option<Recipient>, StoreError> {
     let mut session = db.acquire(Affects::None).await?;
-    session.run("query conversations::recipient::recipient", |connection| async move {
+    session
+        .run("query conversations::recipient::recipient", |connection| async move {
             let row = query!(
                 r#"SELECT i.agent_handle, i.imessage_enabled, i.filter_mode,
                           r.id AS "rule_id?", r.action AS "rule_action?", r.status AS "rule_status?",
@@ -81,32 +62,35 @@ pub async fn recipient(
                 number.as_str(),
             )
             .fetch_optional(connection)
-            .await?
-            .ok_or(Error::NotFound(Resource::Identity))?;
+            .await?;
+            let Some(row) = row else { return Ok(None) };
             let rule = rule_on_number(row.rule_id, row.rule_action, row.rule_status)?;
             let verdict = verdict(filter_mode(row.filter_mode, identity_id.uuid())?, rule);
             let conversation = match (row.conversation_id, row.assignment_id, row.line_number) {
-                (Some(conversation_id), Some(assignment_id), Some(line_number)) => Some(CallTarget {
+                (Some(conversation_id), Some(assignment_id), Some(line_number)) => Some(ContactTarget {
                     identity_id,
                     conversation_id: conversation_id.into(),
-                    assignment_id: assignment_id.into(),
                     line_number: line_number.into(),
                     remote_number: number.clone(),
-                    received: row.clear_received.unwrap_or(0),
-                    imessage_enabled: row.imessage_enabled,
-                    verdict,
-                    released: row.assignment_released.unwrap_or(true),
-                    messaged: row.assignment_messaged.unwrap_or(false),
+                    received_count: row.clear_received.unwrap_or(0),
+                    eligibility: Eligibility {
+                        imessage_enabled: row.imessage_enabled,
+                        verdict,
+                        connection_id: assignment_id.into(),
+                        is_released: row.assignment_released.unwrap_or(true),
+                        has_inbound: row.assignment_messaged.unwrap_or(false),
+                    },
                 }),
                 _ => None,
             };
-            Ok(Recipient {
+            let eligibility = RecipientEligibility {
                 agent_handle: row.agent_handle,
                 imessage_enabled: row.imessage_enabled,
                 verdict,
-                connection_id: row.connection_id.map(Into::into),
-                conversation,
-            })
+                is_connected: row.connection_id.is_some(),
+                conversation: conversation.as_ref().map(|conversation| conversation.eligibility),
+            };
+            Ok(Some(Recipient { eligibility, conversation }))
         })
         .await
 }

@@ -1,94 +1,80 @@
-//! Where a text goes. Reads global tables only: the organization is not known before.
+//! The route of an inbound message. Reads global tables only, since the organization is not known yet.
 
 use futures_util::future::BoxFuture;
 use sqlx::query_as;
 use uuid::Uuid;
 
 use crate::domain::{ConnectionId, IdentityId, LineRole, OrganizationId, PhoneNumber};
-use crate::store::gathered::{Answers, Shared};
-use crate::store::session::traced;
-use crate::store::{Affects, Database, DbConnection, StoreError};
+use crate::store::pool::batch::{BatchQuery, Outputs, key_index};
+use crate::store::{Database, DbConnection, StoreError};
 
-/// What a line is for, and whom it connects a human to.
+/// The role of a line, and the identity to which it connects a human.
 #[derive(Debug, Clone)]
 pub struct Route {
-    /// The line's role.
     pub role: LineRole,
     /// The active connection of this human on this line.
     pub to: Option<Destination>,
-    /// Every organization that this human reached over this line, now or before.
+    /// Every organization that this human has reached over this line, now or before.
     pub organizations: Vec<OrganizationId>,
-    /// Whether the text was stored once and has been deleted since.
-    pub forgotten: bool,
+    /// Whether the message was stored once and has been deleted since.
+    pub was_deleted: bool,
 }
 
-/// The active connection that an inbound text belongs to.
+/// The active connection that an inbound message belongs to.
 #[derive(Debug, Clone)]
 pub struct Destination {
-    /// Its organization.
     pub organization_id: OrganizationId,
-    /// Its identity.
     pub identity_id: IdentityId,
-    /// The connection.
     pub connection_id: ConnectionId,
 }
 
-/// Where texts of this human to this line go; `None` when the line is not ours.
+/// The route of messages from this human to this line; `None` if the line is not ours.
 pub async fn route(
     db: &Database,
     line_number: &PhoneNumber,
     remote_number: &PhoneNumber,
     provider_message_id: &str,
 ) -> Result<Option<Route>, StoreError> {
-    let text = TextFrom {
+    let key = RouteKey {
         line_number: line_number.clone(),
         remote_number: remote_number.clone(),
         provider_message_id: provider_message_id.to_owned(),
     };
-    // Together they would be spread over all nodes: each human's routes may be on another one.
-    if db.is_distributed() {
-        let mut session = db.acquire(Affects::None).await?;
-        return session.run("query inbound::route::route", |link| one(link, &text)).await;
-    }
-    let asking = db.shared.routes.ask(db, (), text);
-    traced("query inbound::route::route", asking).await
+    db.load::<RouteBatch>((), key).await
 }
 
-/// Routes of texts, whosever they are.
-pub(in crate::store) struct RouteOfText;
+struct RouteBatch;
 
-/// What a route is that of.
-pub(in crate::store) struct TextFrom {
+struct RouteKey {
     line_number: PhoneNumber,
     remote_number: PhoneNumber,
     provider_message_id: String,
 }
 
-impl Shared for RouteOfText {
-    type Group = ();
-    type Item = TextFrom;
-    type Answer = Option<Route>;
+impl BatchQuery for RouteBatch {
+    type Scope = ();
+    type Key = RouteKey;
+    type Output = Option<Route>;
+
+    const SPAN: &'static str = "query inbound::route::route";
+    /// The routes of each human may be on another node.
+    const SINGLE_ON_CITUS: bool = true;
 
     fn run<'a>(
-        link: &'a mut DbConnection,
+        connection: &'a mut DbConnection,
         (): &'a (),
-        texts: &'a [TextFrom],
-    ) -> BoxFuture<'a, Result<Answers<Self>, StoreError>> {
+        keys: &'a [RouteKey],
+    ) -> BoxFuture<'a, Result<Outputs<Self>, StoreError>> {
         Box::pin(async move {
-            // The first of all come here before it is known what the database is.
-            if !link.is_distributed() {
-                return several(link, texts).await;
+            match keys {
+                [key] => Ok(vec![route_of(connection, key).await]),
+                keys => routes_of(connection, keys).await,
             }
-            let mut routes = Vec::with_capacity(texts.len());
-            for text in texts {
-                routes.push(Ok(one(link, text).await?));
-            }
-            Ok(routes)
         })
     }
 }
 
-async fn one(link: &mut DbConnection, text: &TextFrom) -> Result<Option<Route>, StoreError> {
+async fn route_of(connection: &mut DbConnection, key: &RouteKey) -> Result<Option<Route>, StoreError> {
     let row = query_as!(
         Row,
         r#"SELECT l.role, r.organization_id AS "organization_id?",
@@ -101,20 +87,23 @@ async fn one(link: &mut DbConnection, text: &TextFrom) -> Result<Option<Route>, 
            FROM lines l
            LEFT JOIN routes r ON r.line_number = $1 AND r.remote_number = $2
            WHERE l.number = $1"#,
-        text.line_number.as_str(),
-        text.remote_number.as_str(),
-        text.provider_message_id,
+        key.line_number.as_str(),
+        key.remote_number.as_str(),
+        key.provider_message_id,
     )
-    .fetch_optional(link)
+    .fetch_optional(connection)
     .await?;
     row.map(Row::route).transpose()
 }
 
-/// `OFFSET 0` has everything looked up for each text, whatever number of them PostgreSQL plans for.
-async fn several(link: &mut DbConnection, texts: &[TextFrom]) -> Result<Answers<RouteOfText>, StoreError> {
-    let lines: Vec<&str> = texts.iter().map(|text| text.line_number.as_str()).collect();
-    let humans: Vec<&str> = texts.iter().map(|text| text.remote_number.as_str()).collect();
-    let provider_ids: Vec<&str> = texts.iter().map(|text| text.provider_message_id.as_str()).collect();
+/// `OFFSET 0` makes PostgreSQL look up everything per key, whatever number of keys it plans for.
+async fn routes_of(
+    connection: &mut DbConnection,
+    keys: &[RouteKey],
+) -> Result<Outputs<RouteBatch>, StoreError> {
+    let lines: Vec<&str> = keys.iter().map(|key| key.line_number.as_str()).collect();
+    let humans: Vec<&str> = keys.iter().map(|key| key.remote_number.as_str()).collect();
+    let provider_ids: Vec<&str> = keys.iter().map(|key| key.provider_message_id.as_str()).collect();
     let rows = query_as!(
         Row,
         r#"SELECT t.number AS "number!", l.role, r.organization_id AS "organization_id?",
@@ -135,14 +124,13 @@ async fn several(link: &mut DbConnection, texts: &[TextFrom]) -> Result<Answers<
         &humans as &[&str],
         &provider_ids as &[&str],
     )
-    .fetch_all(link)
+    .fetch_all(connection)
     .await?;
-    let mut routes: Vec<_> = texts.iter().map(|_| Ok(None)).collect();
+    let mut routes: Vec<_> = keys.iter().map(|_| Ok(None)).collect();
     for row in rows {
-        let place = usize::try_from(row.number).ok().and_then(|number| number.checked_sub(1));
-        if let Some(route) = place.and_then(|place| routes.get_mut(place)) {
-            *route = row.route().map(Some);
-        }
+        let index = key_index(row.number, keys.len()).and_then(|index| routes.get_mut(index));
+        let corrupt = StoreError::Corrupt { table: "routes", column: "number", id: Uuid::nil() };
+        *index.ok_or(corrupt)? = row.route().map(Some);
     }
     Ok(routes)
 }
@@ -154,7 +142,7 @@ struct Row {
     connection_id: Option<Uuid>,
     organizations: Vec<String>,
     forgotten: bool,
-    /// Which of the texts, counted from 1.
+    /// The number of the key, from 1.
     number: i64,
 }
 
@@ -174,6 +162,6 @@ impl Row {
             _ => None,
         };
         let organizations = self.organizations.into_iter().map(Into::into).collect();
-        Ok(Route { role, to, organizations, forgotten: self.forgotten })
+        Ok(Route { role, to, organizations, was_deleted: self.forgotten })
     }
 }

@@ -1,123 +1,329 @@
-//! Adding an outbound message to its conversation.
+//! Appending messages to their conversations: the only statements that insert messages.
+//!
+//! A message is inserted together with the summary of its conversation, whose columns hold per view (allowed and
+//! blocked) the total and the newest message. The SQL fragment in [`append_sql`] is the only place that decides which
+//! message is the newest; `integrity::repair` recomputes it from scratch.
+//!
+//! One statement changes both tables, which costs two thirds of two statements in a transaction. Citus refuses that, so
+//! that [`append_in_two_steps`] takes one row and two statements.
 
+use chrono::{DateTime, Utc};
+use serde_json::Value;
 use sqlx::query;
+use uuid::Uuid;
 
-use super::send::NewOutbound;
-use crate::domain::{DeliveryStatus, Direction, SendStyle, Transport, preview};
+use crate::domain::{DeliveryStatus, Direction, OrganizationId, SendStyle, Transport, preview};
 use crate::error::Error;
-use crate::store::database::OPERATION_LIMIT;
 use crate::store::{DbConnection, StoreError};
 
-/// Moves the summary with `$update`, which takes the first eight of the parameters, and adds the message: in one statement,
-/// but where the database refuses that. The mark counts from the beginning of the statement, by the one clock that all
-/// nodes of a distributed database are given.
-macro_rules! sum_up_and_add {
-    ($connection:ident, $new:ident, $media:ident, $preview:ident, $seconds:ident, $update:literal) => {
-        if $connection.is_distributed() {
-            let summary = query!(
-                $update,
-                $new.organization_id.as_str(),
-                $new.conversation_id.uuid(),
-                $new.assignment_id.uuid(),
-                $new.message_id.uuid(),
-                Direction::Outbound.number(),
-                $media,
-                $new.now,
-                $preview,
-            )
-            .fetch_optional(&mut *$connection)
-            .await?;
-            match summary {
-                Some(summary) => {
-                    query!(
-                        "INSERT INTO messages (organization_id, id, conversation_id, agent_identity_id, assignment_id,
-                                               line_number, direction, is_blocked, text, media, send_style, transport,
-                                               status, created_at, updated_at, in_flight_until)
-                         VALUES ($1, $2, $3, $4, $5, $6, $7, false, $8, $9, $10, $11, $12, $13, $13,
-                                 statement_timestamp() + make_interval(secs => $14))",
-                        $new.organization_id.as_str(),
-                        $new.message_id.uuid(),
-                        $new.conversation_id.uuid(),
-                        summary.agent_identity_id,
-                        $new.assignment_id.uuid(),
-                        $new.line_number.as_str(),
-                        Direction::Outbound.number(),
-                        $new.text,
-                        $media,
-                        $new.send_style.map_or(0, SendStyle::number),
-                        Transport::IMessage.number(),
-                        DeliveryStatus::Pending.number(),
-                        $new.now,
-                        $seconds,
-                    )
-                    .execute($connection)
-                    .await?
-                    .rows_affected()
-                }
-                None => 0,
-            }
-        } else {
-            query!(
-                "WITH summary AS (" + $update + ")
-                 INSERT INTO messages (organization_id, id, conversation_id, agent_identity_id, assignment_id,
-                                       line_number, direction, is_blocked, text, media, send_style, transport, status,
-                                       created_at, updated_at, in_flight_until)
-                 SELECT $1, $4, $2, agent_identity_id, $3, $9, $5, false, $10, $6, $11, $12, $13, $7, $7,
-                        statement_timestamp() + make_interval(secs => $14)
-                 FROM summary",
-                $new.organization_id.as_str(),
-                $new.conversation_id.uuid(),
-                $new.assignment_id.uuid(),
-                $new.message_id.uuid(),
-                Direction::Outbound.number(),
-                $media,
-                $new.now,
-                $preview,
-                $new.line_number.as_str(),
-                $new.text,
-                $new.send_style.map_or(0, SendStyle::number),
-                Transport::IMessage.number(),
-                DeliveryStatus::Pending.number(),
-                $seconds,
-            )
-            .execute($connection)
-            .await?
-            .rows_affected()
-        }
+/// A message to append.
+pub(in crate::store) struct NewMessage<'a> {
+    pub(in crate::store) conversation_id: Uuid,
+    /// Must be the active connection of the conversation.
+    pub(in crate::store) connection_id: Uuid,
+    pub(in crate::store) message_id: Uuid,
+    pub(in crate::store) line_number: &'a str,
+    /// `None` for an outbound message, until the carrier has accepted it.
+    pub(in crate::store) provider_message_id: Option<&'a str>,
+    pub(in crate::store) is_blocked: bool,
+    pub(in crate::store) text: Option<&'a str>,
+    pub(in crate::store) media: Option<Value>,
+    pub(in crate::store) transport: Transport,
+    pub(in crate::store) created_at: DateTime<Utc>,
+    pub(in crate::store) updated_at: DateTime<Utc>,
+}
+
+/// What the messages of one statement have in common.
+#[derive(Clone, Copy)]
+pub(in crate::store) enum Kind {
+    /// Received from humans.
+    Inbound,
+    /// About to be sent. Appended only if the human has sent a message on the connection, and no release of it waits.
+    Outbound {
+        send_style: Option<SendStyle>,
+        /// How long the send may be in flight, from the start of the statement.
+        max_seconds: f64,
+    },
+}
+
+/// What to do with a conversation that another transaction has locked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Locked {
+    /// Wait for it. There must be exactly one message.
+    Wait,
+    Skip,
+}
+
+/// Passes the update of the summaries to `$run`, as two literals that `query!` can check: up to its conditions, and its
+/// conditions with what it returns.
+///
+/// `IS NOT FALSE` covers a view without a message, whose comparison is NULL.
+macro_rules! append_sql {
+    ($run:ident, $($argument:tt)*) => {
+        $run!(
+            $($argument)*,
+            "UPDATE conversations c SET
+                 updated_at = CASE WHEN n.is_blocked THEN updated_at ELSE greatest(updated_at, n.stored_at) END,
+                 assignment_messaged = assignment_messaged OR ($12::smallint = 1 AND NOT n.is_blocked),
+                 latest_at = greatest(latest_at, n.sent_at),
+                 blocked_is_latest = CASE
+                     WHEN n.is_blocked THEN blocked_is_latest
+                         OR ((n.sent_at, n.message_id) > (clear_latest_at, clear_latest_id)) IS NOT FALSE
+                     ELSE blocked_is_latest
+                         AND (blocked_latest_at, blocked_latest_id) > (n.sent_at, n.message_id) END,
+                 clear_total = clear_total + (NOT n.is_blocked)::integer,
+                 clear_received = clear_received + ($12::smallint = 1 AND NOT n.is_blocked)::integer,
+                 clear_latest_id = CASE WHEN NOT n.is_blocked
+                     AND ((n.sent_at, n.message_id) > (clear_latest_at, clear_latest_id)) IS NOT FALSE
+                     THEN n.message_id ELSE clear_latest_id END,
+                 clear_latest_direction = CASE WHEN NOT n.is_blocked
+                     AND ((n.sent_at, n.message_id) > (clear_latest_at, clear_latest_id)) IS NOT FALSE
+                     THEN $12::smallint ELSE clear_latest_direction END,
+                 clear_latest_text = CASE WHEN NOT n.is_blocked
+                     AND ((n.sent_at, n.message_id) > (clear_latest_at, clear_latest_id)) IS NOT FALSE
+                     THEN n.preview ELSE clear_latest_text END,
+                 clear_latest_has_media = CASE WHEN NOT n.is_blocked
+                     AND ((n.sent_at, n.message_id) > (clear_latest_at, clear_latest_id)) IS NOT FALSE
+                     THEN n.media IS NOT NULL ELSE clear_latest_has_media END,
+                 clear_latest_at = CASE WHEN n.is_blocked THEN clear_latest_at
+                     ELSE greatest(clear_latest_at, n.sent_at) END,
+                 blocked_total = blocked_total + n.is_blocked::integer,
+                 blocked_latest_id = CASE WHEN n.is_blocked
+                     AND ((n.sent_at, n.message_id) > (blocked_latest_at, blocked_latest_id)) IS NOT FALSE
+                     THEN n.message_id ELSE blocked_latest_id END,
+                 blocked_latest_text = CASE WHEN n.is_blocked
+                     AND ((n.sent_at, n.message_id) > (blocked_latest_at, blocked_latest_id)) IS NOT FALSE
+                     THEN n.preview ELSE blocked_latest_text END,
+                 blocked_latest_has_media = CASE WHEN n.is_blocked
+                     AND ((n.sent_at, n.message_id) > (blocked_latest_at, blocked_latest_id)) IS NOT FALSE
+                     THEN n.media IS NOT NULL ELSE blocked_latest_has_media END,
+                 blocked_latest_at = CASE WHEN n.is_blocked THEN greatest(blocked_latest_at, n.sent_at)
+                     ELSE blocked_latest_at END
+             FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::boolean[], $8::text[],
+                         $9::text[], $10::jsonb[], $11::timestamptz[], $13::timestamptz[], $14::smallint[])
+                  n (conversation_id, connection_id, message_id, line_number, provider_message_id, is_blocked, text,
+                     preview, media, sent_at, stored_at, transport)",
+            "c.organization_id = $1 AND c.id = n.conversation_id AND c.assignment_id = n.connection_id
+               AND NOT c.assignment_released
+               AND ($12::smallint = 1
+                    OR c.assignment_messaged
+                       AND (c.closing_until IS NULL OR c.closing_until <= statement_timestamp()))
+             RETURNING n.message_id, n.conversation_id, c.agent_identity_id, n.connection_id, n.line_number,
+                       n.provider_message_id, n.is_blocked, n.text, n.media, n.transport, n.sent_at, n.stored_at,
+                       CASE WHEN $12::smallint = 1 AND NOT n.is_blocked THEN c.clear_received END
+                           AS received_number"
+        )
     };
 }
 
-/// Adds the message and moves the summary, while the connection is active, not about to end, and the human has texted
-/// on it. In a transaction of the caller's.
-pub(super) async fn append(connection: &mut DbConnection, new: &NewOutbound) -> Result<(), StoreError> {
-    let media = new.media.as_ref().map(|file| serde_json::json!([file]));
-    let preview = new.text.as_deref().map(preview);
-    // The statement may wait for the conversation's row before the message is ours to send.
-    let seconds = (new.longest + OPERATION_LIMIT).as_secs_f64();
-    let added = sum_up_and_add!(
-        connection,
-        new,
-        media,
-        preview,
-        seconds,
-        "UPDATE conversations SET
-             updated_at = greatest(updated_at, $7),
-             latest_at = greatest(latest_at, $7),
-             blocked_is_latest = blocked_is_latest AND (blocked_latest_at, blocked_latest_id) > ($7, $4),
-             clear_total = clear_total + 1,
-             clear_latest_id = CASE WHEN clear_latest_at IS NULL
-                 OR ($7, $4) > (clear_latest_at, clear_latest_id) THEN $4 ELSE clear_latest_id END,
-             clear_latest_direction = CASE WHEN clear_latest_at IS NULL
-                 OR ($7, $4) > (clear_latest_at, clear_latest_id) THEN $5 ELSE clear_latest_direction END,
-             clear_latest_text = CASE WHEN clear_latest_at IS NULL
-                 OR ($7, $4) > (clear_latest_at, clear_latest_id) THEN $8 ELSE clear_latest_text END,
-             clear_latest_has_media = CASE WHEN clear_latest_at IS NULL
-                 OR ($7, $4) > (clear_latest_at, clear_latest_id) THEN $6::jsonb IS NOT NULL
-                 ELSE clear_latest_has_media END,
-             clear_latest_at = greatest(clear_latest_at, $7)
-         WHERE organization_id = $1 AND id = $2 AND assignment_id = $3 AND NOT assignment_released
-           AND assignment_messaged AND (closing_until IS NULL OR closing_until <= statement_timestamp())
-         RETURNING agent_identity_id"
-    );
-    if added == 1 { Ok(()) } else { Err(Error::ConnectionReleased.into()) }
+/// Appends the rows in one statement. `$lock` and `$select` choose the conversations: those that are not locked, or the
+/// only one. The id of the only one is a separate condition, so that PostgreSQL always looks it up by its key, whatever
+/// number of messages it plans for.
+macro_rules! in_one_statement {
+    ($connection:ident, $columns:ident, $lock:literal, $select:literal, $update:literal, $where:literal) => {
+        query!(
+            "WITH " + $lock + "summary AS (" + $update + " " + $select + " " + $where + ")
+             INSERT INTO messages (organization_id, id, conversation_id, agent_identity_id, assignment_id, line_number,
+                                   provider_message_id, direction, received_number, is_blocked, text, media,
+                                   send_style, transport, status, created_at, updated_at, in_flight_until)
+             SELECT $1, message_id, conversation_id, agent_identity_id, connection_id, line_number, provider_message_id,
+                    $12, received_number, is_blocked, text, media, $15, transport, $16, sent_at, stored_at,
+                    statement_timestamp() + make_interval(secs => $17)
+             FROM summary
+             RETURNING id",
+            $columns.organization_id,
+            &$columns.conversation_ids,
+            &$columns.connection_ids,
+            &$columns.message_ids,
+            &$columns.line_numbers as &[&str],
+            &$columns.provider_message_ids as &[Option<&str>],
+            &$columns.are_blocked,
+            &$columns.texts as &[Option<&str>],
+            &$columns.previews as &[Option<&str>],
+            &$columns.media as &[Option<Value>],
+            &$columns.created_at,
+            $columns.direction,
+            &$columns.updated_at,
+            &$columns.transports,
+            $columns.send_style,
+            $columns.status,
+            $columns.max_seconds,
+        )
+        .fetch_all($connection)
+        .await?
+        .into_iter()
+        .map(|row| row.id)
+        .collect()
+    };
+}
+
+/// Updates the summaries and returns what the message needs from them.
+macro_rules! update_summary {
+    ($connection:ident, $columns:ident, $update:literal, $where:literal) => {
+        query!(
+            $update + " WHERE c.id = ($2::uuid[])[1] AND " + $where,
+            $columns.organization_id,
+            &$columns.conversation_ids,
+            &$columns.connection_ids,
+            &$columns.message_ids,
+            &$columns.line_numbers as &[&str],
+            &$columns.provider_message_ids as &[Option<&str>],
+            &$columns.are_blocked,
+            &$columns.texts as &[Option<&str>],
+            &$columns.previews as &[Option<&str>],
+            &$columns.media as &[Option<Value>],
+            &$columns.created_at,
+            $columns.direction,
+            &$columns.updated_at,
+            &$columns.transports,
+        )
+        .fetch_optional($connection)
+        .await?
+    };
+}
+
+/// The parameters of the statements, by column.
+struct Columns<'a> {
+    organization_id: &'a str,
+    conversation_ids: Vec<Uuid>,
+    connection_ids: Vec<Uuid>,
+    message_ids: Vec<Uuid>,
+    line_numbers: Vec<&'a str>,
+    provider_message_ids: Vec<Option<&'a str>>,
+    are_blocked: Vec<bool>,
+    texts: Vec<Option<&'a str>>,
+    previews: Vec<Option<&'a str>>,
+    media: Vec<Option<Value>>,
+    created_at: Vec<DateTime<Utc>>,
+    updated_at: Vec<DateTime<Utc>>,
+    transports: Vec<i16>,
+    direction: i16,
+    send_style: i16,
+    status: i16,
+    max_seconds: Option<f64>,
+}
+
+impl<'a> Columns<'a> {
+    fn new(organization_id: &'a OrganizationId, kind: Kind, messages: Vec<NewMessage<'a>>) -> Self {
+        let (direction, send_style, status, max_seconds) = match kind {
+            Kind::Inbound => (Direction::Inbound, 0, DeliveryStatus::Received, None),
+            Kind::Outbound { send_style, max_seconds } => (
+                Direction::Outbound,
+                send_style.map_or(0, SendStyle::number),
+                DeliveryStatus::Pending,
+                Some(max_seconds),
+            ),
+        };
+        Self {
+            organization_id: organization_id.as_str(),
+            conversation_ids: messages.iter().map(|message| message.conversation_id).collect(),
+            connection_ids: messages.iter().map(|message| message.connection_id).collect(),
+            message_ids: messages.iter().map(|message| message.message_id).collect(),
+            line_numbers: messages.iter().map(|message| message.line_number).collect(),
+            provider_message_ids: messages.iter().map(|message| message.provider_message_id).collect(),
+            are_blocked: messages.iter().map(|message| message.is_blocked).collect(),
+            texts: messages.iter().map(|message| message.text).collect(),
+            previews: messages.iter().map(|message| message.text.map(preview)).collect(),
+            created_at: messages.iter().map(|message| message.created_at).collect(),
+            updated_at: messages.iter().map(|message| message.updated_at).collect(),
+            transports: messages.iter().map(|message| message.transport.number()).collect(),
+            media: messages.into_iter().map(|message| message.media).collect(),
+            direction: direction.number(),
+            send_style,
+            status: status.number(),
+            max_seconds,
+        }
+    }
+}
+
+/// Appends messages to conversations of an organization, and returns the ids of those that were appended. A message is
+/// not appended if its connection is not the active one of its conversation, if another message of the call is for the
+/// same conversation (an `UPDATE` changes a row once), or if its conversation is locked and was to be skipped.
+pub(in crate::store) async fn append(
+    connection: &mut DbConnection,
+    organization_id: &OrganizationId,
+    kind: Kind,
+    locked: Locked,
+    messages: Vec<NewMessage<'_>>,
+) -> Result<Vec<Uuid>, StoreError> {
+    if connection.is_distributed() {
+        return append_in_two_steps(connection, organization_id, kind, messages).await;
+    }
+    if locked == Locked::Wait {
+        check_single(&messages)?;
+    }
+    let columns = Columns::new(organization_id, kind, messages);
+    Ok(match locked {
+        Locked::Skip => append_sql!(
+            in_one_statement,
+            connection,
+            columns,
+            "free AS MATERIALIZED (
+                 SELECT id FROM conversations WHERE organization_id = $1 AND id = ANY($2)
+                 FOR NO KEY UPDATE SKIP LOCKED), ",
+            "JOIN free ON free.id = n.conversation_id WHERE"
+        ),
+        Locked::Wait => {
+            append_sql!(in_one_statement, connection, columns, "", "WHERE c.id = ($2::uuid[])[1] AND")
+        }
+    })
+}
+
+/// The same for one message on a database with Citus, in a transaction. Waits for the conversation.
+async fn append_in_two_steps(
+    connection: &mut DbConnection,
+    organization_id: &OrganizationId,
+    kind: Kind,
+    messages: Vec<NewMessage<'_>>,
+) -> Result<Vec<Uuid>, StoreError> {
+    check_single(&messages)?;
+    let columns = Columns::new(organization_id, kind, messages);
+    if connection.is_in_transaction() {
+        return two_steps(connection, &columns).await;
+    }
+    connection.begin().await?;
+    let result = two_steps(connection, &columns).await;
+    connection.end(result).await
+}
+
+fn check_single(messages: &[NewMessage<'_>]) -> Result<(), StoreError> {
+    if messages.len() == 1 {
+        return Ok(());
+    }
+    tracing::error!(texts = messages.len(), "a statement that takes one message was given another number");
+    Err(Error::Internal.into())
+}
+
+async fn two_steps(connection: &mut DbConnection, columns: &Columns<'_>) -> Result<Vec<Uuid>, StoreError> {
+    let (step, inserting) = (&mut *connection, columns);
+    let summary = append_sql!(update_summary, step, inserting);
+    let Some(row) = summary else { return Ok(Vec::new()) };
+    query!(
+        "INSERT INTO messages (organization_id, id, conversation_id, agent_identity_id, assignment_id, line_number,
+                               provider_message_id, direction, received_number, is_blocked, text, media, send_style,
+                               transport, status, created_at, updated_at, in_flight_until)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+                 statement_timestamp() + make_interval(secs => $18))",
+        columns.organization_id,
+        row.message_id,
+        row.conversation_id,
+        row.agent_identity_id,
+        row.connection_id,
+        row.line_number,
+        row.provider_message_id,
+        columns.direction,
+        row.received_number,
+        row.is_blocked,
+        row.text,
+        row.media,
+        columns.send_style,
+        row.transport,
+        columns.status,
+        row.sent_at,
+        row.stored_at,
+        columns.max_seconds,
+    )
+    .execute(connection)
+    .await?;
+    Ok(row.message_id.into_iter().collect())
 }

@@ -2,11 +2,11 @@
 
 use sqlx::query_as;
 
-use super::{Row, add_reactions};
+use super::columns::{MessageColumns, add_reactions};
 use crate::domain::{IdentityId, Message, MessageId, OrganizationId, View};
 use crate::store::{Affects, Database, DbConnection, StoreError};
 
-/// One message of an organization, of one identity where one is named, inside a view; to be shown.
+/// One message of an organization, within a view; of one identity, if one is named.
 pub async fn get(
     db: &Database,
     organization_id: &OrganizationId,
@@ -22,8 +22,8 @@ pub async fn get(
         .await
 }
 
-/// The same as it is now, for an answer that depends on it.
-pub async fn current(
+/// The same from the primary, for an answer that depends on the current state.
+pub async fn get_from_primary(
     db: &Database,
     organization_id: &OrganizationId,
     identity_id: Option<IdentityId>,
@@ -38,8 +38,8 @@ pub async fn current(
         .await
 }
 
-/// What the view leaves out does not leave the database: a row that is read and put away takes longer than none, and
-/// would tell that it is there.
+/// The view is a condition of the query: a row that is read and then discarded takes longer than no row, and the time
+/// would reveal that it exists.
 async fn one(
     connection: &mut DbConnection,
     organization_id: &OrganizationId,
@@ -48,7 +48,7 @@ async fn one(
     id: MessageId,
 ) -> Result<Option<Message>, StoreError> {
     let row = query_as!(
-        Row,
+        MessageColumns,
         "SELECT m.id, m.conversation_id, m.assignment_id, m.direction, m.received_number, m.is_blocked, m.text,
                         m.media, m.send_style, m.transport, m.status, m.error_code, m.error_message,
                         m.was_downgraded, m.created_at, m.updated_at, c.remote_number, c.clear_read

@@ -1,4 +1,4 @@
-//! Idempotency keys: a send that is asked for twice happens once.
+//! Idempotency keys of sends.
 
 use chrono::{DateTime, Utc};
 use sqlx::query;
@@ -6,26 +6,24 @@ use sqlx::query;
 use crate::domain::{IdentityId, MessageId, OrganizationId};
 use crate::store::{Affects, Database, StoreError};
 
-/// The request that used an idempotency key first.
+/// The first request that used an idempotency key.
 #[derive(Debug, Clone)]
-pub struct FirstRequest {
-    /// SHA-256 of what it asked for.
+pub struct IdempotencyRecord {
+    /// SHA-256 of the request.
     pub request_digest: [u8; 32],
-    /// The message that it made.
     pub message_id: MessageId,
-    /// When it began.
     pub created_at: DateTime<Utc>,
-    /// Whether it has its answer.
+    /// Whether the result of the send is recorded.
     pub finished: bool,
 }
 
-/// Finds the first request of an identity with this key.
-pub async fn first_request(
+/// The first request of an identity with this key.
+pub async fn find_idempotency_record(
     db: &Database,
     organization_id: &OrganizationId,
     identity_id: IdentityId,
     key: &str,
-) -> Result<Option<FirstRequest>, StoreError> {
+) -> Result<Option<IdempotencyRecord>, StoreError> {
     let mut session = db.acquire(Affects::None).await?;
     session
         .run("query messages::idempotency::first_request", |connection| async move {
@@ -44,7 +42,7 @@ pub async fn first_request(
                 column: "request_digest",
                 id: row.message_id,
             };
-            Ok(Some(FirstRequest {
+            Ok(Some(IdempotencyRecord {
                 request_digest: row.request_digest.try_into().map_err(|_| corrupt)?,
                 message_id: row.message_id.into(),
                 created_at: row.created_at,

@@ -2,42 +2,36 @@
 
 use sqlx::query_as;
 
-use super::{Row, add_reactions};
+use super::columns::{MessageColumns, add_reactions};
 use crate::domain::{ConversationId, Cursor, IdentityId, Message, OrganizationId, Page, PageRequest, View};
 use crate::store::{Database, StoreError};
 
-/// Whose messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MessageScope {
-    /// The whole organization's.
     Organization,
-    /// One identity's.
     Identity(IdentityId),
-    /// One conversation's.
     Conversation(ConversationId),
 }
 
-/// Which of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessageFilter {
-    /// Blocked ones, others, or both.
     pub view: View,
-    /// Read ones, unread ones, or (`None`) both.
+    /// `None` selects both read and unread messages.
     pub is_read: Option<bool>,
 }
 
-/// Reads a page for one scope. `$messages` and `$conversations` are the scope's conditions on either table.
+/// Reads a page of one scope. `$messages` and `$conversations` are the conditions of the scope on either table.
 ///
-/// Clear and blocked messages are two ranges of an index, each read in its order and no further than the page needs;
-/// the page is cut from at most twice its rows. Unread clear messages are found by way of the conversations that have
-/// any, and each of these is read no further than its last unread one: however many read messages there are, none of
-/// them is looked at on the first page.
+/// Allowed and blocked messages are two ranges of an index. Each is read in order and only as far as the page needs, so
+/// that the page is selected from at most twice its rows. Unread messages are found through the conversations that have
+/// any, and each of these is read only to its last unread message: the first page reads no read message, however many
+/// there are.
 macro_rules! rows_of_scope {
     ($connection:ident, $organization_id:ident, $filter:ident, $page:ident, $messages:literal, $conversations:literal,
      $scope_id:expr) => {
         if $filter.is_read == Some(false) {
             query_as!(
-                Row,
+                MessageColumns,
                 r#"SELECT id AS "id!", conversation_id AS "conversation_id!", assignment_id AS "assignment_id!",
                           direction AS "direction!", received_number, is_blocked AS "is_blocked!", text, media,
                           send_style AS "send_style!", transport AS "transport!", status AS "status!", error_code,
@@ -90,7 +84,7 @@ macro_rules! rows_of_scope {
             .await?
         } else {
             query_as!(
-                Row,
+                MessageColumns,
                 r#"SELECT id AS "id!", conversation_id AS "conversation_id!", assignment_id AS "assignment_id!",
                           direction AS "direction!", received_number, is_blocked AS "is_blocked!", text, media,
                           send_style AS "send_style!", transport AS "transport!", status AS "status!", error_code,
@@ -138,7 +132,7 @@ macro_rules! rows_of_scope {
     };
 }
 
-/// The messages of a scope that the filter shows.
+/// The messages of a scope that pass the filter, newest first.
 pub async fn list(
     db: &Database,
     organization_id: &OrganizationId,

@@ -1,126 +1,17 @@
-//! Messages: reading them, and writing those that go out. Those that come in are in `inbound`.
+//! Messages: queries of both directions, and storing outbound ones. `inbound` stores the inbound ones.
 
-mod append;
+pub(in crate::store) mod append;
+mod carrier_ref;
+mod columns;
 mod get;
 mod idempotency;
 mod list;
-mod look_up;
 mod send;
 mod status;
 
-pub use get::{current, get};
-pub use idempotency::{FirstRequest, first_request};
+pub use carrier_ref::{CarrierRef, find_carrier_ref, known_provider_ids};
+pub use get::{get, get_from_primary};
+pub use idempotency::{IdempotencyRecord, find_idempotency_record};
 pub use list::{MessageFilter, MessageScope, list};
-pub use look_up::{Dispatch, dispatch, known};
-pub use send::{Claim, NewOutbound, Outcome, claim, finish, resolve};
-pub use status::{DeliveryUpdate, update_status};
-
-use chrono::{DateTime, Utc};
-use sqlx::query;
-use uuid::Uuid;
-
-use super::{DbConnection, StoreError};
-use crate::domain::{
-    DeliveryError, DeliveryStatus, Direction, Media, Message, OrganizationId, Reaction, ReactionType,
-    SendStyle, Transport,
-};
-
-/// A message with what its conversation knows of it.
-struct Row {
-    id: Uuid,
-    conversation_id: Uuid,
-    assignment_id: Uuid,
-    direction: i16,
-    received_number: Option<i32>,
-    is_blocked: bool,
-    text: Option<String>,
-    media: Option<serde_json::Value>,
-    send_style: i16,
-    transport: i16,
-    status: i16,
-    error_code: Option<String>,
-    error_message: Option<String>,
-    was_downgraded: bool,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-    remote_number: String,
-    clear_read: i32,
-}
-
-impl TryFrom<Row> for Message {
-    type Error = StoreError;
-
-    fn try_from(row: Row) -> Result<Self, StoreError> {
-        let corrupt = |column| StoreError::Corrupt { table: "messages", column, id: row.id };
-        let direction = Direction::from_number(row.direction).ok_or_else(|| corrupt("direction"))?;
-        let media = match row.media {
-            None => Vec::new(),
-            Some(json) => serde_json::from_value::<Vec<Media>>(json).map_err(|_| corrupt("media"))?,
-        };
-        let is_read = match (direction, row.received_number) {
-            (Direction::Outbound, _) => true,
-            (Direction::Inbound, Some(number)) => number <= row.clear_read,
-            (Direction::Inbound, None) => false,
-        };
-        Ok(Self {
-            id: row.id.into(),
-            conversation_id: row.conversation_id.into(),
-            assignment_id: row.assignment_id.into(),
-            direction,
-            remote_number: row.remote_number.into(),
-            text: row.text,
-            media,
-            send_style: SendStyle::from_number(row.send_style),
-            transport: Transport::from_number(row.transport).ok_or_else(|| corrupt("transport"))?,
-            status: DeliveryStatus::from_number(row.status).ok_or_else(|| corrupt("status"))?,
-            error: row
-                .error_code
-                .map(|code| DeliveryError { code, message: row.error_message.unwrap_or_default() }),
-            was_downgraded: row.was_downgraded,
-            is_read,
-            is_blocked: row.is_blocked,
-            reactions: Vec::new(),
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-        })
-    }
-}
-
-/// Gives each message its live reactions, oldest first. At most one per side and part of a message.
-async fn add_reactions(
-    connection: &mut DbConnection,
-    organization_id: &OrganizationId,
-    messages: &mut [Message],
-) -> Result<(), StoreError> {
-    if messages.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<Uuid> = messages.iter().map(|message| message.id.uuid()).collect();
-    let rows = query!(
-        "SELECT id, conversation_id, message_id, direction, reaction, custom_emoji, part_index, created_at
-         FROM reactions
-         WHERE organization_id = $1 AND message_id = ANY ($2) AND removed_at IS NULL
-         ORDER BY created_at, id",
-        organization_id.as_str(),
-        &ids,
-    )
-    .fetch_all(connection)
-    .await?;
-    for row in rows {
-        let corrupt = |column| StoreError::Corrupt { table: "reactions", column, id: row.id };
-        let reaction = Reaction {
-            id: row.id.into(),
-            conversation_id: row.conversation_id.into(),
-            message_id: row.message_id.into(),
-            direction: Direction::from_number(row.direction).ok_or_else(|| corrupt("direction"))?,
-            reaction: ReactionType::from_number(row.reaction).ok_or_else(|| corrupt("reaction"))?,
-            custom_emoji: row.custom_emoji,
-            part_index: row.part_index,
-            created_at: row.created_at,
-        };
-        if let Some(message) = messages.iter_mut().find(|message| message.id == reaction.message_id) {
-            message.reactions.push(reaction);
-        }
-    }
-    Ok(())
-}
+pub use send::{NewOutbound, Outcome, Reservation, record_lookup, record_result, reserve};
+pub use status::{DeliveryUpdate, UpdateOutcome, update_status};

@@ -1,41 +1,34 @@
-//! Outbound messages: written before the line is called, and again when its answer is known.
+//! Outbound messages: stored as pending before the carrier is called, and updated when its result is known.
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::query;
 
-use super::append::append;
+use super::append::{Kind, Locked, NewMessage, append};
 use crate::domain::{
     ConnectionId, ConversationId, DeliveryStatus, IdempotencyKey, IdentityId, Media, MessageId,
-    OrganizationId, PhoneNumber, SendStyle,
+    OrganizationId, PhoneNumber, SendStyle, Transport,
 };
 use crate::error::Error;
-use crate::store::{Affects, Database, DbConnection, StoreError};
+use crate::store::{Affects, Database, DbConnection, OPERATION_LIMIT, StoreError};
 
-/// The window of the cap on sends.
+/// The window of the limit on sends.
 const DAY: TimeDelta = TimeDelta::hours(24);
 
 /// A message that is about to be sent.
 #[derive(Debug, Clone)]
 pub struct NewOutbound {
-    /// Its owner.
     pub organization_id: OrganizationId,
-    /// Its sender.
     pub identity_id: IdentityId,
-    /// Its conversation.
     pub conversation_id: ConversationId,
-    /// The connection it goes on, which must still be active.
+    /// Its connection, which must still be active.
     pub assignment_id: ConnectionId,
     /// The line of that connection.
     pub line_number: PhoneNumber,
-    /// Its id.
     pub message_id: MessageId,
-    /// Its text.
     pub text: Option<String>,
-    /// Its file.
     pub media: Option<Media>,
-    /// Its effect.
     pub send_style: Option<SendStyle>,
     /// The client's idempotency key, if it sent one.
     pub idempotency_key: Option<IdempotencyKey>,
@@ -43,51 +36,78 @@ pub struct NewOutbound {
     pub per_day: Option<u32>,
     /// When the send began.
     pub now: DateTime<Utc>,
-    /// How long after the claim the line's answer is written down at the latest, or its process died.
+    /// How long after the reservation the carrier's result is recorded at the latest, unless the process died.
     pub longest: Duration,
 }
 
-/// What became of the intention to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Claim {
-    /// The message is stored as pending, and is ours to send.
-    Ours,
-    /// Another request with the same idempotency key was faster. Nothing was stored.
-    KeyTaken,
+pub enum Reservation {
+    /// The message is stored as pending, and the caller must send it.
+    Acquired,
+    /// Another request with the same idempotency key came first; nothing was stored.
+    DuplicateKey,
 }
 
 /// Stores the message as pending, with its idempotency key.
 ///
 /// # Errors
-/// `ConnectionReleased` when the connection ended meanwhile, `RateLimited`; nothing is stored then.
-pub async fn claim(db: &Database, new: NewOutbound) -> Result<Claim, StoreError> {
-    // The cap, the key and the message must agree: a refusal leaves all three as they were.
+/// `ConnectionReleased` if the connection ended in the meantime, `RateLimited`; nothing is stored then.
+pub async fn reserve(db: &Database, new: NewOutbound) -> Result<Reservation, StoreError> {
+    // The limit, the key and the message must agree: a refusal leaves all three unchanged.
     db.transaction(
         Affects::organization(&new.organization_id),
         "transaction messages::send::claim",
         move |connection| {
             let new = new.clone();
             Box::pin(async move {
-                // The key first: a message that was sent already is replayed, also where it was the last of the day.
+                // The key first: the result of an earlier request is replayed even if that used up the limit.
                 if let Some(key) = &new.idempotency_key
-                    && !take_key(connection, &new, key).await?
+                    && !insert_key(connection, &new, key).await?
                 {
-                    return Ok(Claim::KeyTaken);
+                    return Ok(Reservation::DuplicateKey);
                 }
                 if let Some(per_day) = new.per_day {
-                    check_cap(connection, &new, per_day).await?;
+                    check_limit(connection, &new, per_day).await?;
                 }
-                append(connection, &new).await?;
-                Ok(Claim::Ours)
+                append_outbound(connection, &new).await?;
+                Ok(Reservation::Acquired)
             })
         },
     )
     .await
 }
 
-/// Counts what the line took or may have taken. Sends of one identity queue for its row, so that the cap is exact; at
-/// a cap of so many a day that costs nothing.
-async fn check_cap(connection: &mut DbConnection, new: &NewOutbound, per_day: u32) -> Result<(), StoreError> {
+/// In a transaction.
+async fn append_outbound(connection: &mut DbConnection, new: &NewOutbound) -> Result<(), StoreError> {
+    let message = NewMessage {
+        conversation_id: new.conversation_id.uuid(),
+        connection_id: new.assignment_id.uuid(),
+        message_id: new.message_id.uuid(),
+        line_number: new.line_number.as_str(),
+        provider_message_id: None,
+        is_blocked: false,
+        text: new.text.as_deref(),
+        media: new.media.as_ref().map(|file| serde_json::json!([file])),
+        transport: Transport::IMessage,
+        created_at: new.now,
+        updated_at: new.now,
+    };
+    let kind = Kind::Outbound {
+        send_style: new.send_style,
+        // The statement may wait for the lock of the conversation before the send begins.
+        max_seconds: (new.longest + OPERATION_LIMIT).as_secs_f64(),
+    };
+    let appended = append(connection, &new.organization_id, kind, Locked::Wait, vec![message]).await?;
+    if appended.is_empty() { Err(Error::ConnectionReleased.into()) } else { Ok(()) }
+}
+
+/// Counts the messages that the carrier accepted or may have accepted. Sends of one identity wait for the lock of its row,
+/// so that the limit is exact; at the rate of a daily limit that costs nothing.
+async fn check_limit(
+    connection: &mut DbConnection,
+    new: &NewOutbound,
+    per_day: u32,
+) -> Result<(), StoreError> {
     query!(
         "SELECT id FROM identities WHERE organization_id = $1 AND id = $2 FOR NO KEY UPDATE",
         new.organization_id.as_str(),
@@ -95,7 +115,7 @@ async fn check_cap(connection: &mut DbConnection, new: &NewOutbound, per_day: u3
     )
     .fetch_one(&mut *connection)
     .await?;
-    let oldest_that_counts = query!(
+    let oldest_counted = query!(
         "SELECT created_at FROM messages
          WHERE organization_id = $1 AND agent_identity_id = $2 AND direction = 2 AND status <> 8 AND created_at > $3
          ORDER BY created_at DESC
@@ -107,7 +127,7 @@ async fn check_cap(connection: &mut DbConnection, new: &NewOutbound, per_day: u3
     )
     .fetch_optional(connection)
     .await?;
-    match oldest_that_counts {
+    match oldest_counted {
         None => Ok(()),
         Some(row) => {
             let retry_after = (row.created_at + DAY - new.now).to_std().unwrap_or_default();
@@ -116,12 +136,12 @@ async fn check_cap(connection: &mut DbConnection, new: &NewOutbound, per_day: u3
     }
 }
 
-async fn take_key(
+async fn insert_key(
     connection: &mut DbConnection,
     new: &NewOutbound,
     key: &IdempotencyKey,
 ) -> Result<bool, StoreError> {
-    let taken = query!(
+    let inserted = query!(
         "INSERT INTO idempotency_keys (organization_id, agent_identity_id, key, request_digest, message_id, created_at)
          VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (organization_id, agent_identity_id, key) DO NOTHING",
@@ -134,39 +154,34 @@ async fn take_key(
     )
     .execute(connection)
     .await?;
-    Ok(taken.rows_affected() == 1)
+    Ok(inserted.rows_affected() == 1)
 }
 
-/// What the line said.
+/// The result of handing a message to the carrier.
 #[derive(Debug, Clone)]
 pub enum Outcome {
-    /// It took the message.
     Accepted {
-        /// Its id of it.
         provider_message_id: Option<String>,
     },
-    /// It did not.
     Failed {
-        /// Our code for why.
         code: String,
-        /// Words for people.
         message: String,
     },
-    /// Nothing: the message may or may not be on its way.
+    /// No answer: the message may or may not have been sent.
     Unknown,
 }
 
-/// An outcome as a message keeps it.
-struct Answer<'a> {
+/// The columns in which a message keeps its outcome.
+struct ResultColumns<'a> {
     status: DeliveryStatus,
     provider_message_id: Option<&'a str>,
     error_code: Option<&'a str>,
     error_message: Option<&'a str>,
 }
 
-impl<'a> Answer<'a> {
+impl<'a> ResultColumns<'a> {
     fn of(outcome: &'a Outcome) -> Self {
-        let nothing = Self {
+        let unknown = Self {
             status: DeliveryStatus::Pending,
             provider_message_id: None,
             error_code: None,
@@ -176,28 +191,28 @@ impl<'a> Answer<'a> {
             Outcome::Accepted { provider_message_id } => Self {
                 status: DeliveryStatus::Queued,
                 provider_message_id: provider_message_id.as_deref(),
-                ..nothing
+                ..unknown
             },
             Outcome::Failed { code, message } => Self {
                 status: DeliveryStatus::Error,
                 error_code: Some(code),
                 error_message: Some(message),
-                ..nothing
+                ..unknown
             },
-            Outcome::Unknown => nothing,
+            Outcome::Unknown => unknown,
         }
     }
 }
 
-/// Writes down what the line said of a message, and that the line is done with it.
-pub async fn finish(
+/// Records the carrier's result of a message, and that the send is no longer in flight.
+pub async fn record_result(
     db: &Database,
     new: &NewOutbound,
     outcome: Outcome,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let new = new.clone();
-    // The message, what finds it for delivery news, and the key must agree.
+    // The message, the entry that finds it for delivery updates, and the key must agree.
     db.transaction(
         Affects::organization(&new.organization_id),
         "transaction messages::send::finish",
@@ -209,7 +224,7 @@ pub async fn finish(
                     message_id: new.message_id,
                     line_number: &new.line_number,
                 };
-                sent.write_down(connection, &outcome, now).await?;
+                sent.record(connection, &outcome, now).await?;
                 if let Some(key) = &new.idempotency_key {
                     query!(
                         "UPDATE idempotency_keys SET finished = true
@@ -228,8 +243,8 @@ pub async fn finish(
     .await
 }
 
-/// Writes down what the carrier knew of a message whose send got no answer. Changes nothing where it has one meanwhile.
-pub async fn resolve(
+/// Records what the carrier knows of a message whose send got no answer. Changes nothing if a result is recorded already.
+pub async fn record_lookup(
     db: &Database,
     organization_id: &OrganizationId,
     message_id: MessageId,
@@ -238,7 +253,7 @@ pub async fn resolve(
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let (owner, line_number) = (organization_id.clone(), line_number.clone());
-    // The message and what finds it for delivery news must agree.
+    // The message and the entry that finds it for delivery updates must agree.
     db.transaction(
         Affects::organization(organization_id),
         "transaction messages::send::resolve",
@@ -247,14 +262,14 @@ pub async fn resolve(
             let outcome = outcome.clone();
             Box::pin(async move {
                 let sent = Sent { organization_id: &organization_id, message_id, line_number: &line_number };
-                sent.write_down(connection, &outcome, now).await
+                sent.record(connection, &outcome, now).await
             })
         },
     )
     .await
 }
 
-/// A message that was handed to a line.
+/// A message that was handed to a carrier.
 struct Sent<'a> {
     organization_id: &'a OrganizationId,
     message_id: MessageId,
@@ -262,28 +277,28 @@ struct Sent<'a> {
 }
 
 impl Sent<'_> {
-    async fn write_down(
+    async fn record(
         &self,
         connection: &mut DbConnection,
         outcome: &Outcome,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let answer = Answer::of(outcome);
+        let columns = ResultColumns::of(outcome);
         query!(
             "UPDATE messages SET in_flight_until = NULL, status = $3, provider_message_id = $4, error_code = $5,
                                  error_message = $6, updated_at = CASE WHEN $3::smallint = 2 THEN updated_at ELSE $7 END
              WHERE organization_id = $1 AND id = $2 AND status = 2",
             self.organization_id.as_str(),
             self.message_id.uuid(),
-            answer.status.number(),
-            answer.provider_message_id,
-            answer.error_code,
-            answer.error_message,
+            columns.status.number(),
+            columns.provider_message_id,
+            columns.error_code,
+            columns.error_message,
             now,
         )
         .execute(&mut *connection)
         .await?;
-        if let Some(provider_message_id) = answer.provider_message_id {
+        if let Some(provider_message_id) = columns.provider_message_id {
             query!(
                 "INSERT INTO sent_messages (line_number, provider_message_id, organization_id, message_id,
                                             created_at)

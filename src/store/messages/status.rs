@@ -1,51 +1,55 @@
-//! News of what became of an outbound message.
+//! Delivery updates of outbound messages.
 
 use chrono::{DateTime, Utc};
 use sqlx::query;
 
 use crate::domain::{DeliveryError, DeliveryStatus, OrganizationId, PhoneNumber};
-use crate::error::{Error, Resource};
 use crate::store::{Affects, Database, StoreError};
 
-/// What a carrier says of a message that it took.
+/// What a carrier reports about a message that it accepted.
 #[derive(Debug, Clone)]
 pub struct DeliveryUpdate {
-    /// The line it was sent from.
+    /// The line from which it was sent.
     pub line_number: PhoneNumber,
-    /// The carrier's id of it.
     pub provider_message_id: String,
-    /// How far it has come.
     pub status: DeliveryStatus,
-    /// Why it failed.
     pub error: Option<DeliveryError>,
-    /// Whether it went as SMS.
+    /// Whether it was sent as SMS.
     pub was_downgraded: bool,
-    /// When the news came.
+    /// When the update arrived.
     pub now: DateTime<Utc>,
 }
 
-/// Takes the news in and returns where the message stands then; news of the past changes no status.
-///
-/// # Errors
-/// `NotFound` when the line is not ours, or knows no such message.
-pub async fn update_status(db: &Database, news: DeliveryUpdate) -> Result<DeliveryStatus, StoreError> {
-    // The message is read and written under its lock, so that two pieces of news cannot cross.
+/// The result of a delivery update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpdateOutcome {
+    /// The status of the message now; an outdated update does not change it.
+    Status(DeliveryStatus),
+    /// The line is not ours.
+    UnknownLine,
+    /// The line has sent no such message.
+    UnknownMessage,
+}
+
+/// Applies a delivery update to its message.
+pub async fn update_status(db: &Database, update: DeliveryUpdate) -> Result<UpdateOutcome, StoreError> {
+    // The message is read and updated under its lock, so that concurrent updates are serialized.
     db.transaction(Affects::named(), "transaction messages::status::update_status", move |connection| {
-        let news = news.clone();
+        let update = update.clone();
         Box::pin(async move {
             let line = query!(
                 r#"SELECT s.organization_id AS "organization_id?", s.message_id AS "message_id?"
                    FROM lines l
                    LEFT JOIN sent_messages s ON s.line_number = $1 AND s.provider_message_id = $2
                    WHERE l.number = $1"#,
-                news.line_number.as_str(),
-                news.provider_message_id,
+                update.line_number.as_str(),
+                update.provider_message_id,
             )
             .fetch_optional(&mut *connection)
-            .await?
-            .ok_or(Error::NotFound(Resource::Line))?;
+            .await?;
+            let Some(line) = line else { return Ok(UpdateOutcome::UnknownLine) };
             let (Some(organization_id), Some(message_id)) = (line.organization_id, line.message_id) else {
-                return Err(Error::NotFound(Resource::Message).into());
+                return Ok(UpdateOutcome::UnknownMessage);
             };
             let organization_id = OrganizationId::from(organization_id);
             connection.mark_affected(&organization_id);
@@ -55,20 +59,20 @@ pub async fn update_status(db: &Database, news: DeliveryUpdate) -> Result<Delive
                 message_id,
             )
             .fetch_optional(&mut *connection)
-            .await?
-            .ok_or(Error::NotFound(Resource::Message))?;
-            let stands = DeliveryStatus::from_number(message.status).ok_or(StoreError::Corrupt {
+            .await?;
+            let Some(message) = message else { return Ok(UpdateOutcome::UnknownMessage) };
+            let current = DeliveryStatus::from_number(message.status).ok_or(StoreError::Corrupt {
                 table: "messages",
                 column: "status",
                 id: message_id,
             })?;
-            let moves_on = stands.can_transition_to(news.status);
-            let downgrades = news.was_downgraded && !message.was_downgraded;
-            if !moves_on && !downgrades {
-                return Ok(stands);
+            let advances = current.can_transition_to(update.status);
+            let downgrades = update.was_downgraded && !message.was_downgraded;
+            if !advances && !downgrades {
+                return Ok(UpdateOutcome::Status(current));
             }
-            let status = if moves_on { news.status } else { stands };
-            let error = news.error.as_ref().filter(|_| moves_on && status.is_failure());
+            let status = if advances { update.status } else { current };
+            let error = update.error.as_ref().filter(|_| advances && status.is_failure());
             query!(
                 "UPDATE messages
                  SET status = $3, was_downgraded = $4, error_code = coalesce($5, error_code),
@@ -77,14 +81,14 @@ pub async fn update_status(db: &Database, news: DeliveryUpdate) -> Result<Delive
                 organization_id.as_str(),
                 message_id,
                 status.number(),
-                message.was_downgraded || news.was_downgraded,
+                message.was_downgraded || update.was_downgraded,
                 error.map(|error| error.code.as_str()),
                 error.map(|error| error.message.as_str()),
-                news.now,
+                update.now,
             )
             .execute(connection)
             .await?;
-            Ok(status)
+            Ok(UpdateOutcome::Status(status))
         })
     })
     .await

@@ -1,16 +1,32 @@
-//! What is kept no longer than a set time: bodies of messages and reactions, and all there is of connections that ended.
+//! Deletion of data, by age or on request.
+//!
+//! - `expiry` deletes idempotency keys and deduplication records that are older than their retention.
+//! - `redact` removes the bodies of old messages and reactions and keeps their rows.
+//! - `discard` and `purge` delete everything between an identity and a human, in two steps: one
+//!   transaction discards the conversation together with its connections, after which no query finds it. Its
+//!   messages are purged afterwards in batches, by an erasure or by the background cleanup, also after a
+//!   crash.
 
-mod bodies;
+mod discard;
+pub mod expiry;
+mod purge;
+mod redact;
 mod released;
+mod subject;
 
-pub(super) use bodies::take_turn;
-pub use bodies::{Bodies, Progress, blank, to_be_blanked};
-pub use released::{ReleasedPage, released};
+pub use discard::{DiscardOutcome, Discarded, Participants, discard};
+pub use purge::{Purged, list_discarded, purge};
+pub(super) use redact::lock_retention;
+pub use redact::{BodyKind, RedactionProgress, has_unredacted, redact};
+pub use released::{ReleasedPage, list_released};
+pub use subject::{
+    SubjectCounts, active_connection, connected_identities, count_subject, delete_contact_rules,
+};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-/// The smallest id of version 7 made at a time: ids below it were made before. In whole milliseconds.
+/// The smallest UUIDv7 of a point in time, in whole milliseconds: smaller ids were generated before it.
 #[must_use]
 pub fn first_id_of(time: DateTime<Utc>) -> Uuid {
     let millis = u128::try_from(time.timestamp_millis()).unwrap_or(0);

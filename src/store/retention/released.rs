@@ -1,4 +1,4 @@
-//! Finding what ended long ago.
+//! Finds pairs of identity and human whose connections all ended before a point in time.
 
 use chrono::{DateTime, Utc};
 use sqlx::query;
@@ -7,21 +7,21 @@ use uuid::Uuid;
 use crate::domain::{Cursor, IdentityId, OrganizationId, PhoneNumber};
 use crate::store::{Affects, Database, StoreError};
 
-/// Most connections that are looked at in one statement.
-const PAGE: i64 = 200;
+/// Connections per page.
+const PAGE_SIZE: i64 = 200;
 
-/// Some released connections of an organization.
+/// A page of released connections of an organization.
 #[derive(Debug, Clone)]
 pub struct ReleasedPage {
-    /// Those of them that were the last of their pair: identity and human.
-    pub over: Vec<(IdentityId, PhoneNumber)>,
-    /// The last connection that was looked at; `None` when there are no more.
+    /// Identity and human of those connections that were the last of their pair.
+    pub ended: Vec<(IdentityId, PhoneNumber)>,
+    /// Cursor of the last connection of the page; `None` if there are no more.
     pub next: Option<Cursor>,
 }
 
-/// Looks at connections that ended before a time, after a position, oldest release first. A pair is over when it has
-/// neither an active connection nor one that ended since.
-pub async fn released(
+/// Lists connections released before a point in time, oldest release first. A pair has ended if it has
+/// neither an active connection nor one released later.
+pub async fn list_released(
     db: &Database,
     organization_id: &OrganizationId,
     before: DateTime<Utc>,
@@ -30,8 +30,8 @@ pub async fn released(
     let mut session = db.acquire(Affects::None).await?;
     session
         .run("query retention::released::released", |connection| async move {
-            // The inner limit bounds what is looked at, whatever becomes of it: pairs that came together again stay at
-            // the old end of the index.
+            // The inner limit bounds the rows that are read: pairs that reconnected stay at the old end of
+            // the index and are filtered only afterwards.
             let rows = query!(
                 r#"SELECT k.id, k.agent_identity_id, k.remote_number, k.released_at AS "released_at!",
                           NOT EXISTS (SELECT l.id FROM connections l
@@ -47,21 +47,21 @@ pub async fn released(
                 before,
                 after.at,
                 after.id,
-                PAGE,
+                PAGE_SIZE,
             )
             .fetch_all(connection)
             .await?;
-            let full = i64::try_from(rows.len()).unwrap_or(PAGE) >= PAGE;
-            let next = rows.last().filter(|_| full).map(|row| Cursor { at: row.released_at, id: row.id });
-            let mut over: Vec<(Uuid, String)> = rows
+            let is_full = i64::try_from(rows.len()).unwrap_or(PAGE_SIZE) >= PAGE_SIZE;
+            let next = rows.last().filter(|_| is_full).map(|row| Cursor { at: row.released_at, id: row.id });
+            let mut ended: Vec<(Uuid, String)> = rows
                 .into_iter()
                 .filter(|row| row.over)
                 .map(|row| (row.agent_identity_id, row.remote_number))
                 .collect();
-            over.sort_unstable();
-            over.dedup();
-            let over = over.into_iter().map(|(identity, human)| (identity.into(), human.into())).collect();
-            Ok(ReleasedPage { over, next })
+            ended.sort_unstable();
+            ended.dedup();
+            let ended = ended.into_iter().map(|(identity, human)| (identity.into(), human.into())).collect();
+            Ok(ReleasedPage { ended, next })
         })
         .await
 }

@@ -1,6 +1,10 @@
-//! What humans ask of the router line: connect, disconnect, list. Each text is acted on once.
+//! Commands that humans send to the router line: connect, disconnect, list. Each is executed once, however
+//! often it is delivered.
 
 mod connect;
+mod contact_history;
+
+pub(super) use contact_history::remove_if_unconnected;
 
 use std::time::Duration;
 
@@ -11,60 +15,61 @@ use uuid::Uuid;
 use super::{Database, DbConnection, StoreError, connections};
 use crate::domain::{ConnectionId, Handle, IdentityId, OrganizationId, PhoneNumber, RouterCommand};
 
-/// A command that a human texted.
+/// A command to execute.
 #[derive(Debug, Clone)]
-pub struct Order {
-    /// What is asked.
+pub struct CommandRequest {
+    /// The command.
     pub command: RouterCommand,
-    /// The router line.
+    /// The router line that received it.
     pub line_number: PhoneNumber,
-    /// The human.
+    /// The human who sent it.
     pub remote_number: PhoneNumber,
-    /// The carrier's id of the text.
+    /// The carrier's id of the message.
     pub provider_message_id: String,
-    /// Id of the connection, should one be made.
+    /// Id for the connection if one is created.
     pub new_connection_id: ConnectionId,
-    /// How long a send takes at most: a disconnect waits for those under way.
+    /// Maximum duration of a send: a disconnect waits for those in flight.
     pub longest_send: Duration,
-    /// When it arrived.
+    /// Time of arrival.
     pub now: DateTime<Utc>,
 }
 
-/// What was done.
+/// Result of a command.
 #[derive(Debug, Clone)]
-pub enum Done {
-    /// The human is connected: since now, or since before.
+pub enum CommandOutcome {
+    /// The human is connected, by this command or already before.
     Connected {
         /// The connection.
         connection_id: ConnectionId,
-        /// The line on which its thread is.
+        /// The pool line of the connection.
         line_number: PhoneNumber,
-        /// The agent's handle, as its owner spells it.
+        /// The identity's handle, in the spelling of its owner.
         handle: String,
     },
-    /// The connection has ended.
+    /// The connection was released.
     Disconnected {
         /// The connection.
         connection_id: ConnectionId,
-        /// The agent's handle, as its owner spells it.
+        /// The identity's handle, in the spelling of its owner.
         handle: String,
     },
-    /// Unknown, disabled, blocked, or not connected: nothing was done, and which it was is not told.
+    /// Nothing was done: the identity is unknown, disabled or not connected, or the human is blocked. Not
+    /// distinguished, so that the reply reveals nothing about other identities.
     Refused,
-    /// Every pool line already connects this human to someone.
+    /// The human already has a connection on every pool line.
     NoFreeLine,
-    /// The handles this human is connected to, in alphabetical order.
+    /// The handles that the human is connected to, in alphabetical request.
     Listed(Vec<String>),
-    /// Nothing was asked that we understand.
+    /// The message is not a known command.
     Help,
-    /// The text was acted on before.
+    /// The command was executed before.
     Duplicate {
-        /// The connection that the first delivery made, kept or ended.
+        /// The connection that the first delivery created, found or released.
         connection_id: Option<ConnectionId>,
     },
 }
 
-impl Done {
+impl CommandOutcome {
     const fn connection_id(&self) -> Option<ConnectionId> {
         match self {
             Self::Connected { connection_id, .. } | Self::Disconnected { connection_id, .. } => {
@@ -75,67 +80,88 @@ impl Done {
     }
 }
 
-/// Acts on a command, once.
-pub async fn obey(db: &Database, order: Order) -> Result<Done, StoreError> {
-    // The text is written down together with what was done about it, so that a redelivery finds both or neither.
-    connections::after_sends(db, "transaction router_commands::obey", order.longest_send, move |connection| {
-        let order = order.clone();
-        Box::pin(async move {
-            if let Some(duplicate) = write_down(connection, &order).await? {
-                return Ok(duplicate);
-            }
-            let done = match &order.command {
-                RouterCommand::Connect(handle) => connect::connect(connection, &order, handle).await?,
-                RouterCommand::Disconnect(handle) => disconnect(connection, &order, handle).await?,
-                RouterCommand::List => {
-                    Done::Listed(connected_handles(connection, &order.remote_number).await?)
-                }
-                RouterCommand::Help => Done::Help,
-            };
-            if let Some(connection_id) = done.connection_id() {
-                query!(
-                    "UPDATE router_commands SET connection_id = $3
-                     WHERE line_number = $1 AND provider_message_id = $2",
-                    order.line_number.as_str(),
-                    order.provider_message_id,
-                    connection_id.uuid(),
-                )
-                .execute(connection)
-                .await?;
-            }
-            Ok(done)
-        })
+/// Executes a command once; a redelivery is a [`CommandOutcome::Duplicate`].
+pub async fn execute(db: &Database, request: CommandRequest) -> Result<CommandOutcome, StoreError> {
+    let longest_send = request.longest_send;
+    // One transaction for the record of the command and its effect, so that a redelivery finds both or
+    // neither.
+    connections::after_sends(db, "transaction router_commands::obey", longest_send, move |connection| {
+        let request = request.clone();
+        Box::pin(async move { execute_in(connection, &request).await })
     })
     .await
 }
 
-/// Remembers the text; returns the answer to a redelivery. A redelivery that races waits here for the first.
-async fn write_down(connection: &mut DbConnection, order: &Order) -> Result<Option<Done>, StoreError> {
-    let fresh = query!(
+async fn execute_in(
+    connection: &mut DbConnection,
+    request: &CommandRequest,
+) -> Result<CommandOutcome, StoreError> {
+    if !record(connection, request).await? {
+        return duplicate(connection, request).await;
+    }
+    let outcome = match &request.command {
+        RouterCommand::Connect(handle) => connect::connect(connection, request, handle).await?,
+        RouterCommand::Disconnect(handle) => disconnect(connection, request, handle).await?,
+        RouterCommand::List => {
+            CommandOutcome::Listed(connected_handles(connection, &request.remote_number).await?)
+        }
+        RouterCommand::Help => CommandOutcome::Help,
+    };
+    if let Some(connection_id) = outcome.connection_id() {
+        record_connection(connection, request, connection_id).await?;
+    }
+    Ok(outcome)
+}
+
+/// Records the command. Returns false if it was recorded before. A concurrent redelivery waits here for the
+/// first delivery.
+async fn record(connection: &mut DbConnection, request: &CommandRequest) -> Result<bool, StoreError> {
+    let done = query!(
         "INSERT INTO router_commands (line_number, provider_message_id, created_at) VALUES ($1, $2, $3)
          ON CONFLICT (line_number, provider_message_id) DO NOTHING",
-        order.line_number.as_str(),
-        order.provider_message_id,
-        order.now,
+        request.line_number.as_str(),
+        request.provider_message_id,
+        request.now,
     )
-    .execute(&mut *connection)
-    .await?
-    .rows_affected()
-        == 1;
-    if fresh {
-        return Ok(None);
-    }
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The result of a redelivery.
+async fn duplicate(
+    connection: &mut DbConnection,
+    request: &CommandRequest,
+) -> Result<CommandOutcome, StoreError> {
     let first = query!(
         "SELECT connection_id FROM router_commands WHERE line_number = $1 AND provider_message_id = $2",
-        order.line_number.as_str(),
-        order.provider_message_id,
+        request.line_number.as_str(),
+        request.provider_message_id,
     )
     .fetch_one(connection)
     .await?;
-    Ok(Some(Done::Duplicate { connection_id: first.connection_id.map(Into::into) }))
+    Ok(CommandOutcome::Duplicate { connection_id: first.connection_id.map(Into::into) })
 }
 
-/// Whom a handle means.
+/// Adds the affected connection to the record of the command, for the result of redeliveries.
+async fn record_connection(
+    connection: &mut DbConnection,
+    request: &CommandRequest,
+    connection_id: ConnectionId,
+) -> Result<(), StoreError> {
+    query!(
+        "UPDATE router_commands SET connection_id = $3
+         WHERE line_number = $1 AND provider_message_id = $2",
+        request.line_number.as_str(),
+        request.provider_message_id,
+        connection_id.uuid(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The identity that a handle refers to.
 struct Agent {
     organization_id: OrganizationId,
     identity_id: IdentityId,
@@ -156,7 +182,7 @@ async fn find_agent(connection: &mut DbConnection, handle: &Handle) -> Result<Op
     Ok(agent)
 }
 
-/// The active connection of this human with this agent, and its line.
+/// The active connection between a human and an identity, and its line.
 async fn active_route(
     connection: &mut DbConnection,
     remote_number: &PhoneNumber,
@@ -176,17 +202,17 @@ async fn active_route(
 
 async fn disconnect(
     connection: &mut DbConnection,
-    order: &Order,
+    request: &CommandRequest,
     handle: &Handle,
-) -> Result<Done, StoreError> {
-    let Some(agent) = find_agent(connection, handle).await? else { return Ok(Done::Refused) };
-    let Some((connection_id, _)) = active_route(connection, &order.remote_number, &agent).await? else {
-        return Ok(Done::Refused);
+) -> Result<CommandOutcome, StoreError> {
+    let Some(agent) = find_agent(connection, handle).await? else { return Ok(CommandOutcome::Refused) };
+    let Some((connection_id, _)) = active_route(connection, &request.remote_number, &agent).await? else {
+        return Ok(CommandOutcome::Refused);
     };
     let released =
-        connections::release_in(connection, &agent.organization_id, connection_id, order.now).await?;
+        connections::release_in(connection, &agent.organization_id, connection_id, request.now).await?;
     if released.is_none() {
-        return Ok(Done::Refused);
+        return Ok(CommandOutcome::Refused);
     }
     let identity = query!(
         "SELECT agent_handle FROM identities WHERE organization_id = $1 AND id = $2",
@@ -195,10 +221,11 @@ async fn disconnect(
     )
     .fetch_one(connection)
     .await?;
-    Ok(Done::Disconnected { connection_id, handle: identity.agent_handle })
+    Ok(CommandOutcome::Disconnected { connection_id, handle: identity.agent_handle })
 }
 
-/// As many at most as there are pool lines, since a human has one connection on each.
+/// The handles that the human is connected to: at most as many as there are pool lines, because a human has
+/// one connection per line.
 async fn connected_handles(
     connection: &mut DbConnection,
     remote_number: &PhoneNumber,

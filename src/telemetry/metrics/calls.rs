@@ -1,4 +1,4 @@
-//! Calls: how many, how they ended, how long they took.
+//! gRPC calls: number, outcome and duration.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,12 +17,13 @@ use tonic::Code;
 use super::Label;
 use crate::proto::{self, ErrorReason};
 
-/// What a method that is not served is called. Its path is the caller's own words and goes nowhere.
+/// The service and method name of calls to methods that are not served. Their path is arbitrary client input and must not
+/// become a label.
 pub const UNKNOWN: &str = "unknown";
-/// Bounds of the durations, in seconds: a cached read takes about 1 ms, the longest call 60 s by default.
+/// Upper bounds of the histogram, in seconds: a cached read takes about 1 ms, the longest call 60 s by default.
 const DURATIONS: [f64; 15] =
     [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
-/// Codes of gRPC, numbered from 0.
+/// Number of gRPC status codes, which are numbered from 0.
 const CODES: usize = 17;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -40,7 +41,6 @@ struct CodeLabels {
 
 type Durations = Family<MethodLabels, Histogram, fn() -> Histogram>;
 
-/// Metrics of calls.
 #[derive(Debug)]
 pub struct CallMetrics {
     by_path: HashMap<String, Arc<CallSeries>>,
@@ -53,28 +53,27 @@ pub struct CallMetrics {
     errors: Family<Label, Counter>,
 }
 
-/// The series of one method.
+/// The time series of one method.
 #[derive(Debug)]
 pub struct CallSeries {
-    /// Full name of the method with a slash before it, as in the request's path; [`UNKNOWN`] for all that are not served.
+    /// `/package.Service/Method`, as in the path of a request; [`UNKNOWN`] for methods that are not served.
     pub path: String,
-    /// Full name of the service.
+    /// `package.Service`.
     pub service: String,
-    /// Name of the method.
     pub method: String,
     codes: [Counter; CODES],
     duration: Histogram,
     in_flight: Gauge,
 }
 
-/// A call under way. Counts as in flight until it is dropped.
+/// A call in progress. It counts as in flight until it is dropped.
 #[derive(Debug)]
 pub struct InFlight {
     series: Arc<CallSeries>,
 }
 
 impl Default for CallMetrics {
-    /// Every method that is served, with every code, at zero.
+    /// Series for every served method with every code, at zero.
     fn default() -> Self {
         let (requests, in_flight) = (Family::default(), Family::default());
         let durations = Durations::new_with_constructor(|| Histogram::new(DURATIONS));
@@ -119,20 +118,20 @@ impl Default for CallMetrics {
 }
 
 impl CallMetrics {
-    /// The series of the method at this path of a request.
+    /// The series of the method with this request path.
     #[must_use]
     pub fn of(&self, path: &str) -> &Arc<CallSeries> {
         self.by_path.get(path).unwrap_or(&self.unknown)
     }
 
-    /// A call got an error with this reason of the contract.
+    /// Counts an error by its `ErrorReason`.
     pub fn failed(&self, reason: &str) {
         if let Some(counter) = self.reasons.get(reason) {
             counter.inc();
         }
     }
 
-    /// A handler panicked.
+    /// Counts a panic of a handler.
     pub fn panicked(&self) {
         self.panics.inc();
     }
@@ -155,7 +154,7 @@ impl CallMetrics {
 }
 
 impl CallSeries {
-    /// A call begins.
+    /// Counts the start of a call.
     #[must_use]
     pub fn begin(self: &Arc<Self>) -> InFlight {
         self.in_flight.inc();
@@ -164,13 +163,12 @@ impl CallSeries {
 }
 
 impl InFlight {
-    /// The series that it counts in.
     #[must_use]
     pub fn series(&self) -> &CallSeries {
         &self.series
     }
 
-    /// The call ended.
+    /// Counts the end of the call.
     pub fn ended(&self, code: Code, took: Duration) {
         if let Some(counter) = self.series.codes.get(usize::try_from(i32::from(code)).unwrap_or_default()) {
             counter.inc();
@@ -185,7 +183,7 @@ impl Drop for InFlight {
     }
 }
 
-/// Service and method of everything that is served.
+/// Service and name of every served method.
 fn methods() -> Vec<(String, String)> {
     let sets = [
         proto::FILE_DESCRIPTOR_SET,
@@ -193,7 +191,7 @@ fn methods() -> Vec<(String, String)> {
         tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
         tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
     ];
-    // Built into the program: what cannot be read shows in the test that scrapes every method.
+    // The descriptors are compiled in. If one could not be decoded, the test that scrapes every method would fail.
     let files = sets.iter().filter_map(|set| FileDescriptorSet::decode(*set).ok()).flat_map(|set| set.file);
     let of_file = |file: prost_types::FileDescriptorProto| {
         let package = file.package().to_owned();
@@ -206,7 +204,7 @@ fn methods() -> Vec<(String, String)> {
     files.flat_map(of_file).collect()
 }
 
-/// A code's name, as the access log has it.
+/// The name of a code, as in the access log.
 #[must_use]
 pub const fn code_name(code: Code) -> &'static str {
     match code {

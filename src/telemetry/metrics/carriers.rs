@@ -1,4 +1,4 @@
-//! Calls of carriers: how many, how they ended, how long they took.
+//! Calls to carriers: number, outcome and duration.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -9,7 +9,7 @@ use prometheus_client::registry::Registry;
 
 use super::Label;
 
-/// Bounds of the durations, in seconds. A carrier takes 0.1 s to 2 s; the line time-out is 10 s by default.
+/// Upper bounds of the histogram, in seconds. A carrier takes 0.1 s to 2 s; the default carrier timeout is 10 s.
 const DURATIONS: [f64; 11] = [0.005, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -25,7 +25,8 @@ struct OutcomeLabels {
     outcome: &'static str,
 }
 
-/// Metrics of carriers. Cheap to clone. A carrier's call takes milliseconds at least, so the series are looked up.
+/// Metrics of carriers. Cheap to clone. A call to a carrier takes milliseconds at least, so that a look-up of its series
+/// does not matter.
 #[derive(Debug, Clone)]
 pub struct CarrierMetrics {
     calls: Family<OutcomeLabels, Counter>,
@@ -46,7 +47,7 @@ impl Default for CarrierMetrics {
 }
 
 impl CarrierMetrics {
-    /// A call of a carrier ended this way after so many seconds. The three names come from fixed lists.
+    /// Counts a finished call to a carrier. `carrier`, `action` and `outcome` must come from fixed lists.
     pub fn line_call(
         &self,
         carrier: &'static str,
@@ -58,12 +59,12 @@ impl CarrierMetrics {
         self.durations.get_or_create(&CallLabels { carrier, action }).observe(seconds);
     }
 
-    /// Whether a carrier's circuit breaker keeps calls from it.
+    /// Records whether the circuit breaker of a carrier is open.
     pub fn breaker_is(&self, carrier: &'static str, open: bool) {
         self.breakers.get_or_create(&[("carrier", carrier)]).set(open.into());
     }
 
-    /// The number of a carrier's calls under way, to be moved at beginning and end.
+    /// The number of calls to a carrier in progress; the caller increments and decrements it.
     pub(crate) fn in_flight(&self, carrier: &'static str) -> Gauge {
         self.in_flight.get_or_create_owned(&[("carrier", carrier)])
     }

@@ -1,4 +1,5 @@
-//! The process itself, under the names that every Prometheus client uses. What the system does not tell is left out.
+//! Metrics of the process, under the standard names of Prometheus clients. A value that the operating system does not
+//! provide is omitted.
 
 use std::fmt;
 
@@ -10,7 +11,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-use super::state::write;
+use super::sampled::write;
 
 #[derive(Debug)]
 pub(super) struct ProcessCollector {
@@ -55,6 +56,6 @@ fn resident_bytes() -> Option<u64> {
 
 fn open_files() -> Option<u64> {
     let folder = std::fs::read_dir("/proc/self/fd").ok()?;
-    // One of them is the folder itself, open while it is read.
+    // One of the descriptors is the folder itself, which is open while it is read.
     u64::try_from(folder.count().saturating_sub(1)).ok()
 }

@@ -231,9 +231,9 @@ async fn notes_of_tapbacks_go_after_a_week() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     scene.says(&talk, "T-1", "Loved “hello”", "tapback").await;
-    cleanup::sweep(&scene.app.parts, cleanup::Retention::default()).await.unwrap();
+    cleanup::run_once(&scene.app.parts, cleanup::Retention::default()).await.unwrap();
     assert_eq!(scene.rows("tapback_texts").await, 1);
     scene.app.clock.advance(chrono::TimeDelta::days(8));
-    cleanup::sweep(&scene.app.parts, cleanup::Retention::default()).await.unwrap();
+    cleanup::run_once(&scene.app.parts, cleanup::Retention::default()).await.unwrap();
     assert_eq!(scene.rows("tapback_texts").await, 0);
 }

@@ -11,7 +11,7 @@ use crate::messages::{all_messages, delivered, send, texts};
 use crate::support::assertions::assert_alike;
 use crate::support::callers::Caller;
 use crate::support::human::Thread;
-use crate::support::{Human, TestApp, assert_fields, assert_reason, eventually};
+use crate::support::{Human, Scene, TestApp, assert_fields, assert_reason, eventually};
 
 pub(super) fn release(thread: &Thread) -> ReleaseConnectionRequest {
     ReleaseConnectionRequest { connection_id: thread.connection_id.clone() }
@@ -29,11 +29,7 @@ async fn unread(caller: &Caller) -> i32 {
 
 #[tokio::test]
 async fn a_released_connection_is_no_longer_active_anywhere() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (thread, id) = human.converses(&identity, "hello").await;
-    let admin = app.admin("org_a").await;
+    let Scene { app: _app, identity, human, thread, conversation_id: id, admin, .. } = Scene::start().await;
     let connection = admin.release_connection(release(&thread)).await.unwrap().connection.unwrap();
     assert_eq!(connection.id, thread.connection_id);
     assert_eq!(connection.status(), AssignmentStatus::Released);
@@ -70,10 +66,7 @@ async fn a_second_call_is_not_found_like_an_unknown_and_a_foreign_connection() {
 
 #[tokio::test]
 async fn admin_keys_only_and_a_malformed_id_is_told_first() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (thread, _) = human.converses(&identity, "hello").await;
+    let Scene { app, identity, human, thread, .. } = Scene::start().await;
     let malformed = ReleaseConnectionRequest { connection_id: String::new() };
     for caller in [app.agent(&identity).await, app.router().await] {
         assert_fields(caller.release_connection(malformed.clone()).await, &["connection_id"]);
@@ -86,11 +79,7 @@ async fn admin_keys_only_and_a_malformed_id_is_told_first() {
 
 #[tokio::test]
 async fn a_text_on_the_old_line_is_not_stored() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (thread, _) = human.converses(&identity, "hello").await;
-    let admin = app.admin("org_a").await;
+    let Scene { app: _app, human, thread, admin, .. } = Scene::start().await;
     admin.release_connection(release(&thread)).await.unwrap();
     let answer = human.says(&thread, "anyone there?").await;
     assert_eq!(answer.outcome(), ReceiveOutcome::NotConnected);
@@ -100,11 +89,8 @@ async fn a_text_on_the_old_line_is_not_stored() {
 
 #[tokio::test]
 async fn a_reconnect_makes_a_new_connection_of_the_same_conversation() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (thread, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
+    let Scene { app: _app, identity, human, thread, conversation_id: id, admin, agent, .. } =
+        Scene::start().await;
     admin.release_connection(release(&thread)).await.unwrap();
     let (again, same) = human.converses(&identity, "back").await;
     assert_eq!(same, id);
@@ -152,11 +138,8 @@ async fn a_mark_that_races_a_release_marks_or_is_refused() {
 
 #[tokio::test]
 async fn a_mark_whose_receipt_is_on_its_way_while_the_release_happens_marks_nothing() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15005550003").await;
-    let (thread, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
+    let Scene { app: _app, thread, conversation_id: id, admin, agent, .. } =
+        Scene::with_human("+15005550003").await;
     let marking = tokio::spawn({
         let (agent, id) = (agent.clone(), id.clone());
         async move { mark(&agent, &id).await }

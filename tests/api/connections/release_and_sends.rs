@@ -9,7 +9,7 @@ use tonic::Status;
 use super::release::release;
 use crate::messages::{delivered, messages_of, send, to_conversation};
 use crate::support::callers::Caller;
-use crate::support::{Human, TestApp, assert_reason, eventually};
+use crate::support::{Human, Scene, TestApp, assert_reason, eventually};
 
 /// Takes two seconds per call.
 const SLOW: &str = "+15005550003";
@@ -93,11 +93,7 @@ async fn a_disconnect_that_reaches_one_replica_waits_for_a_send_on_another() {
 
 #[tokio::test]
 async fn a_send_whose_process_died_holds_a_release_up_only_until_its_mark_lapses() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (thread, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
+    let Scene { app, identity, human, thread, conversation_id: id, admin, agent, .. } = Scene::start().await;
     send(&agent, &id, "hi").await;
     sqlx::query("UPDATE messages SET in_flight_until = now() + interval '1s' WHERE direction = 2")
         .execute(&app.pool)
@@ -196,11 +192,8 @@ async fn a_send_that_races_a_release_is_sent_before_it_or_refused_and_never_afte
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_release_waits_for_the_send_that_the_line_has_and_refuses_those_that_wait() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15005550003").await;
-    let (thread, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
+    let Scene { app: _app, thread, conversation_id: id, admin, agent, .. } =
+        Scene::with_human("+15005550003").await;
     let sending = |text: &'static str| {
         let (agent, id) = (agent.clone(), id.clone());
         tokio::spawn(async move { agent.send_message(to_conversation(&id, text)).await })

@@ -6,7 +6,7 @@ use inkbox_imessage::proto::{
 use prost_types::Timestamp;
 
 use super::{listed, numbers, only, receive_blocked, says_blocked};
-use crate::support::{Human, TestApp, rows};
+use crate::support::{Human, Scene, TestApp, rows};
 
 const ALL: Option<bool> = None;
 const CLEAR: Option<bool> = Some(false);
@@ -206,10 +206,7 @@ async fn all_messages_are_previewed_by_the_newest_of_them_however_late_the_other
 
 #[tokio::test]
 async fn media_and_direction_are_those_of_the_newest_message_in_the_view() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (thread, id) = human.converses(&identity, "hello").await;
+    let Scene { app, identity, human, thread, conversation_id: id, .. } = Scene::start().await;
     rows::agent_spoke_last(&app.pool, &id).await;
     let photo = ReceiveMessageRequest {
         text: None,

@@ -2,7 +2,7 @@ use inkbox_imessage::proto::DeliveryKind;
 
 use super::{deliveries, listed, mark_read, only, says_blocked};
 use crate::support::callers::Caller;
-use crate::support::{Human, TestApp, assert_reason};
+use crate::support::{Human, Scene, TestApp, assert_reason};
 
 /// How many messages a call turned read.
 async fn marked(caller: &Caller, id: &str) -> i32 {
@@ -82,10 +82,7 @@ async fn messages_of_an_earlier_connection_are_marked_too() {
 
 #[tokio::test]
 async fn blocked_messages_are_never_marked() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (thread, id) = human.converses(&identity, "hello").await;
+    let Scene { app, identity, human, thread, conversation_id: id, .. } = Scene::start().await;
     says_blocked(&app, &identity, &human, &thread, "spam").await;
     human.says(&thread, "hello?").await;
     says_blocked(&app, &identity, &human, &thread, "more spam").await;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{deliveries, only};
 use crate::support::assertions::{assert_alike, assert_names_no_line};
 use crate::support::callers::Caller;
-use crate::support::{Human, TestApp, assert_fields, assert_reason, rows};
+use crate::support::{Human, Scene, TestApp, assert_fields, assert_reason, rows};
 
 #[derive(Debug, Clone, Copy)]
 enum PhoneCall {
@@ -123,11 +123,7 @@ async fn unknown_foreign_and_a_siblings_conversations_read_alike_and_reach_no_li
 
 #[tokio::test]
 async fn a_whitelist_blocks_by_default_and_names_no_rule() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
+    let Scene { app, identity, human, conversation_id: id, admin, agent, .. } = Scene::start().await;
     let whitelist = UpdateIdentityRequest {
         identity_id: identity.id.clone(),
         filter_mode: FilterMode::Whitelist.into(),
@@ -152,10 +148,7 @@ async fn a_whitelist_blocks_by_default_and_names_no_rule() {
 
 #[tokio::test]
 async fn a_human_who_reconnected_and_is_still_silent_can_be_reached() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (_, id) = human.converses(&identity, "hello").await;
+    let Scene { app, identity, human, conversation_id: id, .. } = Scene::start().await;
     human.disconnects(&identity).await;
     human.connects(&identity).await;
 
@@ -192,11 +185,7 @@ async fn a_failing_line_is_named_once_with_advice_to_retry_where_that_can_help()
 
 #[tokio::test]
 async fn a_line_that_fails_every_odd_call_succeeds_on_the_second() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15005550002").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
+    let Scene { app: _app, conversation_id: id, admin, agent, .. } = Scene::with_human("+15005550002").await;
 
     for call in PhoneCall::ALL {
         let details = assert_reason(call.make(&agent, &id).await, "UPSTREAM_FAILED");

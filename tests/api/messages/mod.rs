@@ -2,6 +2,7 @@ mod get;
 mod list;
 mod list_filters;
 mod list_pages;
+mod remove_reaction;
 mod scene;
 mod send;
 mod send_cap;

@@ -5,15 +5,11 @@ use inkbox_imessage::proto::{
 };
 
 use super::{all_messages, delivered, deliveries, messages_of, send, to_conversation, to_number};
-use crate::support::{Human, TestApp};
+use crate::support::{Human, Scene, TestApp};
 
 #[tokio::test]
 async fn an_accepted_message_is_queued_listed_and_on_the_line_once() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (thread, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
+    let Scene { app, human, thread, conversation_id: id, admin, agent, .. } = Scene::start().await;
 
     for (caller, words) in [(&agent, "from the agent"), (&admin, "from the admin")] {
         app.clock.advance(TimeDelta::seconds(1));
@@ -78,10 +74,7 @@ async fn a_send_by_number_goes_to_the_conversation_of_the_sender() {
 
 #[tokio::test]
 async fn an_admin_key_may_name_the_identity_that_the_conversation_belongs_to() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (_, id) = human.converses(&identity, "hello").await;
+    let Scene { app, identity, conversation_id: id, .. } = Scene::start().await;
     for caller in [app.admin("org_a").await, app.agent(&identity).await] {
         let request =
             SendMessageRequest { agent_identity_id: Some(identity.id.clone()), ..to_conversation(&id, "hi") };
@@ -91,11 +84,7 @@ async fn an_admin_key_may_name_the_identity_that_the_conversation_belongs_to() {
 
 #[tokio::test]
 async fn the_longest_text_counts_characters_and_is_stored_unchanged() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
+    let Scene { app: _app, conversation_id: id, admin, agent, .. } = Scene::start().await;
     let longest = "\u{1F600}".repeat(18_996);
     send(&agent, &id, &longest).await;
     assert_eq!(messages_of(&agent, &id).await[0].text.as_deref(), Some(longest.as_str()));
@@ -104,11 +93,7 @@ async fn the_longest_text_counts_characters_and_is_stored_unchanged() {
 
 #[tokio::test]
 async fn media_alone_is_enough() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let agent = app.agent(&identity).await;
+    let Scene { app: _app, conversation_id: id, agent, .. } = Scene::start().await;
     let request = SendMessageRequest {
         text: None,
         media_urls: vec!["https://files.example/cat.png".to_owned()],
@@ -123,10 +108,7 @@ async fn media_alone_is_enough() {
 
 #[tokio::test]
 async fn a_reconnected_human_who_texted_again_is_sent_to_on_the_new_connection() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (_, id) = human.converses(&identity, "hello").await;
+    let Scene { app, identity, human, conversation_id: id, .. } = Scene::start().await;
     human.disconnects(&identity).await;
     let (again, same) = human.converses(&identity, "back").await;
     assert_eq!(same, id);
@@ -139,11 +121,7 @@ async fn a_reconnected_human_who_texted_again_is_sent_to_on_the_new_connection()
 
 #[tokio::test]
 async fn messages_that_are_sent_at_the_same_time_are_all_stored_and_summed_up() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
+    let Scene { app: _app, conversation_id: id, admin, agent, .. } = Scene::start().await;
     let sends = (0..20).map(|n| {
         let (agent, id) = (agent.clone(), id.clone());
         tokio::spawn(async move { send(&agent, &id, &format!("message {n}")).await })

@@ -6,15 +6,11 @@ use inkbox_imessage::maintenance::cleanup::{self, Retention};
 use inkbox_imessage::proto::{DeliveryStatus, ReleaseConnectionRequest, SendMessageRequest};
 
 use super::{delivered, deliveries, keyed, messages_of, to_conversation, to_number};
-use crate::support::{Human, TestApp, assert_reason, eventually};
+use crate::support::{Human, Scene, TestApp, assert_reason, eventually};
 
 #[tokio::test]
 async fn the_same_key_and_request_replays_the_message_and_sends_once() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
+    let Scene { app: _app, identity, conversation_id: id, admin, agent, .. } = Scene::start().await;
     let request = keyed(to_conversation(&id, "hi"), "key 1");
     let first = agent.send_message(request.clone()).await.unwrap();
     // With any key of the organization: the idempotency key is the identity's.
@@ -30,11 +26,7 @@ async fn the_same_key_and_request_replays_the_message_and_sends_once() {
 
 #[tokio::test]
 async fn without_a_key_the_same_request_is_another_message() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let agent = app.agent(&identity).await;
+    let Scene { app: _app, conversation_id: id, agent, .. } = Scene::start().await;
     let first = agent.send_message(to_conversation(&id, "hi")).await.unwrap();
     let second = agent.send_message(to_conversation(&id, "hi")).await.unwrap();
     assert_ne!(first.message.unwrap().id, second.message.unwrap().id);
@@ -42,11 +34,7 @@ async fn without_a_key_the_same_request_is_another_message() {
 
 #[tokio::test]
 async fn another_request_under_the_same_key_is_refused() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
+    let Scene { app: _app, human, conversation_id: id, admin, agent, .. } = Scene::start().await;
     let request = keyed(to_conversation(&id, "hi"), "key");
     agent.send_message(request.clone()).await.unwrap();
     let others = [
@@ -77,11 +65,7 @@ async fn each_identity_has_keys_of_its_own() {
 
 #[tokio::test]
 async fn calls_at_the_same_time_under_one_key_send_once_and_tell_the_others_so() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15005550003").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
+    let Scene { app: _app, conversation_id: id, admin, agent, .. } = Scene::with_human("+15005550003").await;
     let request = keyed(to_conversation(&id, "once"), "key");
     let calls: Vec<_> = (0..8)
         .map(|_| {
@@ -129,11 +113,7 @@ async fn a_failed_send_replays_its_failure_without_calling_the_line_again() {
 
 #[tokio::test]
 async fn an_unknown_outcome_replays_as_pending() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15005550004").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
+    let Scene { app: _app, conversation_id: id, admin, agent, .. } = Scene::with_human("+15005550004").await;
     let request = keyed(to_conversation(&id, "hi"), "key");
     let first = agent.send_message(request.clone()).await.unwrap();
     assert_eq!(first.message.as_ref().unwrap().status(), DeliveryStatus::Pending);
@@ -143,11 +123,7 @@ async fn an_unknown_outcome_replays_as_pending() {
 
 #[tokio::test]
 async fn a_replay_works_after_the_connection_was_released() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (thread, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
+    let Scene { app: _app, human, thread, conversation_id: id, admin, agent, .. } = Scene::start().await;
     let requests = [keyed(to_conversation(&id, "a"), "a"), keyed(to_number(&human.number, None, "b"), "b")];
     let mut first = Vec::new();
     for request in &requests {
@@ -162,11 +138,7 @@ async fn a_replay_works_after_the_connection_was_released() {
 
 #[tokio::test]
 async fn a_send_whose_process_died_is_in_progress_at_first_and_then_pending_for_good() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
+    let Scene { app, conversation_id: id, admin, agent, .. } = Scene::start().await;
     app.clock.freeze(app.clock.now());
     let request = keyed(to_conversation(&id, "hi"), "key");
     let first = agent.send_message(request.clone()).await.unwrap().message.unwrap();
@@ -209,14 +181,14 @@ async fn keys_are_swept_after_a_week_and_not_before() {
     let young = admins[0].send_message(younger.clone()).await.unwrap();
 
     app.clock.advance(TimeDelta::days(6) - TimeDelta::minutes(1));
-    cleanup::sweep(&app.parts, Retention::default()).await.unwrap();
+    cleanup::run_once(&app.parts, Retention::default()).await.unwrap();
     for (admin, request) in admins.iter().zip(&requests) {
         admin.send_message(request.clone()).await.unwrap();
     }
     assert_eq!((deliveries(&admins[0]).await.len(), deliveries(&admins[1]).await.len()), (2, 1), "replayed");
 
     app.clock.advance(TimeDelta::minutes(2));
-    cleanup::sweep(&app.parts, Retention::default()).await.unwrap();
+    cleanup::run_once(&app.parts, Retention::default()).await.unwrap();
     for (admin, request) in admins.iter().zip(&requests) {
         admin.send_message(request.clone()).await.unwrap();
     }

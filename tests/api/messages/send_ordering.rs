@@ -4,7 +4,7 @@ use inkbox_imessage::proto::{DeliveryKind, ListDeliveriesRequest, SendTypingIndi
 use tokio::time::timeout;
 
 use super::{delivered, send, to_conversation};
-use crate::support::{Human, TestApp, eventually};
+use crate::support::{Human, Scene, TestApp, eventually};
 
 fn typing(conversation_id: &str) -> SendTypingIndicatorRequest {
     SendTypingIndicatorRequest { conversation_id: conversation_id.to_owned() }
@@ -12,11 +12,7 @@ fn typing(conversation_id: &str) -> SendTypingIndicatorRequest {
 
 #[tokio::test]
 async fn a_typing_call_never_reaches_the_line_after_a_send_that_began_later() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
+    let Scene { app: _app, conversation_id: id, admin, agent, .. } = Scene::start().await;
     send(&agent, &id, "so that the key is known").await;
     for round in 0..100 {
         // Polled in this order, on one connection and one thread: the typing call is the first to arrive.
@@ -33,11 +29,7 @@ async fn a_typing_call_never_reaches_the_line_after_a_send_that_began_later() {
 
 #[tokio::test]
 async fn calls_that_queue_behind_a_slow_one_keep_the_order_in_which_they_began() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15005550003").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
+    let Scene { app: _app, conversation_id: id, admin, agent, .. } = Scene::with_human("+15005550003").await;
     let first = tokio::spawn({
         let (agent, id) = (agent.clone(), id.clone());
         async move { send(&agent, &id, "first").await }
@@ -63,11 +55,7 @@ async fn calls_that_queue_behind_a_slow_one_keep_the_order_in_which_they_began()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_send_waits_until_the_line_is_done_with_an_earlier_typing_call() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15005550003").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
+    let Scene { app: _app, conversation_id: id, admin, agent, .. } = Scene::with_human("+15005550003").await;
     let shown = tokio::spawn({
         let (agent, id) = (agent.clone(), id.clone());
         async move { agent.send_typing_indicator(typing(&id)).await }

@@ -4,15 +4,11 @@ use inkbox_imessage::proto::{DeliveryKind, DeliveryStatus};
 use tokio::time::Instant;
 
 use super::{delivered, deliveries, messages_of, send, to_conversation};
-use crate::support::{Human, TestApp, assert_reason, eventually};
+use crate::support::{Human, Scene, TestApp, assert_reason, eventually};
 
 #[tokio::test]
 async fn a_passing_fault_is_told_with_when_to_retry_and_kept_as_an_error() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15005550001").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
+    let Scene { app: _app, conversation_id: id, admin, agent, .. } = Scene::with_human("+15005550001").await;
 
     let details = assert_reason(agent.send_message(to_conversation(&id, "hi")).await, "UPSTREAM_FAILED");
     assert!(details.retry_info().is_some_and(|info| info.retry_delay.is_some()));
@@ -46,11 +42,7 @@ async fn a_refusal_for_good_is_told_without_when_to_retry_and_kept_as_another_er
 
 #[tokio::test]
 async fn a_line_that_never_answers_leaves_the_message_pending_and_unrepeated() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15005550004").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
+    let Scene { app: _app, conversation_id: id, admin, agent, .. } = Scene::with_human("+15005550004").await;
 
     let sent = send(&agent, &id, "anyone there?").await;
     assert_eq!(sent.status(), DeliveryStatus::Pending);
@@ -64,11 +56,7 @@ async fn a_line_that_never_answers_leaves_the_message_pending_and_unrepeated() {
 
 #[tokio::test]
 async fn a_slow_line_is_waited_for() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15005550003").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let agent = app.agent(&identity).await;
+    let Scene { app: _app, conversation_id: id, agent, .. } = Scene::with_human("+15005550003").await;
     let began = Instant::now();
     let sent = send(&agent, &id, "slowly").await;
     assert!(began.elapsed() >= Duration::from_secs(2), "longer than the line time-out");
@@ -77,11 +65,7 @@ async fn a_slow_line_is_waited_for() {
 
 #[tokio::test]
 async fn a_message_is_pending_while_the_line_has_it() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15005550003").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
+    let Scene { app: _app, conversation_id: id, admin, agent, .. } = Scene::with_human("+15005550003").await;
     let sending = tokio::spawn({
         let (agent, id) = (agent.clone(), id.clone());
         async move { send(&agent, &id, "slowly").await }
@@ -94,11 +78,7 @@ async fn a_message_is_pending_while_the_line_has_it() {
 
 #[tokio::test]
 async fn a_caller_that_hangs_up_does_not_undo_what_the_line_took() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15005550003").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
+    let Scene { app: _app, conversation_id: id, admin, agent, .. } = Scene::with_human("+15005550003").await;
     let sending = tokio::spawn({
         let (agent, id) = (agent.clone(), id.clone());
         async move { send(&agent, &id, "and gone").await }
@@ -117,11 +97,7 @@ async fn a_caller_that_hangs_up_does_not_undo_what_the_line_took() {
 
 #[tokio::test]
 async fn every_other_try_to_a_shaky_number_succeeds() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15005550002").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let agent = app.agent(&identity).await;
+    let Scene { app: _app, conversation_id: id, agent, .. } = Scene::with_human("+15005550002").await;
     for _ in 0..2 {
         assert_reason(agent.send_message(to_conversation(&id, "hi")).await, "UPSTREAM_FAILED");
         assert_eq!(send(&agent, &id, "hi").await.status(), DeliveryStatus::Queued);

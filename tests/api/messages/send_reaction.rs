@@ -8,17 +8,17 @@ use uuid::Uuid;
 use super::{all_messages, delivered, deliveries, messages_of};
 use crate::support::assertions::assert_alike;
 use crate::support::callers::Caller;
-use crate::support::{Human, TestApp, assert_fields, assert_reason, rows};
+use crate::support::{Human, Scene, TestApp, assert_fields, assert_reason, rows};
 
-fn put(message_id: &str, reaction: ReactionType, part_index: i32) -> SendReactionRequest {
+pub(super) fn put(message_id: &str, reaction: ReactionType, part_index: i32) -> SendReactionRequest {
     SendReactionRequest { message_id: message_id.to_owned(), reaction: reaction.into(), part_index }
 }
 
-async fn react(caller: &Caller, message_id: &str, reaction: ReactionType) -> Reaction {
+pub(super) async fn react(caller: &Caller, message_id: &str, reaction: ReactionType) -> Reaction {
     caller.send_reaction(put(message_id, reaction, 0)).await.unwrap().reaction.unwrap()
 }
 
-async fn remove(caller: &Caller, reaction_id: &str) -> Result<(), Status> {
+pub(super) async fn remove(caller: &Caller, reaction_id: &str) -> Result<(), Status> {
     caller.remove_reaction(RemoveReactionRequest { reaction_id: reaction_id.to_owned() }).await.map(drop)
 }
 
@@ -31,18 +31,13 @@ async fn enable(admin: &Caller, identity_id: &str, enabled: bool) {
     admin.update_identity(request).await.unwrap();
 }
 
-fn live(messages: &[Message]) -> Vec<ReactionType> {
+pub(super) fn live(messages: &[Message]) -> Vec<ReactionType> {
     messages.iter().flat_map(|message| &message.reactions).map(Reaction::reaction).collect()
 }
 
 #[tokio::test]
 async fn a_reaction_reaches_the_line_and_shows_on_its_message() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
-    let message_id = messages_of(&agent, &id).await[0].id.clone();
+    let Scene { app: _app, conversation_id: id, message_id, admin, agent, .. } = Scene::start().await;
 
     let answer = agent.send_reaction(put(&message_id, ReactionType::Emphasize, 3)).await.unwrap();
     let reaction = answer.reaction.unwrap();
@@ -56,12 +51,7 @@ async fn a_reaction_reaches_the_line_and_shows_on_its_message() {
 
 #[tokio::test]
 async fn a_second_reaction_on_the_same_part_replaces_the_first() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let agent = app.agent(&identity).await;
-    let message_id = messages_of(&agent, &id).await[0].id.clone();
+    let Scene { app: _app, conversation_id: id, message_id, agent, .. } = Scene::start().await;
     let first = react(&agent, &message_id, ReactionType::Love).await;
     let second = react(&agent, &message_id, ReactionType::Like).await;
     assert_ne!(first.id, second.id);
@@ -93,12 +83,7 @@ async fn each_side_has_a_reaction_of_its_own() {
 
 #[tokio::test]
 async fn reactions_at_the_same_time_leave_one_live() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let agent = app.agent(&identity).await;
-    let message_id = messages_of(&agent, &id).await[0].id.clone();
+    let Scene { app: _app, conversation_id: id, message_id, agent, .. } = Scene::start().await;
     let calls: Vec<_> = (1..=7)
         .map(|number| {
             let (agent, message_id) = (agent.clone(), message_id.clone());
@@ -178,12 +163,8 @@ async fn what_the_caller_may_not_see_reads_like_what_does_not_exist() {
 
 #[tokio::test]
 async fn refusals_are_told_in_their_order_and_leave_nothing_behind() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
-    let message_id = messages_of(&agent, &id).await[0].id.clone();
+    let Scene { app, identity, human, conversation_id: id, message_id, admin, agent, .. } =
+        Scene::start().await;
     let reaction_id = react(&agent, &message_id, ReactionType::Love).await.id;
     let request = put(&message_id, ReactionType::Like, 0);
     human.disconnects(&identity).await;
@@ -206,12 +187,8 @@ async fn refusals_are_told_in_their_order_and_leave_nothing_behind() {
 
 #[tokio::test]
 async fn a_message_of_an_earlier_connection_takes_no_reaction_and_gives_none_back() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
-    let message_id = messages_of(&agent, &id).await[0].id.clone();
+    let Scene { app: _app, identity, human, conversation_id: id, message_id, admin, agent, .. } =
+        Scene::start().await;
     let reaction_id = react(&agent, &message_id, ReactionType::Love).await.id;
     human.disconnects(&identity).await;
     human.converses(&identity, "back").await;
@@ -224,11 +201,7 @@ async fn a_message_of_an_earlier_connection_takes_no_reaction_and_gives_none_bac
 
 #[tokio::test]
 async fn a_human_who_reconnected_has_to_text_before_a_reaction() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let agent = app.agent(&identity).await;
+    let Scene { app, identity, human, conversation_id: id, agent, .. } = Scene::start().await;
     human.disconnects(&identity).await;
     let thread = human.connects(&identity).await;
     rows::block(&app.pool, &identity, &human.number).await;
@@ -243,110 +216,12 @@ async fn a_human_who_reconnected_has_to_text_before_a_reaction() {
 
 #[tokio::test]
 async fn a_reaction_that_the_line_did_not_take_is_nowhere_and_the_old_one_stays() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15005550002").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let agent = app.agent(&identity).await;
-    let message_id = messages_of(&agent, &id).await[0].id.clone();
+    let Scene { app: _app, conversation_id: id, message_id, agent, .. } =
+        Scene::with_human("+15005550002").await;
     let failing = || agent.send_reaction(put(&message_id, ReactionType::Like, 0));
     assert_reason(failing().await, "UPSTREAM_FAILED");
     assert_eq!(live(&messages_of(&agent, &id).await), []);
     let first = react(&agent, &message_id, ReactionType::Love).await;
     assert_reason(failing().await, "UPSTREAM_FAILED");
     assert_eq!(messages_of(&agent, &id).await[0].reactions, [first]);
-}
-
-#[tokio::test]
-async fn removing_twice_succeeds_and_calls_the_line_once() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
-    let message_id = messages_of(&agent, &id).await[0].id.clone();
-    let reaction = react(&agent, &message_id, ReactionType::Love).await;
-    remove(&agent, &reaction.id).await.unwrap();
-    assert_eq!(live(&messages_of(&agent, &id).await), []);
-    remove(&agent, &reaction.id).await.unwrap();
-    remove(&admin, &reaction.id).await.unwrap();
-    let expected = [(DeliveryKind::Reaction, None), (DeliveryKind::ReactionRemoval, None)];
-    assert_eq!(delivered(&admin, &id).await, expected);
-}
-
-#[tokio::test]
-async fn removing_a_replaced_reaction_leaves_the_one_that_replaced_it() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
-    let message_id = messages_of(&agent, &id).await[0].id.clone();
-    let first = react(&agent, &message_id, ReactionType::Love).await;
-    react(&agent, &message_id, ReactionType::Like).await;
-    remove(&agent, &first.id).await.unwrap();
-    assert_eq!(live(&messages_of(&agent, &id).await), [ReactionType::Like]);
-    assert_eq!(deliveries(&admin).await.len(), 2, "no removal reached the line");
-}
-
-#[tokio::test]
-async fn removals_at_the_same_time_call_the_line_once() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
-    let message_id = messages_of(&agent, &id).await[0].id.clone();
-    let reaction = react(&agent, &message_id, ReactionType::Love).await;
-    let calls: Vec<_> = (0..6)
-        .map(|_| {
-            let (agent, id) = (agent.clone(), reaction.id.clone());
-            tokio::spawn(async move { remove(&agent, &id).await })
-        })
-        .collect();
-    for call in calls {
-        call.await.unwrap().unwrap();
-    }
-    assert_eq!(deliveries(&admin).await.len(), 2);
-}
-
-#[tokio::test]
-async fn a_removal_that_the_line_did_not_take_leaves_the_reaction() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15005550002").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let agent = app.agent(&identity).await;
-    let message_id = messages_of(&agent, &id).await[0].id.clone();
-    let request = put(&message_id, ReactionType::Love, 0);
-    assert_reason(agent.send_reaction(request).await, "UPSTREAM_FAILED");
-    let reaction = react(&agent, &message_id, ReactionType::Love).await;
-    assert_reason(remove(&agent, &reaction.id).await, "UPSTREAM_FAILED");
-    assert_eq!(live(&messages_of(&agent, &id).await), [ReactionType::Love]);
-    remove(&agent, &reaction.id).await.unwrap();
-    assert_eq!(live(&messages_of(&agent, &id).await), []);
-}
-
-#[tokio::test]
-async fn the_humans_reaction_is_not_the_agents_to_remove() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let thread = human.connects(&identity).await;
-    let text = human.text(&thread.line, "hello");
-    human.router.receive_message(text.clone()).await.unwrap();
-    let inbound = ReceiveReactionRequest {
-        line_number: thread.line,
-        remote_number: human.number,
-        target_provider_message_id: text.provider_message_id,
-        reaction: ReactionType::Laugh.into(),
-        ..Default::default()
-    };
-    let id = human.router.receive_reaction(inbound).await.unwrap().reaction_id.unwrap();
-    let admin = app.admin("org_a").await;
-    for caller in [&admin, &app.agent(&identity).await] {
-        assert_reason(remove(caller, &id).await, "SCOPE_INSUFFICIENT");
-        assert_eq!(live(&all_messages(caller).await), [ReactionType::Laugh]);
-    }
-    assert_eq!(deliveries(&admin).await.len(), 0);
 }

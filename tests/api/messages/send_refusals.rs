@@ -8,7 +8,7 @@ use super::{all_messages, deliveries, keyed, to_conversation, to_number};
 use crate::support::app::ROUTER_LINE;
 use crate::support::assertions::assert_alike;
 use crate::support::callers::Caller;
-use crate::support::{Human, TestApp, assert_fields, assert_reason, rows};
+use crate::support::{Human, Scene, TestApp, assert_fields, assert_reason, rows};
 
 /// What is stored and what reached the line, to show that a refusal changed neither.
 async fn traces(admin: &Caller) -> (usize, usize) {
@@ -26,11 +26,7 @@ async fn enable(admin: &Caller, identity: &str, enabled: bool) {
 
 #[tokio::test]
 async fn wrong_fields_are_refused_by_name() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
+    let Scene { app, human, conversation_id: id, admin, agent, .. } = Scene::start().await;
     let good = to_conversation(&id, "hi");
     let media = |urls: &[&str]| SendMessageRequest {
         media_urls: urls.iter().map(|&url| url.to_owned()).collect(),
@@ -232,11 +228,7 @@ async fn a_blocked_text_does_not_count_as_having_messaged() {
 
 #[tokio::test]
 async fn after_a_reconnect_only_a_clear_text_opens_the_conversation_for_sends() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (_, id) = human.converses(&identity, "hello").await;
-    let agent = app.agent(&identity).await;
+    let Scene { app, identity, human, conversation_id: id, agent, .. } = Scene::start().await;
     human.disconnects(&identity).await;
     let thread = human.connects(&identity).await;
     let requests = [to_conversation(&id, "hi"), to_number(&human.number, None, "hi")];

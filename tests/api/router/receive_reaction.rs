@@ -7,7 +7,7 @@ use crate::messages::{all_messages, send};
 use crate::support::app::{POOL_LINES, ROUTER_LINE};
 use crate::support::callers::Caller;
 use crate::support::human::Thread;
-use crate::support::{Human, TestApp, assert_fields, assert_reason, rows};
+use crate::support::{Human, Scene, TestApp, assert_fields, assert_reason, rows};
 
 /// A tapback of a human on a text that a line knows under this id.
 fn tapback(human: &Human, thread: &Thread, on: &str, reaction: ReactionType) -> ReceiveReactionRequest {
@@ -46,11 +46,7 @@ async fn stored(app: &TestApp) -> i64 {
 
 #[tokio::test]
 async fn a_reaction_is_stored_on_the_humans_own_text_and_on_one_of_the_agent() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (thread, text) = opened(&human, &identity).await;
-    let agent = app.agent(&identity).await;
+    let Scene { app: _app, human, thread, text, agent, .. } = Scene::start().await;
     let conversation_id = all_messages(&agent).await[0].conversation_id.clone();
     let sent = send(&agent, &conversation_id, "hi").await;
     // The sandbox knows a message under our own id.
@@ -69,11 +65,7 @@ async fn a_reaction_is_stored_on_the_humans_own_text_and_on_one_of_the_agent() {
 
 #[tokio::test]
 async fn a_second_delivery_changes_nothing_and_another_reaction_replaces() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (thread, text) = opened(&human, &identity).await;
-    let agent = app.agent(&identity).await;
+    let Scene { app: _app, human, thread, text, agent, .. } = Scene::start().await;
     let love = tapback(&human, &thread, &text.provider_message_id, ReactionType::Love);
     let first = receive(&human, &love).await;
     let again = receive(&human, &love).await;
@@ -87,11 +79,7 @@ async fn a_second_delivery_changes_nothing_and_another_reaction_replaces() {
 
 #[tokio::test]
 async fn a_custom_reaction_keeps_its_emoji_and_another_emoji_replaces_it() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (thread, text) = opened(&human, &identity).await;
-    let agent = app.agent(&identity).await;
+    let Scene { app: _app, human, thread, text, agent, .. } = Scene::start().await;
     for emoji in ["\u{1F468}\u{200D}\u{1F469}\u{200D}\u{1F467}", "\u{1F98A}"] {
         let request = ReceiveReactionRequest {
             custom_emoji: Some(emoji.to_owned()),
@@ -106,11 +94,7 @@ async fn a_custom_reaction_keeps_its_emoji_and_another_emoji_replaces_it() {
 
 #[tokio::test]
 async fn a_reaction_that_is_taken_back_is_gone_and_a_second_time_changes_nothing() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (thread, text) = opened(&human, &identity).await;
-    let agent = app.agent(&identity).await;
+    let Scene { app: _app, human, thread, text, agent, .. } = Scene::start().await;
     let love = tapback(&human, &thread, &text.provider_message_id, ReactionType::Love);
     let put = receive(&human, &love).await;
     let back = ReceiveReactionRequest { removed: true, ..love };
@@ -123,10 +107,7 @@ async fn a_reaction_that_is_taken_back_is_gone_and_a_second_time_changes_nothing
 
 #[tokio::test]
 async fn a_blocked_humans_reaction_is_not_recorded_at_all() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (thread, text) = opened(&human, &identity).await;
+    let Scene { app, identity, human, thread, text, .. } = Scene::start().await;
     let love = tapback(&human, &thread, &text.provider_message_id, ReactionType::Love);
     rows::block(&app.pool, &identity, &human.number).await;
     let answer = receive(&human, &love).await;
@@ -144,11 +125,7 @@ async fn a_blocked_humans_reaction_is_not_recorded_at_all() {
 
 #[tokio::test]
 async fn a_reaction_to_a_disabled_identity_or_without_a_connection_is_dropped() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (thread, text) = opened(&human, &identity).await;
-    let admin = app.admin("org_a").await;
+    let Scene { app, identity, human, thread, text, admin, .. } = Scene::start().await;
     let love = tapback(&human, &thread, &text.provider_message_id, ReactionType::Love);
     let enable = |enabled| UpdateIdentityRequest {
         identity_id: identity.id.clone(),
@@ -192,10 +169,7 @@ async fn what_the_line_does_not_know_between_the_two_is_not_found() {
 
 #[tokio::test]
 async fn a_line_on_which_the_human_is_not_connected_takes_no_reaction() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let human = Human::new(&app, "+15551230001").await;
-    let (thread, text) = opened(&human, &identity).await;
+    let Scene { app, human, thread, text, .. } = Scene::start().await;
     let other = POOL_LINES.iter().find(|line| **line != thread.line).unwrap();
     let love = tapback(&human, &thread, &text.provider_message_id, ReactionType::Love);
     for line in [*other, ROUTER_LINE] {

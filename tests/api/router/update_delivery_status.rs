@@ -5,9 +5,9 @@ use inkbox_imessage::proto::{
 use crate::messages::send;
 use crate::support::app::POOL_LINES;
 use crate::support::callers::Caller;
-use crate::support::{Human, TestApp, assert_fields, assert_reason};
+use crate::support::{Human, Scene, TestApp, assert_fields, assert_reason};
 
-/// A message that the line took, and whoever tells of it.
+/// A sent message, and the callers that update and read it.
 struct Sent {
     app: TestApp,
     agent: Caller,
@@ -18,16 +18,12 @@ struct Sent {
 
 impl Sent {
     async fn one() -> Self {
-        let app = TestApp::start().await;
-        let identity = app.identity("org_a").await;
-        let human = Human::new(&app, "+15551230001").await;
-        let (thread, conversation_id) = human.converses(&identity, "hello").await;
-        let agent = app.agent(&identity).await;
+        let Scene { app, thread, conversation_id, agent, .. } = Scene::start().await;
         let id = send(&agent, &conversation_id, "hi").await.id;
         Self { agent, router: app.router().await, line: thread.line, id, app }
     }
 
-    fn news(&self, status: DeliveryStatus) -> UpdateDeliveryStatusRequest {
+    fn update(&self, status: DeliveryStatus) -> UpdateDeliveryStatusRequest {
         UpdateDeliveryStatusRequest {
             line_number: self.line.clone(),
             // The sandbox knows a message under our own id.
@@ -37,8 +33,8 @@ impl Sent {
         }
     }
 
-    async fn tell(&self, news: UpdateDeliveryStatusRequest) -> DeliveryStatus {
-        self.router.update_delivery_status(news).await.unwrap().status()
+    async fn apply(&self, update: UpdateDeliveryStatusRequest) -> DeliveryStatus {
+        self.router.update_delivery_status(update).await.unwrap().status()
     }
 
     async fn message(&self) -> Message {
@@ -62,7 +58,7 @@ async fn a_status_moves_forward_only() {
         (SentOn, Delivered),
     ];
     for (told, stands) in steps {
-        assert_eq!(sent.tell(sent.news(told)).await, stands, "{told:?}");
+        assert_eq!(sent.apply(sent.update(told)).await, stands, "{told:?}");
         assert_eq!(sent.message().await.status(), stands, "{told:?}");
     }
 }
@@ -72,9 +68,9 @@ async fn the_end_of_a_delivery_is_the_end() {
     use DeliveryStatus::{Declined, Delivered, Error};
     for end in [Delivered, Declined, Error] {
         let sent = Sent::one().await;
-        assert_eq!(sent.tell(sent.news(end)).await, end);
+        assert_eq!(sent.apply(sent.update(end)).await, end);
         for other in [DeliveryStatus::Sent, Delivered, Declined, Error] {
-            assert_eq!(sent.tell(sent.news(other)).await, end, "{other:?} after {end:?}");
+            assert_eq!(sent.apply(sent.update(other)).await, end, "{other:?} after {end:?}");
         }
         assert_eq!(sent.message().await.status(), end);
     }
@@ -84,24 +80,26 @@ async fn the_end_of_a_delivery_is_the_end() {
 async fn the_error_is_kept_with_the_status_it_came_with() {
     let sent = Sent::one().await;
     let error = |code: &str| Some(DeliveryError { code: code.to_owned(), message: format!("{code}: no") });
-    let premature = UpdateDeliveryStatusRequest { error: error("1"), ..sent.news(DeliveryStatus::Sent) };
-    sent.tell(premature).await;
+    let premature = UpdateDeliveryStatusRequest { error: error("1"), ..sent.update(DeliveryStatus::Sent) };
+    sent.apply(premature).await;
     assert_eq!(sent.message().await.error, None, "nothing went wrong yet");
-    sent.tell(UpdateDeliveryStatusRequest { error: error("22"), ..sent.news(DeliveryStatus::Error) }).await;
+    sent.apply(UpdateDeliveryStatusRequest { error: error("22"), ..sent.update(DeliveryStatus::Error) })
+        .await;
     assert_eq!(sent.message().await.error, error("22"));
-    sent.tell(UpdateDeliveryStatusRequest { error: error("3"), ..sent.news(DeliveryStatus::Declined) }).await;
+    sent.apply(UpdateDeliveryStatusRequest { error: error("3"), ..sent.update(DeliveryStatus::Declined) })
+        .await;
     assert_eq!(sent.message().await.error, error("22"), "the first end stands");
 }
 
 #[tokio::test]
 async fn a_downgrade_sticks_and_is_taken_from_late_news_too() {
     let sent = Sent::one().await;
-    sent.tell(sent.news(DeliveryStatus::Delivered)).await;
+    sent.apply(sent.update(DeliveryStatus::Delivered)).await;
     assert!(!sent.message().await.was_downgraded);
-    let late = UpdateDeliveryStatusRequest { was_downgraded: true, ..sent.news(DeliveryStatus::Sent) };
-    assert_eq!(sent.tell(late).await, DeliveryStatus::Delivered);
+    let late = UpdateDeliveryStatusRequest { was_downgraded: true, ..sent.update(DeliveryStatus::Sent) };
+    assert_eq!(sent.apply(late).await, DeliveryStatus::Delivered);
     assert!(sent.message().await.was_downgraded);
-    sent.tell(sent.news(DeliveryStatus::Delivered)).await;
+    sent.apply(sent.update(DeliveryStatus::Delivered)).await;
     let message = sent.message().await;
     assert!(message.was_downgraded);
     assert_eq!(message.status(), DeliveryStatus::Delivered);
@@ -111,10 +109,10 @@ async fn a_downgrade_sticks_and_is_taken_from_late_news_too() {
 async fn news_that_changes_something_moves_updated_at_and_other_news_does_not() {
     let sent = Sent::one().await;
     let before = sent.message().await.updated_at;
-    sent.tell(sent.news(DeliveryStatus::Queued)).await;
+    sent.apply(sent.update(DeliveryStatus::Queued)).await;
     assert_eq!(sent.message().await.updated_at, before);
     sent.app.clock.advance(chrono::TimeDelta::minutes(1));
-    sent.tell(sent.news(DeliveryStatus::Sent)).await;
+    sent.apply(sent.update(DeliveryStatus::Sent)).await;
     let after = sent.message().await.updated_at;
     assert!(after.unwrap().seconds >= before.unwrap().seconds + 60);
 }
@@ -125,8 +123,8 @@ async fn news_at_the_same_time_ends_at_the_furthest() {
     let sent = Sent::one().await;
     let calls: Vec<_> = [Delivered, SentOn, Accepted, Queued, SentOn, Accepted]
         .map(|status| {
-            let (router, news) = (sent.router.clone(), sent.news(status));
-            tokio::spawn(async move { router.update_delivery_status(news).await.unwrap() })
+            let (router, update) = (sent.router.clone(), sent.update(status));
+            tokio::spawn(async move { router.update_delivery_status(update).await.unwrap() })
         })
         .into();
     for call in calls {
@@ -138,15 +136,15 @@ async fn news_at_the_same_time_ends_at_the_furthest() {
 #[tokio::test]
 async fn what_the_line_does_not_know_is_not_found() {
     let sent = Sent::one().await;
-    let good = sent.news(DeliveryStatus::Delivered);
+    let good = sent.update(DeliveryStatus::Delivered);
     let other_line = POOL_LINES.iter().find(|line| **line != sent.line).unwrap();
     let unknown = [
         UpdateDeliveryStatusRequest { provider_message_id: "never heard of".to_owned(), ..good.clone() },
         UpdateDeliveryStatusRequest { line_number: (*other_line).to_owned(), ..good.clone() },
         UpdateDeliveryStatusRequest { line_number: "+12025550199".to_owned(), ..good },
     ];
-    for news in unknown {
-        assert_reason(sent.router.update_delivery_status(news).await, "NOT_FOUND");
+    for update in unknown {
+        assert_reason(sent.router.update_delivery_status(update).await, "NOT_FOUND");
     }
     assert_eq!(sent.message().await.status(), DeliveryStatus::Queued);
 }
@@ -159,13 +157,13 @@ async fn a_text_of_a_human_has_no_delivery_to_tell_of() {
     let thread = human.connects(&identity).await;
     let text = human.text(&thread.line, "hello");
     human.router.receive_message(text.clone()).await.unwrap();
-    let news = UpdateDeliveryStatusRequest {
+    let update = UpdateDeliveryStatusRequest {
         line_number: thread.line,
         provider_message_id: text.provider_message_id,
         status: DeliveryStatus::Error.into(),
         ..Default::default()
     };
-    assert_reason(human.router.update_delivery_status(news).await, "NOT_FOUND");
+    assert_reason(human.router.update_delivery_status(update).await, "NOT_FOUND");
 }
 
 #[tokio::test]
@@ -176,7 +174,7 @@ async fn news_of_one_message_changes_no_other() {
     let (_, conversation_id) = human.converses(&foreign, "hello").await;
     let agent = sent.app.agent(&foreign).await;
     let other = send(&agent, &conversation_id, "hi").await;
-    sent.tell(sent.news(DeliveryStatus::Delivered)).await;
+    sent.apply(sent.update(DeliveryStatus::Delivered)).await;
     let request = GetMessageRequest { message_id: other.id.clone(), agent_identity_id: None };
     assert_eq!(agent.get_message(request).await.unwrap().message.unwrap(), other);
 }
@@ -190,15 +188,15 @@ async fn wrong_fields_are_named_all_at_once_and_before_scope() {
         let fields = ["line_number", "provider_message_id", "status"];
         assert_fields(caller.update_delivery_status(bad.clone()).await, &fields);
         for status in [DeliveryStatus::Received.into(), 10, -1] {
-            let news = UpdateDeliveryStatusRequest { status, ..sent.news(DeliveryStatus::Sent) };
-            assert_fields(caller.update_delivery_status(news).await, &["status"]);
+            let update = UpdateDeliveryStatusRequest { status, ..sent.update(DeliveryStatus::Sent) };
+            assert_fields(caller.update_delivery_status(update).await, &["status"]);
         }
         let error = Some(DeliveryError { code: "\0".to_owned(), message: "\0".to_owned() });
-        let news = UpdateDeliveryStatusRequest { error, ..sent.news(DeliveryStatus::Error) };
-        assert_fields(caller.update_delivery_status(news).await, &["error.code", "error.message"]);
+        let update = UpdateDeliveryStatusRequest { error, ..sent.update(DeliveryStatus::Error) };
+        assert_fields(caller.update_delivery_status(update).await, &["error.code", "error.message"]);
     }
     for caller in [&admin, &sent.agent] {
-        let answer = caller.update_delivery_status(sent.news(DeliveryStatus::Sent)).await;
+        let answer = caller.update_delivery_status(sent.update(DeliveryStatus::Sent)).await;
         assert_reason(answer, "SCOPE_INSUFFICIENT");
     }
     assert_reason(sent.app.stranger().update_delivery_status(bad).await, "API_KEY_INVALID");

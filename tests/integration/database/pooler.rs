@@ -65,7 +65,7 @@ async fn two_replicas_share_the_few_sessions_of_a_pooler_as_it_comes() {
     let endpoint = DatabaseTarget::new(options.clone(), Pooler::Transaction);
     assert_eq!(verify::repair(endpoint.clone(), SystemClock.now()).await.unwrap(), []);
     let report = verify::verify(endpoint, SystemClock.now()).await.unwrap();
-    assert!(report.broken.is_empty() && report.rows > 110, "{report:?}");
+    assert!(report.violations.is_empty() && report.rows > 110, "{report:?}");
 
     // What one replica revokes, the other refuses: the poll goes through the pooler as well.
     let admin = app.admin("org_a").await;

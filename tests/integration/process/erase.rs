@@ -1,4 +1,4 @@
-//! `erase`: what an operator types, and what is printed.
+//! The `erase` command and its output.
 
 use inkbox_imessage::proto::{ListMessagesRequest, ReceiveOutcome};
 
@@ -16,15 +16,16 @@ async fn a_human_is_counted_and_erased_while_the_service_runs() {
     let erase = async |org: &str, more: &[&str]| {
         run(&folder, &[&["erase", "--org", org, "--number", NUMBER], more].concat()).await
     };
-    erase("org_c", &[]).await.failed(1, "no organization org_c");
-    erase("org_b", &[]).await.failed(1, "org_b has nothing about this number");
-    erase("org_b", &["--dry-run"]).await.failed(1, "org_b has nothing about this number");
+    erase("org_c", &[]).await.failed(1, "organization org_c does not exist");
+    erase("org_b", &[]).await.failed(1, "no data about this number in org_b");
+    erase("org_b", &["--dry-run"]).await.failed(1, "no data about this number in org_b");
     let counted = erase("org_a", &["--dry-run"]).await;
-    let words = "connections 1 (active 1), conversations 1, messages 1, contact rules 0; nothing was erased";
+    let words =
+        "connections 1 (active 1), conversations 1, messages 1, contact rules 0; dry run, nothing erased";
     assert!(counted.stderr.contains(words) && !counted.stderr.contains(&NUMBER[1..]), "{counted:?}");
     assert_eq!(counted.succeeded(), "");
     let erased = erase("org_a", &[]).await;
-    let words = "erased from org_a: connections 1 (released for it 1), conversations 1, messages 1";
+    let words = "erased from org_a: connections 1 (active 1), conversations 1, messages 1";
     assert!(erased.stderr.contains(words) && !erased.stderr.contains(&NUMBER[1..]), "{erased:?}");
     assert_eq!(erased.succeeded(), "");
 
@@ -32,11 +33,11 @@ async fn a_human_is_counted_and_erased_while_the_service_runs() {
     assert_eq!(list.messages, []);
     let again = texts(&router, LINE, "3", "still there?").await;
     assert_eq!(again.outcome(), ReceiveOutcome::NotConnected);
-    erase("org_a", &[]).await.failed(1, "org_a has nothing about this number");
+    erase("org_a", &[]).await.failed(1, "no data about this number in org_a");
 }
 
 #[tokio::test]
-async fn wrong_usage_is_told_before_anything_is_started() {
+async fn invalid_arguments_fail_before_anything_is_started() {
     let folder = Folder::empty();
     run(&folder, &["erase"]).await.failed(2, "--org");
     run(&folder, &["erase", "--org", "org_a"]).await.failed(2, "--number");

@@ -1,4 +1,4 @@
-//! `verify`: what an operator types, and what is printed.
+//! The `verify` command and its output.
 
 use inkbox_imessage::dev::embedded_postgres;
 use sqlx::{ConnectOptions as _, raw_sql};
@@ -7,7 +7,7 @@ use crate::process::folder::Folder;
 use crate::process::human::{Met, NUMBER, meets};
 use crate::support::program::{Ended, Service, command, finish, run};
 
-/// Asserts an exit code and nothing on standard output; gives the lines for people.
+/// Asserts the exit code and an empty standard output; returns the lines of standard error.
 fn lines(ended: &Ended, code: i32) -> Vec<String> {
     assert_eq!((ended.code, &*ended.stdout), (Some(code), ""), "{ended:?}");
     assert!(!ended.stderr.contains(&NUMBER[1..]), "{ended:?}");
@@ -15,55 +15,55 @@ fn lines(ended: &Ended, code: i32) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_is_broken_is_named_and_mended_while_the_service_runs() {
+async fn violations_are_reported_and_repaired_while_the_service_runs() {
     let folder = Folder::migrated().await;
-    // Without a service there is news of its PostgreSQL as well.
+    // Without a running service, the log of the embedded PostgreSQL precedes the report.
     let said = lines(&run(&folder, &["verify"]).await, 0);
-    assert_eq!(said.last().unwrap(), "looked at 0 organizations, 0 rows: everything holds");
+    assert_eq!(said.last().unwrap(), "checked 0 organizations, 0 rows: no violations found");
     let service = Service::start(&folder, &[]).await;
     let Met { conversation_id, .. } = meets(&folder, &service).await;
-    let whole = "looked at 1 organizations, 3 rows: everything holds";
-    assert_eq!(lines(&run(&folder, &["verify"]).await, 0), [whole]);
-    assert_eq!(lines(&run(&folder, &["verify", "--repair"]).await, 0), ["nothing was mended", whole]);
+    let clean = "checked 1 organizations, 3 rows: no violations found";
+    assert_eq!(lines(&run(&folder, &["verify"]).await, 0), [clean]);
+    assert_eq!(lines(&run(&folder, &["verify", "--repair"]).await, 0), ["nothing repaired", clean]);
 
     let options = embedded_postgres::running(folder.path(), "inkbox").await.unwrap();
     let mut database = options.connect().await.unwrap();
-    let breaking =
+    let violating =
         "UPDATE conversations SET clear_total = 7; UPDATE lines SET active_connections = 2 WHERE role = 2";
-    raw_sql(breaking).execute(&mut database).await.unwrap();
+    raw_sql(violating).execute(&mut database).await.unwrap();
     assert_eq!(
         lines(&run(&folder, &["verify"]).await, 1),
         [
-            "broken: a line counts its active connections: 1 (--repair mends it): +12025550101",
+            "violated: lines.active_connections matches the routes of the line: 1 (repairable with --repair): +12025550101",
             &format!(
-                "broken: a conversation counts its messages: 1 (--repair mends it): org_a/{conversation_id}"
+                "violated: the counters of a conversation match its messages: 1 (repairable with --repair): org_a/{conversation_id}"
             ),
-            "error: looked at 1 organizations, 3 rows: 2 invariants are broken",
+            "error: checked 1 organizations, 3 rows: 2 invariants are violated",
         ]
     );
     assert_eq!(
         lines(&run(&folder, &["verify", "--repair"]).await, 0),
         [
-            "mended: a line counts its active connections: 1",
-            "mended: a conversation counts its messages: 1",
-            whole
+            "repaired: lines.active_connections matches the routes of the line: 1",
+            "repaired: the counters of a conversation match its messages: 1",
+            clean
         ]
     );
 
     raw_sql("DELETE FROM handles").execute(&mut database).await.unwrap();
-    let [nothing, broken, error] = &lines(&run(&folder, &["verify", "--repair"]).await, 1)[..] else {
+    let [nothing, violated, error] = &lines(&run(&folder, &["verify", "--repair"]).await, 1)[..] else {
         panic!("three lines")
     };
-    assert_eq!(nothing, "nothing was mended");
+    assert_eq!(nothing, "nothing repaired");
     assert!(
-        broken.contains("an identity has its handle") && broken.contains("--repair cannot mend it"),
-        "{broken}"
+        violated.contains("identities and handles match") && violated.contains("(not repairable)"),
+        "{violated}"
     );
-    assert!(error.ends_with("1 invariant is broken"), "{error}");
+    assert!(error.ends_with("1 invariant is violated"), "{error}");
 }
 
 #[tokio::test]
-async fn a_database_that_cannot_be_looked_at_is_not_taken_for_whole() {
+async fn an_unreachable_database_is_an_error() {
     let folder = Folder::empty();
     let mut verify = command(&folder, &["verify"]);
     verify.env("DATABASE_URL", "postgres://127.0.0.1:1/none");

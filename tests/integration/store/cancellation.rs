@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::support::callers::Caller;
-use crate::support::proxy::{Proxy, Weather};
+use crate::support::proxy::{NetworkState, Proxy};
 use crate::support::{TestApp, database, eventually};
 
 /// How long bytes travel to the database, one way, so that a caller can be gone while a statement is on its way.
@@ -54,7 +54,7 @@ async fn count(pool: &PgPool, query: &'static str) -> i64 {
 async fn callers_who_hang_up_leave_no_transaction_open_and_nothing_half_done() {
     let direct = database::fresh().await;
     let proxy = Proxy::unix(&direct);
-    proxy.set(Weather { delay: DELAY, steady: true, ..Weather::default() });
+    proxy.set(NetworkState { delay: DELAY, steady: true, ..NetworkState::default() });
     let app = TestApp::builder()
         .database(proxy.options(&direct))
         .settings(|settings| settings.sessions = 4)

@@ -144,7 +144,7 @@ fn migrations_that_come_later_do_nothing_that_a_distributed_database_refuses() {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         let sql = std::fs::read_to_string(&path).unwrap();
         if &name[..4] > UNDISTRIBUTED {
-            for statement in store::distribution::statements(&sql) {
+            for statement in store::citus::statements(&sql) {
                 assert_eq!(refused(statement), None, "{name}: {statement}");
             }
         }

@@ -95,7 +95,12 @@ fn span_names(source: &str) -> impl Iterator<Item = &str> {
 fn span_names_do_not_change() {
     let sources: Vec<String> = sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")))
         .iter()
-        .map(|path| std::fs::read_to_string(path).unwrap())
+        .map(|path| {
+            let source = std::fs::read_to_string(path).unwrap();
+            // Without comments, whose examples are not names in use.
+            let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+            code.collect::<Vec<_>>().join("\n")
+        })
         .collect();
     let found: BTreeSet<&str> = sources.iter().flat_map(|source| span_names(source)).collect();
     let expected: BTreeSet<&str> = NAMES.into_iter().collect();
@@ -107,6 +112,10 @@ fn span_names_do_not_change() {
 #[test]
 fn every_piece_of_database_work_has_a_literal_span_name() {
     for path in sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store"))) {
+        // The pool passes on what it is given.
+        if path.components().any(|part| part.as_os_str() == "pool") {
+            continue;
+        }
         let source = std::fs::read_to_string(&path).unwrap();
         for call in ["session.run(", "session.find(", "session\n        .run(", "traced("] {
             for (at, _) in source.match_indices(call) {

@@ -17,15 +17,15 @@ use crate::faults::{carriers, check, settle};
 use crate::length;
 use crate::support::TestApp;
 use crate::support::cluster::Cluster;
-use crate::support::proxy::{Proxy, Weather};
+use crate::support::proxy::{NetworkState, Proxy};
 
 /// Rounds of the short form.
 const ROUNDS: u32 = 3;
 /// Pairs of a round.
 const PAIRS: usize = 6;
-/// How many calls are acknowledged before the weather turns, and after it has cleared up.
+/// How many calls are acknowledged before the state turns, and after it has cleared up.
 const CALLS: u64 = 40;
-/// The longest that bad weather lasts: longer than the service waits for the database.
+/// The longest that bad state lasts: longer than the service waits for the database.
 const LASTS: Duration = Duration::from_secs(3);
 
 /// What can be wrong.
@@ -49,15 +49,15 @@ const ALL: [Bad; 6] = [Bad::Slow, Bad::Breaks, Bad::Cut, Bad::Stalls, Bad::Stall
 
 impl Bad {
     async fn happens(self, proxy: &Proxy, chance: &mut StdRng) {
-        let calm = Weather::default();
-        let weather = match self {
-            Self::Slow => Weather { delay: Duration::from_millis(chance.random_range(1..100)), ..calm },
-            Self::Breaks => Weather { cut_chance: chance.random_range(0.001..0.1), ..calm },
+        let calm = NetworkState::default();
+        let state = match self {
+            Self::Slow => NetworkState { delay: Duration::from_millis(chance.random_range(1..100)), ..calm },
+            Self::Breaks => NetworkState { cut_chance: chance.random_range(0.001..0.1), ..calm },
             Self::Cut => calm,
-            Self::Stalls | Self::StallsAndIsCut => Weather { stalled: true, ..calm },
-            Self::Refused => Weather { refused: true, cut_chance: 1.0, ..calm },
+            Self::Stalls | Self::StallsAndIsCut => NetworkState { stalled: true, ..calm },
+            Self::Refused => NetworkState { refused: true, cut_chance: 1.0, ..calm },
         };
-        proxy.set(weather);
+        proxy.set(state);
         if !matches!(self, Self::Cut) {
             sleep(chance.random_range(Duration::ZERO..LASTS)).await;
         }

@@ -45,6 +45,7 @@ pub(super) async fn create(
         created_at: now,
         updated_at: now,
     };
-    let rule = store::contact_rules::create(&app.db, &tenant.organization_id, rule).await?;
+    let created = store::contact_rules::create(&app.db, &tenant.organization_id, rule).await?;
+    let rule = created.or_already_exists(Resource::ContactRule)?;
     Ok(CreateContactRuleResponse { contact_rule: Some(rule.into()) })
 }

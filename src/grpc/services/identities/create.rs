@@ -3,7 +3,7 @@
 use super::MAX_DISPLAY_NAME_CHARACTERS;
 use crate::app::App;
 use crate::domain::{FilterMode, Handle, Principal};
-use crate::error::Result;
+use crate::error::{Resource, Result};
 use crate::grpc::wire::request::Violations;
 use crate::proto::{CreateIdentityRequest, CreateIdentityResponse};
 use crate::store;
@@ -55,6 +55,7 @@ pub(super) async fn create(
         imessage_enabled,
         filter_mode: params.filter_mode,
     };
-    let identity = store::identities::create(&app.db, new, app.clock.now()).await?;
+    let created = store::identities::create(&app.db, new, app.clock.now()).await?;
+    let identity = created.or_already_exists(Resource::Identity)?;
     Ok(CreateIdentityResponse { identity: Some(identity.into()) })
 }

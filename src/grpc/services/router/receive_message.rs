@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::grpc::wire::request::Violations;
 use crate::messaging::inbound::{self, RawText, TextOutcome};
 use crate::proto::{ReceiveMessageRequest, ReceiveMessageResponse, ReceiveOutcome};
-use crate::store::inbound::{InboundText, Stored};
+use crate::store::inbound::{InboundText, StoredMessage};
 
 fn parse(app: &App, request: ReceiveMessageRequest) -> Result<InboundText> {
     let mut violations = Violations::default();
@@ -82,7 +82,7 @@ fn encode(outcome: TextOutcome) -> ReceiveMessageResponse {
     response
 }
 
-fn encode_stored(response: &mut ReceiveMessageResponse, outcome: ReceiveOutcome, stored: Stored) {
+fn encode_stored(response: &mut ReceiveMessageResponse, outcome: ReceiveOutcome, stored: StoredMessage) {
     response.set_outcome(outcome);
     response.connection_id = Some(stored.connection_id.to_string());
     response.conversation_id = Some(stored.conversation_id.to_string());

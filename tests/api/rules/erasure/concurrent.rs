@@ -1,4 +1,4 @@
-//! An erasure beside texts, sends, connects and sweeps.
+//! An erasure concurrent with messages, sends, connects and cleanup.
 
 use inkbox_imessage::maintenance::cleanup::{self, Retention};
 use inkbox_imessage::proto::ReceiveOutcome;
@@ -16,11 +16,11 @@ const LEFT: &str = "SELECT (SELECT count(*) FROM messages) + (SELECT count(*) FR
                          + (SELECT count(*) FROM routed_organizations)";
 
 #[tokio::test]
-async fn a_send_that_a_line_is_busy_with_is_waited_for_and_leaves_nothing() {
+async fn an_erasure_waits_for_a_send_in_flight_and_erases_it() {
     let app = TestApp::with(|settings| settings.line_time_out = std::time::Duration::from_secs(10)).await;
     let identity = app.identity("org_a").await;
     let admin = app.admin("org_a").await;
-    // The line takes two seconds for this number.
+    // The sandbox takes two seconds for this number.
     let human = Human::new(&app, "+15005550003").await;
     let (_, id) = human.converses(&identity, "hello").await;
     let sending = tokio::spawn({
@@ -64,7 +64,7 @@ async fn texts_that_race_with_an_erasure_are_erased_or_not_stored() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_connect_that_races_with_an_erasure_is_erased_or_begins_anew() {
+async fn a_connect_that_races_with_an_erasure_is_erased_or_gets_a_new_conversation() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     let human = Human::new(&app, "+15551230001").await;
@@ -90,21 +90,21 @@ async fn a_connect_that_races_with_an_erasure_is_erased_or_begins_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_sweep_beside_an_erasure_shares_the_work() {
+async fn a_concurrent_cleanup_shares_the_work_of_an_erasure() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     let human = Human::new(&app, "+15551230001").await;
     let history = History::between(&app, &human, &identity).await;
     add_texts(&app, &history.conversation_id, 3_003).await;
     let parts = app.parts.clone();
-    let sweeping = tokio::spawn(async move {
+    let cleaning = tokio::spawn(async move {
         for _ in 0..5 {
-            cleanup::sweep(&parts, Retention::default()).await.unwrap();
+            cleanup::run_once(&parts, Retention::default()).await.unwrap();
         }
     });
     erase(&app, "org_a", &human, false).await;
-    // What the erasure says is erased is erased, whoever did it.
+    // Everything is erased when the erasure returns, whichever of the two deleted it.
     assert_eq!(numbers(&app.pool, LEFT).await, [0]);
-    sweeping.await.unwrap();
+    cleaning.await.unwrap();
     invariants::hold(&app).await;
 }

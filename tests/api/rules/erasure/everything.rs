@@ -3,7 +3,7 @@ use inkbox_imessage::maintenance::erase::Erased;
 use inkbox_imessage::proto::{
     DeliveryStatus, Identity, ListConversationsRequest, ReceiveOutcome, UpdateDeliveryStatusRequest,
 };
-use inkbox_imessage::store::erasure::{Pair, discard, known};
+use inkbox_imessage::store::retention::{Participants, count_subject, discard};
 use uuid::Uuid;
 
 use super::erase;
@@ -12,11 +12,11 @@ use crate::support::history::{History, add_texts};
 use crate::support::snapshot::{everything, numbers};
 use crate::support::{Human, TestApp, assert_reason, invariants, rows};
 
-/// Tables that remember which texts a carrier delivered, without saying whose.
+/// Tables of deduplication records, which do not refer to a human or an organization.
 const DEDUPLICATION: [&str; 2] = ["router_commands", "forgotten_texts"];
 
-fn pair(identity: &Identity, human: &Human) -> Pair {
-    Pair {
+fn pair(identity: &Identity, human: &Human) -> Participants {
+    Participants {
         organization_id: identity.organization_id.as_str().into(),
         identity_id: Uuid::try_parse(&identity.id).unwrap().into(),
         remote_number: human.number.clone().into(),
@@ -24,7 +24,7 @@ fn pair(identity: &Identity, human: &Human) -> Pair {
 }
 
 #[tokio::test]
-async fn no_row_tells_of_the_human_any_more() {
+async fn no_row_refers_to_the_erased_human() {
     let app = TestApp::start().await;
     let (identity, second) = (app.identity("org_a").await, app.identity("org_a").await);
     let human = Human::new(&app, "+15551230001").await;
@@ -64,7 +64,7 @@ async fn no_row_tells_of_the_human_any_more() {
 }
 
 #[tokio::test]
-async fn what_other_organizations_and_other_humans_have_is_untouched() {
+async fn data_of_other_organizations_and_other_humans_is_untouched() {
     let app = TestApp::start().await;
     let (identity, foreign) = (app.identity("org_a").await, app.identity("org_b").await);
     let (human, other) = (Human::new(&app, "+15551230001").await, Human::new(&app, "+15551230002").await);
@@ -85,7 +85,7 @@ async fn what_other_organizations_and_other_humans_have_is_untouched() {
 }
 
 #[tokio::test]
-async fn contact_rules_stay_where_that_is_asked_for() {
+async fn contact_rules_are_kept_on_request() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     let human = Human::new(&app, "+15551230001").await;
@@ -98,7 +98,7 @@ async fn contact_rules_stay_where_that_is_asked_for() {
 }
 
 #[tokio::test]
-async fn redelivered_texts_commands_and_news_bring_nothing_back() {
+async fn redelivered_messages_commands_and_delivery_updates_restore_nothing() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     let human = Human::new(&app, "+15551230001").await;
@@ -130,7 +130,7 @@ async fn redelivered_texts_commands_and_news_bring_nothing_back() {
 }
 
 #[tokio::test]
-async fn who_comes_back_begins_anew_and_the_idempotency_key_is_free() {
+async fn a_human_who_reconnects_gets_a_new_conversation_and_the_idempotency_key_is_free() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     let admin = app.admin("org_a").await;
@@ -150,7 +150,7 @@ async fn who_comes_back_begins_anew_and_the_idempotency_key_is_free() {
 }
 
 #[tokio::test]
-async fn an_erasure_that_was_killed_half_way_is_ended_by_the_next() {
+async fn an_interrupted_erasure_is_completed_by_the_next() {
     let app = TestApp::start().await;
     let (identity, second) = (app.identity("org_a").await, app.identity("org_a").await);
     let human = Human::new(&app, "+15551230001").await;
@@ -159,7 +159,7 @@ async fn an_erasure_that_was_killed_half_way_is_ended_by_the_next() {
     History::between(&app, &human, &second).await;
     human.disconnects(&identity).await;
     discard(&app.parts.db, pair(&identity, &human), None, app.clock.now()).await.unwrap();
-    // The process is killed here: one conversation is invisible and not yet deleted, the other one untouched.
+    // The process is killed here: one conversation is invisible but not deleted yet, the other is untouched.
     invariants::hold(&app).await;
     let erased = erase(&app, "org_a", &human, false).await;
     assert_eq!((erased.messages, erased.conversations, erased.connections), (609, 1, 1));
@@ -169,7 +169,7 @@ async fn an_erasure_that_was_killed_half_way_is_ended_by_the_next() {
 }
 
 #[tokio::test]
-async fn counting_beforehand_changes_nothing() {
+async fn a_dry_run_changes_nothing() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     let human = Human::new(&app, "+15551230001").await;
@@ -177,7 +177,7 @@ async fn counting_beforehand_changes_nothing() {
     rows::block(&app.pool, &identity, &human.number).await;
     let before = everything(&app.pool).await;
     let number = human.number.clone().into();
-    let known = known(&app.parts.db, &"org_a".into(), &number).await.unwrap();
+    let known = count_subject(&app.parts.db, &"org_a".into(), &number).await.unwrap();
     let counts = (known.connections, known.active, known.conversations, known.messages, known.contact_rules);
     assert_eq!(counts, (1, 1, 1, 3, 1));
     assert_eq!(everything(&app.pool).await, before);

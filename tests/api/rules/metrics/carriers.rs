@@ -55,7 +55,13 @@ async fn calls_that_wait_for_an_earlier_one_on_their_conversation_are_shown() {
     let load = async || {
         let scrape = Scrape::of(app.metrics).await;
         let value = |name| scrape.value(name, &[]).unwrap();
-        (value("inkbox_lanes_busy"), value("inkbox_lane_calls_waiting"))
+        for (name, deprecated) in [
+            ("inkbox_conversation_queues_busy", "inkbox_lanes_busy"),
+            ("inkbox_conversation_queue_waiting", "inkbox_lane_calls_waiting"),
+        ] {
+            assert_eq!(value(name), value(deprecated), "{name}");
+        }
+        (value("inkbox_conversation_queues_busy"), value("inkbox_conversation_queue_waiting"))
     };
     assert_eq!(load().await, (0.0, 0.0));
     let calls: Vec<_> = (0..3)
@@ -79,8 +85,8 @@ async fn a_breaker_shows_as_open_and_closed() {
     let shown =
         async || Scrape::of(app.metrics).await.value("inkbox_line_breaker_open", &[("carrier", "sendblue")]);
     assert_eq!(shown().await, None);
-    app.parts.metrics.lines.breaker_is("sendblue", true);
+    app.parts.metrics.carriers.breaker_is("sendblue", true);
     assert_eq!(shown().await, Some(1.0));
-    app.parts.metrics.lines.breaker_is("sendblue", false);
+    app.parts.metrics.carriers.breaker_is("sendblue", false);
     assert_eq!(shown().await, Some(0.0));
 }

@@ -63,13 +63,20 @@ async fn sweeps_are_counted_and_the_last_good_one_is_dated() {
     let app = TestApp::start().await;
     let done = eventually("the first sweep", async || {
         let scrape = Scrape::of(app.metrics).await;
-        let done = scrape.value("inkbox_sweeps_total", &[("outcome", "done")]).unwrap();
+        let done = scrape.value("inkbox_cleanup_runs_total", &[("outcome", "done")]).unwrap();
         (done > 0.0).then_some(scrape)
     });
     let done = done.await;
-    assert_eq!(done.value("inkbox_sweeps_total", &[("outcome", "failed")]), Some(0.0));
-    assert!(done.value("inkbox_sweep_last_success_timestamp_seconds", &[]).unwrap() > 0.0);
-    cleanup::sweep(&app.parts, Retention::default()).await.unwrap();
+    for name in ["inkbox_cleanup_runs_total", "inkbox_sweeps_total"] {
+        assert!(done.value(name, &[("outcome", "done")]).unwrap() > 0.0, "{name}");
+        assert_eq!(done.value(name, &[("outcome", "failed")]), Some(0.0), "{name}");
+    }
+    for name in
+        ["inkbox_cleanup_last_success_timestamp_seconds", "inkbox_sweep_last_success_timestamp_seconds"]
+    {
+        assert!(done.value(name, &[]).unwrap() > 0.0, "{name}");
+    }
+    cleanup::run_once(&app.parts, Retention::default()).await.unwrap();
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use inkbox_imessage::proto::{
 };
 use prost_types::Timestamp;
 
-use super::{BODIES, sweep};
+use super::{BODIES, clean_up};
 use crate::messages::{all_messages, deliveries, messages_of, send, texts};
 use crate::support::callers::Caller;
 use crate::support::history::{History, add_texts};
@@ -19,7 +19,7 @@ async fn conversations(admin: &Caller, is_blocked: Option<bool>) -> Vec<Conversa
     admin.list_conversations(request).await.unwrap().conversations
 }
 
-/// A message as it is without what it said.
+/// A message without its body.
 fn silent(message: &Message) -> Message {
     let mut silent = Message { text: None, media: Vec::new(), updated_at: None, ..message.clone() };
     for reaction in &mut silent.reactions {
@@ -29,7 +29,7 @@ fn silent(message: &Message) -> Message {
 }
 
 #[tokio::test]
-async fn what_old_messages_said_is_gone_and_nothing_else_of_them() {
+async fn bodies_of_old_messages_are_redacted_and_nothing_else_changes() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
@@ -47,7 +47,7 @@ async fn what_old_messages_said_is_gone_and_nothing_else_of_them() {
     }
 
     app.clock.advance(TimeDelta::days(31));
-    sweep(&app, BODIES).await;
+    clean_up(&app, BODIES).await;
 
     let after = all_messages(&admin).await;
     assert!(after.iter().all(|message| message.text.is_none() && message.media.is_empty()));
@@ -80,7 +80,7 @@ async fn what_old_messages_said_is_gone_and_nothing_else_of_them() {
 }
 
 #[tokio::test]
-async fn younger_messages_and_their_previews_stay_as_they_are() {
+async fn younger_messages_and_their_previews_are_kept() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     let admin = app.admin("org_a").await;
@@ -89,56 +89,56 @@ async fn younger_messages_and_their_previews_stay_as_they_are() {
     app.clock.advance(TimeDelta::days(2));
     human.says(&thread, "young").await;
     app.clock.advance(TimeDelta::days(29));
-    sweep(&app, BODIES).await;
+    clean_up(&app, BODIES).await;
     assert_eq!(texts(&messages_of(&admin, &id).await), ["young", ""]);
     assert_eq!(conversations(&admin, None).await[0].latest_text.as_deref(), Some("young"));
     invariants::hold(&app).await;
     app.clock.advance(TimeDelta::days(2));
-    sweep(&app, BODIES).await;
+    clean_up(&app, BODIES).await;
     assert_eq!(texts(&messages_of(&admin, &id).await), ["", ""]);
     assert_eq!(conversations(&admin, None).await[0].latest_text, None);
     invariants::hold(&app).await;
 }
 
 #[tokio::test]
-async fn the_age_counts_from_the_arrival_whenever_the_human_sent_it() {
+async fn the_age_is_counted_from_arrival_not_from_sent_at() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     let admin = app.admin("org_a").await;
     let human = Human::new(&app, "+15551230001").await;
     let (thread, id) = human.converses(&identity, "hello").await;
     app.clock.advance(TimeDelta::days(40));
-    sweep(&app, BODIES).await;
+    clean_up(&app, BODIES).await;
     let sent_at = app.clock.now() - TimeDelta::days(39);
     let late = ReceiveMessageRequest {
         sent_at: Some(Timestamp { seconds: sent_at.timestamp(), nanos: 0 }),
         ..human.text(&thread.line, "late")
     };
     human.router.receive_message(late).await.unwrap();
-    sweep(&app, BODIES).await;
+    clean_up(&app, BODIES).await;
     assert_eq!(texts(&messages_of(&admin, &id).await), ["late", ""]);
     app.clock.advance(TimeDelta::days(31));
-    sweep(&app, BODIES).await;
+    clean_up(&app, BODIES).await;
     assert_eq!(texts(&messages_of(&admin, &id).await), ["", ""]);
 }
 
 #[tokio::test]
-async fn nothing_is_blanked_where_nothing_is_configured() {
+async fn without_a_limit_nothing_is_redacted() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     let human = Human::new(&app, "+15551230001").await;
     History::between(&app, &human, &identity).await;
-    // The weekly sweeps have done their part before.
+    // The first run deletes expired deduplication records.
     app.clock.advance(TimeDelta::days(8));
-    sweep(&app, Retention::default()).await;
+    clean_up(&app, Retention::default()).await;
     let before = everything(&app.pool).await;
     app.clock.advance(TimeDelta::days(3_650));
-    sweep(&app, Retention::default()).await;
+    clean_up(&app, Retention::default()).await;
     assert_eq!(everything(&app.pool).await, before);
 }
 
 #[tokio::test]
-async fn a_replayed_send_shows_the_message_as_it_is_now_and_sends_nothing() {
+async fn a_replayed_send_returns_the_redacted_message_and_sends_nothing() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     let admin = app.admin("org_a").await;
@@ -146,14 +146,14 @@ async fn a_replayed_send_shows_the_message_as_it_is_now_and_sends_nothing() {
     let history = History::between(&app, &human, &identity).await;
     let reached = deliveries(&admin).await.len();
     app.clock.advance(TimeDelta::days(2));
-    sweep(&app, Retention { bodies: Some(TimeDelta::days(1)), released: None }).await;
+    clean_up(&app, Retention { bodies: Some(TimeDelta::days(1)), released: None }).await;
     let replayed = admin.send_message(history.sent).await.unwrap().message.unwrap();
     assert_eq!((replayed.id, replayed.text), (history.sent_id, None));
     assert_eq!(deliveries(&admin).await.len(), reached);
 }
 
 #[tokio::test]
-async fn more_than_a_batch_is_blanked_by_replicas_side_by_side() {
+async fn several_batches_are_redacted_by_concurrent_replicas() {
     let app = TestApp::start().await;
     let other = app.replica().await;
     let identity = app.identity("org_a").await;
@@ -163,18 +163,18 @@ async fn more_than_a_batch_is_blanked_by_replicas_side_by_side() {
     app.clock.advance(TimeDelta::days(31));
     other.clock.advance(TimeDelta::days(31));
     human.says(&thread, "young").await;
-    let ((), ()) = tokio::join!(sweep(&app, BODIES), sweep(&other, BODIES));
+    let ((), ()) = tokio::join!(clean_up(&app, BODIES), clean_up(&other, BODIES));
     let left = "SELECT count(*) FROM messages WHERE text IS NOT NULL";
     assert_eq!(numbers(&app.pool, left).await, [1]);
     invariants::hold(&app).await;
-    // Nothing is looked at again, but for the last minutes before the limit.
+    // Nothing is processed again except the last minutes before the limit.
     let progress = "SELECT count(*) FROM messages m JOIN retention_progress p USING (organization_id)
                     WHERE m.id > p.messages_to";
     assert_eq!(numbers(&app.pool, progress).await, [1]);
 }
 
 #[tokio::test]
-async fn a_longer_limit_brings_nothing_back_and_a_shorter_one_goes_on() {
+async fn a_longer_limit_restores_nothing_and_a_shorter_one_continues() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     let (admin, human) = (app.admin("org_a").await, Human::new(&app, "+15551230001").await);
@@ -183,7 +183,7 @@ async fn a_longer_limit_brings_nothing_back_and_a_shorter_one_goes_on() {
     send(&admin, &id, "second").await;
     app.clock.advance(TimeDelta::days(15));
     for (days, expected) in [(30, ["second", ""]), (60, ["second", ""]), (10, ["", ""])] {
-        sweep(&app, Retention { bodies: Some(TimeDelta::days(days)), released: None }).await;
+        clean_up(&app, Retention { bodies: Some(TimeDelta::days(days)), released: None }).await;
         assert_eq!(texts(&messages_of(&admin, &id).await), expected, "{days} days");
     }
 }

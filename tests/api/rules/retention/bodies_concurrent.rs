@@ -1,4 +1,4 @@
-//! A sweep of bodies, held up by locks of the test's own, so that it meets a text.
+//! A redaction that waits for locks of the test while a message arrives.
 
 use chrono::TimeDelta;
 
@@ -8,7 +8,7 @@ use crate::support::locks::{commit, holding, until_waiting};
 use crate::support::{Human, TestApp, invariants};
 
 #[tokio::test]
-async fn the_preview_of_a_text_that_arrives_while_the_sweep_waits_stays() {
+async fn the_preview_of_a_concurrent_message_is_kept() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     let human = Human::new(&app, "+15551230001").await;
@@ -26,18 +26,18 @@ async fn the_preview_of_a_text_that_arrives_while_the_sweep_waits_stays() {
     });
     until_waiting(&app, 1).await;
     let parts = app.parts.clone();
-    let sweeping =
-        tokio::spawn(async move { inkbox_imessage::maintenance::cleanup::sweep(&parts, BODIES).await });
+    let cleaning =
+        tokio::spawn(async move { inkbox_imessage::maintenance::cleanup::run_once(&parts, BODIES).await });
     until_waiting(&app, 2).await;
     commit(held).await;
     text.await.unwrap();
-    sweeping.await.unwrap().unwrap();
+    cleaning.await.unwrap().unwrap();
     assert_eq!(texts(&messages_of(&app.admin("org_a").await, &id).await), ["new", ""]);
     invariants::hold(&app).await;
 }
 
 #[tokio::test]
-async fn a_second_sweep_waits_for_the_batch_of_the_first() {
+async fn a_second_cleanup_waits_for_the_batch_of_the_first() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     let human = Human::new(&app, "+15551230001").await;
@@ -49,14 +49,14 @@ async fn a_second_sweep_waits_for_the_batch_of_the_first() {
         &id,
     )
     .await;
-    let sweeps = [app.parts.clone(), app.parts.clone()].map(|parts| {
-        tokio::spawn(async move { inkbox_imessage::maintenance::cleanup::sweep(&parts, BODIES).await })
+    let runs = [app.parts.clone(), app.parts.clone()].map(|parts| {
+        tokio::spawn(async move { inkbox_imessage::maintenance::cleanup::run_once(&parts, BODIES).await })
     });
-    // One waits for the test, the other for the one.
+    // One waits for the test, the other for the first.
     until_waiting(&app, 2).await;
     commit(held).await;
-    for sweeping in sweeps {
-        sweeping.await.unwrap().unwrap();
+    for cleaning in runs {
+        cleaning.await.unwrap().unwrap();
     }
     assert_eq!(texts(&messages_of(&app.admin("org_a").await, &id).await), [""]);
     invariants::hold(&app).await;

@@ -1,4 +1,4 @@
-//! What is kept no longer than the settings say.
+//! Data is deleted or redacted at the configured age.
 
 mod bodies;
 mod bodies_concurrent;
@@ -10,11 +10,11 @@ use inkbox_imessage::maintenance::cleanup::{self, Retention};
 
 use crate::support::TestApp;
 
-/// Bodies for thirty days.
+/// Bodies are kept for thirty days.
 const BODIES: Retention = Retention { bodies: Some(TimeDelta::days(30)), released: None };
-/// Pairs for thirty days after their last release.
+/// Pairs are kept for thirty days after their last release.
 const RELEASED: Retention = Retention { bodies: None, released: Some(TimeDelta::days(30)) };
 
-async fn sweep(app: &TestApp, retention: Retention) {
-    cleanup::sweep(&app.parts, retention).await.unwrap();
+async fn clean_up(app: &TestApp, retention: Retention) {
+    cleanup::run_once(&app.parts, retention).await.unwrap();
 }

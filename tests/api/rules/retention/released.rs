@@ -3,26 +3,26 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 use inkbox_imessage::clock::Clock as _;
 use inkbox_imessage::domain::LineRole;
-use inkbox_imessage::maintenance::cleanup::{KEPT, Retention};
+use inkbox_imessage::maintenance::cleanup::{DEDUPLICATION_RETENTION, Retention};
 use inkbox_imessage::proto::{
     GetConversationRequest, GetMessageRequest, ListConversationsRequest, ReceiveOutcome,
     RemoveReactionRequest,
 };
 use serde_json::Value;
 
-use super::{RELEASED, sweep};
+use super::{RELEASED, clean_up};
 use crate::messages::{all_messages, messages_of, send, texts};
 use crate::support::app::{POOL_LINES, ROUTER_LINE};
 use crate::support::history::{History, add_texts};
 use crate::support::snapshot::{everything, numbers};
 use crate::support::{Human, TestApp, assert_reason, database, invariants};
 
-/// The rows, but for how far sweeps have come.
+/// All rows except the retention progress.
 async fn rows(app: &TestApp) -> BTreeMap<String, Value> {
     everything(&app.pool).await
 }
 
-/// The service with one pool line, so that every thread is on it.
+/// The service with one pool line, which every connection uses.
 async fn with_one_line() -> TestApp {
     let app = TestApp::builder().database(database::fresh().await).start().await;
     app.add_line(ROUTER_LINE, LineRole::Router).await;
@@ -31,7 +31,7 @@ async fn with_one_line() -> TestApp {
 }
 
 #[tokio::test]
-async fn a_pair_leaves_nothing_behind_when_its_last_release_is_old_enough() {
+async fn a_pair_is_deleted_completely_when_its_last_release_is_old_enough() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     let admin = app.admin("org_a").await;
@@ -44,15 +44,15 @@ async fn a_pair_leaves_nothing_behind_when_its_last_release_is_old_enough() {
     human.says(&again, "back").await;
     human.disconnects(&identity).await;
 
-    // The first connection is old enough by now, the last one is not.
+    // The first release is old enough now, the last one is not.
     app.clock.advance(TimeDelta::days(29));
-    sweep(&app, Retention::default()).await;
+    clean_up(&app, Retention::default()).await;
     let young = rows(&app).await;
-    sweep(&app, RELEASED).await;
+    clean_up(&app, RELEASED).await;
     assert_eq!(rows(&app).await, young);
 
     app.clock.advance(TimeDelta::days(2));
-    sweep(&app, RELEASED).await;
+    clean_up(&app, RELEASED).await;
     assert_eq!(rows(&app).await, before);
     let get = GetConversationRequest { conversation_id: history.conversation_id, agent_identity_id: None };
     assert_reason(admin.get_conversation(get).await, "NOT_FOUND");
@@ -61,7 +61,7 @@ async fn a_pair_leaves_nothing_behind_when_its_last_release_is_old_enough() {
 }
 
 #[tokio::test]
-async fn a_pair_that_is_connected_stays_whatever_ended_before() {
+async fn a_connected_pair_is_kept_whatever_was_released_before() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     let human = Human::new(&app, "+15551230001").await;
@@ -69,14 +69,14 @@ async fn a_pair_that_is_connected_stays_whatever_ended_before() {
     human.disconnects(&identity).await;
     human.connects(&identity).await;
     app.clock.advance(TimeDelta::days(400));
-    sweep(&app, Retention::default()).await;
+    clean_up(&app, Retention::default()).await;
     let before = rows(&app).await;
-    sweep(&app, RELEASED).await;
+    clean_up(&app, RELEASED).await;
     assert_eq!(rows(&app).await, before);
 }
 
 #[tokio::test]
-async fn other_pairs_stay_and_so_does_what_they_reached_over_the_same_line() {
+async fn other_pairs_and_their_contact_history_on_the_same_line_are_kept() {
     let app = with_one_line().await;
     let (identity, second) = (app.identity("org_a").await, app.identity("org_a").await);
     let foreign = app.identity("org_b").await;
@@ -88,7 +88,7 @@ async fn other_pairs_stay_and_so_does_what_they_reached_over_the_same_line() {
     History::between(&app, &other, &identity).await;
     app.clock.advance(TimeDelta::days(31));
     History::between(&app, &human, &second).await;
-    sweep(&app, RELEASED).await;
+    clean_up(&app, RELEASED).await;
     invariants::hold(&app).await;
     let kept = "SELECT count(*) FROM conversations UNION ALL SELECT count(*) FROM connections
                 UNION ALL SELECT count(*) FROM messages UNION ALL SELECT count(*) FROM reactions
@@ -97,7 +97,7 @@ async fn other_pairs_stay_and_so_does_what_they_reached_over_the_same_line() {
 }
 
 #[tokio::test]
-async fn who_comes_back_afterwards_begins_anew() {
+async fn a_human_who_reconnects_afterwards_gets_a_new_conversation() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     let admin = app.admin("org_a").await;
@@ -105,7 +105,7 @@ async fn who_comes_back_afterwards_begins_anew() {
     let history = History::between(&app, &human, &identity).await;
     human.disconnects(&identity).await;
     app.clock.advance(TimeDelta::days(31));
-    sweep(&app, RELEASED).await;
+    clean_up(&app, RELEASED).await;
     let (_, id) = human.converses(&identity, "hello again").await;
     assert_ne!(id, history.conversation_id);
     send(&admin, &id, "welcome").await;
@@ -117,7 +117,7 @@ async fn who_comes_back_afterwards_begins_anew() {
 }
 
 #[tokio::test]
-async fn more_than_a_batch_is_deleted_by_replicas_side_by_side() {
+async fn several_batches_are_deleted_by_concurrent_replicas() {
     let app = TestApp::start().await;
     let other = app.replica().await;
     let identity = app.identity("org_a").await;
@@ -131,14 +131,14 @@ async fn more_than_a_batch_is_deleted_by_replicas_side_by_side() {
     }
     app.clock.advance(TimeDelta::days(31));
     other.clock.advance(TimeDelta::days(31));
-    let ((), ()) = tokio::join!(sweep(&app, RELEASED), sweep(&other, RELEASED));
+    let ((), ()) = tokio::join!(clean_up(&app, RELEASED), clean_up(&other, RELEASED));
     assert_eq!(rows(&app).await, before);
     assert_eq!(all_messages(&app.admin("org_a").await).await, []);
     drop(human);
 }
 
 #[tokio::test]
-async fn a_text_of_last_week_that_is_delivered_again_is_still_a_duplicate() {
+async fn a_redelivery_of_a_message_of_the_last_week_is_still_a_duplicate() {
     let app = with_one_line().await;
     let (identity, foreign) = (app.identity("org_a").await, app.identity("org_b").await);
     let human = Human::new(&app, "+15551230001").await;
@@ -146,10 +146,10 @@ async fn a_text_of_last_week_that_is_delivered_again_is_still_a_duplicate() {
     human.disconnects(&identity).await;
     app.clock.advance(TimeDelta::hours(3));
     let soon = Retention { bodies: None, released: Some(TimeDelta::hours(2)) };
-    sweep(&app, soon).await;
+    clean_up(&app, soon).await;
     assert_eq!(numbers(&app.pool, "SELECT count(*) FROM messages").await, [0]);
 
-    // The same human on the same line, with someone else and with the same agent.
+    // The same human on the same line, connected to another agent and to the same one.
     for identity in [&foreign, &identity] {
         human.connects(identity).await;
         let again = human.router.receive_message(history.first.clone()).await.unwrap();
@@ -158,14 +158,14 @@ async fn a_text_of_last_week_that_is_delivered_again_is_still_a_duplicate() {
         assert_eq!(numbers(&app.pool, "SELECT count(*) FROM messages").await, [0]);
         human.disconnects(identity).await;
     }
-    app.clock.advance(KEPT);
-    sweep(&app, Retention::default()).await;
+    app.clock.advance(DEDUPLICATION_RETENTION);
+    clean_up(&app, Retention::default()).await;
     assert_eq!(numbers(&app.pool, "SELECT count(*) FROM forgotten_texts").await, [0]);
 }
 
 #[tokio::test]
-async fn what_was_left_half_deleted_is_invisible_and_the_next_sweep_ends_it() {
-    use inkbox_imessage::store::erasure::{Discarded, Discarding, Pair, discard};
+async fn a_half_purged_conversation_is_invisible_and_the_next_cleanup_finishes_it() {
+    use inkbox_imessage::store::retention::{DiscardOutcome, Discarded, Participants, discard};
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     let admin = app.admin("org_a").await;
@@ -173,13 +173,16 @@ async fn what_was_left_half_deleted_is_invisible_and_the_next_sweep_ends_it() {
     let history = History::between(&app, &human, &identity).await;
     let reaction = all_messages(&admin).await.iter().find_map(|message| message.reactions.first().cloned());
     human.disconnects(&identity).await;
-    let pair = Pair {
+    let pair = Participants {
         organization_id: "org_a".into(),
         identity_id: uuid::Uuid::try_parse(&identity.id).unwrap().into(),
         remote_number: human.number.clone().into(),
     };
     let done = discard(&app.parts.db, pair, None, app.clock.now()).await.unwrap();
-    assert!(matches!(done, Discarding::Done(Discarded { connections: 1, conversation_id: Some(_) })));
+    assert!(matches!(
+        done,
+        DiscardOutcome::Discarded(Discarded { connections: 1, conversation_id: Some(_) })
+    ));
     // The process is killed here.
     assert_eq!(all_messages(&admin).await, []);
     let get = GetMessageRequest { message_id: history.first_id, agent_identity_id: None };
@@ -188,7 +191,7 @@ async fn what_was_left_half_deleted_is_invisible_and_the_next_sweep_ends_it() {
     assert_reason(admin.remove_reaction(remove).await, "NOT_FOUND");
     assert_reason(admin.send_message(history.sent).await, "NOT_FOUND");
     invariants::hold(&app).await;
-    sweep(&app, Retention::default()).await;
+    clean_up(&app, Retention::default()).await;
     let left = "SELECT (SELECT count(*) FROM messages) + (SELECT count(*) FROM reactions)
                      + (SELECT count(*) FROM idempotency_keys) + (SELECT count(*) FROM sent_messages)
                      + (SELECT count(*) FROM discarded_conversations)";

@@ -1,20 +1,20 @@
-//! Discarding, held up by locks of the test's own, so that it meets a connect or a send.
+//! A discard that waits for locks of the test while a connect or a send happens.
 
 use chrono::TimeDelta;
 use inkbox_imessage::clock::Clock as _;
 use inkbox_imessage::maintenance::cleanup::{self, Retention};
 use inkbox_imessage::proto::{Identity, ReactionType, ReceiveOutcome, ReceiveReactionRequest};
-use inkbox_imessage::store::erasure::{Discarding, Pair, discard};
+use inkbox_imessage::store::retention::{DiscardOutcome, Participants, discard};
 
-use super::{RELEASED, sweep};
+use super::{RELEASED, clean_up};
 use crate::messages::{keyed, messages_of, texts, to_number};
 use crate::support::history::History;
 use crate::support::locks::{commit, holding, until_waiting};
 use crate::support::snapshot::{everything, numbers};
 use crate::support::{Human, TestApp, assert_reason, invariants};
 
-fn pair(identity: &Identity, human: &Human) -> Pair {
-    Pair {
+fn pair(identity: &Identity, human: &Human) -> Participants {
+    Participants {
         organization_id: identity.organization_id.as_str().into(),
         identity_id: uuid::Uuid::try_parse(&identity.id).unwrap().into(),
         remote_number: human.number.clone().into(),
@@ -22,37 +22,37 @@ fn pair(identity: &Identity, human: &Human) -> Pair {
 }
 
 #[tokio::test]
-async fn a_connect_that_is_faster_keeps_everything() {
+async fn a_connect_before_the_discard_keeps_everything() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     let human = Human::new(&app, "+15551230001").await;
     let history = History::between(&app, &human, &identity).await;
     human.disconnects(&identity).await;
     app.clock.advance(TimeDelta::days(31));
-    // Its line is not the least loaded any more: on the same one, connect and sweep would meet earlier.
+    // Its line is not the least loaded any more. On the same line, connect and discard would wait for each other earlier.
     Human::new(&app, "+15551230002").await.connects(&identity).await;
     let lock = "SELECT id FROM conversations WHERE organization_id = 'org_a' AND id = $1 FOR UPDATE";
     let held = holding(&app, lock, &history.conversation_id).await;
-    // The new connection is made, and cannot be seen yet.
+    // The new connection is inserted but not committed yet.
     let connecting = tokio::spawn({
         let (human, identity) = (human.clone(), identity.clone());
         async move { human.connects(&identity).await }
     });
     until_waiting(&app, 1).await;
     let parts = app.parts.clone();
-    let sweeping = tokio::spawn(async move { cleanup::sweep(&parts, RELEASED).await });
+    let cleaning = tokio::spawn(async move { cleanup::run_once(&parts, RELEASED).await });
     until_waiting(&app, 2).await;
     commit(held).await;
     let thread = connecting.await.unwrap();
     assert_ne!(thread.line, history.thread.line);
-    sweeping.await.unwrap().unwrap();
+    cleaning.await.unwrap().unwrap();
     let said = human.says(&thread, "back").await;
     assert_eq!(said.conversation_id, Some(history.conversation_id));
     invariants::hold(&app).await;
 }
 
 #[tokio::test]
-async fn a_connect_that_is_slower_begins_anew() {
+async fn a_connect_after_the_discard_gets_a_new_conversation() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     let admin = app.admin("org_a").await;
@@ -60,11 +60,11 @@ async fn a_connect_that_is_slower_begins_anew() {
     let history = History::between(&app, &human, &identity).await;
     human.disconnects(&identity).await;
     app.clock.advance(TimeDelta::days(31));
-    // The sweep has locked the connections when it comes to wait for this row.
+    // The cleanup has locked the connections when it waits for this row.
     let lock = "SELECT id FROM conversations WHERE organization_id = 'org_a' AND id = $1 FOR UPDATE";
     let held = holding(&app, lock, &history.conversation_id).await;
     let parts = app.parts.clone();
-    let sweeping = tokio::spawn(async move { cleanup::sweep(&parts, RELEASED).await });
+    let cleaning = tokio::spawn(async move { cleanup::run_once(&parts, RELEASED).await });
     until_waiting(&app, 1).await;
     let connecting = tokio::spawn({
         let (human, identity) = (human.clone(), identity.clone());
@@ -73,7 +73,7 @@ async fn a_connect_that_is_slower_begins_anew() {
     until_waiting(&app, 2).await;
     commit(held).await;
     let thread = connecting.await.unwrap();
-    sweeping.await.unwrap().unwrap();
+    cleaning.await.unwrap().unwrap();
     let said = human.says(&thread, "back").await;
     assert_eq!(said.outcome(), ReceiveOutcome::Stored);
     let id = said.conversation_id.unwrap();
@@ -83,7 +83,7 @@ async fn a_connect_that_is_slower_begins_anew() {
 }
 
 #[tokio::test]
-async fn a_pair_that_came_together_and_apart_since_it_was_found_stays() {
+async fn a_pair_that_reconnected_and_disconnected_after_it_was_listed_is_kept() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     let human = Human::new(&app, "+15551230001").await;
@@ -92,12 +92,12 @@ async fn a_pair_that_came_together_and_apart_since_it_was_found_stays() {
     let before = everything(&app.pool).await;
     let now = app.clock.now();
     let done = discard(&app.parts.db, pair(&identity, &human), Some(now - TimeDelta::days(30)), now).await;
-    assert_eq!(done.unwrap(), Discarding::Connected);
+    assert_eq!(done.unwrap(), DiscardOutcome::StillConnected);
     assert_eq!(everything(&app.pool).await, before);
 }
 
 #[tokio::test]
-async fn a_message_that_a_line_is_busy_with_keeps_its_pair() {
+async fn a_send_in_flight_keeps_its_pair() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     let human = Human::new(&app, "+15551230001").await;
@@ -106,16 +106,16 @@ async fn a_message_that_a_line_is_busy_with_keeps_its_pair() {
     app.clock.advance(TimeDelta::days(31));
     let busy = "UPDATE messages SET in_flight_until = now() + interval '1 minute' WHERE id = $1";
     commit(holding(&app, busy, &history.sent_id).await).await;
-    sweep(&app, RELEASED).await;
+    clean_up(&app, RELEASED).await;
     assert_eq!(numbers(&app.pool, "SELECT count(*) FROM messages").await, [3]);
     let lapsed = "UPDATE messages SET in_flight_until = now() - interval '1 minute' WHERE id = $1";
     commit(holding(&app, lapsed, &history.sent_id).await).await;
-    sweep(&app, RELEASED).await;
+    clean_up(&app, RELEASED).await;
     assert_eq!(numbers(&app.pool, "SELECT count(*) FROM messages").await, [0]);
 }
 
 #[tokio::test]
-async fn a_tapback_on_a_message_that_is_deleted_meanwhile_finds_no_message() {
+async fn a_tapback_on_a_concurrently_deleted_message_finds_no_message() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     let human = Human::new(&app, "+15551230001").await;
@@ -151,9 +151,9 @@ async fn an_idempotency_key_is_held_until_its_message_is_deleted() {
     human.disconnects(&identity).await;
     discard(&app.parts.db, pair(&identity, &human), None, app.clock.now()).await.unwrap();
     human.converses(&identity, "back").await;
-    // Its message is neither to be shown nor to be sent a second time.
+    // Its message must be neither returned nor sent a second time.
     assert_reason(agent.send_message(request.clone()).await, "IDEMPOTENCY_IN_PROGRESS");
-    sweep(&app, Retention::default()).await;
+    clean_up(&app, Retention::default()).await;
     let second = agent.send_message(request).await.unwrap().message.unwrap();
     assert_ne!(second.id, first.id);
     invariants::hold(&app).await;

@@ -1,10 +1,11 @@
-//! `verify`: it names what is broken and nothing else, mends what it says, and is not mistaken about a database in use.
+//! `verify` reports exactly the violated invariants, repairs the repairable ones and reports no false
+//! violation while the database is in use.
 
-mod breaches;
 mod repair_concurrent;
 mod scene;
 mod table;
 mod under_load;
+mod violations;
 
 use inkbox_imessage::clock::Clock as _;
 use inkbox_imessage::maintenance::verify::{self, Report};
@@ -16,9 +17,9 @@ async fn verify(app: &TestApp, options: &PgConnectOptions) -> Report {
     verify::verify(options, app.clock.now()).await.unwrap()
 }
 
-/// What is broken, in alphabetical order.
+/// Names of the violated invariants, sorted.
 fn names(report: &Report) -> Vec<&'static str> {
-    let mut names: Vec<_> = report.broken.iter().map(|broken| broken.invariant).collect();
+    let mut names: Vec<_> = report.violations.iter().map(|violated| violated.invariant).collect();
     names.sort_unstable();
     names
 }

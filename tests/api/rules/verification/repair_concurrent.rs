@@ -1,8 +1,7 @@
-//! A repair that meets someone in the middle of a transaction on what it is to mend: it waits, and then goes by what is
-//! so by then.
+//! A repair whose rows are locked by a concurrent transaction waits for it and then uses the committed state.
 
 use inkbox_imessage::clock::Clock as _;
-use inkbox_imessage::maintenance::verify::{self, Mended};
+use inkbox_imessage::maintenance::verify::{self, Repaired};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, raw_sql};
 
@@ -10,7 +9,7 @@ use super::names;
 use crate::support::locks::{commit, until_waiting};
 use crate::support::{Human, TestApp, invariants};
 
-/// A connect of this human to the only agent, by hand, as far as it can be known before its commit.
+/// A connect of this human to the only agent, in SQL.
 const CONNECTS: &str = "
     INSERT INTO routes SELECT '+12025550101', '+15551230002', organization_id, id, '00000000-0000-7000-8000-000000000001'
         FROM identities;
@@ -20,7 +19,7 @@ const CONNECTS: &str = "
                                    now(), now()
         FROM routes WHERE remote_number = '+15551230002';
     UPDATE lines SET active_connections = active_connections + 1 WHERE number = '+12025550101'";
-/// A text of the human, by hand.
+/// An inbound message of the human, in SQL.
 const TEXTS: &str = "
     UPDATE conversations SET clear_total = clear_total + 1, clear_received = clear_received + 1, latest_at = now(),
                              clear_latest_id = '00000000-0000-7000-8000-000000000001', clear_latest_at = now(),
@@ -29,13 +28,13 @@ const TEXTS: &str = "
                                 assignment_id, line_number, 'another', direction, received_number + 1, is_blocked, 'another',
                                 media, send_style, transport, status, error_code, error_message, was_downgraded, now(), now()
         FROM messages";
-/// The end of all connections. A conversation that is on a wrong one is not found by it.
+/// A release of all connections. It does not find a conversation that refers to a wrong connection.
 const RELEASES: &str = "
     DELETE FROM routes;
     UPDATE connections SET released_at = now();
     UPDATE conversations SET assignment_released = true WHERE assignment_id IN (SELECT id FROM connections);
     UPDATE lines SET active_connections = 0";
-/// The discarding of all there is.
+/// A discard of all conversations and connections.
 const DISCARDS: &str = "
     INSERT INTO discarded_conversations SELECT organization_id, id, now() FROM conversations;
     DELETE FROM conversations;
@@ -44,8 +43,8 @@ const DISCARDS: &str = "
     DELETE FROM routed_organizations;
     UPDATE router_commands SET connection_id = NULL;
     UPDATE lines SET active_connections = 0";
-/// A sweep of bodies, which does not find the preview, since that is wrong.
-const BLANKS: &str = "
+/// A redaction of all bodies, which misses the preview because that refers to a wrong message.
+const REDACTS: &str = "
     INSERT INTO retention_progress VALUES ('org_a', '00000000-0000-0000-0000-000000000000',
                                            '00000000-0000-0000-0000-000000000000');
     SELECT messages_to FROM retention_progress WHERE organization_id = 'org_a' FOR NO KEY UPDATE;
@@ -56,15 +55,16 @@ async fn run(connection: &mut PgConnection, sql: &str) {
     raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await.unwrap();
 }
 
-/// Someone changes something while what `broken` breaks is mended; in the end everything holds. Gives what was mended.
-async fn is_waited_for(broken: &str, changes: &str) -> Vec<Mended> {
+/// Violates an invariant, repairs it while `changes` are uncommitted, and asserts that no violation remains.
+/// Returns the repairs.
+async fn is_waited_for(violating: &str, changes: &str) -> Vec<Repaired> {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     Human::new(&app, "+15551230001").await.converses(&identity, "hello").await;
     let mut session = app.options.connect().await.unwrap();
-    run(&mut session, broken).await;
+    run(&mut session, violating).await;
     let report = super::verify(&app, &app.options).await;
-    assert_ne!(names(&report), [""; 0], "{broken}");
+    assert_ne!(names(&report), [""; 0], "{violating}");
 
     run(&mut session, "BEGIN").await;
     run(&mut session, changes).await;
@@ -72,44 +72,44 @@ async fn is_waited_for(broken: &str, changes: &str) -> Vec<Mended> {
     let repairing = tokio::spawn(async move { verify::repair(&options, now).await });
     until_waiting(&app, 1).await;
     commit(session).await;
-    let mended = repairing.await.unwrap().unwrap();
+    let repaired = repairing.await.unwrap().unwrap();
     invariants::hold(&app).await;
-    mended
+    repaired
 }
 
 #[tokio::test]
-async fn a_line_is_counted_after_a_connect_that_is_under_way() {
+async fn a_line_count_includes_a_concurrent_connect() {
     is_waited_for("UPDATE lines SET active_connections = 7", CONNECTS).await;
 }
 
 #[tokio::test]
-async fn what_a_connect_that_is_under_way_remembers_is_not_forgotten() {
+async fn the_contact_history_of_a_concurrent_connect_is_kept() {
     let superfluous = "INSERT INTO routed_organizations VALUES ('+12025550101', '+15551230002', 'org_a')";
-    // Nor forgotten and remembered again: a redelivery in between would not be known for one.
+    // It must not be removed and added again either: a redelivery in between would not be recognised.
     assert_eq!(is_waited_for(superfluous, CONNECTS).await, []);
 }
 
 #[tokio::test]
-async fn a_conversation_is_counted_after_a_text_that_is_being_stored() {
+async fn conversation_counters_include_a_concurrent_message() {
     is_waited_for("UPDATE conversations SET clear_total = 7", TEXTS).await;
 }
 
 #[tokio::test]
-async fn a_connection_that_is_being_released_gets_no_route() {
+async fn a_concurrently_released_connection_gets_no_route() {
     is_waited_for("DELETE FROM routes", RELEASES).await;
 }
 
 #[tokio::test]
-async fn a_preview_is_not_rebuilt_from_what_a_sweep_is_blanking() {
+async fn a_preview_is_not_rebuilt_from_a_concurrently_redacted_body() {
     is_waited_for(
         "UPDATE conversations SET clear_latest_id = '00000000-0000-7000-8000-000000000009'",
-        BLANKS,
+        REDACTS,
     )
     .await;
 }
 
 #[tokio::test]
-async fn a_conversation_follows_a_connection_that_is_being_released() {
+async fn a_conversation_follows_a_concurrent_release() {
     is_waited_for(
         "UPDATE conversations SET assignment_id = '00000000-0000-7000-8000-000000000009'",
         RELEASES,
@@ -118,6 +118,6 @@ async fn a_conversation_follows_a_connection_that_is_being_released() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_being_discarded_is_not_remembered() {
+async fn a_concurrently_discarded_connection_gets_no_contact_history() {
     assert_eq!(is_waited_for("DELETE FROM routed_organizations", DISCARDS).await, []);
 }

@@ -1,11 +1,11 @@
-//! A database with something of everything in it.
+//! A database that contains rows of every kind.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use inkbox_imessage::clock::Clock as _;
 use inkbox_imessage::domain::OrganizationId;
-use inkbox_imessage::maintenance::cleanup::{self, KEPT, Retention};
+use inkbox_imessage::maintenance::cleanup::{self, DEDUPLICATION_RETENTION, Retention};
 use inkbox_imessage::proto::{RevokeApiKeyRequest, WhoAmIRequest};
-use inkbox_imessage::store::erasure::{self, Discarding, Pair};
+use inkbox_imessage::store::retention::{self, DiscardOutcome, Participants};
 use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
@@ -13,18 +13,18 @@ use crate::support::callers::Caller;
 use crate::support::history::{History, add_texts};
 use crate::support::{Human, TestApp, rows};
 
-/// Humans, told apart by what they do.
+/// Humans, named after what they do.
 const OLD: &str = "+15551230006";
 const HAS_ALL: &str = "+15551230001";
-/// Is connected, and has said nothing.
+/// Is connected and has sent no message.
 pub(super) const SILENT: &str = "+15551230002";
 const LEFT: &str = "+15551230003";
-/// Left, and came back.
+/// Disconnected and connected again.
 pub(super) const BACK: &str = "+15551230004";
 const DISCARDED: &str = "+15551230005";
-/// Was with an agent of one organization, and is with one of another on the same line.
+/// Disconnected from an agent of one organization, then connected to one of another on the same line.
 pub(super) const MOVED: &str = "+15551230007";
-/// More than are deleted in one go.
+/// More messages than one purge batch deletes.
 const MANY: i32 = 600;
 
 /// Revokes the caller's key.
@@ -33,27 +33,29 @@ async fn revoke(caller: &Caller) {
     caller.revoke_api_key(RevokeApiKeyRequest { api_key_id }).await.unwrap();
 }
 
-/// A conversation that is gone and whose messages are being deleted.
-async fn half_deleted(app: &TestApp) {
+/// A discarded conversation of which only the first batch is purged.
+async fn half_purged(app: &TestApp) {
     let human = Human::new(app, DISCARDED).await;
     let identity = app.identity("org_a").await;
     let (_, conversation_id) = human.converses(&identity, "hello").await;
     add_texts(app, &conversation_id, MANY).await;
     human.disconnects(&identity).await;
     let owner = OrganizationId::from("org_a");
-    let pair = Pair {
+    let pair = Participants {
         organization_id: owner.clone(),
         identity_id: Uuid::try_parse(&identity.id).unwrap().into(),
         remote_number: DISCARDED.to_owned().into(),
     };
     let now = app.clock.now();
-    let discarding = erasure::discard(&app.parts.db, pair, None, now).await.unwrap();
-    assert!(matches!(discarding, Discarding::Done(_)), "{discarding:?}");
+    let discarding = retention::discard(&app.parts.db, pair, None, now).await.unwrap();
+    assert!(matches!(discarding, DiscardOutcome::Discarded(_)), "{discarding:?}");
     let id = Uuid::try_parse(&conversation_id).unwrap().into();
-    assert!(erasure::purge(&app.parts.db, &owner, id, now - KEPT, now).await.unwrap().more);
+    assert!(
+        retention::purge(&app.parts.db, &owner, id, now - DEDUPLICATION_RETENTION, now).await.unwrap().more
+    );
 }
 
-/// Makes it. Gives the database, to which nobody is connected any more, and the time there.
+/// Builds it. Returns the database without open connections, and the test clock's time.
 pub(super) async fn everything() -> (PgConnectOptions, DateTime<Utc>) {
     let app = TestApp::start().await;
     let (a, other) = (app.identity("org_a").await, app.identity("org_a").await);
@@ -64,7 +66,7 @@ pub(super) async fn everything() -> (PgConnectOptions, DateTime<Utc>) {
     human.says(&history.thread, "old as well").await;
     app.clock.advance(TimeDelta::days(31));
     let bodies = Retention { bodies: Some(TimeDelta::days(30)), released: None };
-    cleanup::sweep(&app.parts, bodies).await.unwrap();
+    cleanup::run_once(&app.parts, bodies).await.unwrap();
     human.says(&history.thread, "young").await;
 
     let human = Human::new(&app, HAS_ALL).await;
@@ -90,7 +92,7 @@ pub(super) async fn everything() -> (PgConnectOptions, DateTime<Utc>) {
     human.disconnects(&other).await;
     let (second, _) = human.converses(&b, "to the other").await;
     assert_eq!(first.line, second.line);
-    half_deleted(&app).await;
+    half_purged(&app).await;
     revoke(&app.admin("org_a").await).await;
 
     let (options, now) = (app.options.clone(), app.clock.now());

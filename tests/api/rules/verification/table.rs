@@ -1,62 +1,64 @@
-//! How each invariant is broken by hand in the database of [`super::scene`], and what `--repair` leaves of that. In
-//! statements that Citus takes as well: joins by the organization, and no made-up id in an UPDATE.
+//! Statements that violate each invariant in the database of [`super::scene`], and the violations that
+//! `--repair` leaves. Citus accepts all of them: joins are by organization, and no UPDATE generates an id.
 
-/// A way to break something.
+/// A way to violate an invariant.
 pub(super) struct Breakage {
     /// The invariant.
     pub(super) name: &'static str,
     pub(super) sql: &'static str,
-    /// Others that break with it.
+    /// Other invariants that are violated as well.
     pub(super) besides: &'static [&'static str],
-    /// What is still broken after a repair.
+    /// What is still violated after a repair.
     pub(super) left: &'static [&'static str],
 }
 
-/// Broken, and mended.
-const fn mended(name: &'static str, sql: &'static str, besides: &'static [&'static str]) -> Breakage {
+/// A violation that is repaired completely.
+const fn repaired(name: &'static str, sql: &'static str, besides: &'static [&'static str]) -> Breakage {
     Breakage { name, sql, besides, left: &[] }
 }
 
-pub(super) const ROUTES: &str = "active connections are the routes";
-const ONCE: &str = "an identity and a human are connected once at a time";
-const POOL_LINE: &str = "a connection is on a pool line of ours";
-const REMEMBERED: &str =
-    "what a human reached over a line is remembered for as long as there is a connection";
-const FORGOTTEN: &str = "what a human reached over a line is remembered no longer than there is a connection";
-const BEGINS: &str = "a conversation begins with a message";
-pub(super) const COUNTS: &str = "a conversation counts its messages";
-const SHOWS: &str = "a conversation shows the newest message of each view";
-const BOUNDS: &str = "no count is negative, and no more is read than was received";
-const NUMBERED: &str = "what a human wrote is numbered through";
-const ON_CONNECTION: &str = "a conversation is on a connection of its two, and knows whether that has ended";
-const ON_ACTIVE: &str = "a conversation is on the active connection of its two, where there is one";
-const MESSAGED: &str = "a conversation knows whether the human has texted on its connection";
-const DISCARDED: &str = "a discarded conversation is gone";
-const IN_CONVERSATION: &str = "a message is in a conversation, unless that was discarded";
-const OF_IDENTITY: &str = "a message is of its conversation's identity";
-const BY_LINE: &str = "a message came or went on a connection of its conversation's two, by that one's line";
+pub(super) const ROUTES: &str = "routes match the active connections";
+const ONCE: &str = "at most one active connection per identity and human";
+const POOL_LINE: &str = "the line of a connection is a known pool line";
+const REMEMBERED: &str = "every connection has a routed_organizations row";
+const FORGOTTEN: &str = "every routed_organizations row has a connection";
+const BEGINS: &str = "a conversation has at least one message";
+pub(super) const COUNTS: &str = "the counters of a conversation match its messages";
+const SHOWS: &str = "the previews of a conversation match the newest message of each view";
+const BOUNDS: &str = "conversation counters satisfy 0 <= read <= received <= total";
+const NUMBERED: &str = "the received numbers of a conversation are 1 to n without gaps or duplicates";
+const ON_CONNECTION: &str =
+    "the connection of a conversation has its identity and human, and the released flags match";
+const ON_ACTIVE: &str =
+    "a conversation refers to the active connection of its identity and human, if there is one";
+const MESSAGED: &str =
+    "assignment_messaged matches the messages received on the connection of the conversation";
+const DISCARDED: &str = "a discarded conversation has no row in conversations";
+const IN_CONVERSATION: &str = "a message has a conversation, unless that was discarded";
+const OF_IDENTITY: &str = "a message has the identity of its conversation";
+const BY_LINE: &str =
+    "the connection of a message has the identity and human of its conversation, and the line of the message";
 const RECEIVED: &str =
-    "an inbound message is received and has its carrier's id, an outbound one is never received";
-const IN_FLIGHT: &str = "only a pending message of an agent is in flight";
-const FINDABLE: &str = "what a carrier took is found by the carrier's id for a week";
-const ONE_OWNER: &str = "a text is stored for one organization alone";
-const SAID: &str = "what a message said is gone once retention has passed it";
-const IDEMPOTENCY: &str = "an idempotency key is of a message that its identity sent";
-const REACTION: &str = "a reaction is in the conversation of its message";
-const ONE_LIVE: &str = "a side has one live reaction on a part of a message";
-const EMOJI: &str = "the emoji of a reaction is gone once retention has passed it";
-const ONE_RULE: &str = "an identity has one rule for a number";
-pub(super) const LINE: &str = "a line counts its active connections";
-const FOUND: &str = "what is found by a carrier's id is a message that the carrier took";
-const COMMAND: &str = "the connection of a router command is there";
-const HANDLE: &str = "an identity has its handle, and a handle its identity";
-const KEY: &str =
-    "a secret works for an organization's key that was not revoked, as the key says, and for no other";
-const ROUTER_KEY: &str =
-    "a secret works for a router key that was not revoked, as the key says, and for no other";
-const EPOCH: &str = "revocations are counted";
+    "inbound messages are RECEIVED and have a provider message id, outbound messages are never RECEIVED";
+const IN_FLIGHT: &str = "only a pending outbound message is in flight";
+const FINDABLE: &str = "an accepted outbound message is found by its provider message id for 7 days";
+const ONE_OWNER: &str = "an inbound message is stored in one organization only";
+const SAID: &str = "bodies of messages past retention are redacted";
+const IDEMPOTENCY: &str = "an idempotency key refers to a message that its identity sent";
+const REACTION: &str = "a reaction has the conversation of its message";
+const ONE_LIVE: &str = "at most one live reaction per message part and direction";
+const EMOJI: &str = "custom emoji of reactions past retention are redacted";
+const ONE_RULE: &str = "at most one contact rule per identity and number";
+pub(super) const LINE: &str = "lines.active_connections matches the routes of the line";
+const FOUND: &str =
+    "a sent_messages row refers to an outbound message with the same line and provider message id";
+const COMMAND: &str = "the connection of a router command exists";
+const HANDLE: &str = "identities and handles match";
+const KEY: &str = "key digests match the organization keys that are not revoked";
+const ROUTER_KEY: &str = "key digests match the router keys that are not revoked";
+const EPOCH: &str = "the key epoch has a row";
 
-/// A message of a human with something of everything: clear, not the newest of its conversation, without a reaction.
+/// An inbound message that is not blocked, not the newest of its conversation, and without a reaction.
 macro_rules! text {
     () => {
         "(SELECT id FROM messages WHERE text = 'unread')"
@@ -82,8 +84,8 @@ pub(super) const BREAKAGES: &[Breakage] = &[
         besides: &[],
         left: &[POOL_LINE],
     },
-    mended(REMEMBERED, "DELETE FROM routed_organizations WHERE remote_number = '+15551230002'", &[]),
-    mended(FORGOTTEN, "INSERT INTO routed_organizations VALUES ('+12025550101', '+15550000009', 'org_a')", &[]),
+    repaired(REMEMBERED, "DELETE FROM routed_organizations WHERE remote_number = '+15551230002'", &[]),
+    repaired(FORGOTTEN, "INSERT INTO routed_organizations VALUES ('+12025550101', '+15550000009', 'org_a')", &[]),
     Breakage {
         name: BEGINS,
         sql: "INSERT INTO conversations (organization_id, id, agent_identity_id, remote_number, assignment_id, created_at,
@@ -93,44 +95,44 @@ pub(super) const BREAKAGES: &[Breakage] = &[
         besides: &[],
         left: &[BEGINS],
     },
-    mended(COUNTS, "UPDATE conversations SET clear_total = clear_total + 1", &[]),
-    mended(COUNTS, "UPDATE conversations SET blocked_total = blocked_total - 1 WHERE blocked_total > 0", &[]),
-    mended(
+    repaired(COUNTS, "UPDATE conversations SET clear_total = clear_total + 1", &[]),
+    repaired(COUNTS, "UPDATE conversations SET blocked_total = blocked_total - 1 WHERE blocked_total > 0", &[]),
+    repaired(
         COUNTS,
         "UPDATE conversations SET clear_received = clear_received + 1, clear_total = clear_total + 1
          WHERE clear_latest_text = 'young'",
         &[],
     ),
-    mended(SHOWS, "UPDATE conversations SET clear_latest_text = 'no one said so'", &[]),
-    mended(SHOWS, "UPDATE conversations SET blocked_latest_has_media = true WHERE blocked_total > 0", &[]),
-    mended(SHOWS, "UPDATE conversations SET latest_at = '2020-01-01T00:00:00Z'", &[]),
-    mended(SHOWS, "UPDATE conversations SET blocked_is_latest = NOT blocked_is_latest", &[]),
-    mended(SHOWS, "UPDATE conversations SET clear_latest_id = '00000000-0000-7000-8000-000000000009'", &[]),
-    mended(
+    repaired(SHOWS, "UPDATE conversations SET clear_latest_text = 'no one said so'", &[]),
+    repaired(SHOWS, "UPDATE conversations SET blocked_latest_has_media = true WHERE blocked_total > 0", &[]),
+    repaired(SHOWS, "UPDATE conversations SET latest_at = '2020-01-01T00:00:00Z'", &[]),
+    repaired(SHOWS, "UPDATE conversations SET blocked_is_latest = NOT blocked_is_latest", &[]),
+    repaired(SHOWS, "UPDATE conversations SET clear_latest_id = '00000000-0000-7000-8000-000000000009'", &[]),
+    repaired(
         BOUNDS,
         "ALTER TABLE conversations DROP CONSTRAINT conversations_horizon;
          UPDATE conversations SET clear_read = clear_received + 1",
         &[],
     ),
-    mended(BOUNDS, "UPDATE conversations SET clear_read_before = -1", &[]),
-    mended(
+    repaired(BOUNDS, "UPDATE conversations SET clear_read_before = -1", &[]),
+    repaired(
         NUMBERED,
         "UPDATE messages SET received_number = received_number + 1 WHERE text IN ('unread', 'hello again')",
         &[],
     ),
-    mended(
+    repaired(
         NUMBERED,
         "UPDATE messages SET received_number = 1 WHERE text = 'unread'",
         &[],
     ),
-    mended(ON_CONNECTION, "UPDATE conversations SET assignment_released = NOT assignment_released", &[]),
-    mended(
+    repaired(ON_CONNECTION, "UPDATE conversations SET assignment_released = NOT assignment_released", &[]),
+    repaired(
         ON_CONNECTION,
         "UPDATE conversations SET assignment_id = '00000000-0000-7000-8000-000000000009', assignment_messaged = false
          WHERE assignment_released",
         &[],
     ),
-    mended(
+    repaired(
         ON_ACTIVE,
         "UPDATE conversations c SET assignment_id = k.id, assignment_released = true FROM connections k
          WHERE k.remote_number = '+15551230004' AND k.released_at IS NOT NULL
@@ -138,7 +140,7 @@ pub(super) const BREAKAGES: &[Breakage] = &[
            AND c.agent_identity_id = k.agent_identity_id",
         &[],
     ),
-    mended(MESSAGED, "UPDATE conversations SET assignment_messaged = false", &[]),
+    repaired(MESSAGED, "UPDATE conversations SET assignment_messaged = false", &[]),
     Breakage {
         name: DISCARDED,
         sql: "INSERT INTO discarded_conversations SELECT organization_id, id, now() FROM conversations LIMIT 1",
@@ -255,16 +257,16 @@ pub(super) const BREAKAGES: &[Breakage] = &[
         besides: &[],
         left: &[ONE_RULE],
     },
-    mended(ROUTES, "DELETE FROM routes WHERE remote_number = '+15551230002'", &[LINE]),
-    mended(
+    repaired(ROUTES, "DELETE FROM routes WHERE remote_number = '+15551230002'", &[LINE]),
+    repaired(
         ROUTES,
         "INSERT INTO routes SELECT line_number, remote_number, organization_id, agent_identity_id, id FROM connections
          WHERE remote_number = '+15551230003'",
         &[LINE],
     ),
-    mended(ROUTES, "UPDATE routes SET agent_identity_id = '00000000-0000-7000-8000-000000000009'", &[]),
-    mended(ROUTES, "UPDATE routes SET organization_id = 'org_c'", &[]),
-    mended(LINE, "UPDATE lines SET active_connections = active_connections + 1", &[]),
+    repaired(ROUTES, "UPDATE routes SET agent_identity_id = '00000000-0000-7000-8000-000000000009'", &[]),
+    repaired(ROUTES, "UPDATE routes SET organization_id = 'org_c'", &[]),
+    repaired(LINE, "UPDATE lines SET active_connections = active_connections + 1", &[]),
     Breakage {
         name: FOUND,
         sql: concat!(

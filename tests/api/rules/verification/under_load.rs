@@ -1,4 +1,4 @@
-//! Beside a service with callers.
+//! Verification and repair while the service is under load.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,12 +19,13 @@ use crate::support::app::ROUTER_LINE;
 use crate::support::callers::Caller;
 use crate::support::{Human, TestApp, eventually, invariants, rows};
 
-/// Humans at once.
+/// Concurrent humans.
 const HUMANS: usize = 6;
-/// How often the database is looked at, or broken and mended, meanwhile.
-const LOOKS: usize = 6;
+/// How often the database is checked, or damaged and repaired, during the load.
+const ROUNDS: usize = 6;
 
-/// Has a text received: again while the service says so, as of two who are connected and have no route, until a repair.
+/// Delivers a message, retrying while the service asks for it: an active connection without a route is
+/// unavailable until a repair.
 async fn received(human: &Human, text: ReceiveMessageRequest) -> ReceiveMessageResponse {
     eventually("the text is received", async || match human.router.receive_message(text.clone()).await {
         Ok(answer) => Some(answer),
@@ -36,7 +37,8 @@ async fn received(human: &Human, text: ReceiveMessageRequest) -> ReceiveMessageR
     .await
 }
 
-/// Texts, answers, marks, blocks and reconnects until it is stopped; gives the ids of the messages that were stored.
+/// Receives, answers, marks read, blocks and reconnects until it is stopped. Returns the ids of the stored
+/// messages.
 async fn converse(
     app: &TestApp,
     agent: Caller,
@@ -53,7 +55,7 @@ async fn converse(
         let line = connected.line_number.unwrap();
         for _ in 0..3 {
             let said = received(&human, human.text(&line, "hello")).await;
-            // Where its route was taken away by hand.
+            // The route was removed by the test.
             let Some(id) = said.conversation_id else {
                 assert_eq!(said.outcome(), ReceiveOutcome::NotConnected);
                 continue;
@@ -75,8 +77,8 @@ async fn converse(
     stored
 }
 
-/// Runs the load beside something else; gives what was stored.
-async fn beside(app: &Arc<TestApp>, other: impl AsyncFnOnce()) -> Vec<String> {
+/// Runs the load concurrently with `work`. Returns the ids of the stored messages.
+async fn under_load(app: &Arc<TestApp>, work: impl AsyncFnOnce()) -> Vec<String> {
     let stop = Arc::new(AtomicBool::new(false));
     let mut load = Vec::new();
     for n in 0..HUMANS {
@@ -85,16 +87,16 @@ async fn beside(app: &Arc<TestApp>, other: impl AsyncFnOnce()) -> Vec<String> {
         let (app, stop) = (app.clone(), stop.clone());
         load.push(tokio::spawn(async move { converse(&app, agent, identity, n, &stop).await }));
     }
-    other().await;
+    work().await;
     stop.store(true, Ordering::Relaxed);
     join_all(load).await.into_iter().flat_map(Result::unwrap).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_in_use_is_never_taken_for_broken() {
+async fn concurrent_writes_cause_no_false_violation() {
     let app = Arc::new(TestApp::start().await);
-    let stored = beside(&app, async || {
-        for _ in 0..LOOKS {
+    let stored = under_load(&app, async || {
+        for _ in 0..ROUNDS {
             let report = super::verify(&app, &app.options).await;
             assert_eq!(names(&report), [""; 0], "{report:#?}");
         }
@@ -104,27 +106,27 @@ async fn a_database_in_use_is_never_taken_for_broken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_repair_beside_the_service_mends_what_is_broken_and_spoils_nothing() {
+async fn a_repair_under_load_restores_invariants_and_loses_no_message() {
     let app = Arc::new(TestApp::start().await);
-    let mut mended = Vec::new();
-    let stored = beside(&app, async || {
-        for _ in 0..LOOKS {
-            // Each by itself, in nobody's way for long.
-            for breaking in [
+    let mut repaired = Vec::new();
+    let stored = under_load(&app, async || {
+        for _ in 0..ROUNDS {
+            // Separate statements, so that each holds its locks briefly.
+            for violating in [
                 "UPDATE conversations SET clear_total = clear_total + 5, blocked_total = 3, clear_latest_text = 'x'",
                 "UPDATE lines SET active_connections = active_connections + 2",
                 "DELETE FROM routes WHERE right(remote_number, 1) = '1'",
             ] {
-                raw_sql(breaking).execute(&app.pool).await.unwrap();
+                raw_sql(violating).execute(&app.pool).await.unwrap();
             }
-            mended.extend(verify::repair(&app.options, app.clock.now()).await.unwrap());
+            repaired.extend(verify::repair(&app.options, app.clock.now()).await.unwrap());
         }
     });
     let stored = stored.await;
     for name in [COUNTS, LINE, ROUTES] {
-        assert!(mended.iter().any(|mended| mended.invariant == name), "{name}: {mended:?}");
+        assert!(repaired.iter().any(|repaired| repaired.invariant == name), "{name}: {repaired:?}");
     }
-    // What was in someone's hands when it was its turn.
+    // Repairs what was locked by the load before.
     verify::repair(&app.options, app.clock.now()).await.unwrap();
     invariants::hold(&app).await;
     let kept: Vec<String> = sqlx::query_scalar("SELECT id::text FROM messages WHERE direction = 1")

@@ -14,7 +14,7 @@ use super::{far, slow};
 use crate::support::app::POOL_LINES;
 use crate::support::callers::Caller;
 use crate::support::locks::{commit, holding, until_waiting};
-use crate::support::proxy::Weather;
+use crate::support::proxy::NetworkState;
 use crate::support::{Human, TestApp, assert_reason, invariants};
 
 async fn mark(caller: &Caller, id: &str) -> Result<i32, Status> {
@@ -144,7 +144,7 @@ async fn of_many_texts_at_once_each_conversation_has_its_own() {
         assert_eq!((answer.outcome(), answer.conversation_id.as_ref()), (ReceiveOutcome::Stored, Some(id)));
     });
     join_all(receiving).await;
-    proxy.set(Weather::default());
+    proxy.set(NetworkState::default());
     for (_, _, id) in &texts {
         let received: Vec<_> =
             texts.iter().filter(|(.., of)| of == id).map(|(_, text, _)| text.text.as_deref()).collect();
@@ -208,6 +208,6 @@ async fn a_text_that_is_refused_takes_no_other_with_it() {
     assert!(of_the_two.contains(&ReceiveOutcome::Stored), "{of_the_two:?}");
     assert!(of_the_two.contains(&ReceiveOutcome::Duplicate), "{of_the_two:?}");
     assert!(outcomes.iter().all(|outcome| *outcome == ReceiveOutcome::Stored), "{outcomes:?}");
-    proxy.set(Weather::default());
+    proxy.set(NetworkState::default());
     invariants::hold(&app).await;
 }

@@ -13,7 +13,7 @@ use crate::support::TestApp;
 use crate::support::app::{POOL_LINES, ROUTER_LINE};
 use crate::support::callers::Caller;
 use crate::support::database;
-use crate::support::proxy::{Proxy, Weather};
+use crate::support::proxy::{NetworkState, Proxy};
 
 /// One way to the database: one after the other on one session, a tenth of the calls below would use up the time of all.
 const DELAY: Duration = Duration::from_millis(60);
@@ -34,8 +34,8 @@ async fn far() -> (TestApp, Proxy) {
     (app, proxy)
 }
 
-fn slow() -> Weather {
-    Weather { delay: DELAY, steady: true, ..Weather::default() }
+fn slow() -> NetworkState {
+    NetworkState { delay: DELAY, steady: true, ..NetworkState::default() }
 }
 
 async fn get(caller: &Caller, id: &str) -> Result<GetConversationResponse, Status> {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{DELAY, far, get, slow};
 use crate::support::callers::Caller;
 use crate::support::locks::{commit, until_waiting};
-use crate::support::proxy::{Proxy, Weather};
+use crate::support::proxy::{NetworkState, Proxy};
 use crate::support::{Human, TestApp, assert_reason, eventually};
 
 /// In which every call is answered while the database is not.
@@ -89,13 +89,13 @@ async fn a_caller_who_hangs_up_takes_no_answer_from_others() {
 async fn all_who_wait_for_a_database_that_does_not_answer_are_told_in_time() {
     let (_app, proxy, agent, id) = far_agent().await;
 
-    proxy.set(Weather { stalled: true, ..Weather::default() });
+    proxy.set(NetworkState { stalled: true, ..NetworkState::default() });
     let asked = Instant::now();
     for answer in join_all((0..24).map(|_| get(&agent, &id))).await {
         assert_eq!(answer.unwrap_err().code(), Code::Unavailable);
     }
     assert!(asked.elapsed() < ANSWERED, "{:?}", asked.elapsed());
-    proxy.set(Weather::default());
+    proxy.set(NetworkState::default());
     eventually("conversations can be read again", async || get(&agent, &id).await.ok()).await;
 }
 

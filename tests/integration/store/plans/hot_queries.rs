@@ -17,7 +17,7 @@ pub(super) struct Hot {
 /// What no query contains.
 pub(super) const NOTHING: &str = "$99";
 
-const HOT: [Hot; 32] = [
+const HOT: [Hot; 31] = [
     // ListConnections.
     Hot {
         text: ("SELECT", &["FROM connections", "< ($2, $3)"], "$6"),
@@ -100,7 +100,7 @@ const HOT: [Hot; 32] = [
         parameters: &["line"],
         indexes: &["lines_pkey"],
     },
-    // An inbound text: its route, whether it was delivered before, its situation, and storing it in either view.
+    // An inbound text: its route, whether it was delivered before, its context, and storing it.
     Hot {
         text: ("SELECT l.role", &["FROM lines l LEFT JOIN routes r"], NOTHING),
         parameters: &["line", "human", "provider_id"],
@@ -127,39 +127,15 @@ const HOT: [Hot; 32] = [
         ],
     },
     Hot {
-        text: (
-            "WITH summary AS (UPDATE conversations",
-            &["clear_total = clear_total + 1", "assignment_messaged = true"],
-            NOTHING,
-        ),
-        parameters: &STORED,
+        text: ("WITH summary AS (UPDATE conversations", &["INSERT INTO messages"], NOTHING),
+        parameters: &APPENDED,
         indexes: &["conversations_pkey"],
     },
     Hot {
-        text: ("WITH free AS MATERIALIZED", &["clear_total = clear_total + 1"], NOTHING),
-        parameters: &[
-            "org",
-            "ARRAY[conversation]",
-            "ARRAY[connection]",
-            "ARRAY[fresh]",
-            "ARRAY[NULL::jsonb]",
-            "ARRAY[at]",
-            "ARRAY['text']",
-            "ARRAY[at]",
-            "ARRAY[line]",
-            "ARRAY['new']",
-            "ARRAY['text']",
-            "1",
-            "ARRAY[1]",
-            "9",
-        ],
-        // Once to see whether it is free, once to change it.
+        text: ("WITH free AS MATERIALIZED", &["INSERT INTO messages"], NOTHING),
+        parameters: &APPENDED,
+        // Once to lock it, once to update it.
         indexes: &["conversations_pkey", "conversations_pkey"],
-    },
-    Hot {
-        text: ("WITH summary AS (UPDATE conversations", &["blocked_total = blocked_total + 1"], NOTHING),
-        parameters: &STORED,
-        indexes: &["conversations_pkey"],
     },
     Hot {
         text: ("SELECT id FROM connections", &["released_at IS NULL FOR UPDATE"], NOTHING),
@@ -220,22 +196,25 @@ const HOT: [Hot; 32] = [
     },
 ];
 
-/// Parameters of the statements that store a text.
-const STORED: [&str; 14] = [
+/// Parameters of the statements that append messages.
+const APPENDED: [&str; 17] = [
     "org",
-    "conversation",
-    "connection",
-    "fresh",
-    "NULL",
-    "at",
-    "'text'",
-    "at",
+    "ARRAY[conversation]",
+    "ARRAY[connection]",
+    "ARRAY[fresh]",
+    "ARRAY[line]",
+    "ARRAY['new']",
+    "ARRAY[false]",
+    "ARRAY['text']",
+    "ARRAY['text']",
+    "ARRAY[NULL::jsonb]",
+    "ARRAY[at]",
     "1",
-    "line",
-    "'new'",
-    "'text'",
-    "1",
+    "ARRAY[at]",
+    "ARRAY[1]",
+    "0",
     "9",
+    "NULL::double precision",
 ];
 
 /// Either index of `routes` will do where the human is known, who has a handful of them at most.

@@ -5,7 +5,7 @@ mod analysis;
 
 use std::collections::BTreeMap;
 
-use inkbox_imessage::store::distribution::{FIRST, GLOBAL, Placement, placement};
+use inkbox_imessage::store::citus::{FIRST, GLOBAL, Placement, placement};
 use sqlx::postgres::PgPool;
 
 use crate::store::checked_queries;
@@ -120,17 +120,17 @@ const EXCEPTIONS: [Exception; 23] = [
     Exception {
         beginning: "SELECT t.number AS \"number!\", l.role",
         fault: NOT_BOUND,
-        reason: "has a twin for one text, for databases that are distributed: see Database::is_distributed",
+        reason: "runs for one key on a distributed database: see BatchQuery::SINGLE_ON_CITUS",
     },
     Exception {
         beginning: "WITH free AS MATERIALIZED ( SELECT id FROM conversations WHERE organization_id = $1 AND id = ANY($2) FOR NO KEY UPDATE SKIP LOCKED), summary",
         fault: AT_ONCE,
-        reason: "stores texts together, which databases that are distributed do one by one: see StoreText",
+        reason: "stores messages together; a distributed database takes one in two statements: see messages::append",
     },
     Exception {
         beginning: "WITH summary AS (UPDATE conversations",
         fault: AT_ONCE,
-        reason: "has a twin of two statements, for databases that are distributed: see DbConnection::is_distributed",
+        reason: "a distributed database takes two statements: see messages::append",
     },
 ];
 

@@ -1,0 +1,100 @@
+//! A connection of the pool, acquired for one caller.
+
+use std::sync::Arc;
+
+use deadpool::managed::{Object, PoolError};
+use tokio::time::{Instant, timeout_at};
+use tracing::Instrument as _;
+
+use super::affects::Affects;
+use super::connection::DbConnection;
+use super::error::StoreError;
+use super::manager::{Manager, Pooled, SessionPool};
+use super::replica::tracker::WriteTracker;
+use crate::telemetry::trace;
+
+/// Returned to the pool by dropping it, at any point of its work.
+pub struct Session {
+    object: Object<Manager>,
+    deadline: Instant,
+    /// Records what the work changed, if there is a replica.
+    writes: Option<Arc<WriteTracker>>,
+}
+
+impl Session {
+    pub(super) async fn acquire(
+        pool: &SessionPool,
+        deadline: Instant,
+        affects: Affects,
+        writes: Option<Arc<WriteTracker>>,
+    ) -> Result<Self, StoreError> {
+        match timeout_at(deadline, pool.get()).await {
+            Ok(Ok(mut object)) => {
+                object.connection.affects = affects;
+                Ok(Self { object, deadline, writes })
+            }
+            Ok(Err(PoolError::Backend(error))) => Err(StoreError::no_connection(error)),
+            Ok(Err(_)) => Err(StoreError::Unavailable("the pool is closed")),
+            Err(_) => Err(StoreError::Unavailable("no session within the operation limit")),
+        }
+    }
+
+    /// Runs one statement, or several that need not agree, in a span of this name.
+    ///
+    /// # Errors
+    /// What the database answered, or `Unavailable` after the operation limit, counted from
+    /// [`super::Database::acquire`]. Nothing is retried: a statement may have taken effect before its connection broke.
+    pub async fn run<'s, T, F>(
+        &'s mut self,
+        span: &'static str,
+        work: impl FnOnce(&'s mut DbConnection) -> F,
+    ) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        traced(span, self.run_untraced(work)).await
+    }
+
+    pub(super) async fn run_untraced<'s, T, F>(
+        &'s mut self,
+        work: impl FnOnce(&'s mut DbConnection) -> F,
+    ) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let deadline = self.deadline;
+        let pool = Object::pool(&self.object);
+        let Pooled { connection, is_clean, .. } = &mut *self.object;
+        *is_clean = false;
+        let Ok(result) = timeout_at(deadline, work(connection)).await else {
+            return Err(StoreError::Unavailable("no answer within the operation limit"));
+        };
+        *is_clean = !result.as_ref().is_err_and(StoreError::broke_connection);
+        if !*is_clean && let Some(pool) = pool {
+            pool.manager().invalidate_idle();
+        }
+        result
+    }
+}
+
+/// Runs a piece of work in a span of this name.
+pub(super) async fn traced<T>(
+    name: &'static str,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let span = trace::store_span(name);
+    let result = work.instrument(span.clone()).await;
+    if result.is_err() {
+        trace::failed(&span);
+    }
+    result
+}
+
+impl Drop for Session {
+    /// Records the write before its caller gets the answer.
+    fn drop(&mut self) {
+        if let Some(writes) = &self.writes {
+            writes.record(&self.object.connection.affects);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Deletes expired idempotency keys and deduplication records in bounded batches. Each function deletes the
+//! oldest rows and returns whether there may be more.
+
+use chrono::{DateTime, Utc};
+use sqlx::query;
+
+use crate::domain::OrganizationId;
+use crate::store::{Affects, Database, StoreError};
+
+/// Rows that one statement deletes or lists: few enough that its locks are short.
+const BATCH_SIZE: i64 = 1_000;
+
+/// Deletes idempotency keys of an organization that were created before a point in time.
+pub async fn delete_idempotency_keys(
+    db: &Database,
+    organization_id: &OrganizationId,
+    before: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
+    session
+        .run("query sweeps::idempotency_keys", |connection| async move {
+            let done = query!(
+                "DELETE FROM idempotency_keys
+                 WHERE organization_id = $1 AND (agent_identity_id, key) IN (
+                     SELECT agent_identity_id, key FROM idempotency_keys
+                     WHERE organization_id = $1 AND created_at < $2
+                     ORDER BY created_at
+                     LIMIT $3)",
+                organization_id.as_str(),
+                before,
+                BATCH_SIZE,
+            )
+            .execute(connection)
+            .await?;
+            Ok(may_have_more(done.rows_affected()))
+        })
+        .await
+}
+
+/// A function that deletes the oldest rows of a global table. The parameters of the statement are `$1` the
+/// time before which rows are expired, and `$2` the number of rows.
+macro_rules! delete_expired {
+    ($(#[$doc:meta])* $name:ident, $span:literal, $statement:literal) => {
+        $(#[$doc])*
+        pub async fn $name(db: &Database, before: DateTime<Utc>) -> Result<bool, StoreError> {
+            let mut session = db.acquire(Affects::None).await?;
+            session
+                .run($span, |connection| async move {
+                    let done = query!($statement, before, BATCH_SIZE).execute(connection).await?;
+                    Ok(may_have_more(done.rows_affected()))
+                })
+                .await
+        }
+    };
+}
+
+delete_expired!(
+    /// Deletes router commands that were executed before a point in time.
+    delete_router_commands,
+    "query sweeps::router_commands",
+    "DELETE FROM router_commands
+                 WHERE (line_number, provider_message_id) IN (
+                     SELECT line_number, provider_message_id FROM router_commands
+                     WHERE created_at < $1
+                     ORDER BY created_at
+                     LIMIT $2)"
+);
+
+delete_expired!(
+    /// Deletes the lookup entries of messages that were sent before a point in time.
+    delete_sent_messages,
+    "query sweeps::sent_messages",
+    "DELETE FROM sent_messages
+                 WHERE (line_number, provider_message_id) IN (
+                     SELECT line_number, provider_message_id FROM sent_messages
+                     WHERE created_at < $1
+                     ORDER BY created_at
+                     LIMIT $2)"
+);
+
+delete_expired!(
+    /// Deletes the records of tapback texts that arrived before a point in time.
+    delete_tapback_texts,
+    "query sweeps::tapback_texts",
+    "DELETE FROM tapback_texts
+                 WHERE (line_number, provider_message_id) IN (
+                     SELECT line_number, provider_message_id FROM tapback_texts
+                     WHERE created_at < $1
+                     ORDER BY created_at
+                     LIMIT $2)"
+);
+
+delete_expired!(
+    /// Deletes the records of inbound messages that were purged before a point in time.
+    delete_forgotten_texts,
+    "query sweeps::forgotten_texts",
+    "DELETE FROM forgotten_texts
+                 WHERE (line_number, provider_message_id) IN (
+                     SELECT line_number, provider_message_id FROM forgotten_texts
+                     WHERE forgotten_at < $1
+                     ORDER BY forgotten_at
+                     LIMIT $2)"
+);
+
+fn may_have_more(deleted: u64) -> bool {
+    i64::try_from(deleted).unwrap_or(BATCH_SIZE) >= BATCH_SIZE
+}
+
+/// The next organizations after an id, in the order of their ids.
+pub async fn list_organizations(db: &Database, after: &str) -> Result<Vec<OrganizationId>, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
+    session
+        .run("query sweeps::organizations_after", |connection| async move {
+            let rows =
+                query!("SELECT id FROM organizations WHERE id > $1 ORDER BY id LIMIT $2", after, BATCH_SIZE)
+                    .fetch_all(connection)
+                    .await?;
+            Ok(rows.into_iter().map(|row| row.id.into()).collect())
+        })
+        .await
+}
