@@ -47,7 +47,7 @@ pub struct CallLimits {
 
 /// Enforces [`CallLimits`] and the deadline of each call.
 pub struct Limits {
-    limits: CallLimits,
+    bounds: CallLimits,
     permits: Arc<Semaphore>,
     db: Database,
     shutdown: CancellationToken,
@@ -59,7 +59,7 @@ impl LimitsLayer {
     /// One set of permits is shared by all connections. Streams end when `shutdown` is cancelled.
     #[must_use]
     pub fn new(limits: CallLimits, db: Database, shutdown: CancellationToken) -> Self {
-        Self::of(Limits { limits, permits: Arc::new(Semaphore::new(limits.in_flight)), db, shutdown })
+        Self::of(Limits { bounds: limits, permits: Arc::new(Semaphore::new(limits.in_flight)), db, shutdown })
     }
 }
 
@@ -83,13 +83,13 @@ impl Middleware for Limits {
             Err(error) => return reject(&error),
         };
         if request.headers().contains_key("grpc-accept-encoding") {
-            let threshold = CompressionThreshold(self.limits.compress_from as usize);
+            let threshold = CompressionThreshold(self.bounds.compress_from as usize);
             request.extensions_mut().insert(threshold);
         }
-        let limit = effective_timeout(request.headers(), self.limits.max_duration);
+        let limit = effective_timeout(request.headers(), self.bounds.max_duration);
         match timeout(limit, inner.call(request)).await {
             Ok(Ok(response)) => {
-                match classify_tonic_status(response.headers(), self.limits.request as usize) {
+                match classify_tonic_status(response.headers(), self.bounds.request as usize) {
                     Some(error) => reject(&error),
                     None => Ok(response),
                 }
@@ -104,13 +104,13 @@ impl Limits {
     /// # Errors
     /// `TooLarge` for the metadata; `Overloaded` if no permit is free or calls wait too long for the database.
     fn admit(&self, headers: &HeaderMap) -> Result<OwnedSemaphorePermit, Error> {
-        let limit = self.limits.metadata as usize;
+        let limit = self.bounds.metadata as usize;
         if size_of(headers) > limit {
             return Err(Error::TooLarge { what: "request metadata", limit });
         }
         let permit = self.permits.clone().try_acquire_owned().ok();
         permit
-            .filter(|_| !self.db.is_saturated(self.limits.queue_timeout))
+            .filter(|_| !self.db.is_saturated(self.bounds.queue_timeout))
             .ok_or(Error::Overloaded { retry_after: RETRY_AFTER })
     }
 }
