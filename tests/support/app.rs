@@ -51,7 +51,8 @@ pub struct TestApp {
 
 /// The configuration of a service under test.
 pub struct Builder {
-    settings: Settings,
+    /// Boxed, because the futures of tests hold several copies of the builder.
+    settings: Box<Settings>,
     /// The database itself. The settings may lead to it through a pooler, past which tests make their rows.
     database: Option<PgConnectOptions>,
     clock: Arc<TestClock>,
@@ -90,7 +91,8 @@ impl Builder {
         if !has_database {
             self = self.database(database::fresh().await);
         }
-        let app = self.launch().await;
+        // The future of `launch` is large, because it holds the server that it assembles.
+        let app = Box::pin(self.launch()).await;
         app.until_ready().await;
         if !has_database {
             app.add_lines().await;
@@ -101,7 +103,7 @@ impl Builder {
     /// Starts the service without waiting for it. Needs [`Self::database`].
     pub async fn launch(self) -> TestApp {
         let options = self.database.expect("launch() needs a database");
-        let mut server = (self.prepare)(Server::new(self.settings, self.clock.clone()).unwrap());
+        let mut server = (self.prepare)(Server::new(*self.settings, self.clock.clone()).unwrap());
         let parts = server.app().clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -118,7 +120,7 @@ impl Builder {
             options,
             clock: self.clock,
             parts,
-            running: tokio::spawn(server.run(listener, stop.clone())),
+            running: tokio::spawn(Box::pin(server.run(listener, stop.clone()))),
             stop,
             db,
             next_handle: AtomicU32::new(0),
@@ -139,7 +141,7 @@ impl TestApp {
 
     pub fn builder() -> Builder {
         Builder {
-            settings: Self::settings(PgConnectOptions::new_without_pgpass()),
+            settings: Box::new(Self::settings(PgConnectOptions::new_without_pgpass())),
             database: None,
             clock: Arc::default(),
             prepare: Box::new(|server| server),

@@ -7,7 +7,9 @@ use inkbox_imessage::domain::PhoneNumber;
 use inkbox_imessage::error::{Error, FieldViolation, Resource};
 use inkbox_imessage::grpc::wire::status;
 use inkbox_imessage::proto::send_message_request::Target;
-use inkbox_imessage::proto::{ErrorReason, SendMessageRequest, UpdateDeliveryStatusRequest};
+use inkbox_imessage::proto::{
+    ErrorReason, ListIdentitiesRequest, SendMessageRequest, UpdateDeliveryStatusRequest,
+};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
@@ -205,7 +207,7 @@ async fn what_a_call_needs_that_its_key_has_not() {
     };
     let texts = [
         router.send_message(request).await.unwrap_err(),
-        agent.list_identities(Default::default()).await.unwrap_err(),
+        agent.list_identities(ListIdentitiesRequest::default()).await.unwrap_err(),
         admin
             .update_delivery_status(UpdateDeliveryStatusRequest {
                 line_number: "+12025550101".to_owned(),
@@ -216,6 +218,6 @@ async fn what_a_call_needs_that_its_key_has_not() {
             .await
             .unwrap_err(),
     ];
-    let text: String = texts.iter().map(|status| format!("{}\n", status.message())).collect();
-    assert_frozen("scopes.txt", &text);
+    let texts: Vec<_> = texts.iter().map(|status| status.message()).collect();
+    assert_frozen("scopes.txt", &(texts.join("\n") + "\n"));
 }

@@ -85,9 +85,10 @@ impl Model {
             text: message.text.clone(),
             media: message.media.clone(),
             send_style: 0,
-            transport: match message.inbound {
-                true => MessageTransport::Unspecified,
-                false => MessageTransport::Imessage,
+            transport: if message.inbound {
+                MessageTransport::Unspecified
+            } else {
+                MessageTransport::Imessage
             }
             .into(),
             status: message.status.into(),

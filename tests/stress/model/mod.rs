@@ -46,7 +46,7 @@ const MAX_SHRINK_MILLISECONDS: u32 = 120_000;
 fn lists_and_gets_equal_those_of_a_plain_model_after_every_step() {
     let seed = length::seed();
     let least_steps = length::rounds().unwrap_or(ROUNDS) * STEPS_PER_ROUND;
-    let cases = least_steps.div_ceil(*STEPS.start() as u32 * DRIVERS);
+    let cases = least_steps.div_ceil(u32::try_from(*STEPS.start()).unwrap() * DRIVERS);
     println!("model: INKBOX_STRESS_SEED={seed}");
     let _shared = Builder::new_current_thread().build().unwrap().block_on(length::shared());
     let begun = Instant::now();
