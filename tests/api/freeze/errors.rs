@@ -218,6 +218,6 @@ async fn what_a_call_needs_that_its_key_has_not() {
             .await
             .unwrap_err(),
     ];
-    let texts: Vec<_> = texts.iter().map(|status| status.message()).collect();
+    let texts: Vec<_> = texts.iter().map(Status::message).collect();
     assert_frozen("scopes.txt", &(texts.join("\n") + "\n"));
 }
