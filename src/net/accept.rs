@@ -1,4 +1,4 @@
-//! Taking connections from a listener.
+//! The accept loop of a listener.
 
 use std::convert::Infallible;
 use std::io::{Error, ErrorKind};
@@ -13,46 +13,46 @@ use tower::Service;
 use super::listeners::Listener;
 use super::{Shared, Stage, connection};
 
-/// How long a listener rests when it could not take a connection, such as at the limit of file descriptors: the system
-/// would say so again at once, as often as we ask.
-const REST: Duration = Duration::from_millis(100);
-/// At most one complaint in this time: what made the first one makes thousands.
-const BETWEEN_COMPLAINTS: Duration = Duration::from_secs(5);
+/// Pause after a failed accept. A cause such as the limit of file descriptors persists, so that an immediate retry would
+/// be a busy loop.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+/// Minimum interval between two warnings, since their cause can occur thousands of times a second.
+const WARNING_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Takes connections until the service is told to finish; then the listener is closed.
+/// Accepts connections until the drain starts, then closes the listener.
 pub(super) async fn accept<S>(listener: Listener, shared: Arc<Shared<S>>)
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
 {
     let mut stage = shared.stage.clone();
-    let taking = async {
-        let mut complaints = Complaints::default();
+    let accepting = async {
+        let mut warning = RateLimitedWarning::default();
         loop {
             match listener.accept().await {
-                Ok(socket) => match shared.places.clone().try_acquire_owned() {
-                    Ok(place) => {
-                        shared.connections.spawn(connection::serve(socket, shared.clone(), place));
+                Ok(socket) => match shared.permits.clone().try_acquire_owned() {
+                    Ok(permit) => {
+                        shared.connections.spawn(connection::serve(socket, shared.clone(), permit));
                     }
-                    // Its client hears it at once, and may find room at another replica.
-                    Err(_) => complaints.say("as many connections as are taken: one more was closed", None),
+                    // The client notices immediately, and can connect to another replica.
+                    Err(_) => warning.log("connection limit reached: rejecting a connection", None),
                 },
-                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
-                    complaints.say("connections cannot be taken", Some(error));
-                    sleep(REST).await;
+                    warning.log("cannot accept connections", Some(error));
+                    sleep(ACCEPT_BACKOFF).await;
                 }
             }
         }
     };
     tokio::select! {
         _ = stage.wait_for(|stage| *stage != Stage::Serving) => {}
-        () = taking => {}
+        () = accepting => {}
     }
 }
 
-/// Whether only the connection that was to be taken has failed, and the next one need not.
-fn is_of_one_connection(error: &Error) -> bool {
+/// Whether the error concerns only the connection that was to be accepted, and not the listener.
+fn concerns_one_connection(error: &Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::ConnectionAborted
@@ -63,19 +63,20 @@ fn is_of_one_connection(error: &Error) -> bool {
 }
 
 #[derive(Default)]
-struct Complaints {
+struct RateLimitedWarning {
     last: Option<Instant>,
-    kept_back: u64,
+    /// Warnings since the last one that was logged.
+    suppressed: u64,
 }
 
-impl Complaints {
-    fn say(&mut self, what: &str, error: Option<Error>) {
-        if self.last.is_some_and(|last| last.elapsed() < BETWEEN_COMPLAINTS) {
-            self.kept_back += 1;
+impl RateLimitedWarning {
+    fn log(&mut self, what: &str, error: Option<Error>) {
+        if self.last.is_some_and(|last| last.elapsed() < WARNING_INTERVAL) {
+            self.suppressed += 1;
             return;
         }
         let error = error.map(tracing::field::display);
-        tracing::warn!(error, kept_back = self.kept_back, "{what}");
-        *self = Self { last: Some(Instant::now()), kept_back: 0 };
+        tracing::warn!(error, kept_back = self.suppressed, "{what}");
+        *self = Self { last: Some(Instant::now()), suppressed: 0 };
     }
 }

@@ -1,6 +1,8 @@
-//! The life of one connection: TLS, the first bytes of HTTP/2, calls, old age.
+//! One connection from the accept to its end: TLS handshake, HTTP/2 preface, calls, maximum age.
 
 use std::convert::Infallible;
+use std::future::pending;
+use std::ops::Range;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -19,44 +21,59 @@ use super::io::Stream;
 use super::listeners::Socket;
 use super::{Shared, Stage};
 
-/// What the one timer of a connection is waiting for.
-enum Until {
-    /// The client must have spoken HTTP/2.
-    Greeted,
-    /// The client is told to move on.
-    Aged,
-    /// The connection is cut.
-    Gone,
+/// Spread of the maximum age, as a factor, so that clients that connected together do not reconnect together.
+const AGE_SPREAD: Range<f64> = 0.9..1.1;
+
+/// What happens to a connection at a point in time.
+#[derive(Debug, Clone, Copy)]
+enum Deadline {
+    /// The connection is closed unless the client has sent the HTTP/2 preface.
+    Handshake,
+    /// The connection is shut down gracefully.
+    MaxAge,
+    /// The connection is closed.
+    ForceClose,
 }
 
-/// Serves a connection to its end; `place` is held so long.
-pub(super) async fn serve<S>(socket: Socket, shared: Arc<Shared<S>>, place: OwnedSemaphorePermit)
+/// Waits for a deadline; for ever if there is none.
+async fn expired(next: Option<(Deadline, Instant)>) -> Deadline {
+    match next {
+        Some((deadline, at)) => {
+            sleep_until(at).await;
+            deadline
+        }
+        None => pending().await,
+    }
+}
+
+/// Serves a connection until it ends. `_permit` counts it among the open connections.
+pub(super) async fn serve<S>(socket: Socket, shared: Arc<Shared<S>>, _permit: OwnedSemaphorePermit)
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
 {
-    let _place = place;
     let limits = shared.limits;
     let began = Instant::now();
-    // A clone that has seen no change yet, so that one that was made meanwhile is not missed.
+    // A clone of a receiver that has seen no change, so that a change during the handshake is noticed as well.
     let mut stage = shared.stage.clone();
     let peer = socket.peer();
     let opening = timeout_at(began + limits.handshake, Stream::open(socket, shared.tls.as_ref()));
-    let (stream, greeted) = tokio::select! {
+    let (stream, preface_seen) = tokio::select! {
         _ = stage.wait_for(|stage| *stage != Stage::Serving) => return,
         opened = opening => match opened {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return tracing::debug!(peer = ?peer.remote_addr, error = %error, "no TLS"),
-            Err(_) => return tracing::debug!(peer = ?peer.remote_addr, "no TLS in time"),
+            Ok(Err(error)) => {
+                return tracing::debug!(peer = ?peer.remote_addr, error = %error, "TLS handshake failed");
+            }
+            Err(_) => return tracing::debug!(peer = ?peer.remote_addr, "TLS handshake timed out"),
         },
     };
     let calls = Calls { service: shared.service.clone(), peer };
     let mut connection = pin!(shared.http2.serve_connection(TokioIo::new(stream), calls));
-    let mut timer = pin!(sleep_until(began + limits.handshake));
-    let mut until = Until::Greeted;
+    let mut next = Some((Deadline::Handshake, began + limits.handshake));
     loop {
         tokio::select! {
-            // The connection first: what has arrived by now is taken before a change of stage is seen.
+            // The connection comes first: requests that have arrived are accepted before a change of stage takes effect.
             biased;
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
@@ -65,44 +82,34 @@ where
                 return;
             }
             changed = stage.changed() => {
-                let now = if changed.is_ok() { *stage.borrow_and_update() } else { Stage::Cut };
+                let now = if changed.is_ok() { *stage.borrow_and_update() } else { Stage::Closing };
                 match now {
                     Stage::Serving => {}
-                    Stage::Finishing if greeted.is_set() => connection.as_mut().graceful_shutdown(),
-                    // A client that has said nothing has no call to finish. hyper would wait for its first bytes.
-                    Stage::Finishing | Stage::Cut => return,
+                    Stage::Draining if preface_seen.is_set() => connection.as_mut().graceful_shutdown(),
+                    // A client that has sent nothing has no call in progress, but hyper would wait for its preface.
+                    Stage::Draining | Stage::Closing => return,
                 }
             }
-            () = &mut timer => {
-                let next = match until {
-                    Until::Greeted if !greeted.is_set() => {
-                        return tracing::debug!("a connection spoke no HTTP/2 in time");
-                    }
-                    Until::Greeted => {
-                        until = Until::Aged;
-                        // Spread, so that clients that came together do not move together.
-                        limits.age.map(|age| began + age.mul_f64(rand::rng().random_range(0.9..1.1)))
-                    }
-                    Until::Aged => {
-                        connection.as_mut().graceful_shutdown();
-                        until = Until::Gone;
-                        Some(Instant::now() + limits.age_grace)
-                    }
-                    Until::Gone => return tracing::warn!("a connection was cut, with calls, after its age and grace"),
-                };
-                match next {
-                    Some(next) => timer.as_mut().reset(next),
-                    None => timer.as_mut().reset(Instant::now() + NEVER),
+            deadline = expired(next) => next = match deadline {
+                Deadline::Handshake if !preface_seen.is_set() => {
+                    return tracing::debug!("a connection sent no HTTP/2 preface in time");
                 }
-            }
+                Deadline::Handshake => limits.age.map(|age| {
+                    (Deadline::MaxAge, began + age.mul_f64(rand::rng().random_range(AGE_SPREAD)))
+                }),
+                Deadline::MaxAge => {
+                    connection.as_mut().graceful_shutdown();
+                    Some((Deadline::ForceClose, Instant::now() + limits.age_grace))
+                }
+                Deadline::ForceClose => {
+                    return tracing::warn!("a connection with calls in progress was closed after its age and grace");
+                }
+            },
         }
     }
 }
 
-/// Longer than any process lives.
-const NEVER: std::time::Duration = std::time::Duration::from_hours(24 * 365 * 30);
-
-/// Hands requests over, with where they came from.
+/// Passes requests to the service, with the addresses of the connection.
 struct Calls<S> {
     service: S,
     peer: TcpConnectInfo,

@@ -1,4 +1,4 @@
-//! The bytes of a connection, whatever carries them.
+//! The byte stream of a connection: TCP, TLS or a Unix socket.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -13,55 +13,53 @@ use tokio_rustls::server::TlsStream;
 use super::listeners::Socket;
 use super::tls::Tls;
 
-/// Length of what an HTTP/2 client says first, in bytes (RFC 9113, 3.4).
-const PREFACE: usize = 24;
+/// Length of the HTTP/2 connection preface of a client, in bytes (RFC 9113, section 3.4).
+const PREFACE_BYTES: usize = 24;
 
-/// Whether a client has spoken HTTP/2.
+/// Whether the client has sent as many bytes as the HTTP/2 preface has. Shared with the stream. hyper checks the bytes.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Greeted(Arc<AtomicBool>);
+pub(super) struct PrefaceSeen(Arc<AtomicBool>);
 
-impl Greeted {
+impl PrefaceSeen {
     pub(super) fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// A connection's bytes.
+/// The byte stream of an open connection.
 pub(super) struct Stream {
-    carrier: Carrier,
-    /// Bytes that were read, as far as it matters.
-    heard: usize,
-    greeted: Greeted,
+    io: Io,
+    /// Number of bytes read, not counted any further than the preface.
+    bytes_read: usize,
+    preface_seen: PrefaceSeen,
 }
 
-enum Carrier {
+enum Io {
     Tcp(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
     Unix(UnixStream),
 }
 
 impl Stream {
-    /// Opens the stream, with TLS on TCP where there is a certificate. A Unix socket is guarded by its file's mode.
-    pub(super) async fn open(socket: Socket, tls: Option<&Tls>) -> io::Result<(Self, Greeted)> {
-        let carrier = match (socket, tls) {
-            (Socket::Tcp(stream, _), None) => Carrier::Tcp(stream),
-            (Socket::Tcp(stream, _), Some(tls)) => {
-                Carrier::Tls(Box::new(tls.acceptor().accept(stream).await?))
-            }
-            (Socket::Unix(stream), _) => Carrier::Unix(stream),
+    /// Performs the TLS handshake on TCP if `tls` is given. Unix sockets never use TLS: the mode of the file protects them.
+    pub(super) async fn open(socket: Socket, tls: Option<&Tls>) -> io::Result<(Self, PrefaceSeen)> {
+        let io = match (socket, tls) {
+            (Socket::Tcp(stream, _), None) => Io::Tcp(stream),
+            (Socket::Tcp(stream, _), Some(tls)) => Io::Tls(Box::new(tls.acceptor().accept(stream).await?)),
+            (Socket::Unix(stream), _) => Io::Unix(stream),
         };
-        let greeted = Greeted::default();
-        Ok((Self { carrier, heard: 0, greeted: greeted.clone() }, greeted))
+        let preface_seen = PrefaceSeen::default();
+        Ok((Self { io, bytes_read: 0, preface_seen: preface_seen.clone() }, preface_seen))
     }
 }
 
-/// The stream that carries the bytes, as something to poll.
-macro_rules! carrier {
-    ($self:ident, $carrier:ident => $poll:expr) => {
-        match &mut $self.get_mut().carrier {
-            Carrier::Tcp($carrier) => $poll,
-            Carrier::Tls($carrier) => $poll,
-            Carrier::Unix($carrier) => $poll,
+/// Polls the stream of whichever kind.
+macro_rules! poll_io {
+    ($self:ident, $io:ident => $poll:expr) => {
+        match &mut $self.get_mut().io {
+            Io::Tcp($io) => $poll,
+            Io::Tls($io) => $poll,
+            Io::Unix($io) => $poll,
         }
     };
 }
@@ -74,11 +72,11 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let this = self.as_mut();
-        let polled = carrier!(this, carrier => Pin::new(carrier).poll_read(context, buffer));
-        if self.heard < PREFACE {
-            self.heard += buffer.filled().len() - before;
-            if self.heard >= PREFACE {
-                self.greeted.0.store(true, Ordering::Relaxed);
+        let polled = poll_io!(this, io => Pin::new(io).poll_read(context, buffer));
+        if self.bytes_read < PREFACE_BYTES {
+            self.bytes_read += buffer.filled().len() - before;
+            if self.bytes_read >= PREFACE_BYTES {
+                self.preface_seen.0.store(true, Ordering::Relaxed);
             }
         }
         polled
@@ -87,7 +85,7 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        carrier!(self, carrier => Pin::new(carrier).poll_write(context, bytes))
+        poll_io!(self, io => Pin::new(io).poll_write(context, bytes))
     }
 
     fn poll_write_vectored(
@@ -95,22 +93,22 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        carrier!(self, carrier => Pin::new(carrier).poll_write_vectored(context, bytes))
+        poll_io!(self, io => Pin::new(io).poll_write_vectored(context, bytes))
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.carrier {
-            Carrier::Tcp(stream) => stream.is_write_vectored(),
-            Carrier::Tls(stream) => stream.is_write_vectored(),
-            Carrier::Unix(stream) => stream.is_write_vectored(),
+        match &self.io {
+            Io::Tcp(stream) => stream.is_write_vectored(),
+            Io::Tls(stream) => stream.is_write_vectored(),
+            Io::Unix(stream) => stream.is_write_vectored(),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        carrier!(self, carrier => Pin::new(carrier).poll_flush(context))
+        poll_io!(self, io => Pin::new(io).poll_flush(context))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        carrier!(self, carrier => Pin::new(carrier).poll_shutdown(context))
+        poll_io!(self, io => Pin::new(io).poll_shutdown(context))
     }
 }

@@ -1,4 +1,4 @@
-//! Where the service listens: TCP addresses and Unix sockets.
+//! Listeners on TCP addresses and Unix sockets.
 
 use std::fmt;
 use std::fs::{self, Permissions};
@@ -13,20 +13,19 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tonic::transport::server::TcpConnectInfo;
 
-/// How the address of a Unix socket begins, as in gRPC's own names.
+/// Prefix of a Unix socket's address, as in gRPC's naming scheme.
 const UNIX: &str = "unix:";
-/// Who may connect to a Unix socket: its owner and group.
+/// Mode of a Unix socket: its owner and group may connect.
 const SOCKET_MODE: u32 = 0o660;
-/// When the system asks a silent TCP peer whether it is there. HTTP/2 asks too, but not before it is spoken.
+/// Idle time before TCP keepalive probes. HTTP/2 pings only start after the handshake.
 const TCP_KEEPALIVE: Duration = Duration::from_mins(1);
 const TCP_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// An address to listen on: `127.0.0.1:50051`, or `unix:/run/inkbox.sock`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListenAddress {
-    /// An address of this machine and a port; port 0 = a free one.
+    /// Port 0 = any free port.
     Tcp(SocketAddr),
-    /// A path.
     Unix(PathBuf),
 }
 
@@ -35,7 +34,7 @@ impl FromStr for ListenAddress {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.strip_prefix(UNIX) {
-            // `unix:///run/…` is the other spelling.
+            // `unix:///run/…` is another spelling of `unix:/run/…`.
             Some(path) => match path.strip_prefix("//").unwrap_or(path) {
                 "" => Err(format!("{text:?} names no path")),
                 path => Ok(Self::Unix(path.into())),
@@ -56,7 +55,7 @@ impl fmt::Display for ListenAddress {
     }
 }
 
-/// Listeners that are open.
+/// The open listeners.
 #[derive(Debug)]
 pub struct Listeners(Vec<Listener>);
 
@@ -64,7 +63,7 @@ impl Listeners {
     /// Opens a listener on each address.
     ///
     /// # Errors
-    /// The first address that cannot be had, and why.
+    /// The first address that is not available, and why.
     pub async fn bind(addresses: &[ListenAddress]) -> Result<Self, (ListenAddress, io::Error)> {
         let mut listeners = Vec::new();
         for address in addresses {
@@ -73,10 +72,10 @@ impl Listeners {
         Ok(Self(listeners))
     }
 
-    /// Where they listen, with the port that was free.
+    /// The addresses, with the actual port in place of port 0.
     ///
     /// # Errors
-    /// Where the system does not say.
+    /// If the operating system does not return the address.
     pub fn addresses(&self) -> io::Result<Vec<ListenAddress>> {
         self.0.iter().map(Listener::address).collect()
     }
@@ -97,23 +96,23 @@ impl From<TcpListener> for Listeners {
     }
 }
 
-/// One listener that is open.
+/// An open listener.
 #[derive(Debug)]
 pub enum Listener {
-    /// On an address.
     Tcp(TcpListener),
-    /// On a path. The file goes before the listener does, so that it is never the next process's.
+    /// The file is first, so that it is removed before the listener is closed. Later it could be the file of the next
+    /// process.
     Unix(SocketFile, UnixListener),
 }
 
-/// A connection that came in.
+/// An accepted connection.
 pub(super) enum Socket {
     Tcp(TcpStream, SocketAddr),
     Unix(UnixStream),
 }
 
 impl Socket {
-    /// The two ends, where they have addresses.
+    /// Both addresses, if the socket has any.
     pub(super) fn peer(&self) -> TcpConnectInfo {
         match self {
             Self::Tcp(stream, peer) => {
@@ -149,7 +148,7 @@ impl Listener {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                // A connection that is gone already says so at its first read.
+                // Fails if the connection is closed already, which the first read reports.
                 let _ = stream.set_nodelay(true);
                 let keepalive =
                     TcpKeepalive::new().with_time(TCP_KEEPALIVE).with_interval(TCP_KEEPALIVE_INTERVAL);
@@ -161,8 +160,8 @@ impl Listener {
     }
 }
 
-/// Removes the socket of a process that was killed. One that a process listens on stays, and so does anything that is no
-/// socket: then the address is in use.
+/// Removes the socket file of a process that was killed. A socket on which a process listens, and a file that is not a
+/// socket, are kept; then the bind fails.
 async fn remove_stale(path: &Path) -> io::Result<()> {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     if !is_socket {
@@ -174,13 +173,13 @@ async fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The file of a Unix socket, removed with its listener.
+/// The file of a Unix socket. Dropping it removes the file.
 #[derive(Debug)]
 pub struct SocketFile(PathBuf);
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Left behind, the next start removes it.
+        // If this fails, the next start removes the file.
         let _ = fs::remove_file(&self.0);
     }
 }

@@ -1,8 +1,17 @@
-//! From the socket to a call: listeners, TLS, and the life of a connection.
+//! Network layer: listeners, TLS, and the connections that gRPC calls arrive on.
 //!
-//! tonic's own server is not used for it: it cannot bound connections, waits for ever at its end for a client that sends
-//! nothing, spins where the process is out of file descriptors, and keeps its connections out of reach of a drain. What
-//! remains is hyper's HTTP/2 connection with a bound on everything that a client could take without end.
+//! It replaces `tonic::transport::Server` by hyper's HTTP/2 connection with a bound on every resource that a client can
+//! hold. The problems of tonic's server (0.14):
+//!
+//! - The number of connections is not bounded: <https://github.com/hyperium/tonic/issues/2094>.
+//! - A client that connects and sends no HTTP/2 preface holds its connection for ever, since hyper has no handshake
+//!   timeout: <https://github.com/hyperium/hyper/pull/4172>.
+//! - Such a client also keeps a graceful shutdown from ending: <https://github.com/hyperium/hyper/issues/4170>.
+//! - With `max_connection_age_grace`, a connection that reaches its maximum age gets no GOAWAY before it is closed. The
+//!   option was requested in <https://github.com/hyperium/tonic/issues/1428>.
+//! - An accept that fails, for example because the process is out of file descriptors, is retried without a pause. There
+//!   is no known issue for it.
+//! - Connections are spawned out of reach of the caller, so that a drain can neither count nor close them.
 
 mod accept;
 mod connection;
@@ -31,54 +40,54 @@ use tower::Service;
 use listeners::Listeners;
 use tls::Tls;
 
-/// Windows of HTTP/2 flow control, in bytes: a whole request of the largest size without a pause.
+/// Window of HTTP/2 flow control, in bytes: the largest request fits in it, and is sent without a pause.
 const WINDOW: u32 = 1 << 20;
-/// A connection without a call is let go this long after it was told to leave, so that its last answers are on their way,
-/// and a call that its client sent before it heard is still taken.
-const LINGER: Duration = Duration::from_secs(1);
-/// How long connections that were cut may take to be gone. Nothing of theirs waits for anything then.
-const CUT_LIMIT: Duration = Duration::from_secs(1);
-/// HTTP/2 itself takes metadata up to this many times our bound, so that we can answer in words what is a little
-/// too large. What is larger still gets the bare status 431, or ends its connection.
-const METADATA_ROOM: u32 = 2;
+/// How long a drain keeps connections open after the last call. The last responses are sent in this time, and calls that
+/// clients sent before they received the GOAWAY are still accepted.
+const IDLE_DRAIN_GRACE: Duration = Duration::from_secs(1);
+/// How long closed connections may take to end. Their tasks do not wait for anything at that point.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// hyper accepts metadata up to this multiple of the configured limit, so that slightly larger metadata gets a gRPC status
+/// with a message. Even larger metadata gets HTTP status 431, or ends its connection.
+const HEADER_LIST_FACTOR: u32 = 2;
 
-/// Bounds on connections. Each is a setting; `config::transport` says what for.
+/// Limits of connections. Each one is a setting, described in `config::server`.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionLimits {
-    /// Connections at once; more are closed at once.
+    /// Maximum number of open connections; further ones are rejected.
     pub connections: usize,
-    /// Calls at once on one connection; the protocol makes its client wait.
+    /// Maximum number of concurrent calls on one connection; HTTP/2 makes its client wait with further ones.
     pub streams: u32,
-    /// Bytes of a request's metadata.
+    /// Maximum size of a request's metadata, in bytes.
     pub metadata: u32,
-    /// Calls that a client gave up before we began with them, at once on one connection; more end the connection.
+    /// Maximum number of calls on one connection that its client cancelled before they started; more end the connection.
     pub pending_resets: usize,
-    /// Streams that a client's mistakes made us reset, in the life of a connection; more end it.
+    /// Maximum number of streams of one connection that were reset because of protocol errors; more end the connection.
     pub error_resets: usize,
-    /// From the connection to the first bytes of HTTP/2, with TLS in between.
+    /// Maximum time from the accept to the HTTP/2 preface, including the TLS handshake.
     pub handshake: Duration,
-    /// How long a client may be silent before it is asked whether it is still there.
+    /// Interval of HTTP/2 pings on an idle connection.
     pub keepalive_interval: Duration,
-    /// How long its answer may take before its connection is closed.
+    /// Maximum time for the answer to a ping; then the connection is closed.
     pub keepalive_time_out: Duration,
-    /// When a connection is told to move on, one tenth more or less; `None` = never.
+    /// Age at which a connection is shut down gracefully, with a random spread of 10 %; `None` = never.
     pub age: Option<Duration>,
-    /// How long calls under way have after that, before the connection is cut.
+    /// How long calls in progress may take after that; then the connection is closed.
     pub age_grace: Duration,
 }
 
-/// Where the service is on its way to its end.
+/// The stage of the shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Connections and calls are taken.
+    /// Connections and calls are accepted.
     Serving,
-    /// No new ones are; what is under way goes on.
-    Finishing,
-    /// Everything ends now.
-    Cut,
+    /// New connections and calls are not accepted; calls in progress continue.
+    Draining,
+    /// All connections are closed.
+    Closing,
 }
 
-/// Runs the tasks of calls, so that a drain knows when there are none left.
+/// Runs the tasks of calls, so that a drain can wait for them.
 #[derive(Debug, Clone)]
 struct CallTasks(TaskTracker);
 
@@ -92,29 +101,30 @@ where
     }
 }
 
-/// What every connection shares.
+/// State that all connections share.
 struct Shared<S> {
     service: S,
     http2: http2::Builder<CallTasks>,
     limits: ConnectionLimits,
     tls: Option<Tls>,
-    places: Arc<Semaphore>,
+    /// One permit per connection.
+    permits: Arc<Semaphore>,
     stage: watch::Receiver<Stage>,
     connections: TaskTracker,
 }
 
-/// The service, reachable. Dropped without a drain, everything is cut.
+/// The open listeners and their connections. Dropping it without a drain closes all of them.
 #[derive(Debug)]
 pub struct Transport {
     stage: watch::Sender<Stage>,
     connections: TaskTracker,
     calls: TaskTracker,
-    follow_files: DropGuard,
+    watching_files: DropGuard,
     tasks: Vec<(&'static str, JoinHandle<()>)>,
 }
 
 impl Transport {
-    /// Takes connections from here on. Files of `tls` are followed until the drain.
+    /// Starts to accept connections, and to watch the files of `tls` for changes until the drain.
     #[must_use]
     pub fn open<S>(listeners: Listeners, limits: ConnectionLimits, tls: Option<Tls>, service: S) -> Self
     where
@@ -126,10 +136,10 @@ impl Transport {
         S::Future: Send + 'static,
     {
         let (connections, calls) = (TaskTracker::new(), TaskTracker::new());
-        let follow_files = CancellationToken::new();
+        let stop_watching = CancellationToken::new();
         let mut tasks = Vec::new();
         if let Some(tls) = tls.clone() {
-            tasks.push(("TLS files", connections.spawn(tls.follow(follow_files.clone()))));
+            tasks.push(("TLS files", connections.spawn(tls.watch_files(stop_watching.clone()))));
         }
         let (stage, at_stage) = watch::channel(Stage::Serving);
         let shared = Arc::new(Shared {
@@ -137,14 +147,14 @@ impl Transport {
             http2: http2(&limits, CallTasks(calls.clone())),
             limits,
             tls,
-            places: Arc::new(Semaphore::new(limits.connections)),
+            permits: Arc::new(Semaphore::new(limits.connections)),
             stage: at_stage,
             connections: connections.clone(),
         });
         for listener in listeners {
             tasks.push(("listener", connections.spawn(accept::accept(listener, shared.clone()))));
         }
-        Self { stage, connections, calls, follow_files: follow_files.drop_guard(), tasks }
+        Self { stage, connections, calls, watching_files: stop_watching.drop_guard(), tasks }
     }
 
     /// The tasks that must run until the drain, with their names, for supervision.
@@ -152,17 +162,17 @@ impl Transport {
         std::mem::take(&mut self.tasks)
     }
 
-    /// Takes no connection and no call any more, waits at most `limit` for those under way, and cuts what is left then.
+    /// Stops to accept connections and calls, waits at most `limit` for the calls in progress, and closes all connections.
     pub async fn drain(self, limit: Duration) {
-        drop(self.follow_files);
+        drop(self.watching_files);
         self.connections.close();
         self.calls.close();
-        self.stage.send_replace(Stage::Finishing);
-        // Clients that do not answer our farewell hold their connections open, and nothing else.
+        self.stage.send_replace(Stage::Draining);
+        // Clients that ignore the GOAWAY keep their connections open. The drain does not wait for them.
         let without_calls = async {
             loop {
                 self.calls.wait().await;
-                sleep(LINGER).await;
+                sleep(IDLE_DRAIN_GRACE).await;
                 if self.calls.is_empty() {
                     return;
                 }
@@ -172,16 +182,20 @@ impl Transport {
             () = self.connections.wait() => {}
             () = without_calls => {}
             () = sleep(limit) => {
-                tracing::warn!(calls = self.calls.len(), "calls under way were cut at the end of the drain");
+                tracing::warn!(calls = self.calls.len(), "calls in progress were cut off at the end of the drain");
             }
         }
-        self.stage.send_replace(Stage::Cut);
-        let gone = async {
+        self.stage.send_replace(Stage::Closing);
+        let ended = async {
             self.connections.wait().await;
             self.calls.wait().await;
         };
-        if timeout(CUT_LIMIT, gone).await.is_err() {
-            tracing::warn!(connections = self.connections.len(), calls = self.calls.len(), "left behind");
+        if timeout(CLOSE_TIMEOUT, ended).await.is_err() {
+            tracing::warn!(
+                connections = self.connections.len(),
+                calls = self.calls.len(),
+                "connections still open after forced shutdown"
+            );
         }
     }
 }
@@ -193,7 +207,7 @@ fn http2(limits: &ConnectionLimits, calls: CallTasks) -> http2::Builder<CallTask
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW)
         .max_concurrent_streams(limits.streams)
-        .max_header_list_size(limits.metadata.saturating_mul(METADATA_ROOM))
+        .max_header_list_size(limits.metadata.saturating_mul(HEADER_LIST_FACTOR))
         .max_pending_accept_reset_streams(limits.pending_resets)
         .max_local_error_reset_streams(limits.error_resets)
         .keep_alive_interval(limits.keepalive_interval)

@@ -1,4 +1,4 @@
-//! The client's side: how `health` reaches a service on TCP, TLS or a Unix socket.
+//! Client side of a health probe: connects to a service over TCP, TLS or a Unix socket.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,33 +16,28 @@ use tower::service_fn;
 use super::listeners::ListenAddress;
 use super::tls::{ALPN, TlsError, certificates, private_key, provider, roots};
 
-/// Whom a probe trusts, and how it shows itself.
+/// TLS of a probe.
 #[derive(Debug, Clone)]
 pub struct ProbeTls {
-    /// Whom to trust.
     pub trust: Trust,
-    /// Certificate and key to show to a service that asks for one.
+    /// Certificate and key for a service that requires a client certificate.
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
-/// Which certificate of a service is the right one.
+/// Which certificate of a service is accepted.
 #[derive(Debug, Clone)]
 pub enum Trust {
-    /// The very one in this file. For a probe beside the service, which asks an address that no certificate names.
+    /// Only the certificate in this file. For a probe on the same host, which connects to an address that the certificate
+    /// does not contain.
     Certificate(PathBuf),
-    /// One of an authority in this file, for this name.
-    Authority {
-        /// The file.
-        file: PathBuf,
-        /// The name.
-        name: String,
-    },
+    /// A certificate for `name` by an authority in `file`.
+    Authority { file: PathBuf, name: String },
 }
 
 /// Connects to a service.
 ///
 /// # Errors
-/// Files that cannot be used, or nobody who answers.
+/// Invalid TLS files, or no answer.
 pub async fn connect(
     endpoint: Endpoint,
     address: ListenAddress,
@@ -100,7 +95,7 @@ fn config(
     Ok((Arc::new(config), name))
 }
 
-/// Takes one certificate and no other, whatever its name and age.
+/// Accepts exactly one certificate, without regard to its name and expiry.
 #[derive(Debug)]
 struct Pinned {
     certificate: CertificateDer<'static>,

@@ -1,6 +1,7 @@
-//! TLS, and TLS that asks clients for a certificate. The files are read again when they change: connections that are open
-//! keep what they began with, new ones get the new certificate. Where new files cannot be used, such as half written
-//! ones, the old ones stay in use.
+//! TLS of the listeners, optionally with client certificates (mTLS).
+//!
+//! The files are reloaded when they change. Open connections keep their certificate; new connections get the new one. If
+//! the new files are not valid, for example because one of them is only partly written, the old ones stay in use.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -16,21 +17,21 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use tokio_util::sync::CancellationToken;
 
-/// What gRPC is called in a TLS handshake.
+/// The protocol name of HTTP/2 in a TLS handshake.
 pub const ALPN: &[u8] = b"h2";
 
-/// The files, in PEM.
+/// The TLS files, in PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The service's certificate, with those between it and its authority.
+    /// Certificate chain of the service.
     pub certificate: PathBuf,
-    /// Its private key.
+    /// Private key of the certificate.
     pub key: PathBuf,
-    /// Authorities of clients' certificates; where it is given, clients must have one.
+    /// Authorities of client certificates. If set, clients must present a certificate.
     pub client_ca: Option<PathBuf>,
 }
 
-/// A file that cannot be used.
+/// A TLS file that is not readable or not valid.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {problem}", path = path.display())]
 pub struct TlsError {
@@ -39,17 +40,16 @@ pub struct TlsError {
 }
 
 impl TlsError {
-    /// A file and what is wrong with it.
     pub(crate) fn new(path: &Path, problem: impl fmt::Display) -> Self {
         Self { path: path.to_owned(), problem: problem.to_string() }
     }
 }
 
-/// TLS as it is to be spoken now. Cheap to clone; clones follow the files together.
+/// The current TLS configuration. Cheap to clone; all clones see a reload.
 #[derive(Clone)]
 pub struct Tls {
     files: TlsFiles,
-    every: Duration,
+    reload_interval: Duration,
     loaded: Arc<Contents>,
     config: Arc<RwLock<Arc<ServerConfig>>>,
 }
@@ -61,30 +61,30 @@ impl fmt::Debug for Tls {
 }
 
 impl Tls {
-    /// Reads the files; once the service is open, it looks `every` so often whether they have changed.
+    /// Reads the files. Once the service is open, they are checked for changes every `reload_interval`.
     ///
     /// # Errors
-    /// A file that cannot be used.
-    pub fn load(files: TlsFiles, every: Duration) -> Result<Self, TlsError> {
+    /// A TLS file that is not readable or not valid.
+    pub fn load(files: TlsFiles, reload_interval: Duration) -> Result<Self, TlsError> {
         let loaded = Contents::read(&files)?;
         let config = loaded.config(&files)?;
-        Ok(Self { files, every, loaded: Arc::new(loaded), config: Arc::new(RwLock::new(config)) })
+        Ok(Self { files, reload_interval, loaded: Arc::new(loaded), config: Arc::new(RwLock::new(config)) })
     }
 
-    /// What opens the next connection.
+    /// The acceptor for the next connection.
     pub(super) fn acceptor(&self) -> TlsAcceptor {
         let config = self.config.read().unwrap_or_else(PoisonError::into_inner).clone();
         TlsAcceptor::from(config)
     }
 
-    /// Follows the files until `stop`. They are read and compared, not watched: that misses no way of replacing a file,
-    /// and works on every mount.
-    pub(super) async fn follow(self, stop: CancellationToken) {
+    /// Reloads the files when they change, until `stop` is cancelled. The contents are polled and compared: unlike file
+    /// system events, this notices every way of replacing a file, on every kind of mount.
+    pub(super) async fn watch_files(self, stop: CancellationToken) {
         let mut seen = self.loaded.clone();
-        let mut complaint = None;
-        let following = async {
+        let mut last_reported = None;
+        let watching = async {
             loop {
-                sleep(self.every).await;
+                sleep(self.reload_interval).await;
                 let files = self.files.clone();
                 let Ok(read) = tokio::task::spawn_blocking(move || Contents::read(&files)).await else {
                     continue;
@@ -95,30 +95,30 @@ impl Tls {
                     Err(error) => Err(error),
                 };
                 match changed {
-                    Ok(None) => complaint = None,
+                    Ok(None) => last_reported = None,
                     Ok(Some((contents, config))) => {
                         *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
                         seen = Arc::new(contents);
-                        complaint = None;
-                        tracing::info!("new TLS files: new connections get them");
+                        last_reported = None;
+                        tracing::info!("reloaded the TLS files: new connections use them");
                     }
-                    // Once for each problem: the file may be half written, and is looked at again.
-                    Err(error) if complaint.as_ref() == Some(&error) => {}
+                    // Logged once per problem: the files are read again, as one of them may be partly written.
+                    Err(error) if last_reported.as_ref() == Some(&error) => {}
                     Err(error) => {
-                        tracing::warn!(error = %error, "new TLS files cannot be used: the old ones stay");
-                        complaint = Some(error);
+                        tracing::warn!(error = %error, "the changed TLS files are not valid: the old ones stay in use");
+                        last_reported = Some(error);
                     }
                 }
             }
         };
         tokio::select! {
-            () = following => {}
+            () = watching => {}
             () = stop.cancelled() => {}
         }
     }
 }
 
-/// What was in the files.
+/// The contents of the files.
 #[derive(PartialEq, Eq)]
 struct Contents {
     certificate: Vec<u8>,
@@ -151,7 +151,7 @@ impl Contents {
             }
             _ => builder.with_no_client_auth(),
         };
-        // Says no to a key that belongs to another certificate, as between the writing of two files.
+        // Rejects a key of another certificate, which can occur between the writes of the two files.
         let mut config =
             builder.with_single_cert(chain, key).map_err(|error| TlsError::new(&files.key, error))?;
         config.alpn_protocols = vec![ALPN.to_vec()];
@@ -159,24 +159,24 @@ impl Contents {
     }
 }
 
-/// The cryptography: ring, which builds everywhere with a C compiler alone.
+/// The cryptography provider: ring, which needs nothing but a C compiler to build.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-/// The certificates in PEM text that was read from `path`; at least one.
+/// The certificates in `pem`, at least one. `path` is for error messages.
 pub(crate) fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let chain = chain.map_err(|error| TlsError::new(path, error))?;
     if chain.is_empty() { Err(TlsError::new(path, "no certificate in PEM")) } else { Ok(chain) }
 }
 
-/// The private key in PEM text that was read from `path`.
+/// The private key in `pem`. `path` is for error messages.
 pub(crate) fn private_key(pem: &[u8], path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     PrivateKeyDer::from_pem_slice(pem).map_err(|error| TlsError::new(path, error))
 }
 
-/// The authorities in PEM text that was read from `path`.
+/// The certificate authorities in `pem`. `path` is for error messages.
 pub(crate) fn roots(pem: &[u8], path: &Path) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     for authority in certificates(pem, path)? {
