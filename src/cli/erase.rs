@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::operator::{Access, storage_failure};
-use super::{Failure, say};
+use super::database_access::DatabaseAccess;
+use super::error::CliError;
+use super::print_status;
 use crate::clock::{Clock, SystemClock};
 use crate::config::DatabaseArgs;
 use crate::domain::{OrganizationId, PhoneNumber};
@@ -28,11 +29,11 @@ pub(super) struct EraseArgs {
     dry_run: bool,
 }
 
-pub(super) async fn erase(database: &DatabaseArgs, args: EraseArgs) -> Result<(), Failure> {
+pub(super) async fn erase(database: &DatabaseArgs, args: EraseArgs) -> Result<(), CliError> {
     let remote_number =
-        PhoneNumber::parse(&args.number).map_err(|error| Failure::Usage(format!("--number {error}")))?;
+        PhoneNumber::parse(&args.number).map_err(|error| CliError::Usage(format!("--number {error}")))?;
     let subject = Subject { organization_id: args.org.into(), remote_number, keep_rules: args.keep_rules };
-    let access = Access::to(database).await?;
+    let access = DatabaseAccess::connect(database).await?;
     let summary = async {
         let db = access.open().await?;
         organization_exists(&db, &subject.organization_id).await?;
@@ -40,27 +41,26 @@ pub(super) async fn erase(database: &DatabaseArgs, args: EraseArgs) -> Result<()
     }
     .await;
     access.end().await?;
-    say(&summary?);
+    print_status(&summary?);
     Ok(())
 }
 
-async fn organization_exists(db: &Database, id: &OrganizationId) -> Result<(), Failure> {
-    if store::organizations::exists(db, id).await.map_err(storage_failure)? {
+async fn organization_exists(db: &Database, id: &OrganizationId) -> Result<(), CliError> {
+    if store::organizations::exists(db, id).await? {
         Ok(())
     } else {
-        Err(Failure::Failed(format!("organization {id} does not exist")))
+        Err(CliError::Failed(format!("organization {id} does not exist")))
     }
 }
 
 /// The number is not printed, because the output may end up in logs.
-fn nothing_found(subject: &Subject) -> Failure {
-    Failure::Failed(format!("no data about this number in {}", subject.organization_id))
+fn nothing_found(subject: &Subject) -> CliError {
+    CliError::Failed(format!("no data about this number in {}", subject.organization_id))
 }
 
-async fn count(db: &Database, subject: &Subject) -> Result<String, Failure> {
-    let counts = store::retention::count_subject(db, &subject.organization_id, &subject.remote_number)
-        .await
-        .map_err(storage_failure)?;
+async fn count(db: &Database, subject: &Subject) -> Result<String, CliError> {
+    let counts =
+        store::retention::count_subject(db, &subject.organization_id, &subject.remote_number).await?;
     let contact_rules = if subject.keep_rules { 0 } else { counts.contact_rules };
     let counts = SubjectCounts { contact_rules, ..counts };
     if counts == SubjectCounts::default() {
@@ -74,9 +74,9 @@ async fn count(db: &Database, subject: &Subject) -> Result<String, Failure> {
     ))
 }
 
-async fn erase_all(db: &Database, subject: &Subject) -> Result<String, Failure> {
+async fn erase_all(db: &Database, subject: &Subject) -> Result<String, CliError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let erased = erase::erase(db, &clock, subject).await.map_err(storage_failure)?;
+    let erased = erase::erase(db, &clock, subject).await?;
     if erased.is_nothing() {
         return Err(nothing_found(subject));
     }

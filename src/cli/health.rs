@@ -1,4 +1,4 @@
-//! `health`: for probes that can run a program but speak no gRPC.
+//! `health`: a health check for probes that can run a program but not call gRPC.
 
 use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,17 +10,18 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use super::{Failure, say};
+use super::error::CliError;
+use super::print_status;
 use crate::config::ProbeArgs;
 use crate::net::listeners::ListenAddress;
 use crate::net::probe;
 
-/// Longer than a healthy answer ever takes, shorter than probes wait.
-const LIMIT: Duration = Duration::from_secs(3);
+/// Longer than a healthy service takes to answer, shorter than the usual timeout of probes.
+const TIMEOUT: Duration = Duration::from_secs(3);
 
-pub(super) async fn check(args: &ProbeArgs, service: String) -> Result<(), Failure> {
-    let Some(address) = args.address() else { return Err(Failure::Usage("no address to ask".to_owned())) };
-    // The authority of a Unix socket is what gRPC calls every local one.
+pub(super) async fn check(args: &ProbeArgs, service: String) -> Result<(), CliError> {
+    let Some(address) = args.address() else { return Err(CliError::Usage("no address to query".to_owned())) };
+    // gRPC uses the authority `localhost` for Unix sockets.
     let (address, authority, host) = match address {
         ListenAddress::Tcp(address) => {
             let address = reachable(*address);
@@ -28,34 +29,34 @@ pub(super) async fn check(args: &ProbeArgs, service: String) -> Result<(), Failu
         }
         ListenAddress::Unix(_) => (address.clone(), "localhost".to_owned(), "localhost".to_owned()),
     };
-    let tls = args.tls(&host).map_err(Failure::Usage)?;
+    let tls = args.tls(&host).map_err(CliError::Usage)?;
     let endpoint = Endpoint::from_shared(format!("http://{authority}"))
-        .map_err(|error| Failure::Usage(format!("{address}: {error}")))?
-        .connect_timeout(LIMIT)
-        .timeout(LIMIT);
-    let channel = timeout(LIMIT, probe::connect(endpoint, address.clone(), tls.as_ref()))
+        .map_err(|error| CliError::Usage(format!("{address}: {error}")))?
+        .connect_timeout(TIMEOUT)
+        .timeout(TIMEOUT);
+    let channel = timeout(TIMEOUT, probe::connect(endpoint, address.clone(), tls.as_ref()))
         .await
-        .map_err(|_| Failure::Failed(format!("nothing answers on {address}")))?
-        .map_err(|error| Failure::Failed(format!("nothing answers on {address}: {}", innermost(&*error))))?;
+        .map_err(|_| CliError::Failed(format!("nothing answers on {address}")))?
+        .map_err(|error| CliError::Failed(format!("nothing answers on {address}: {}", innermost(&*error))))?;
     let request = HealthCheckRequest { service };
     let answer = HealthClient::new(channel)
         .check(request)
         .await
         .map_err(|status| {
             let cause = status.source().map(|cause| format!(": {}", innermost(cause))).unwrap_or_default();
-            Failure::Failed(format!("{:?}: {}{cause}", status.code(), status.message()))
+            CliError::Failed(format!("{:?}: {}{cause}", status.code(), status.message()))
         })?
         .into_inner();
     let status = answer.status();
     if status == ServingStatus::Serving {
-        say("SERVING");
+        print_status("SERVING");
         Ok(())
     } else {
-        Err(Failure::Failed(status.as_str_name().to_owned()))
+        Err(CliError::Failed(status.as_str_name().to_owned()))
     }
 }
 
-/// A service that listens on every address is asked on the loopback one.
+/// The address to connect to: the loopback address for a service that listens on all addresses.
 fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -65,7 +66,7 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-/// What is behind the words "transport error".
+/// The cause behind a generic "transport error".
 fn innermost(error: &(dyn Error + 'static)) -> String {
     let mut cause = error;
     while let Some(deeper) = cause.source() {

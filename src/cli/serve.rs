@@ -1,4 +1,4 @@
-//! `serve`: the service, with everything around it that a process has.
+//! `serve`: runs the service, with what belongs to its process: listeners, signals, the embedded PostgreSQL, the demo.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,8 +7,9 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::operator::EMBEDDED_DATABASE;
-use super::{Failure, say};
+use super::database_access::EMBEDDED_DATABASE;
+use super::error::CliError;
+use super::print_status;
 use crate::carrier_webhooks::Webhooks;
 use crate::clock::SystemClock;
 use crate::config::ServeArgs;
@@ -17,29 +18,29 @@ use crate::net::listeners::{ListenAddress, Listeners};
 use crate::server::shutdown::StopSignals;
 use crate::server::{ServeError, Server, Settings};
 
-pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
-    let external = args.database.external().map_err(Failure::Usage)?;
-    let standby = args.pool.standby().map_err(Failure::Usage)?;
+pub(super) async fn serve(args: ServeArgs) -> Result<(), CliError> {
+    let external = args.database.external().map_err(CliError::Usage)?;
+    let standby = args.pool.standby().map_err(CliError::Usage)?;
     if standby.is_some() && external.is_none() {
-        return Err(Failure::Usage("INKBOX_DATABASE_READ_URL needs DATABASE_URL".to_owned()));
+        return Err(CliError::Usage("INKBOX_DATABASE_READ_URL needs DATABASE_URL".to_owned()));
     }
     let migrate = args.migrate.unwrap_or(external.is_none());
     if migrate {
-        args.database.can_migrate().map_err(Failure::Usage)?;
+        args.database.can_migrate().map_err(CliError::Usage)?;
     }
-    let lines = args.lines.settings().map_err(Failure::Usage)?;
-    let webhooks = args.webhooks.checked().map_err(Failure::Usage)?;
-    let signals = StopSignals::listen().map_err(|error| Failure::Failed(format!("signals: {error}")))?;
-    let tls = args.transport.tls().map_err(Failure::Usage)?;
+    let lines = args.lines.settings().map_err(CliError::Usage)?;
+    let webhooks = args.webhooks.checked().map_err(CliError::Usage)?;
+    let signals = StopSignals::listen().map_err(|error| CliError::Failed(format!("signals: {error}")))?;
+    let tls = args.transport.tls().map_err(CliError::Usage)?;
     raise_file_limit();
-    // First of all, so that an address that is taken is told before anything is started.
+    // Before anything is started, so that an address that is in use is reported at once.
     let listeners = Listeners::bind(&args.transport.listen)
         .await
-        .map_err(|(address, error)| Failure::Failed(format!("cannot listen on {address}: {error}")))?;
+        .map_err(|(address, error)| CliError::Failed(format!("cannot listen on {address}: {error}")))?;
     let metrics =
         match args.metrics.metrics_listen {
             Some(address) => Some(TcpListener::bind(address).await.map_err(|error| {
-                Failure::Failed(format!("cannot listen on {address} for metrics: {error}"))
+                CliError::Failed(format!("cannot listen on {address} for metrics: {error}"))
             })?),
             None => None,
         };
@@ -51,9 +52,7 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let (database, embedded) = match external {
         Some(options) => (options, None),
         None => {
-            let server = embedded_postgres::Server::start(args.database.embedded())
-                .await
-                .map_err(|error| Failure::Failed(error.to_string()))?;
+            let server = embedded_postgres::Server::start(args.database.embedded()).await?;
             (server.connect_options(EMBEDDED_DATABASE), Some(server))
         }
     };
@@ -72,18 +71,18 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), Failure> {
         tls,
         drain: args.transport.drain(is_embedded),
     };
-    // Boxed: large, and awaited once.
+    // Boxed, because the future is large.
     let served = Box::pin(run(settings, listeners, webhooks, metrics, signals, args.demo)).await;
     if let Some(server) = embedded {
-        server.stop().await.map_err(|error| Failure::Failed(error.to_string()))?;
+        server.stop().await?;
     }
     served
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+async fn listen(address: SocketAddr) -> Result<TcpListener, CliError> {
     TcpListener::bind(address)
         .await
-        .map_err(|error| Failure::Failed(format!("cannot listen on {address}: {error}")))
+        .map_err(|error| CliError::Failed(format!("cannot listen on {address}: {error}")))
 }
 
 async fn run(
@@ -93,8 +92,8 @@ async fn run(
     metrics: Option<TcpListener>,
     signals: StopSignals,
     with_demo: bool,
-) -> Result<(), Failure> {
-    let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
+) -> Result<(), CliError> {
+    let failed = |error: &dyn std::fmt::Display| CliError::Failed(error.to_string());
     let addresses = listeners.addresses().map_err(|error| failed(&error))?;
     let with_tls = settings.tls.is_some();
     let mut server = Server::new(settings, Arc::new(SystemClock)).map_err(|error| failed(&error))?;
@@ -121,8 +120,8 @@ async fn run(
                 return;
             }
             match demo::set_up(&app).await {
-                Ok(demo) => say(&demo.page(&first, with_tls)),
-                Err(error) => tracing::error!(error = %error, "the demo could not be set up"),
+                Ok(demo) => print_status(&demo.page(&first, with_tls)),
+                Err(error) => tracing::error!(error = %error, "failed to set up the demo"),
             }
         };
         tokio::select! {
@@ -138,7 +137,7 @@ async fn run(
             && !address.ip().is_loopback()
         {
             tracing::warn!(
-                "keys and texts travel in the clear to this address, unless something before it speaks TLS"
+                "connections to this address are not encrypted: keys and messages are readable unless a proxy in front of it terminates TLS"
             );
         }
     }
@@ -152,18 +151,18 @@ async fn run(
             tracing::info!("stopped");
             Ok(())
         }
-        Some(Err(error @ ServeError::NotConfigured(_))) => Err(Failure::Usage(error.to_string())),
-        Some(Err(error)) => Err(Failure::Failed(error.to_string())),
-        None => Err(Failure::Failed("stopped without a drain".to_owned())),
+        Some(Err(error @ ServeError::NotConfigured(_))) => Err(CliError::Usage(error.to_string())),
+        Some(Err(error)) => Err(CliError::Failed(error.to_string())),
+        None => Err(CliError::Failed("stopped without a drain".to_owned())),
     }
 }
 
-/// Lets the process have as many open files as the system allows it: each connection is one, and the usual first limit
-/// of 1,024 is less than the connections that we take.
+/// Raises the soft limit of open files to the hard limit: each connection needs a file descriptor, and the usual soft limit
+/// of 1,024 is less than the maximum number of connections.
 fn raise_file_limit() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
-        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
     if let Err(error) = raised {
-        tracing::warn!(error = %error, "the limit of open files stays as it is");
+        tracing::warn!(error = %error, "cannot raise the limit of open files");
     }
 }

@@ -1,7 +1,8 @@
 //! `verify`: checks and repairs the database.
 
-use super::operator::{Access, storage_failure};
-use super::{Failure, say};
+use super::database_access::DatabaseAccess;
+use super::error::CliError;
+use super::print_status;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::DatabaseArgs;
 use crate::maintenance::verify::{self, Repaired, Report, ViolatedInvariant};
@@ -15,45 +16,45 @@ pub(super) struct VerifyArgs {
     repair: bool,
 }
 
-pub(super) async fn verify(database: &DatabaseArgs, args: &VerifyArgs) -> Result<(), Failure> {
-    let access = Access::to(database).await?;
+pub(super) async fn verify(database: &DatabaseArgs, args: &VerifyArgs) -> Result<(), CliError> {
+    let access = DatabaseAccess::connect(database).await?;
     let report = async {
         let endpoint = access.endpoint().await?;
         if args.repair {
             repair(&endpoint).await?;
         }
-        verify::verify(endpoint, SystemClock.now()).await.map_err(storage_failure)
+        Ok::<_, CliError>(verify::verify(endpoint, SystemClock.now()).await?)
     }
     .await;
     access.end().await?;
     print(&report?)
 }
 
-async fn repair(endpoint: &DatabaseTarget) -> Result<(), Failure> {
-    let repaired = verify::repair(endpoint, SystemClock.now()).await.map_err(storage_failure)?;
+async fn repair(endpoint: &DatabaseTarget) -> Result<(), CliError> {
+    let repaired = verify::repair(endpoint, SystemClock.now()).await?;
     if repaired.is_empty() {
-        say("nothing repaired");
+        print_status("nothing repaired");
     }
     for Repaired { invariant, count } in repaired {
-        say(&format!("repaired: {invariant}: {count}"));
+        print_status(&format!("repaired: {invariant}: {count}"));
     }
     Ok(())
 }
 
-fn print(report: &Report) -> Result<(), Failure> {
+fn print(report: &Report) -> Result<(), CliError> {
     for ViolatedInvariant { invariant, repairable, count, examples } in &report.violations {
         let examples: Vec<_> = examples.iter().map(qualified_id).collect();
         let remedy = if *repairable { "repairable with --repair" } else { "not repairable" };
-        say(&format!("violated: {invariant}: {count} ({remedy}): {}", examples.join(" ")));
+        print_status(&format!("violated: {invariant}: {count} ({remedy}): {}", examples.join(" ")));
     }
     let checked = format!("checked {} organizations, {} rows", report.organizations, report.rows);
     match report.violations.len() {
         0 => {
-            say(&format!("{checked}: no violations found"));
+            print_status(&format!("{checked}: no violations found"));
             Ok(())
         }
-        1 => Err(Failure::Failed(format!("{checked}: 1 invariant is violated"))),
-        count => Err(Failure::Failed(format!("{checked}: {count} invariants are violated"))),
+        1 => Err(CliError::Failed(format!("{checked}: 1 invariant is violated"))),
+        count => Err(CliError::Failed(format!("{checked}: {count} invariants are violated"))),
     }
 }
 

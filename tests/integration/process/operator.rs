@@ -79,9 +79,9 @@ async fn keys_of_every_scope_are_handed_over_alone_on_standard_output_and_work_a
         assert_eq!(key.label, if secret == &first { "first admin key" } else { "a label" });
     }
 
-    run(&folder, &["org", "create", "org_a"]).await.failed(1, "org_a exists already");
+    run(&folder, &["org", "create", "org_a"]).await.failed(1, "org_a already exists");
     let of_nobody = ["admin", "--org", "org_b"];
-    run(&folder, &[&create[..], &of_nobody].concat()).await.failed(1, "no organization org_b");
+    run(&folder, &[&create[..], &of_nobody].concat()).await.failed(1, "organization org_b does not exist");
     let of_nobody = ["identity", "--org", "org_a", "--identity", UNKNOWN];
     run(&folder, &[&create[..], &of_nobody].concat()).await.failed(1, "org_a has no identity");
 }
@@ -101,9 +101,9 @@ async fn a_revoked_key_is_refused_within_a_second_and_cannot_be_revoked_again() 
             answer.is_err().then(|| assert_reason(answer, "API_KEY_INVALID"))
         });
         timeout(REVOKED, refused).await.expect("refused within a second");
-        run(&folder, &["key", "revoke", &id]).await.failed(1, "no working key");
+        run(&folder, &["key", "revoke", &id]).await.failed(1, "no active key");
     }
-    run(&folder, &["key", "revoke", UNKNOWN]).await.failed(1, "no working key");
+    run(&folder, &["key", "revoke", UNKNOWN]).await.failed(1, "no active key");
 }
 
 #[tokio::test]
@@ -125,9 +125,9 @@ async fn a_line_that_is_added_works_without_a_restart() {
     add("+12025550100", "router").await.succeeded();
     assert_eq!(router.receive_message(help).await.unwrap().outcome(), ReceiveOutcome::Help);
     add("+12025550101", "pool").await.succeeded();
-    add("+12025550101", "pool").await.failed(1, "is a line already");
-    add("+12025550100", "pool").await.failed(1, "is a line already");
-    add("+12025550102", "router").await.failed(1, "a router line already");
+    add("+12025550101", "pool").await.failed(1, "is already a line");
+    add("+12025550100", "pool").await.failed(1, "is already a line");
+    add("+12025550102", "router").await.failed(1, "a router line already exists");
     add("12025550103", "pool").await.failed(2, "12025550103");
 }
 

@@ -1,0 +1,66 @@
+//! Access to the database for the duration of a command.
+
+use sqlx::postgres::PgConnectOptions;
+use tokio_util::task::TaskTracker;
+
+use super::error::CliError;
+use crate::config::DatabaseArgs;
+use crate::dev::embedded_postgres;
+use crate::store::{self, Database, DatabaseTarget};
+
+/// Name of the database in the embedded PostgreSQL.
+pub(super) const EMBEDDED_DATABASE: &str = "inkbox";
+
+/// The configured database. Without `DATABASE_URL`, it is the embedded PostgreSQL: that of a running service, or one that
+/// is started for the command and stopped by [`Self::end`].
+pub(super) struct DatabaseAccess {
+    endpoint: DatabaseTarget,
+    options: PgConnectOptions,
+    started: Option<embedded_postgres::Server>,
+}
+
+impl DatabaseAccess {
+    pub(super) async fn connect(args: &DatabaseArgs) -> Result<Self, CliError> {
+        if let Some(options) = args.external().map_err(CliError::Usage)? {
+            return Ok(Self { endpoint: args.endpoint(&options), options, started: None });
+        }
+        let embedded = args.embedded();
+        if let Some(options) = embedded_postgres::running(&embedded.data_dir, EMBEDDED_DATABASE).await {
+            return Ok(Self { endpoint: args.endpoint(&options), options, started: None });
+        }
+        let server = embedded_postgres::Server::start(embedded).await?;
+        let options = server.connect_options(EMBEDDED_DATABASE);
+        store::migrate(&options).await?;
+        Ok(Self { endpoint: args.endpoint(&options), options, started: Some(server) })
+    }
+
+    /// Options for a direct connection to PostgreSQL.
+    pub(super) const fn options(&self) -> &PgConnectOptions {
+        &self.options
+    }
+
+    /// Opens a pool of one connection, after a check of the schema.
+    pub(super) async fn open(&self) -> Result<Database, CliError> {
+        let db = Database::new(self.endpoint().await?, 1, TaskTracker::new())?;
+        db.open();
+        Ok(db)
+    }
+
+    /// The address of the database, after a check that its schema is the one that this program needs.
+    pub(super) async fn endpoint(&self) -> Result<DatabaseTarget, CliError> {
+        store::schema_is_current(&self.endpoint).await?;
+        Ok(self.endpoint.clone())
+    }
+
+    /// The address of the database, whatever its schema.
+    pub(super) const fn unchecked_endpoint(&self) -> &DatabaseTarget {
+        &self.endpoint
+    }
+
+    pub(super) async fn end(self) -> Result<(), CliError> {
+        match self.started {
+            Some(server) => Ok(server.stop().await?),
+            None => Ok(()),
+        }
+    }
+}
