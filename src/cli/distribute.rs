@@ -1,4 +1,4 @@
-//! `distribute`: the tables are spread over the nodes of a Citus cluster.
+//! `distribute`: distributes the tables over the nodes of a Citus cluster.
 
 use super::database_access::DatabaseAccess;
 use super::error::CliError;
@@ -13,7 +13,7 @@ pub(super) async fn distribute(args: &DatabaseArgs) -> Result<(), CliError> {
     access.end().await?;
     let tables = done.map_err(|error| CliError::Failed(error.to_string()))?;
     match tables.as_slice() {
-        [] => print_status("every table is distributed already"),
+        [] => print_status("all tables are already distributed"),
         tables => print_status(&format!("distributed: {}", tables.join(", "))),
     }
     Ok(())
