@@ -1,5 +1,5 @@
-//! What a call computes without the database: a page token, a page on the wire, the check of a key that is remembered,
-//! the verdict on a number. `make bench-pure` runs it; Criterion compares with the run before.
+//! Benchmarks of pure code: page tokens, encoding of a page, authentication with a cached key, the contact rule verdict.
+//! `make bench-pure` runs it; Criterion compares the results with those of the previous run.
 
 #![allow(
     clippy::expect_used,

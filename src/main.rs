@@ -1,10 +1,10 @@
-//! The program. Everything is in the library; see `cli`.
+//! The program. It only starts the command line of the library, see `cli`.
 
 use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
 
-/// A call makes and drops some hundred small pieces of memory: docs/performance.md tells what it gains.
+/// A call makes some hundred small allocations. docs/performance.md shows what this allocator saves.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -1,7 +1,7 @@
-//! The plainest server that answers `GetConversation`: tonic, sqlx's own pool as it comes, the key looked up at each
-//! call. What the service's way costs or saves is told against it.
+//! Baseline server: `GetConversation` with tonic, a default sqlx pool, and a look-up of the key on each call. The scenario
+//! `get-bare` shows what the design of the service costs or saves compared with it.
 
-#![expect(clippy::disallowed_methods, reason = "a program without the service's own ways")]
+#![expect(clippy::disallowed_methods, reason = "a baseline without the conventions of the service")]
 
 use std::str::FromStr as _;
 
@@ -20,7 +20,6 @@ use uuid::Uuid;
 
 use crate::Result;
 
-/// Serves until it is killed.
 pub async fn serve(database_url: &str, address: &str) -> Result<()> {
     let pool = PgPoolOptions::new().max_connections(16).connect(database_url).await?;
     let (reporter, health) = tonic_health::server::health_reporter();

@@ -1,4 +1,4 @@
-//! Callers that make calls as fast as they are answered (closed loop), or at a rate of their own (open loop).
+//! Load generator: callers that start the next call after the last response (closed loop), or at a fixed rate (open loop).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,35 +8,35 @@ use std::time::{Duration, Instant};
 use tokio::runtime;
 use tokio::task::JoinSet;
 
-use crate::scenes::{Scene, World};
+use crate::scenarios::{Scenario, World};
 use crate::{Failure, Result, channel};
 
-/// How callers behave.
+/// The number and rate of callers.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     pub callers: usize,
-    /// Connections that they share.
+    /// Number of connections that the callers share.
     pub connections: usize,
     pub duration: Duration,
-    /// Calls per second of all callers together; `None` = the next when the last is answered.
+    /// Calls per second of all callers together; `None` = closed loop.
     pub rate: Option<f64>,
 }
 
-/// What they saw.
+/// The result of a run.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct Measured {
     pub calls: usize,
     pub seconds: f64,
-    /// From when a call was due until it was answered, in microseconds, sorted.
+    /// Time from the planned start of each call to its response, in microseconds, sorted.
     latencies: Vec<u32>,
 }
 
-impl Seen {
+impl Measured {
     pub fn per_second(&self) -> f64 {
         count(self.calls) / self.seconds
     }
 
-    /// A latency in milliseconds that this share of the calls kept below.
+    /// A percentile of the latency, in milliseconds. `share` is between 0 and 1.
     pub fn percentile(&self, share: f64) -> f64 {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a length")]
         let index = (count(self.latencies.len()) * share) as usize;
@@ -49,22 +49,22 @@ pub fn count(number: usize) -> f64 {
     number as f64
 }
 
-/// What the callers of all threads share.
+/// State that the callers of all threads share.
 struct Shared {
     world: Arc<World>,
-    scene: Scene,
+    scenario: Scenario,
     pace: Pace,
     next: AtomicU64,
     begun: Instant,
 }
 
-/// Makes calls of one scene for a while. Any call that fails ends the run: a figure over errors says nothing.
+/// Runs one scenario for the duration of `pace`. A failed call ends the run, since figures with errors are meaningless.
 ///
-/// On two threads with a runtime each, like pgbench with `-j 2`: the callers share the machine with what they measure, and
-/// one runtime over both threads costs half as much again.
-pub async fn drive(world: &Arc<World>, address: &str, scene: Scene, pace: Pace) -> Result<Seen> {
+/// The callers run on two threads with one runtime each, like pgbench with `-j 2`: they share the machine with the service,
+/// and one runtime for both threads costs 50 % more CPU time.
+pub async fn drive(world: &Arc<World>, address: &str, scenario: Scenario, pace: Pace) -> Result<Measured> {
     let begun = Instant::now();
-    let shared = Arc::new(Shared { world: world.clone(), scene, pace, next: AtomicU64::new(0), begun });
+    let shared = Arc::new(Shared { world: world.clone(), scenario, pace, next: AtomicU64::new(0), begun });
     let threads = pace.connections.clamp(1, 2);
     let mut running = Vec::new();
     for thread in 0..threads {
@@ -83,10 +83,10 @@ pub async fn drive(world: &Arc<World>, address: &str, scene: Scene, pace: Pace) 
     let mut latencies = joined.await??.concat();
     let seconds = begun.elapsed().as_secs_f64();
     latencies.sort_unstable();
-    Ok(Seen { calls: latencies.len(), seconds, latencies })
+    Ok(Measured { calls: latencies.len(), seconds, latencies })
 }
 
-/// The callers of one thread.
+/// Runs the callers of one thread.
 async fn call(shared: &Arc<Shared>, address: &str, callers: usize, connections: usize) -> Result<Vec<u32>> {
     let channels = (0..connections).map(|_| channel(address)).collect::<Result<Vec<_>>>()?;
     let mut running = JoinSet::new();
@@ -94,8 +94,8 @@ async fn call(shared: &Arc<Shared>, address: &str, callers: usize, connections: 
         let channel = channels[caller % channels.len()].clone();
         let shared = shared.clone();
         running.spawn(async move {
-            let Shared { world, scene, pace, next, begun } = &*shared;
-            let mut client = scene.client(world, channel);
+            let Shared { world, scenario, pace, next, begun } = &*shared;
+            let mut client = scenario.client(world, channel);
             let mut latencies = Vec::new();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
@@ -106,7 +106,7 @@ async fn call(shared: &Arc<Shared>, address: &str, callers: usize, connections: 
                     tokio::time::sleep_until(at.into()).await;
                     due = at;
                 }
-                if begun.elapsed() >= pace.duration || scene.is_used_up(world, number) {
+                if begun.elapsed() >= pace.duration || scenario.is_used_up(world, number) {
                     return Ok::<_, Failure>(latencies);
                 }
                 client.call(number).await?;

@@ -1,4 +1,4 @@
-//! A database with as many conversations and messages as asked for, of one organization with four identities.
+//! Fills a database with conversations and messages of one organization with four identities.
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, raw_sql};
@@ -6,15 +6,14 @@ use uuid::Uuid;
 
 use crate::Result;
 
-/// The organization that everything belongs to.
 pub const ORGANIZATION: &str = "org_bench";
-/// How many identities share the conversations.
+/// Number of identities that the conversations are spread over.
 pub const IDENTITIES: u32 = 4;
-/// Pool lines; humans are spread over them.
+/// Number of pool lines that the humans are spread over.
 const LINES: u32 = 1_000;
 
-/// Conversation `n` has the id `md5('c' || n)`, so that pgbench finds it by its number as well; messages are all inbound
-/// and read, but for a tenth of the conversations, whose newest is blocked.
+/// Conversation `n` has the id `md5('c' || n)`, so that pgbench can compute the id from the number. All messages are
+/// inbound and read. A tenth of the conversations have a blocked message as their newest.
 const FILL: &str = "
     INSERT INTO identities SELECT 'org_bench', md5('i' || i)::uuid, 'bench-' || i, '', true, 1, now(), now()
         FROM generate_series(0, :identities - 1) i;
@@ -66,7 +65,8 @@ pub async fn fill(options: &PgConnectOptions, conversations: u32, messages: u32)
     Ok(connection.close().await?)
 }
 
-/// Puts every table in the state that autovacuum keeps a busy one in, so that no round pays for another's leftovers.
+/// Vacuums and analyzes every table, as autovacuum does on a busy database, so that a round does not pay for the dead rows
+/// of another.
 pub async fn settle(connection: &mut PgConnection) -> Result<()> {
     for table in ["conversations", "messages", "connections", "routes", "identities", "lines"] {
         raw_sql(AssertSqlSafe(format!("VACUUM ANALYZE {table}"))).execute(&mut *connection).await?;
@@ -75,7 +75,7 @@ pub async fn settle(connection: &mut PgConnection) -> Result<()> {
     Ok(())
 }
 
-/// Gives each conversation so many unread messages again, by moving its horizon back.
+/// Gives each conversation `count` unread messages, by moving its horizon back.
 pub async fn unread(options: &PgConnectOptions, count: u32) -> Result<()> {
     let mut connection = options.connect().await?;
     let statement = format!(
@@ -88,7 +88,7 @@ pub async fn unread(options: &PgConnectOptions, count: u32) -> Result<()> {
     Ok(connection.close().await?)
 }
 
-/// A conversation that calls are made on.
+/// A conversation that calls refer to.
 #[derive(Debug, Clone)]
 pub struct Target {
     pub conversation: Uuid,
@@ -96,7 +96,7 @@ pub struct Target {
     pub human: String,
 }
 
-/// Every conversation, in no order.
+/// Every conversation, in random order.
 pub async fn targets(options: &PgConnectOptions) -> Result<Vec<Target>> {
     let mut connection = options.connect().await?;
     let rows: Vec<(Uuid, String, String)> = sqlx::query_as(

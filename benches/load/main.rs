@@ -1,15 +1,15 @@
-//! How fast the service is, as a part of what PostgreSQL does with the same SQL in the same run.
+//! Load benchmark: throughput of the service relative to pgbench with the same SQL in the same run.
 //!
-//! `make bench` starts a private PostgreSQL and runs this: it fills a database, starts the release build, and measures
-//! each scene in rounds, in turn with pgbench on the SQL of that scene. All processes share the machine, so that the
-//! ratios and the processor times are what to compare, not the calls per second.
+//! `make bench` starts a private PostgreSQL and runs this program. It fills a database, starts the release build, and
+//! measures each scenario in rounds that alternate with pgbench on the SQL of the scenario. All processes share the
+//! machine: compare the ratios and CPU times, not the calls per second.
 
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::missing_docs_in_private_items,
     unreachable_pub,
-    reason = "a program for people at a terminal"
+    reason = "a program for a terminal"
 )]
 
 mod bare;
@@ -18,7 +18,7 @@ mod fill;
 mod meters;
 mod pgbench;
 mod report;
-mod scenes;
+mod scenarios;
 mod service;
 mod soak;
 
@@ -36,7 +36,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::drive::Pace;
 use crate::report::{Report, Round};
-use crate::scenes::{Scene, World};
+use crate::scenarios::{Scenario, World};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -44,50 +44,50 @@ type Result<T, E = Failure> = std::result::Result<T, E>;
 /// Measures the service against pgbench on the same SQL.
 #[derive(Debug, Parser)]
 struct Args {
-    /// An empty database, on this machine; its user must be allowed to CHECKPOINT.
+    /// URL of an empty database on this machine. Its user needs the permission to CHECKPOINT.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     database_url: Option<String>,
-    /// Conversations to fill it with.
+    /// Number of conversations in the database.
     #[arg(long, default_value = "20000")]
     conversations: u32,
-    /// Messages to fill it with, spread evenly.
+    /// Number of messages in the database, spread evenly.
     #[arg(long, default_value = "2000000")]
     messages: u32,
-    /// Scenes to measure, by name [default: all].
+    /// Scenarios to measure, by name [default: all].
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// Rounds of each scene, one after the other.
+    /// Number of rounds.
     #[arg(long, default_value = "3")]
     rounds: u32,
-    /// Seconds of a round, for the service and for pgbench each.
+    /// Seconds per round, for the service and for pgbench each.
     #[arg(long, default_value = "4")]
     seconds: u64,
-    /// Callers at once.
+    /// Number of concurrent callers.
     #[arg(long, default_value = "32")]
     callers: usize,
-    /// Connections that they share.
+    /// Number of connections that the callers share.
     #[arg(long, default_value = "4")]
     connections: usize,
-    /// Clients of pgbench.
+    /// Number of clients of pgbench.
     #[arg(long, default_value = "8")]
     pgbench_clients: u32,
-    /// Calls per second, all callers together [default: as many as are answered].
+    /// Calls per second of all callers together [default: closed loop].
     #[arg(long)]
     rate: Option<f64>,
-    /// Loads the service for so many seconds with calls of all kinds instead, and looks whether memory stays flat and
-    /// whether everything is given back.
+    /// Runs a soak test for this many seconds instead: mixed load, with a check that memory stays constant and that all
+    /// resources are released.
     #[arg(long, value_name = "SECONDS")]
     soak: Option<u64>,
-    /// Where to write the figures for a comparison.
+    /// File for the results.
     #[arg(long, default_value = "target/bench/latest.json")]
     out: PathBuf,
-    /// Compares two files of figures instead.
+    /// Compares two files of results instead.
     #[arg(long, num_args = 2, value_names = ["FIRST", "SECOND"])]
     compare: Option<Vec<PathBuf>>,
-    /// Serves as the plain server of the scene `get-bare`.
+    /// Runs the baseline server of the scenario `get-bare`.
     #[arg(long, hide = true)]
     bare: Option<String>,
-    /// Given by cargo.
+    /// Passed by cargo.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -107,12 +107,12 @@ async fn main() -> Result<()> {
 }
 
 async fn measure(args: &Args, url: &str) -> Result<()> {
-    let mut scenes = Scene::ALL.to_vec();
-    scenes.retain(|scene| args.only.is_empty() || args.only.iter().any(|name| name == scene.name()));
-    scenes.retain(|scene| {
-        let full = scene.fills_its_pages(args.conversations, args.messages);
+    let mut scenarios = Scenario::ALL.to_vec();
+    scenarios.retain(|scenario| args.only.is_empty() || args.only.iter().any(|name| name == scenario.name()));
+    scenarios.retain(|scenario| {
+        let full = scenario.fills_its_pages(args.conversations, args.messages);
         if !full {
-            eprintln!("left out, there are too few rows for full pages: {}", scene.name());
+            eprintln!("skipped, too few rows for full pages: {}", scenario.name());
         }
         full
     });
@@ -128,10 +128,10 @@ async fn measure(args: &Args, url: &str) -> Result<()> {
     }
     let mut report = Report { settings: settings(args), ..Report::default() };
     for round in 1..=args.rounds {
-        for scene in &scenes {
-            eprintln!("round {round} of {}: {}", args.rounds, scene.name());
-            let measured = bench.round(args, *scene).await?;
-            report.scenes.entry(scene.name().to_owned()).or_default().push(measured);
+        for scenario in &scenarios {
+            eprintln!("round {round} of {}: {}", args.rounds, scenario.name());
+            let measured = bench.round(args, *scenario).await?;
+            report.scenarios.entry(scenario.name().to_owned()).or_default().push(measured);
         }
     }
     println!("{}", report.table());
@@ -155,7 +155,7 @@ fn settings(args: &Args) -> String {
     )
 }
 
-/// Everything that runs.
+/// The running processes.
 struct Bench {
     options: PgConnectOptions,
     postmaster: u32,
@@ -191,15 +191,15 @@ impl Bench {
         Ok(Self { options, postmaster, service, bare, world: Arc::new(world) })
     }
 
-    /// One round of a scene: the service, then pgbench.
-    async fn round(&self, args: &Args, scene: Scene) -> Result<Round> {
-        if let Some(unread) = scene.unread() {
+    /// Runs one round of a scenario: the service, then pgbench.
+    async fn round(&self, args: &Args, scenario: Scenario) -> Result<Round> {
+        if let Some(unread) = scenario.unread() {
             fill::unread(&self.options, unread).await?;
         }
-        let service = if scene == Scene::GetBare { &self.bare } else { &self.service };
+        let service = if scenario == Scenario::GetBare { &self.bare } else { &self.service };
         let mut world = self.world.clone();
-        if scene == Scene::ListDeep {
-            // Anew: the texts of the round before have moved rows to the front.
+        if scenario == Scenario::ListDeep {
+            // Computed again, since messages of the previous round have moved rows to the front.
             let deep =
                 deep_page(&self.options, &world, channel(&service.address)?, args.conversations).await?;
             world = Arc::new(World { deep, ..(*world).clone() });
@@ -207,21 +207,21 @@ impl Bench {
         let pid = service.pid()?;
         let duration = Duration::from_secs(args.seconds);
         let pace = Pace { callers: args.callers, connections: args.connections, duration, rate: args.rate };
-        // So that sessions, plans and caches are there, as they are in a service that runs.
-        warm_up(&world, &service.address, scene).await?;
-        meters::forget_peak(pid)?;
+        // Opens sessions and fills plans and caches, as in a service that has been running.
+        warm_up(&world, &service.address, scenario).await?;
+        meters::reset_peak(pid)?;
         let used = || {
             let postgres = meters::cpu_of_tree(self.postmaster)?;
             Ok::<_, Failure>([meters::cpu_of_tree(pid)?, postgres, meters::cpu_of(std::process::id())?])
         };
         let before = used()?;
-        let seen = drive::drive(&world, &service.address, scene, pace).await?;
+        let seen = drive::drive(&world, &service.address, scenario, pace).await?;
         let after = used()?;
         let peak_kib = meters::peak_memory(pid)?;
         let thousands = drive::count(seen.calls) / 1_000.0;
         let [service_cpu, postgres_cpu, callers_cpu] =
             std::array::from_fn(|of| (after[of] - before[of]) / thousands);
-        let script = scene.script(&world)?;
+        let script = scenario.script(&world)?;
         let before = meters::cpu_of_tree(self.postmaster)?;
         let baseline = pgbench::run(&self.options, &script, args.pgbench_clients, args.seconds).await?;
         let pgbench_cpu =
@@ -240,14 +240,14 @@ impl Bench {
     }
 }
 
-/// Half a second of the scene, or of reads where the scene uses something up.
-async fn warm_up(world: &Arc<World>, address: &str, scene: Scene) -> Result<()> {
-    let scene = if scene.unread().is_some() { Scene::Get } else { scene };
+/// Half a second of the scenario, or of reads if the scenario consumes its data.
+async fn warm_up(world: &Arc<World>, address: &str, scenario: Scenario) -> Result<()> {
+    let scenario = if scenario.unread().is_some() { Scenario::Get } else { scenario };
     let pace = Pace { callers: 16, connections: 4, duration: Duration::from_millis(500), rate: None };
-    drive::drive(world, address, scene, pace).await.map(drop)
+    drive::drive(world, address, scenario, pace).await.map(drop)
 }
 
-/// Walks to the last full page of 50, or to the thousandth.
+/// Pages to the last full page of 50 rows, or to page 1,000.
 async fn deep_page(
     options: &PgConnectOptions,
     world: &World,
@@ -259,13 +259,13 @@ async fn deep_page(
     let (mut token, mut last) = (String::new(), String::new());
     for _ in 0..pages {
         let request = ListConversationsRequest { limit: Some(50), page_token: token, ..Default::default() };
-        let page = client.list_conversations(scenes::with_key(request, &world.admin)).await?.into_inner();
+        let page = client.list_conversations(scenarios::with_key(request, &world.admin)).await?.into_inner();
         token = page.next_page_token;
         let row = page.conversations.last().ok_or("a page without rows")?;
         last = row.id.clone();
     }
     let get = GetConversationRequest { conversation_id: last.clone(), agent_identity_id: None };
-    client.get_conversation(scenes::with_key(get, &world.admin)).await?;
+    client.get_conversation(scenarios::with_key(get, &world.admin)).await?;
     let mut connection = options.connect().await?;
     let at: String = sqlx::query_scalar("SELECT latest_at::text FROM conversations WHERE id = $1::uuid")
         .bind(&last)

@@ -1,4 +1,4 @@
-//! The same SQL without the service: pgbench with the text of the checked query, from `.sqlx/`.
+//! The same SQL without the service: pgbench with the text of the checked query from `.sqlx/`.
 
 use std::path::{Path, PathBuf};
 
@@ -7,15 +7,13 @@ use tokio::process::Command;
 
 use crate::Result;
 
-/// What pgbench measured.
 #[derive(Debug, Clone, Copy)]
 pub struct Baseline {
     pub per_second: f64,
-    /// How many transactions it made.
     pub transactions: f64,
 }
 
-/// Runs a statement in a loop: prepared once per client, like the service's own.
+/// Runs a statement in a loop, prepared once per client, as in the service.
 pub async fn run(options: &PgConnectOptions, script: &str, clients: u32, seconds: u64) -> Result<Baseline> {
     let file = tempfile::NamedTempFile::new()?;
     std::fs::write(file.path(), script)?;
@@ -25,7 +23,7 @@ pub async fn run(options: &PgConnectOptions, script: &str, clients: u32, seconds
         .args(["-f", &file.path().display().to_string()])
         .args(["-h", options.get_host(), "-p", &options.get_port().to_string(), "-U", options.get_username()])
         .arg(options.get_database().unwrap_or("postgres"))
-        // As the service's sessions are.
+        // The settings of the service's sessions.
         .env("PGOPTIONS", "-c plan_cache_mode=force_generic_plan -c max_parallel_workers_per_gather=0")
         .output()
         .await?;
@@ -41,7 +39,7 @@ pub async fn run(options: &PgConnectOptions, script: &str, clients: u32, seconds
     }
 }
 
-/// Where pgbench is: beside the server, which Debian keeps out of PATH.
+/// The path of pgbench. Debian keeps it in the folder of the server, which is not in PATH.
 async fn program() -> Result<PathBuf> {
     if let Ok(output) = Command::new("pg_config").arg("--bindir").output().await {
         let beside = Path::new(String::from_utf8_lossy(&output.stdout).trim()).join("pgbench");
@@ -52,7 +50,8 @@ async fn program() -> Result<PathBuf> {
     Ok("pgbench".into())
 }
 
-/// A checked query of the service, by what stands in it and what does not, with expressions for its parameters.
+/// A pgbench script of the one checked query that contains all of `stands` and not `without`, with expressions in place of
+/// its parameters.
 pub fn script(setup: &str, stands: &[&str], without: &str, parameters: &[&str]) -> Result<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.sqlx"))? {
@@ -66,9 +65,9 @@ pub fn script(setup: &str, stands: &[&str], without: &str, parameters: &[&str]) 
     let [text] = found.as_slice() else {
         return Err(format!("{} checked queries have {stands:?} in them", found.len()).into());
     };
-    // What the service looks up for several callers together, pgbench asks for one: the least that it can be.
+    // The service batches look-ups of several callers; pgbench looks up one row, which is the minimum.
     let mut text = text.replace("= ANY(", "= (");
-    // From the last on, so that $1 is not found in $12.
+    // From the last to the first, so that $1 does not match $12.
     for (index, expression) in parameters.iter().enumerate().rev() {
         text = text.replace(&format!("${}", index + 1), expression);
     }

@@ -1,4 +1,4 @@
-//! What a run found: a table for people, a file for the next comparison.
+//! The results of a run: a table for people, and a file for comparisons.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,34 +7,35 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 
-/// One round of one scene.
+/// One round of one scenario.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Round {
     pub per_second: f64,
     /// Milliseconds.
     pub p50: f64,
     pub p99: f64,
-    /// Processor seconds per 1,000 calls.
+    /// CPU seconds per 1,000 calls.
     pub service_cpu: f64,
     pub postgres_cpu: f64,
-    /// That of the load generator itself, which shares the machine.
+    /// CPU time of the load generator, which shares the machine.
     pub callers_cpu: f64,
     pub pgbench_per_second: f64,
-    /// Processor seconds of PostgreSQL per 1,000 transactions of pgbench: the least that it takes.
+    /// CPU seconds of PostgreSQL per 1,000 transactions of pgbench: the minimum for the statement.
     pub pgbench_cpu: f64,
-    /// Most memory of the service during the round.
+    /// Peak memory of the service during the round.
     pub peak_kib: u64,
 }
 
-/// A run: the rounds of each scene, in the order of their names.
+/// A run: the rounds of each scenario, ordered by name.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Report {
-    /// How it was run.
+    /// The settings of the run, as text.
     pub settings: String,
-    pub scenes: BTreeMap<String, Vec<Round>>,
+    #[serde(alias = "scenes")]
+    pub scenarios: BTreeMap<String, Vec<Round>>,
 }
 
-/// Lowest and highest of a figure over the rounds.
+/// Minimum and maximum of a figure over the rounds.
 fn range(rounds: &[Round], figure: impl Fn(&Round) -> f64, digits: usize) -> String {
     let figures: Vec<f64> = rounds.iter().map(figure).collect();
     let low = figures.iter().copied().fold(f64::INFINITY, f64::min);
@@ -52,12 +53,12 @@ impl Report {
         let mut lines = vec![
             self.settings.clone(),
             String::new(),
-            "| scene | calls/s | of pgbench | p50 ms | p99 ms | CPU s/1,000: service | PostgreSQL | both \
+            "| scenario | calls/s | of pgbench | p50 ms | p99 ms | CPU s/1,000: service | PostgreSQL | both \
              | PostgreSQL, pgbench | callers | peak MiB |"
                 .to_owned(),
             "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |".to_owned(),
         ];
-        for (name, rounds) in &self.scenes {
+        for (name, rounds) in &self.scenarios {
             let peak = rounds.iter().map(|round| round.peak_kib).max().unwrap_or_default() / 1_024;
             lines.push(format!(
                 "| {name} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {peak} |",
@@ -75,15 +76,16 @@ impl Report {
         lines.join("\n")
     }
 
-    /// The same figures of two runs, side by side: means, and the second as a part of the first.
+    /// The means of two runs side by side, with the ratio of the second to the first.
     pub fn comparison(&self, later: &Self) -> String {
         let mut lines = vec![
             format!("first:  {}\nsecond: {}\n", self.settings, later.settings),
-            "| scene | of pgbench: first | second | ratio | CPU s/1,000: first | second | ratio |".to_owned(),
+            "| scenario | of pgbench: first | second | ratio | CPU s/1,000: first | second | ratio |"
+                .to_owned(),
             "| --- | --- | --- | --- | --- | --- | --- |".to_owned(),
         ];
-        for (name, first) in &self.scenes {
-            let Some(second) = later.scenes.get(name) else { continue };
+        for (name, first) in &self.scenarios {
+            let Some(second) = later.scenarios.get(name) else { continue };
             let share = |round: &Round| round.per_second / round.pgbench_per_second;
             let cpu = |round: &Round| round.service_cpu + round.postgres_cpu;
             let (share_1, share_2) = (mean(first, share), mean(second, share));

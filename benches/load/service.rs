@@ -1,4 +1,4 @@
-//! The program under test, as operators run it: the release build, with its default settings.
+//! The program under test: the release build with default settings.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -8,21 +8,20 @@ use tokio::time::sleep;
 
 use crate::Result;
 
-/// The program that is measured.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_inkbox-imessage");
-/// How long the service may take to answer.
-const STARTS_WITHIN: Duration = Duration::from_secs(30);
+/// Maximum time from the start to the first healthy response.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A running service. Ends with its value.
+/// A running service. Dropping it kills the process.
 pub struct Service {
     child: Child,
     pub address: String,
-    /// Where it tells its metrics.
+    /// Address of the metrics.
     pub metrics: String,
 }
 
 impl Service {
-    /// Starts it on a database and waits until it is healthy.
+    /// Starts the service on a database and waits until it is healthy.
     pub async fn start(database_url: &str, log: &std::path::Path) -> Result<Self> {
         let (address, metrics) = (free_address().await?, free_address().await?);
         let mut command = Command::new(PROGRAM);
@@ -30,14 +29,14 @@ impl Service {
             .arg("serve")
             .env("INKBOX_LISTEN", &address)
             .env("INKBOX_METRICS_LISTEN", &metrics)
-            // The scenes send nothing; a soak sends more than an agent may.
+            // The scenarios send no messages; a soak sends more than the default limit.
             .env("INKBOX_SENDS_PER_DAY", "0")
-            // Somewhere, as in production; a terminal would be slower than all the rest.
+            // A file, since a terminal would be the slowest part.
             .stderr(std::fs::File::create(log)?);
         Self::launch(command, database_url, address, metrics).await
     }
 
-    /// Starts the plain server of `bare` instead: this program once more.
+    /// Starts the baseline server of `bare`, in another process of this program.
     pub async fn start_bare(database_url: &str) -> Result<Self> {
         let address = free_address().await?;
         let mut command = Command::new(std::env::current_exe()?);
@@ -60,7 +59,7 @@ impl Service {
             }
             Ok::<_, crate::Failure>(())
         };
-        tokio::time::timeout(STARTS_WITHIN, answers).await.map_err(|_| "the service does not start")??;
+        tokio::time::timeout(START_TIMEOUT, answers).await.map_err(|_| "the service does not start")??;
         Ok(service)
     }
 
@@ -69,7 +68,7 @@ impl Service {
     }
 }
 
-/// Runs a command of the program and gives what it printed on standard output.
+/// Runs a command of the program and returns its standard output.
 pub async fn command(args: &[&str], database_url: &str) -> Result<String> {
     let output = run(args, &[("DATABASE_URL", database_url)]).await?;
     if !output.status.success() {

@@ -1,4 +1,4 @@
-//! Mixed load for a long time: whether memory stays flat, and whether everything that was taken is given back.
+//! Soak test: mixed load for a long time. Checks that memory stays constant and that all resources are released.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,22 +13,22 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::scenes::{Scene, World, with_key};
+use crate::scenarios::{Scenario, World, with_key};
 use crate::service::Service;
 use crate::{Result, channel};
 
-/// How long callers keep their connections before they come back with new ones.
-const VISIT: Duration = Duration::from_secs(10);
-/// Before what is taken at the start is measured: caches and the sandbox's record are full by then, sessions open.
+/// How long callers keep their connections before they reconnect.
+const CONNECTION_TIME: Duration = Duration::from_secs(10);
+/// Load before the first measurement: afterwards, caches and the record of the sandbox are full and sessions are open.
 const WARM_UP: Duration = Duration::from_mins(1);
-/// After load, until what it took must be given back: longer than a closed connection lives on.
-const REST: Duration = Duration::from_secs(20);
-/// How much more memory, as a part, may be in use at the end than after the warm-up.
-const MEMORY_MAY_GROW: f64 = 0.1;
-/// One call in so many is given up by its caller at once.
-const GIVEN_UP: u32 = 20;
+/// Time after the load until all resources must be released: longer than the tasks of a closed connection live.
+const RELEASE_TIME: Duration = Duration::from_secs(20);
+/// Maximum growth of memory after the warm-up, as a fraction.
+const MAX_MEMORY_GROWTH: f64 = 0.1;
+/// One in this many calls is cancelled by its caller.
+const CANCELLED_ONE_IN: u32 = 20;
 
-/// What the service holds at a moment, by its own metrics.
+/// The resources that the service holds at one moment, from its metrics.
 #[derive(Debug, Clone, Copy)]
 struct Held {
     mebibytes: f64,
@@ -57,72 +57,72 @@ impl Held {
     }
 }
 
-/// Loads the service for so long and says what it held meanwhile and after.
+/// Loads the service for `duration` and prints its resources every minute and at the end.
 ///
 /// # Errors
-/// When memory grew, or files, tasks or calls are held that were not before.
+/// If memory has grown, or if files, tasks or calls were not released.
 pub async fn soak(service: &Service, world: &Arc<World>, callers: usize, duration: Duration) -> Result<()> {
     visits(service, world, callers, WARM_UP).await?;
-    sleep(REST).await;
+    sleep(RELEASE_TIME).await;
     let before = Held::by(service).await?;
-    println!("| minute | calls | given up | MiB | files | tasks |\n| --- | --- | --- | --- | --- | --- |");
+    println!("| minute | calls | cancelled | MiB | files | tasks |\n| --- | --- | --- | --- | --- | --- |");
     println!("| before | | | {:.1} | {} | {} |", before.mebibytes, before.files, before.tasks);
     let (mut of_first, mut most): (Option<f64>, f64) = (None, 0.0);
     let begun = Instant::now();
     while begun.elapsed() < duration {
         let minute = Duration::from_mins(1).min(duration.saturating_sub(begun.elapsed()));
-        let (calls, given_up) = visits(service, world, callers, minute).await?;
+        let (calls, cancelled) = visits(service, world, callers, minute).await?;
         let held = Held::by(service).await?;
         let number = begun.elapsed().as_secs().div_ceil(60);
         println!(
-            "| {number} | {calls} | {given_up} | {:.1} | {} | {} |",
+            "| {number} | {calls} | {cancelled} | {:.1} | {} | {} |",
             held.mebibytes, held.files, held.tasks
         );
         of_first.get_or_insert(held.mebibytes);
         most = most.max(held.mebibytes);
     }
-    sleep(REST).await;
+    sleep(RELEASE_TIME).await;
     let after = Held::by(service).await?;
     println!("| after | | | {:.1} | {} | {} |", after.mebibytes, after.files, after.tasks);
     let of_first = of_first.ok_or("no minute of load")?;
-    if most > of_first * (1.0 + MEMORY_MAY_GROW) {
+    if most > of_first * (1.0 + MAX_MEMORY_GROWTH) {
         return Err(format!("memory grew from {of_first:.1} to {most:.1} MiB").into());
     }
     if (after.files, after.tasks, after.in_flight) != (before.files, before.tasks, before.in_flight) {
-        return Err(format!("not given back: {after:?}, where it was {before:?}").into());
+        return Err(format!("resources not released: {after:?}, before: {before:?}").into());
     }
     Ok(())
 }
 
-/// Callers that come, call at random, and go, until the time is over: how many calls were answered, and given up.
+/// Runs callers that connect, make random calls and disconnect. Returns the number of completed and of cancelled calls.
 async fn visits(service: &Service, world: &Arc<World>, callers: usize, time: Duration) -> Result<(u64, u64)> {
     let (begun, mut sum) = (Instant::now(), (0, 0));
     while begun.elapsed() < time {
-        let until = (Instant::now() + VISIT).min(begun + time);
+        let until = (Instant::now() + CONNECTION_TIME).min(begun + time);
         let channels =
             (0..callers.div_ceil(8)).map(|_| channel(&service.address)).collect::<Result<Vec<_>>>()?;
         let mut running = JoinSet::new();
         for caller in 0..callers {
             let (world, channel) = (world.clone(), channels[caller % channels.len()].clone());
             running.spawn(async move {
-                let (mut calls, mut given_up) = (0, 0);
+                let (mut calls, mut cancelled) = (0, 0);
                 while Instant::now() < until {
                     let call = any_call(&world, channel.clone());
-                    if rand::rng().random_ratio(1, GIVEN_UP) {
-                        // Given up in the middle, wherever that is.
-                        let patience = Duration::from_micros(rand::rng().random_range(0..5_000));
-                        given_up += u64::from(timeout(patience, call).await.is_err());
+                    if rand::rng().random_ratio(1, CANCELLED_ONE_IN) {
+                        // Cancelled at a random point.
+                        let timeout_after = Duration::from_micros(rand::rng().random_range(0..5_000));
+                        cancelled += u64::from(timeout(timeout_after, call).await.is_err());
                     } else {
                         call.await?;
                         calls += 1;
                     }
                 }
-                Ok::<_, crate::Failure>((calls, given_up))
+                Ok::<_, crate::Failure>((calls, cancelled))
             });
         }
         while let Some(ended) = running.join_next().await {
-            let (calls, given_up) = ended??;
-            sum = (sum.0 + calls, sum.1 + given_up);
+            let (calls, cancelled) = ended??;
+            sum = (sum.0 + calls, sum.1 + cancelled);
         }
     }
     Ok(sum)
@@ -130,18 +130,18 @@ async fn visits(service: &Service, world: &Arc<World>, callers: usize, time: Dur
 
 async fn any_call(world: &World, channel: tonic::transport::Channel) -> Result<()> {
     let (kind, number): (u32, u64) = (rand::rng().random_range(0..10), rand::rng().random());
-    let scene = match kind {
-        0 | 1 => Scene::Get,
-        2 => Scene::ListAll,
-        3 => Scene::ListClear,
-        4 => Scene::ListConnections,
-        5 => Scene::ListMessages,
-        6 => Scene::MarkOne,
-        7 => Scene::Receive,
+    let scenario = match kind {
+        0 | 1 => Scenario::Get,
+        2 => Scenario::ListAll,
+        3 => Scenario::ListClear,
+        4 => Scenario::ListConnections,
+        5 => Scenario::ListMessages,
+        6 => Scenario::MarkOne,
+        7 => Scenario::Receive,
         8 => return send(world, channel, number).await,
-        _ => return type_a_bit(world, channel, number).await,
+        _ => return send_typing(world, channel, number).await,
     };
-    scene.client(world, channel).call(number).await
+    scenario.client(world, channel).call(number).await
 }
 
 async fn send(world: &World, channel: tonic::transport::Channel, number: u64) -> Result<()> {
@@ -155,7 +155,7 @@ async fn send(world: &World, channel: tonic::transport::Channel, number: u64) ->
     Ok(())
 }
 
-async fn type_a_bit(world: &World, channel: tonic::transport::Channel, number: u64) -> Result<()> {
+async fn send_typing(world: &World, channel: tonic::transport::Channel, number: u64) -> Result<()> {
     let conversation_id = world.target(number).conversation.to_string();
     let request = SendTypingIndicatorRequest { conversation_id };
     ConversationServiceClient::new(channel).send_typing_indicator(with_key(request, &world.admin)).await?;

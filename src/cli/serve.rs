@@ -31,10 +31,10 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), CliError> {
     let lines = args.lines.settings().map_err(CliError::Usage)?;
     let webhooks = args.webhooks.checked().map_err(CliError::Usage)?;
     let signals = StopSignals::listen().map_err(|error| CliError::Failed(format!("signals: {error}")))?;
-    let tls = args.transport.tls().map_err(CliError::Usage)?;
+    let tls = args.server.tls.load().map_err(CliError::Usage)?;
     raise_file_limit();
     // Before anything is started, so that an address that is in use is reported at once.
-    let listeners = Listeners::bind(&args.transport.listen)
+    let listeners = Listeners::bind(&args.server.listen)
         .await
         .map_err(|(address, error)| CliError::Failed(format!("cannot listen on {address}: {error}")))?;
     let metrics =
@@ -66,10 +66,10 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), CliError> {
         lines,
         sends_per_day: (args.sends_per_day > 0).then_some(args.sends_per_day),
         retention: (&args.retention).into(),
-        calls: args.transport.calls(),
-        connections: args.transport.connection_limits(),
+        calls: args.server.calls.limits(),
+        connections: args.server.connection_limits(),
         tls,
-        drain: args.transport.drain(is_embedded),
+        drain: args.server.drain.limits(is_embedded),
     };
     // Boxed, because the future is large.
     let served = Box::pin(run(settings, listeners, webhooks, metrics, signals, args.demo)).await;

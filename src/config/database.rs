@@ -1,4 +1,4 @@
-//! Where the database is, and how it is used.
+//! Settings of the database: its address, and the pool.
 
 use std::path::PathBuf;
 use std::str::FromStr as _;
@@ -7,32 +7,31 @@ use std::time::Duration;
 use clap::Args;
 use sqlx::postgres::PgConnectOptions;
 
-use super::duration;
+use super::parse::duration;
 use crate::dev::embedded_postgres;
 use crate::store::{DatabaseTarget, Pooler, ReplicaSettings};
 
-/// Most connections to the embedded PostgreSQL, which serves this one process and the command line beside it.
+/// `max_connections` of the embedded PostgreSQL, which serves one process and the commands of operators.
 const EMBEDDED_CONNECTIONS: u16 = 100;
 
-/// How the URL of a PostgreSQL database begins.
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 
-/// The least that a standby may lag: a few rounds of looking how far it is.
-const SHORTEST_LAG: Duration = Duration::from_secs(1);
+/// Minimum of the permitted lag of a replica: a few heartbeats.
+const MIN_READ_LAG: Duration = Duration::from_secs(1);
 
-/// Where the database is.
+/// Address of the database.
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseArgs {
-    /// URL of the PostgreSQL database, such as `postgres://user:password@host/name?sslmode=verify-full`. Absent: a
-    /// private PostgreSQL is started in the data folder.
+    /// URL of the PostgreSQL database, such as `postgres://user:password@host/name?sslmode=verify-full` [default: a private
+    /// PostgreSQL is started in the data folder].
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL", global = true)]
     pub database_url: Option<String>,
     /// Folder of the private PostgreSQL [default: /var/lib/inkbox-imessage as root, else
     /// ~/.local/share/inkbox-imessage].
     #[arg(long, env = "INKBOX_DATA_DIR", value_name = "DIR", global = true)]
     pub data_dir: Option<PathBuf>,
-    /// What stands between the service and PostgreSQL: `transaction` for PgBouncer in transaction mode. `migrate` needs
-    /// the address of PostgreSQL itself.
+    /// Pooler in front of PostgreSQL: `transaction` for PgBouncer in transaction mode. `migrate` needs a direct connection to
+    /// PostgreSQL.
     #[arg(long, env = "INKBOX_DATABASE_POOLER", default_value = "none", value_name = "KIND", global = true)]
     pub database_pooler: PoolerKind,
 }
@@ -57,10 +56,10 @@ impl From<PoolerKind> for Pooler {
 }
 
 impl DatabaseArgs {
-    /// How to connect to the database that is configured; `None` for the embedded one.
+    /// Options for the configured database; `None` for the embedded one.
     ///
     /// # Errors
-    /// A URL that cannot be read, as one line without the URL, which may hold a password.
+    /// An invalid URL, as one line without the URL, which may contain a password.
     pub fn external(&self) -> Result<Option<PgConnectOptions>, String> {
         self.database_url
             .as_deref()
@@ -69,16 +68,16 @@ impl DatabaseArgs {
             .transpose()
     }
 
-    /// A database, with what stands before it.
+    /// A database behind the configured pooler.
     #[must_use]
     pub fn endpoint(&self, options: &PgConnectOptions) -> DatabaseTarget {
         DatabaseTarget::new(options.clone(), self.database_pooler.into())
     }
 
-    /// Whether migrations can be applied at the address that is configured.
+    /// Checks that migrations can be applied at the configured address.
     ///
     /// # Errors
-    /// A pooler in between, as one line.
+    /// If a pooler is configured, as one line.
     pub fn can_migrate(&self) -> Result<(), String> {
         if self.database_pooler == PoolerKind::None {
             return Ok(());
@@ -88,7 +87,7 @@ impl DatabaseArgs {
             .to_owned())
     }
 
-    /// What the embedded PostgreSQL is to be like.
+    /// Options of the embedded PostgreSQL.
     #[must_use]
     pub fn embedded(&self) -> embedded_postgres::Options {
         embedded_postgres::Options {
@@ -99,33 +98,33 @@ impl DatabaseArgs {
     }
 }
 
-/// How `serve` reads and writes.
+/// Connection pools of `serve`.
 #[derive(Debug, Clone, Args)]
 pub struct PoolArgs {
-    /// Most connections to the database, and as many to a standby; a call that gets none within 2.5 s is answered
-    /// with `STORAGE_UNAVAILABLE`. Each process has up to three more, for watching.
+    /// Maximum number of connections to the database, and of connections to a replica. A call that gets none within 2.5 s
+    /// fails with `STORAGE_UNAVAILABLE`. Each process has up to three more connections for monitoring.
     #[arg(long, env = "INKBOX_DATABASE_SESSIONS", default_value = "16", value_name = "NUMBER",
           value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub database_sessions: u16,
-    /// URL of a streaming standby for lists and gets: one server, without a pooler before it. What was written through
-    /// this process is always shown.
+    /// URL of a streaming replica for lists and gets: one server, without a pooler. Reads always include the writes of this
+    /// process.
     #[arg(long, env = "INKBOX_DATABASE_READ_URL", hide_env_values = true, value_name = "URL")]
     pub database_read_url: Option<String>,
-    /// How old what the standby shows may be (what was written through other processes); from 1s.
+    /// Maximum age of data that is read from the replica, for writes of other processes; at least 1s.
     #[arg(long, env = "INKBOX_DATABASE_READ_LAG", default_value = "5s", value_name = "TIME", value_parser = duration)]
     pub database_read_lag: Duration,
 }
 
 impl PoolArgs {
-    /// The standby that is configured.
+    /// The configured replica.
     ///
     /// # Errors
-    /// A URL that cannot be read, or a lag that nothing can keep, as one line.
+    /// An invalid URL or a lag below the minimum, as one line.
     pub fn standby(&self) -> Result<Option<ReplicaSettings>, String> {
         let Some(url) = self.database_read_url.as_deref().filter(|url| !url.is_empty()) else {
             return Ok(None);
         };
-        if self.database_read_lag < SHORTEST_LAG {
+        if self.database_read_lag < MIN_READ_LAG {
             return Err("INKBOX_DATABASE_READ_LAG must be at least 1s".to_owned());
         }
         let options = connect_options("INKBOX_DATABASE_READ_URL", url)?;
@@ -134,7 +133,7 @@ impl PoolArgs {
 }
 
 fn connect_options(setting: &str, url: &str) -> Result<PgConnectOptions, String> {
-    // sqlx takes any scheme, and would look for PostgreSQL there for ever.
+    // sqlx accepts any scheme, and the service would wait for such a database for ever.
     if !SCHEMES.iter().any(|scheme| url.starts_with(scheme)) {
         return Err(format!("{setting} does not begin with {}", SCHEMES[0]));
     }

@@ -1,4 +1,4 @@
-//! How long what was said is kept.
+//! Settings of retention.
 
 use std::str::FromStr;
 
@@ -7,15 +7,15 @@ use clap::Args;
 
 use crate::maintenance::cleanup::Retention;
 
-/// Settings of retention.
+/// How long data is kept.
 #[derive(Debug, Clone, Args)]
 pub struct RetentionArgs {
-    /// How long texts, files, previews and custom emoji are kept after a message arrived or was sent, such as `30d`, `12h`
-    /// or `90m`; `off` = for ever. The messages themselves stay, without them.
+    /// How long texts, files, previews and custom emoji are kept after a message was received or sent, such as `30d`, `12h`
+    /// or `90m`; `off` = for ever. The messages stay without this content.
     #[arg(long, env = "INKBOX_MESSAGE_RETENTION", default_value = "off", value_name = "TIME")]
     pub message_retention: Age,
-    /// How long everything about an agent and a human is kept after their last connection was released; `off` = for ever.
-    /// Then all of it is deleted.
+    /// How long all data about an agent and a human is kept after their last connection was released; `off` = for ever. Then
+    /// it is deleted.
     #[arg(long, env = "INKBOX_RELEASED_RETENTION", default_value = "off", value_name = "TIME")]
     pub released_retention: Age,
 }
@@ -26,14 +26,14 @@ impl From<&RetentionArgs> for Retention {
     }
 }
 
-/// The age that something may reach; `None` = any.
+/// A maximum age; `None` = unlimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Age(pub Option<TimeDelta>);
 
-/// Shorter is a typing error: what is deleted does not come back.
-const SHORTEST: TimeDelta = TimeDelta::minutes(1);
-/// Longer is one as well.
-const LONGEST: TimeDelta = TimeDelta::days(100 * 365);
+/// Minimum. A shorter age is a typing error, and deleted data cannot be recovered.
+const MIN_AGE: TimeDelta = TimeDelta::minutes(1);
+/// Maximum. A longer age is a typing error as well.
+const MAX_AGE: TimeDelta = TimeDelta::days(100 * 365);
 
 impl FromStr for Age {
     type Err = String;
@@ -52,7 +52,7 @@ impl FromStr for Age {
             _ => None,
         };
         let age = age.ok_or_else(bad)?;
-        if (SHORTEST..=LONGEST).contains(&age) {
+        if (MIN_AGE..=MAX_AGE).contains(&age) {
             Ok(Self(Some(age)))
         } else {
             Err(format!("{text:?} is not between 1 minute and 100 years"))

@@ -1,5 +1,5 @@
-//! The demo: an organization with an agent, a human who texted it, and calls to paste. Set up through the same code that
-//! serves real calls, and made anew only where it is missing: what visitors did to it stays.
+//! The demo: an organization with an agent, a human who texted it, and example calls to copy. It is set up through the same
+//! use cases as real calls. Parts that exist are kept with all their changes.
 
 use std::fmt::Write as _;
 
@@ -18,16 +18,16 @@ use crate::store::{self, Created};
 
 const ORGANIZATION: &str = "org_demo";
 const HANDLE: &str = "demo";
-/// From the numbers that are set aside for fiction.
+/// From the range of phone numbers that is reserved for fiction.
 const ROUTER_LINE: &str = "+12025550100";
 const POOL_LINES: [&str; 3] = ["+12025550101", "+12025550102", "+12025550103"];
 const HUMAN: &str = "+12025550199";
-/// Marks the keys that each start makes and the next one revokes.
+/// Label of the keys that each start creates and the next start revokes.
 const KEY_LABEL: &str = "demo: works until the next start";
-/// How many of the newest keys are looked through for those of the last start.
-const KEYS_LOOKED_AT: u32 = 200;
+/// Number of the newest keys that are searched for those of the last start.
+const MAX_KEYS_SEARCHED: u32 = 200;
 
-/// What the demo's page needs to know.
+/// The data of the page that `serve --demo` prints.
 pub struct Demo {
     admin: Secret,
     agent: Secret,
@@ -36,7 +36,7 @@ pub struct Demo {
     pool_line: PhoneNumber,
 }
 
-/// Sets the demo up.
+/// Creates the missing parts of the demo, and new keys.
 ///
 /// # Errors
 /// `StorageUnavailable`, or `AlreadyExists` when the demo's handle belongs to another organization.
@@ -47,9 +47,9 @@ pub async fn set_up(app: &App) -> Result<Demo> {
     for line in POOL_LINES {
         add_line(app, line, LineRole::Pool).await?;
     }
-    let identity = find_or_make_identity(app, &organization_id).await?;
+    let identity = find_or_create_identity(app, &organization_id).await?;
     revoke_old_keys(app, &organization_id).await?;
-    let conversation_id = find_or_make_conversation(app, &identity).await?;
+    let conversation_id = find_or_create_conversation(app, &identity).await?;
     let pool_line = store::conversations::target(&app.db, &organization_id, None, conversation_id)
         .await?
         .ok_or(Error::NotFound(Resource::Conversation))?
@@ -64,7 +64,7 @@ pub async fn set_up(app: &App) -> Result<Demo> {
 }
 
 async fn add_line(app: &App, number: &str, role: LineRole) -> Result<()> {
-    // Refused means: it is there already, or the operator has another router line, which will do.
+    // Not added means that the line exists, or that there is another router line, which can be used as well.
     let _ = store::lines::add(&app.db, &phone(number)?, role, CarrierKind::Sandbox, app.clock.now()).await?;
     Ok(())
 }
@@ -73,7 +73,7 @@ fn phone(number: &str) -> Result<PhoneNumber> {
     PhoneNumber::parse(number).map_err(|_| Error::Internal)
 }
 
-async fn find_or_make_identity(app: &App, organization_id: &OrganizationId) -> Result<Identity> {
+async fn find_or_create_identity(app: &App, organization_id: &OrganizationId) -> Result<Identity> {
     let new = NewIdentity {
         id: app.clock.new_id().into(),
         organization_id: organization_id.clone(),
@@ -91,7 +91,7 @@ async fn find_or_make_identity(app: &App, organization_id: &OrganizationId) -> R
 }
 
 async fn revoke_old_keys(app: &App, organization_id: &OrganizationId) -> Result<()> {
-    let newest = PageRequest { limit: KEYS_LOOKED_AT, start: Start::Offset(0) };
+    let newest = PageRequest { limit: MAX_KEYS_SEARCHED, start: Start::Offset(0) };
     let mut old: Vec<_> = store::api_keys::list(&app.db, organization_id, &newest).await?.rows;
     old.extend(store::api_keys::list_router_keys(&app.db, &newest).await?);
     for key in old.iter().filter(|key| key.label == KEY_LABEL && key.revoked_at.is_none()) {
@@ -112,8 +112,8 @@ async fn key(app: &App, scope: ApiKeyScope, identity: Option<&Identity>) -> Resu
     Ok(secret)
 }
 
-/// A human texts the router line, is connected, and says hello on the line that was named.
-async fn find_or_make_conversation(app: &App, identity: &Identity) -> Result<ConversationId> {
+/// A human texts the router line, gets connected, and sends messages to the pool line in the answer.
+async fn find_or_create_conversation(app: &App, identity: &Identity) -> Result<ConversationId> {
     let newest = PageRequest { limit: 1, start: Start::Offset(0) };
     let mut found =
         store::conversations::list(&app.db, &identity.organization_id, Some(identity.id), View::All, &newest)
@@ -146,7 +146,7 @@ fn text(app: &App, line_number: PhoneNumber, words: &str) -> Result<InboundText>
 }
 
 impl Demo {
-    /// The page that `serve --demo` prints, for a service on this address: keys, and calls that work when they are pasted.
+    /// The page that `serve --demo` prints for a service on this address: keys and example calls.
     #[must_use]
     pub fn page(&self, address: &str, with_tls: bool) -> String {
         let Self { admin, agent, router, conversation_id, pool_line } = self;
@@ -158,7 +158,7 @@ impl Demo {
             r#"{{"line_number": "{}", "remote_number": "{HUMAN}", "text": "Hello again", "provider_message_id": "'$RANDOM$RANDOM'"}}"#,
             pool_line.as_str()
         );
-        // Whose certificate it is, is of no interest to who tries the demo.
+        // The demo does not verify the certificate.
         let (grpcurl, buf, scheme) = if with_tls {
             ("-insecure", "--insecure", "https")
         } else {

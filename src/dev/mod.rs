@@ -1,4 +1,4 @@
-//! What `make run` adds to the service: a private PostgreSQL and a demo organization.
+//! A private PostgreSQL server and a demo organization, for `make run` and local development.
 
 pub mod demo;
 pub mod embedded_postgres;

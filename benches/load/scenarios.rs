@@ -1,4 +1,4 @@
-//! What is measured: a call through gRPC, and the SQL that it comes down to.
+//! The scenarios: a gRPC call each, and the SQL statement that it executes.
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
@@ -19,30 +19,29 @@ use crate::{Result, fill, pgbench};
 /// Rows of a page.
 const LIMIT: i32 = 50;
 
-/// What calls need to know.
+/// The data that calls refer to.
 #[derive(Clone)]
 pub struct World {
     pub targets: Vec<Target>,
     pub admin: AsciiMetadataValue,
     pub agent: AsciiMetadataValue,
     pub router: AsciiMetadataValue,
-    /// The token of the deep page, and where it stands: time and id of the row before it, as literals of SQL.
+    /// The token of the deep page, and its position: time and id of the row before it, as SQL literals.
     pub deep: (String, [String; 2]),
 }
 
 impl World {
-    /// The conversation that the call of this number is made on.
+    /// The conversation of a call, by the number of the call.
     pub fn target(&self, number: u64) -> &Target {
         let targets = self.targets.len() as u64;
         &self.targets[usize::try_from(number % targets).unwrap_or_default()]
     }
 }
 
-/// Something to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scene {
+pub enum Scenario {
     Get,
-    /// The same call answered by the plainest server that does it: see `bare`.
+    /// The same call to the baseline server of `bare`.
     GetBare,
     ListAll,
     ListClear,
@@ -56,7 +55,7 @@ pub enum Scene {
     ListMessages,
 }
 
-impl Scene {
+impl Scenario {
     pub const ALL: [Self; 12] = [
         Self::Get,
         Self::GetBare,
@@ -89,8 +88,8 @@ impl Scene {
         }
     }
 
-    /// Whether so many rows, a tenth of the conversations with a blocked one, fill the pages that it asks for: one that is
-    /// not full would be measured as a fast one.
+    /// Whether a database of this size fills the pages that the scenario requests. A page that is not full is faster, and
+    /// would falsify the figures. A tenth of the conversations have a blocked message.
     pub fn fills_its_pages(self, conversations: u32, messages: u32) -> bool {
         let rows = match self {
             Self::ListAll | Self::ListClear | Self::ListDeep | Self::ListConnections => conversations,
@@ -102,7 +101,7 @@ impl Scene {
         i64::from(rows) >= LIMIT.into()
     }
 
-    /// How many messages must be unread in each conversation before a round, where that matters.
+    /// Number of unread messages that each conversation needs before a round, if it matters.
     pub const fn unread(self) -> Option<u32> {
         match self {
             Self::MarkOne => Some(1),
@@ -111,12 +110,12 @@ impl Scene {
         }
     }
 
-    /// Whether each conversation has been called on once, after which a mark would find nothing unread.
+    /// Whether each conversation has been used once. Then a mark would find no unread messages.
     pub fn is_used_up(self, world: &World, number: u64) -> bool {
         self.unread().is_some() && number >= world.targets.len() as u64
     }
 
-    /// The SQL of the call for pgbench, which picks one of so many conversations at random.
+    /// The SQL of the call as a pgbench script, which picks a random conversation.
     pub fn script(self, world: &World) -> Result<String> {
         let setup = format!("\\set n random(1, {})", world.targets.len());
         let organization = "'org_bench'::text";
@@ -125,7 +124,7 @@ impl Scene {
         let newest = ["'infinity'::timestamptz", "'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid"];
         let page = |from: [&str; 2]| [organization, from[0], from[1], limit, "0"].map(str::to_owned);
         let of_identity = "agent_identity_id = $6";
-        // A page by itself, not one of several.
+        // The statement for a single page, not that for a batch.
         let alone = "< ($2, $3)";
         let (stands, without, parameters): (&[&str], &str, Vec<String>) = match self {
             Self::Get | Self::GetBare => (
@@ -200,27 +199,24 @@ impl Scene {
         pgbench::script(&setup, stands, without, &parameters)
     }
 
-    /// What makes the calls of one caller.
     pub fn client(self, world: &World, channel: Channel) -> Client<'_> {
-        Client { scene: self, world, channel }
+        Client { scenario: self, world, channel }
     }
 }
 
-/// One caller.
 pub struct Client<'a> {
-    scene: Scene,
+    scenario: Scenario,
     world: &'a World,
     channel: Channel,
 }
 
 impl Client<'_> {
-    /// Makes the call of this number.
     pub async fn call(&mut self, number: u64) -> Result<()> {
         let world = self.world;
         let target = world.target(number);
         let channel = self.channel.clone();
-        match self.scene {
-            Scene::Get | Scene::GetBare => {
+        match self.scenario {
+            Scenario::Get | Scenario::GetBare => {
                 let request = GetConversationRequest {
                     conversation_id: target.conversation.to_string(),
                     agent_identity_id: None,
@@ -229,42 +225,42 @@ impl Client<'_> {
                     .get_conversation(with_key(request, &world.admin))
                     .await?;
             }
-            Scene::ListAll
-            | Scene::ListClear
-            | Scene::ListBlocked
-            | Scene::ListOfIdentity
-            | Scene::ListDeep => {
+            Scenario::ListAll
+            | Scenario::ListClear
+            | Scenario::ListBlocked
+            | Scenario::ListOfIdentity
+            | Scenario::ListDeep => {
                 let request = ListConversationsRequest {
                     limit: Some(LIMIT),
-                    is_blocked: match self.scene {
-                        Scene::ListClear => Some(false),
-                        Scene::ListBlocked => Some(true),
+                    is_blocked: match self.scenario {
+                        Scenario::ListClear => Some(false),
+                        Scenario::ListBlocked => Some(true),
                         _ => None,
                     },
-                    page_token: if self.scene == Scene::ListDeep {
+                    page_token: if self.scenario == Scenario::ListDeep {
                         world.deep.0.clone()
                     } else {
                         String::new()
                     },
                     ..Default::default()
                 };
-                let key = if self.scene == Scene::ListOfIdentity { &world.agent } else { &world.admin };
+                let key = if self.scenario == Scenario::ListOfIdentity { &world.agent } else { &world.admin };
                 page(channel, "/inkbox.imessage.v1.ConversationService/ListConversations", request, key)
                     .await?;
             }
-            Scene::ListConnections => {
+            Scenario::ListConnections => {
                 let request = ListConnectionsRequest { limit: Some(LIMIT), ..Default::default() };
                 let path = "/inkbox.imessage.v1.ConnectionService/ListConnections";
                 page(channel, path, request, &world.admin).await?;
             }
-            Scene::MarkOne | Scene::MarkThousand => {
+            Scenario::MarkOne | Scenario::MarkThousand => {
                 let request =
                     MarkConversationReadRequest { conversation_id: target.conversation.to_string() };
                 ConversationServiceClient::new(channel)
                     .mark_conversation_read(with_key(request, &world.admin))
                     .await?;
             }
-            Scene::Receive => {
+            Scenario::Receive => {
                 let request = ReceiveMessageRequest {
                     line_number: target.line.clone(),
                     remote_number: target.human.clone(),
@@ -275,7 +271,7 @@ impl Client<'_> {
                 };
                 RouterServiceClient::new(channel).receive_message(with_key(request, &world.router)).await?;
             }
-            Scene::ListMessages => {
+            Scenario::ListMessages => {
                 let request = ListMessagesRequest {
                     conversation_id: Some(target.conversation.to_string()),
                     limit: Some(LIMIT),
@@ -289,15 +285,14 @@ impl Client<'_> {
     }
 }
 
-/// The answer of any list: its rows are its first field.
+/// The response of any list: the rows are field 1.
 #[derive(prost::Message)]
 struct Page {
     #[prost(bytes = "bytes", repeated, tag = "1")]
     rows: Vec<Bytes>,
 }
 
-/// Asks for a page and counts its rows, without a look into them, as pgbench does: callers share the machine with what
-/// they measure.
+/// Requests a page and counts its rows without decoding them, like pgbench: the callers share the machine with the service.
 async fn page<M: prost::Message + 'static>(
     channel: Channel,
     path: &'static str,
