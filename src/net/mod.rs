@@ -1,17 +1,18 @@
 //! Network layer: listeners, TLS, and the connections that gRPC calls arrive on.
 //!
 //! It replaces `tonic::transport::Server` by hyper's HTTP/2 connection with a bound on every resource that a client can
-//! hold. The problems of tonic's server (0.14):
+//! hold. The problems of tonic's server (0.14), see docs/decisions/0005-own-transport.md:
 //!
-//! - The number of connections is not bounded: <https://github.com/hyperium/tonic/issues/2094>.
+//! - The number of connections is not bounded: <https://github.com/grpc/grpc-rust/issues/2094>.
 //! - A client that connects and sends no HTTP/2 preface holds its connection for ever, since hyper has no handshake
 //!   timeout: <https://github.com/hyperium/hyper/pull/4172>.
 //! - Such a client also keeps a graceful shutdown from ending: <https://github.com/hyperium/hyper/issues/4170>.
-//! - With `max_connection_age_grace`, a connection that reaches its maximum age gets no GOAWAY before it is closed. The
-//!   option was requested in <https://github.com/hyperium/tonic/issues/1428>.
+//! - With `max_connection_age_grace`, a connection that reaches its maximum age gets no GOAWAY before it is closed. There
+//!   is no known issue for it; <https://github.com/grpc/grpc-rust/pull/2449> added the option.
 //! - An accept that fails, for example because the process is out of file descriptors, is retried without a pause. There
 //!   is no known issue for it.
-//! - Connections are spawned out of reach of the caller, so that a drain can neither count nor close them.
+//! - A graceful shutdown has no time limit, and the caller can neither count nor close the connections:
+//!   <https://github.com/grpc/grpc-rust/issues/1820>.
 
 mod accept;
 mod connection;
