@@ -4,9 +4,18 @@ use sqlx::postgres::PgConnectOptions;
 use tokio_util::task::TaskTracker;
 
 use super::error::CliError;
-use crate::config::DatabaseArgs;
+use crate::config::{DatabaseArgs, LogArgs};
 use crate::dev::embedded_postgres;
 use crate::store::{self, Database, DatabaseTarget};
+
+/// Settings of every command that works on the database.
+#[derive(Debug, clap::Args)]
+pub(super) struct OperatorArgs {
+    #[command(flatten)]
+    pub(super) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(super) log: LogArgs,
+}
 
 /// Name of the database in the embedded PostgreSQL.
 pub(super) const EMBEDDED_DATABASE: &str = "inkbox";

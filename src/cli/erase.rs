@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::database_access::DatabaseAccess;
 use super::error::CliError;
-use super::print_status;
+use super::output::print_status;
 use crate::clock::{Clock, SystemClock};
 use crate::config::DatabaseArgs;
 use crate::domain::{OrganizationId, PhoneNumber};

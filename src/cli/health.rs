@@ -11,7 +11,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::error::CliError;
-use super::print_status;
+use super::output::print_status;
 use crate::config::ProbeArgs;
 use crate::net::listeners::ListenAddress;
 use crate::net::probe;

@@ -3,10 +3,9 @@
 use clap::ValueEnum;
 use uuid::Uuid;
 
-use super::OperatorArgs;
-use super::database_access::DatabaseAccess;
+use super::database_access::{DatabaseAccess, OperatorArgs};
 use super::error::CliError;
-use super::{print_secret, print_status};
+use super::output::{print_secret, print_status};
 use crate::auth::{self, NewKey};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::DatabaseArgs;

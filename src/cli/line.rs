@@ -2,10 +2,9 @@
 
 use clap::ValueEnum;
 
-use super::OperatorArgs;
-use super::database_access::DatabaseAccess;
+use super::database_access::{DatabaseAccess, OperatorArgs};
 use super::error::CliError;
-use super::print_status;
+use super::output::print_status;
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::{CarrierKind, LineRole, PhoneNumber};
 use crate::store;

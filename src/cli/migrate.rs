@@ -2,7 +2,7 @@
 
 use super::database_access::DatabaseAccess;
 use super::error::CliError;
-use super::print_status;
+use super::output::print_status;
 use crate::config::DatabaseArgs;
 use crate::store::citus::left_over;
 use crate::store::{self, DbConnection, SchemaError};

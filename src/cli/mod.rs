@@ -12,6 +12,7 @@ mod key;
 mod line;
 mod migrate;
 mod org;
+mod output;
 mod serve;
 mod verify;
 
@@ -20,11 +21,13 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
+use self::database_access::OperatorArgs;
 use self::error::CliError;
 use self::key::KeyCommand;
 use self::line::LineCommand;
 use self::org::OrgCommand;
-use crate::config::{DatabaseArgs, LogArgs, ProbeArgs, ServeArgs};
+use self::output::print_status;
+use crate::config::{LogArgs, ProbeArgs, ServeArgs};
 use crate::telemetry::Telemetry;
 
 /// Keeps iMessage conversations between humans and AI agents, and serves them over gRPC.
@@ -71,15 +74,6 @@ enum Command {
     },
     /// Query the health of a running service: exit code 0 if it is SERVING.
     Health(HealthArgs),
-}
-
-/// Settings of every command that works on the database.
-#[derive(Debug, clap::Args)]
-struct OperatorArgs {
-    #[command(flatten)]
-    database: DatabaseArgs,
-    #[command(flatten)]
-    log: LogArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -157,18 +151,6 @@ async fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Verify { args, operator } => verify::verify(&operator.database, &args).await,
         Command::Health(args) => health::check(&args.probe, args.service).await,
     }
-}
-
-/// Prints a message for people to standard error.
-#[expect(clippy::print_stderr, reason = "the output of a command")]
-fn print_status(text: &str) {
-    eprintln!("{text}");
-}
-
-/// Prints a secret to standard output, which nothing else is written to, so that it can be piped.
-#[expect(clippy::print_stdout, reason = "the only output on standard output")]
-fn print_secret(secret: &str) {
-    println!("{secret}");
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! `org`: organizations.
 
-use super::OperatorArgs;
-use super::database_access::DatabaseAccess;
+use super::database_access::{DatabaseAccess, OperatorArgs};
 use super::error::CliError;
 use super::key::{admin_key, issue};
 use crate::clock::{Clock as _, SystemClock};

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::database_access::EMBEDDED_DATABASE;
 use super::error::CliError;
-use super::print_status;
+use super::output::print_status;
 use crate::carrier_webhooks::Webhooks;
 use crate::clock::SystemClock;
 use crate::config::ServeArgs;

@@ -2,7 +2,7 @@
 
 use super::database_access::DatabaseAccess;
 use super::error::CliError;
-use super::print_status;
+use super::output::print_status;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::DatabaseArgs;
 use crate::maintenance::verify::{self, Repaired, Report, ViolatedInvariant};

@@ -24,7 +24,7 @@ pub fn seed() -> u64 {
 
 static MACHINE: RwLock<()> = RwLock::const_new(());
 
-/// Held by a test that measures time: no other test of this binary runs meanwhile.
+/// Held by a test that measures time, so that no other test of this binary runs at the same time.
 pub async fn exclusive() -> RwLockWriteGuard<'static, ()> {
     MACHINE.write().await
 }

@@ -11,10 +11,10 @@ use nix::unistd::{User, geteuid};
 use tokio::time::{sleep, timeout};
 
 use super::error::{Error, io_error};
-use super::programs::SIGNAL;
-use super::settings::ROLE;
-use super::{POLL_INTERVAL, START_TIMEOUT};
+use super::settings::{POLL_INTERVAL, ROLE, START_TIMEOUT};
 
+/// Sends signal `$1` to the server that wrote the process id file `$2`.
+const SIGNAL: &str = r#"read -r pid <"$2" && kill -s "$1" "$pid""#;
 /// Maximum length of the data folder's path, in bytes: with `/socket/.s.PGSQL.5432`, it must fit in the 103 bytes of a
 /// socket's path (macOS; Linux has 107).
 const MAX_PATH_BYTES: usize = 80;

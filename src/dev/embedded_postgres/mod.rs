@@ -27,25 +27,11 @@ use self::data_folder::DataFolder;
 pub use self::error::Error;
 use self::error::io_error;
 use self::programs::SHELL;
-use self::settings::{connect_options, settings};
+pub use self::settings::Options;
+use self::settings::{POLL_INTERVAL, START_TIMEOUT, connect_options, settings};
 
-/// Interval at which a condition is checked while waiting for it.
-const POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// Maximum duration of `initdb`, and of the recovery after a crash.
-const START_TIMEOUT: Duration = Duration::from_mins(1);
 /// Maximum duration of an attempt to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Options of the private server.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The folder of all its files; created if it does not exist.
-    pub data_dir: PathBuf,
-    /// `false` trades safety against a crash of the machine for speed: only for tests.
-    pub durable: bool,
-    /// Maximum number of connections.
-    pub max_connections: u16,
-}
 
 /// A running server. It ends when this process ends, even if this process is killed. Dropping it starts the shutdown.
 #[derive(Debug)]

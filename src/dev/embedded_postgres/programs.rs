@@ -24,8 +24,6 @@ watcher=$!
 wait "$server"; status=$?
 kill "$watcher" 2>/dev/null
 exit "$status""#;
-/// Sends signal `$1` to the server that wrote the process id file `$2`.
-pub(super) const SIGNAL: &str = r#"read -r pid <"$2" && kill -s "$1" "$pid""#;
 /// Prints the first folder of `"$@"` that the account may not enter. If it may enter all, lists the folders that contain
 /// the programs, with their versions: those in PATH, that of `pg_config`, and the package folders of known systems, the
 /// newest version first.

@@ -1,15 +1,29 @@
 //! Settings of the private server, and of connections to it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-use super::Options;
-
+/// Interval at which a condition is checked while waiting for it.
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// Maximum duration of `initdb`, and of the recovery after a crash.
+pub(super) const START_TIMEOUT: Duration = Duration::from_mins(1);
 /// Name of the superuser.
 pub(super) const ROLE: &str = "inkbox";
 /// Only a part of the socket's file name: the server does not listen on TCP.
 const PORT: u16 = 5432;
+
+/// Options of the private server.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The folder of all its files; created if it does not exist.
+    pub data_dir: PathBuf,
+    /// `false` trades safety against a crash of the machine for speed: only for tests.
+    pub durable: bool,
+    /// Maximum number of connections.
+    pub max_connections: u16,
+}
 
 pub(super) fn connect_options(data: &Path, database: &str) -> PgConnectOptions {
     let options = PgConnectOptions::new_without_pgpass().socket(data.join("socket")).port(PORT);

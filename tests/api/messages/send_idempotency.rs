@@ -87,7 +87,7 @@ async fn calls_at_the_same_time_under_one_key_send_once_and_tell_the_others_so()
     }
     assert!(!ids.is_empty());
     ids.dedup();
-    assert_eq!(ids.len(), 1, "one message, whoever was told of it");
+    assert_eq!(ids.len(), 1, "one message, whichever call returned it");
     let replayed = agent.send_message(request).await.unwrap().message.unwrap();
     assert_eq!((&replayed.id, replayed.status()), (&ids[0], DeliveryStatus::Queued));
     assert_eq!(deliveries(&admin).await.len(), 1);

@@ -63,7 +63,8 @@ async fn locking(app: &TestApp, statement: &'static str) -> PgConnection {
     session
 }
 
-/// One session: the second call is lent it after a long wait and keeps it for a table that is locked, the third waits.
+/// The pool has one session. The second call acquires it after a long wait and holds it because of a locked table; the
+/// third call waits.
 #[tokio::test]
 async fn calls_are_refused_while_others_wait_long_for_the_database_and_taken_again_afterwards() {
     let app = TestApp::with(|settings| {

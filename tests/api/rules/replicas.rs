@@ -1,5 +1,5 @@
-//! Several replicas behind a balancer: nothing in a process is needed by another, so clients may change replica on every
-//! call while one replica after the other restarts, and whoever retries as the error says loses nothing.
+//! Several replicas behind a load balancer. No replica depends on the memory of another, so clients may change replica on
+//! every call while the replicas restart one by one, and a client that retries as the error says loses nothing.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;

@@ -45,7 +45,7 @@ async fn a_statement_that_was_given_up_ends_on_the_server_as_well() {
         (query_scalar::<_, i64>(count).fetch_one(&pool).await.unwrap() == 0).then_some(())
     })
     .await;
-    // And the pool, of one session, lends another.
+    // The pool, which has one session, opens another.
     drop(session);
     let mut session = db.acquire(Affects::All).await.unwrap();
     session.run("query test", async |link| Ok(sqlx::query("SELECT 1").execute(link).await?)).await.unwrap();

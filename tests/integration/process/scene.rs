@@ -16,7 +16,7 @@ const HUMAN: &str = "15551239876";
 const STRANGER: &str = "15551239878";
 const BLOCKED: &str = "15551239877";
 const FAILS: &str = "15005550001";
-/// Where a file is: whoever knows such an address can often fetch it.
+/// The address of a file. Such addresses are secret, because knowing one is often enough to fetch the file.
 const FILE: &str = "files.example/a-secret-path";
 const WORDS: &str = "the eagle has landed";
 /// Words that a constraint of the test's own refuses: PostgreSQL then quotes the whole row to the service.

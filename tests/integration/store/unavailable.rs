@@ -164,7 +164,7 @@ async fn a_stopped_database_is_told_in_time_and_forgotten_when_it_is_back() {
     until_health_is(&app, "SERVING", RECOVERED).await;
     callers.are_all_served().await;
 
-    // Nobody calls meanwhile: the sessions of before must not be what the first callers after it meet.
+    // No call happens during the outage: the first calls after it must not get the old sessions.
     postgres.stop().await;
     until_health_is(&app, "NOT_SERVING", NOTICED).await;
     postgres.start_again().await;

@@ -28,7 +28,7 @@ impl Wire {
         wire
     }
 
-    /// Writes; that the other end has hung up meanwhile is seen at reading.
+    /// Writes. A peer that has hung up is noticed when reading.
     pub(crate) async fn write(&mut self, bytes: &[u8]) {
         let _ = self.0.write_all(bytes).await;
     }

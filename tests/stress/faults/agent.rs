@@ -29,7 +29,7 @@ pub(crate) async fn step(env: &Environment, pair: &Pair, chance: &mut StdRng) ->
     match chance.random_range(0..100) {
         0..1 => release(env, pair).await,
         1..5 => change_rule(env, pair, chance).await,
-        // A block is short: nothing else happens meanwhile.
+        // A block is short, and nothing else happens during it.
         _ if is_blocking => change_rule(env, pair, chance).await,
         5..18 => try_again(env, pair, chance).await,
         18..38 => mark(env, pair, id).await,

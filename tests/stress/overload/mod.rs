@@ -110,7 +110,7 @@ async fn run(service: &Service, seconds: u64, bounds: &Bounds) {
     let recovered = load.recovers(wait, bounds.recovery * 2).await;
     let after = load.closed(measuring).await;
 
-    // What the machine could do meanwhile is between what it could before and after: others use it, too.
+    // Other processes use the machine too: its capacity during the overload is between those before and after.
     let capacity = f64::midpoint(before.per_second(), after.per_second());
     let goodput = over.per_second() / capacity;
     println!("overload: asked for {rate:.0}/s for {lasting:?}: {over}");
@@ -126,7 +126,7 @@ async fn run(service: &Service, seconds: u64, bounds: &Bounds) {
     );
     println!("overload: health {health}");
     println!(
-        "overload: memory {busy:.0} MiB when busy, {memory} meanwhile; itself again after {recovered:?}"
+        "overload: memory {busy:.0} MiB when busy, {memory} during the overload; recovered after {recovered:?}"
     );
 
     assert!(over.refused > 0, "no overload: {over}");

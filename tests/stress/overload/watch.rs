@@ -1,4 +1,4 @@
-//! What is seen of the service meanwhile: its health, its memory; and what the callers themselves take.
+//! Observes the service during the overload (health, memory) and the processor time of the callers.
 
 use std::fmt;
 use std::sync::Arc;

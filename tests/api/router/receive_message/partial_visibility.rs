@@ -1,6 +1,6 @@
-//! Where tables are distributed, the commit of a connect or a release is seen on one node a moment before the other: the
-//! lines' side here, the organization's there. Nothing may be taken for what it is not meanwhile, and nothing lost. The
-//! halves are made by hand.
+//! On a distributed database, the commit of a connect or a release becomes visible on one node before the other: the
+//! route on one, the connection on the other. Until both are visible, no text may be lost or misdirected. The tests write
+//! each half by hand.
 
 use inkbox_imessage::proto::{Identity, ReceiveOutcome};
 

@@ -150,7 +150,7 @@ async fn connects_and_disconnects_all_do_as_they_say_and_leave_every_count_agree
             };
             assert!(expected, "{i}: {answer:?}");
         }
-        // Whoever came last has decided, so ask for a known end.
+        // The last command decides, so send one with a known end.
         human.commands(&disconnect).await;
         assert_counts(&app, 0).await;
     }
