@@ -101,7 +101,7 @@ impl Sandbox {
         Self { clock, call_timeout, state: Mutex::default() }
     }
 
-    /// The newest [`MAX_LISTED`] deliveries of an organization by this process, oldest first.
+    /// The newest `MAX_LISTED` deliveries of an organization by this process, oldest first.
     #[must_use]
     pub fn deliveries(
         &self,

@@ -7,9 +7,9 @@
 //! | --- | --- |
 //! | [`outbound::send`] | stores a message, hands it to the carrier and records the answer; sends once per idempotency key |
 //! | [`reactions`] | puts or removes an agent's tapback, first on the phone, then in the database |
-//! | [`mark_read`] | sends a read receipt, then moves the read horizon |
+//! | [`mark_read()`] | sends a read receipt, then moves the read horizon |
 //! | [`send_typing`] | shows the typing indicator; changes no row |
-//! | [`release`] | ends a connection after its sends in progress |
+//! | [`release()`] | ends a connection after its sends in progress |
 //! | [`inbound::receive`] | stores a human's text or executes a router command, exactly once per provider id |
 //! | [`inbound::receive_reaction`], [`inbound::receive_tapback_text`] | stores a human's tapback |
 //! | [`inbound::update_delivery_status`] | moves the delivery status of a sent message forward |

@@ -1,5 +1,5 @@
 //! State in PostgreSQL. Each file has the queries of one table family, as text beside the function that runs them; sqlx
-//! checks them against the migrations at compile time. [`pool`] has the access to the database.
+//! checks them against the migrations at compile time. `pool` has the access to the database.
 //!
 //! # Adding a query
 //!

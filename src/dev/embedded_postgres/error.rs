@@ -9,7 +9,7 @@ pub enum Error {
     /// No folder with both `postgres` and `initdb` was found.
     #[error("PostgreSQL is not installed: run `make setup`, or install your system's PostgreSQL server")]
     NotInstalled,
-    /// Another live process, or another [`Server`] of this one, owns the data folder.
+    /// Another live process, or another [`Server`](super::Server) of this one, owns the data folder.
     #[error("{0} is in use by another process: stop that one, or set INKBOX_DATA_DIR to another folder")]
     InUse(PathBuf),
     /// The path, owner or version of the folder, or the account, is not suitable; the text says what to do.

@@ -1,4 +1,4 @@
-//! Values that middleware attaches to a request (`http::Extensions`) for inner layers and for [`super::unary`], besides
+//! Values that middleware attaches to a request (`http::Extensions`) for inner layers and for `unary`, besides
 //! the caller's [`crate::domain::Principal`].
 
 use std::sync::Arc;

@@ -20,7 +20,7 @@ const BINDING_BYTES: usize = 16;
 /// Version, binding, time in microseconds, id.
 const TOKEN_BYTES: usize = 1 + BINDING_BYTES + 8 + 16;
 
-/// A well-formed token. [`ListBinding::start_of`] checks whether it belongs to a list.
+/// A well-formed token. `ListBinding::start_of` checks whether it belongs to a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageToken {
     binding: [u8; BINDING_BYTES],

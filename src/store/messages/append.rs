@@ -1,7 +1,7 @@
 //! Appending messages to their conversations: the only statements that insert messages.
 //!
 //! A message is inserted together with the summary of its conversation, whose columns hold per view (allowed and
-//! blocked) the total and the newest message. The SQL fragment in [`append_sql`] is the only place that decides which
+//! blocked) the total and the newest message. The SQL fragment in `append_sql` is the only place that decides which
 //! message is the newest; `integrity::repair` recomputes it from scratch.
 //!
 //! One statement changes both tables, which costs two thirds of two statements in a transaction. Citus refuses that, so

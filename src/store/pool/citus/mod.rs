@@ -2,7 +2,7 @@
 //!
 //! The schema is made for it: every key of a tenant table begins with `organization_id`, and a query names it, so that
 //! it runs on one node. This module has the placement of each table ([`placement`]) and the command that distributes
-//! them ([`distribute`]). `tests/integration/store/router` checks that every query asks one node.
+//! them ([`distribute()`]). `tests/integration/store/router` checks that every query asks one node.
 //!
 //! Citus cannot be hidden entirely. These are the only places outside this module that depend on it, each through
 //! `DbConnection::is_distributed`:
