@@ -4,15 +4,17 @@
 //! only from `services` and `middleware` to `wire`; use cases never import this module.
 //!
 //! To add an RPC:
-//! 1. Describe it in `proto/inkbox/imessage/v1/<service>_service.proto`, with a comment on every item; run `make lint`.
+//! 1. Describe it in `proto/inkbox/imessage/v1/<service>_service.proto`, with a comment on every item.
+//!    The crate does not compile until step 4 is done; `make lint` then checks the contract.
 //! 2. If it changes data or calls a carrier, write the use case in `src/messaging/`; if it only reads, write the query in
 //!    `src/store/`. Both take and return domain types.
 //! 3. Write `src/grpc/services/<service>/<rpc>.rs`: `parse`, and the handler (scope check, one call, encode).
-//! 4. Add the method to the service's `impl` in `src/grpc/services/<service>/mod.rs`.
+//! 4. Add `mod <rpc>;` and the method to `src/grpc/services/<service>/mod.rs`.
 //! 5. For new domain types, add the conversion to `src/grpc/wire/convert.rs`.
 //! 6. Write `tests/api/<service>/<rpc>.rs`. Tests that cover every RPC fail until the RPC is added to their tables:
 //!    CONTRIBUTING.md lists these.
-//! 7. For a new service: add it to `services!` below, which routing, health and reflection follow.
+//! 7. For a new service: add it to `src/grpc/services/mod.rs` and to `services!` below, which routing, health and
+//!    reflection follow.
 
 #[cfg(test)]
 mod fuzz;

@@ -6,13 +6,14 @@
 //! 1. Write a function in the file of its table. It takes the [`Database`] and the organization, and runs `query!` or
 //!    `query_as!` with the text.
 //! 2. Choose how it reaches the database:
-//!    - a list or get that a caller sees: [`Database::read`], which may use the replica;
+//!    - a list or get that a caller sees: [`Database::read`], which may use the replica. `run` reads a list or a count,
+//!      `find` one row: it asks the primary for what the replica does not have;
 //!    - a read that decides something: [`Database::acquire`] with [`Affects::None`];
 //!    - a change: [`Database::acquire`] with [`Affects::organization`];
 //!    - statements that must agree: [`Database::transaction`]. It repeats its work after a serialization conflict;
 //!    - a query by key that thousands of concurrent calls run: a `BatchQuery`, run with `Database::load`.
-//! 3. Name the span: `"query <file>::<function>"`. Add the name to `tests/integration/store/spans.rs`. A name stays when
-//!    the function moves, since dashboards rely on it.
+//! 3. Name the span `"query <path below src/store>::<function>"`, such as `"query conversations::get::exists"`. Add the
+//!    name to `tests/integration/store/spans.rs`. A name stays when the function moves, since dashboards rely on it.
 //! 4. Name `organization_id` in every condition on a tenant table, and in the first column of every key. A query of one
 //!    tenant then runs on one node of a distributed database.
 //! 5. Give it an index, and name the query in the comment of the index (`migrations/README.md`).
