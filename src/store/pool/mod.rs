@@ -12,12 +12,12 @@ pub(in crate::store) mod batch;
 pub mod citus;
 mod connection;
 mod error;
-mod manager;
 mod migrations;
 mod pgbouncer;
 mod primary;
 mod replica;
 mod session;
+mod session_pool;
 mod settings;
 
 use std::sync::Arc;

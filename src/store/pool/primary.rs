@@ -13,9 +13,9 @@ use tracing::Instrument as _;
 use super::affects::Affects;
 use super::connection::{DatabaseTarget, DbConnection};
 use super::error::StoreError;
-use super::manager::{SessionPool, session_pool};
 use super::replica::tracker::WriteTracker;
 use super::session::{Session, traced};
+use super::session_pool::{SessionPool, session_pool};
 use crate::error::Error;
 
 /// The longest that a caller waits for the database, from acquiring a session to the last row. Below the 3 s in which

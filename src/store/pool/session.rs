@@ -9,13 +9,13 @@ use tracing::Instrument as _;
 use super::affects::Affects;
 use super::connection::DbConnection;
 use super::error::StoreError;
-use super::manager::{Manager, Pooled, SessionPool};
 use super::replica::tracker::WriteTracker;
+use super::session_pool::{Connector, Pooled, SessionPool};
 use crate::telemetry::trace;
 
 /// Returned to the pool by dropping it, at any point of its work.
 pub struct Session {
-    object: Object<Manager>,
+    object: Object<Connector>,
     deadline: Instant,
     /// Records what the work changed, if there is a replica.
     writes: Option<Arc<WriteTracker>>,

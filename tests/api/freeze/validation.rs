@@ -1,4 +1,4 @@
-//! What a client is told of each kind of wrong field.
+//! The texts that a client gets for each kind of invalid field.
 
 use std::fmt::Write as _;
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::state::Replica;
 use crate::store::pool::connection::{DatabaseTarget, DbConnection};
 use crate::store::pool::error::StoreError;
-use crate::store::pool::manager::SessionPool;
+use crate::store::pool::session_pool::SessionPool;
 
 /// How often a heartbeat is written. An organization that wrote reads from the primary for one to two intervals, and for
 /// the replica's lag.

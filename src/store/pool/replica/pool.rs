@@ -14,8 +14,8 @@ use crate::error::Error;
 use crate::store::pool::affects::Affects;
 use crate::store::pool::connection::{DatabaseTarget, Pooler};
 use crate::store::pool::error::StoreError;
-use crate::store::pool::manager::{SessionPool, session_pool};
 use crate::store::pool::session::Session;
+use crate::store::pool::session_pool::{SessionPool, session_pool};
 
 /// How long the replica may take, connection included, before the primary is asked instead: both fit into the
 /// operation limit.

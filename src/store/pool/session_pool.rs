@@ -20,7 +20,7 @@ use crate::error::Error;
 /// Connections older than this are replaced, so that they follow a failover and give memory back to the server.
 const MAX_AGE: Duration = Duration::from_mins(30);
 
-pub(super) type SessionPool = managed::Pool<Manager>;
+pub(super) type SessionPool = managed::Pool<Connector>;
 
 /// A connection of the pool.
 pub(super) struct Pooled {
@@ -31,7 +31,7 @@ pub(super) struct Pooled {
     generation: u64,
 }
 
-pub(super) struct Manager {
+pub(super) struct Connector {
     target: DatabaseTarget,
     /// Grows when a connection breaks: idle ones of an older generation most likely broke with it.
     generation: AtomicU64,
@@ -43,7 +43,7 @@ pub(super) struct Manager {
     replica: Option<Arc<Replica>>,
 }
 
-impl Manager {
+impl Connector {
     async fn connect(&self) -> sqlx::Result<Pooled> {
         let generation = self.generation.load(Ordering::Acquire);
         let mut connection = DbConnection::open(&self.target).await?;
@@ -65,7 +65,7 @@ impl Manager {
     }
 }
 
-impl managed::Manager for Manager {
+impl managed::Manager for Connector {
     type Type = Pooled;
     type Error = sqlx::Error;
 
@@ -94,7 +94,7 @@ pub(super) fn session_pool(
     sessions: usize,
     replica: Option<Arc<Replica>>,
 ) -> Result<SessionPool, Error> {
-    let manager = Manager {
+    let connector = Connector {
         target,
         generation: AtomicU64::new(0),
         opened: AtomicU64::new(0),
@@ -102,7 +102,7 @@ pub(super) fn session_pool(
         replica,
     };
     // Last in, first out: the process in PostgreSQL that worked last has its plans and pages in its caches.
-    SessionPool::builder(manager).max_size(sessions).queue_mode(QueueMode::Lifo).build().map_err(|error| {
+    SessionPool::builder(connector).max_size(sessions).queue_mode(QueueMode::Lifo).build().map_err(|error| {
         tracing::error!(error = %error, "connection pool not built");
         Error::Internal
     })
