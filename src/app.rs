@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
+use crate::admission::{Admission, inherit};
 use crate::carriers::{CarrierRegistry, ConversationQueues};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
@@ -26,6 +27,7 @@ pub struct App {
     pub db: Database,
     /// The source of times and ids.
     pub clock: Arc<dyn Clock>,
+    pub admission: Admission,
     pub carriers: Arc<CarrierRegistry>,
     /// Serializes the carrier calls of each conversation.
     pub queues: Arc<ConversationQueues>,
@@ -36,8 +38,8 @@ pub struct App {
 }
 
 impl App {
-    /// Runs work in a task that continues if the caller disconnects. For work that must not stop halfway: once a carrier
-    /// has been called, the outcome must be recorded.
+    /// Runs work in a task that continues if the caller disconnects, and then still counts as the call. For work that must
+    /// not stop halfway: once a carrier has been called, the outcome must be recorded.
     ///
     /// # Errors
     /// Those of the work; `Internal` if it panics.
@@ -45,7 +47,7 @@ impl App {
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        self.tasks.spawn(work.in_current_span()).await.unwrap_or_else(|error| {
+        self.tasks.spawn(inherit(work).in_current_span()).await.unwrap_or_else(|error| {
             tracing::error!(error = %error, "task ended early");
             Err(Error::Internal)
         })

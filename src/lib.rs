@@ -4,6 +4,7 @@
 //! handler itself for a plain read) applies the rules of `domain`, reads and writes through `store`, and reaches phones
 //! through `carriers`. `server` assembles the parts; docs/architecture.md has the map and the glossary.
 
+pub mod admission;
 pub mod app;
 pub mod auth;
 pub mod carrier_webhooks;

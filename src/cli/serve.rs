@@ -66,6 +66,7 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), CliError> {
         lines,
         sends_per_day: (args.sends_per_day > 0).then_some(args.sends_per_day),
         retention: (&args.retention).into(),
+        admission: args.server.admission.limits(),
         calls: args.server.calls.limits(),
         connections: args.server.connection_limits(),
         tls,

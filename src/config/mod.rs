@@ -16,7 +16,7 @@ pub use carriers::CarrierArgs;
 pub use database::{DatabaseArgs, PoolArgs};
 pub use probe::ProbeArgs;
 pub use retention::{Age, RetentionArgs};
-pub use server::{CallArgs, ConnectionArgs, DrainArgs, ServerArgs, TlsArgs};
+pub use server::{AdmissionArgs, CallArgs, ConnectionArgs, DrainArgs, ServerArgs, TlsArgs};
 pub use telemetry::{LogArgs, MetricsArgs};
 pub use webhooks::WebhookArgs;
 

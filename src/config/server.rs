@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::parse::{bytes, duration, non_empty, path, positive_duration};
+use crate::admission::{AdmissionLimits, Share};
 use crate::grpc::middleware::limits::CallLimits;
 use crate::net::ConnectionLimits;
 use crate::net::listeners::ListenAddress;
@@ -32,6 +33,8 @@ pub struct ServerArgs {
     #[command(flatten)]
     pub tls: TlsArgs,
     #[command(flatten)]
+    pub admission: AdmissionArgs,
+    #[command(flatten)]
     pub calls: CallArgs,
     #[command(flatten)]
     pub connections: ConnectionArgs,
@@ -56,18 +59,31 @@ pub struct TlsArgs {
     pub tls_reload: Duration,
 }
 
-/// Limits of calls.
+/// Limits of all calls together, and the share of each organization.
+#[derive(Debug, Clone, Args)]
+pub struct AdmissionArgs {
+    /// Maximum number of concurrent calls; further ones are rejected with `RESOURCE_EXHAUSTED`. Half of them may wait for a
+    /// carrier. Health and reflection are not counted.
+    #[arg(long, alias = "calls-in-flight", env = "INKBOX_MAX_CONCURRENT_CALLS", default_value = "512",
+          value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..))]
+    pub max_concurrent_calls: u16,
+    /// Maximum size of all requests and responses in memory; further ones are rejected with `RESOURCE_EXHAUSTED`.
+    #[arg(long, env = "INKBOX_MESSAGE_MEMORY", default_value = "64MiB", value_name = "BYTES", value_parser = bytes)]
+    pub message_memory: u32,
+    /// The part of these two limits, and of the concurrent calls to a carrier, that one organization may use, in percent.
+    #[arg(long, env = "INKBOX_ORGANIZATION_SHARE", default_value = "25", value_name = "PERCENT",
+          value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub organization_share: u8,
+    /// Maximum time that calls of an organization may wait for a database connection. While they wait longer, its new calls
+    /// are rejected with `RESOURCE_EXHAUSTED`.
+    #[arg(long, alias = "call-wait", env = "INKBOX_DB_QUEUE_TIMEOUT", default_value = "500ms", value_name = "TIME",
+          value_parser = positive_duration)]
+    pub db_queue_timeout: Duration,
+}
+
+/// Limits of each call.
 #[derive(Debug, Clone, Args)]
 pub struct CallArgs {
-    /// Maximum number of concurrent calls; further ones are rejected with `RESOURCE_EXHAUSTED`. Health and reflection are
-    /// not counted.
-    #[arg(long, env = "INKBOX_CALLS_IN_FLIGHT", default_value = "512", value_name = "NUMBER",
-          value_parser = clap::value_parser!(u16).range(1..))]
-    pub calls_in_flight: u16,
-    /// Maximum time that calls may wait for a database connection. While calls wait longer, new calls are rejected with
-    /// `RESOURCE_EXHAUSTED`, except health and reflection.
-    #[arg(long, env = "INKBOX_CALL_WAIT", default_value = "500ms", value_name = "TIME", value_parser = positive_duration)]
-    pub call_wait: Duration,
     /// Maximum duration of a call, whatever deadline the client sets.
     #[arg(long, env = "INKBOX_CALL_LIMIT", default_value = "60s", value_name = "TIME", value_parser = positive_duration)]
     pub call_limit: Duration,
@@ -163,12 +179,29 @@ impl ServerArgs {
     }
 }
 
+impl AdmissionArgs {
+    #[must_use]
+    pub fn limits(&self) -> AdmissionLimits {
+        AdmissionLimits {
+            calls: usize::from(self.max_concurrent_calls),
+            memory: self.message_memory as usize,
+            share: self.share(),
+            queue_timeout: self.db_queue_timeout,
+        }
+    }
+
+    /// The part of a limit that one organization may use.
+    #[must_use]
+    pub fn share(&self) -> Share {
+        // The flag's parser has checked the range.
+        Share::percent(self.organization_share).unwrap_or_default()
+    }
+}
+
 impl CallArgs {
     #[must_use]
     pub fn limits(&self) -> CallLimits {
         CallLimits {
-            in_flight: usize::from(self.calls_in_flight),
-            queue_timeout: self.call_wait,
             max_duration: self.call_limit,
             request: self.request_limit,
             metadata: self.metadata_limit,

@@ -25,6 +25,7 @@ use tower::ServiceBuilder;
 
 use self::database_monitor::DatabaseMonitor;
 use self::supervisor::{Supervisor, infallible};
+use crate::admission::Admission;
 use crate::app::{App, SendLimits};
 use crate::auth::KeyCache;
 use crate::carrier_webhooks::Webhooks;
@@ -32,6 +33,7 @@ use crate::carriers::CarrierRegistry;
 use crate::clock::Clock;
 use crate::grpc;
 use crate::grpc::middleware::access_log::AccessLogLayer;
+use crate::grpc::middleware::admission::AdmissionLayer;
 use crate::grpc::middleware::auth::AuthLayer;
 use crate::grpc::middleware::limits::LimitsLayer;
 use crate::maintenance::cleanup::{self, Retention};
@@ -82,7 +84,8 @@ impl Server {
         let carriers = Arc::new(carriers);
         let keys = KeyCache::new(db.clone(), clock.clone(), metrics.keys.clone());
         let limits = SendLimits { per_day: settings.sends_per_day, line_time_out: settings.line_time_out };
-        let app = App { db, clock, carriers, queues: Arc::default(), limits, metrics, tasks };
+        let admission = Admission::new(settings.admission);
+        let app = App { db, clock, admission, carriers, queues: Arc::default(), limits, metrics, tasks };
         Ok(Self { settings, app, keys, ready: watch::Sender::new(false), metrics: None, webhooks: None })
     }
 
@@ -171,8 +174,13 @@ impl Server {
             .add_service(reflection::builder().build_v1alpha()?);
         let service = ServiceBuilder::new()
             .layer(AccessLogLayer::new(app.clock.clone(), app.metrics.calls.clone()))
-            .layer(LimitsLayer::new(settings.calls, app.db.clone(), shutdown.drain.clone()))
+            .layer(LimitsLayer::new(settings.calls, shutdown.drain.clone()))
             .layer(AuthLayer::new(keys.clone()))
+            .layer(AdmissionLayer::new(
+                app.admission.clone(),
+                app.db.clone(),
+                settings.admission.queue_timeout,
+            ))
             .service(routes.routes().prepare());
         let transport = Transport::open(listeners, settings.connections, settings.tls.clone(), service);
         Ok((health, transport))
@@ -187,7 +195,7 @@ impl Server {
             tasks.spawn("webhooks", drain, infallible(webhooks.run(app.clone(), drain.clone())));
         }
         if let Some(listener) = metrics {
-            let exposition = exposition(&app, &keys, settings.calls.in_flight);
+            let exposition = exposition(&app, &keys);
             tasks.spawn("metrics", end, infallible(metrics::serve(listener, exposition, end.clone())));
         }
         let (carriers, carrier_metrics) = (app.carriers.clone(), app.metrics.carriers.clone());
@@ -211,7 +219,8 @@ impl Server {
 }
 
 /// The metrics, with the gauges that are read from the parts of the service at each scrape.
-fn exposition(app: &App, keys: &KeyCache, max_concurrent_calls: usize) -> Exposition {
+fn exposition(app: &App, keys: &KeyCache) -> Exposition {
+    let max_concurrent_calls = app.admission.calls.capacity();
     let (db, queues, tasks, keys) = (app.db.clone(), app.queues.clone(), app.tasks.clone(), keys.clone());
     Exposition::new(&app.metrics, app.clock.now(), move || {
         let (pool, queues) = (db.pool_state(), queues.stats());

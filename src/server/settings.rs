@@ -5,6 +5,7 @@ use std::time::Duration;
 use sqlx::postgres::PgConnectOptions;
 
 use super::shutdown::DrainLimits;
+use crate::admission::AdmissionLimits;
 use crate::carriers::CarrierSettings;
 use crate::grpc::middleware::limits::CallLimits;
 use crate::maintenance::cleanup::Retention;
@@ -33,7 +34,9 @@ pub struct Settings {
     pub sends_per_day: Option<u32>,
     /// How long messages and released connections are kept.
     pub retention: Retention,
-    /// Limits of calls.
+    /// Limits of all calls together, and the share of each organization.
+    pub admission: AdmissionLimits,
+    /// Limits of each call.
     pub calls: CallLimits,
     /// Limits of connections.
     pub connections: ConnectionLimits,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use inkbox_imessage::admission::{AdmissionLimits, Share};
 use inkbox_imessage::app::App;
 use inkbox_imessage::auth::{self, NewKey};
 use inkbox_imessage::carriers::CarrierSettings;
@@ -160,10 +161,14 @@ impl TestApp {
             lines: CarrierSettings::default(),
             sends_per_day: None,
             retention: Retention::default(),
-            calls: CallLimits {
-                in_flight: 512,
+            admission: AdmissionLimits {
+                calls: 512,
+                memory: 64 << 20,
+                share: Share::default(),
                 // Long, because tests share a busy machine. The test of this limit sets its own.
                 queue_timeout: PATIENCE,
+            },
+            calls: CallLimits {
                 max_duration: Duration::from_mins(1),
                 request: 1 << 20,
                 metadata: 16 << 10,

@@ -27,6 +27,7 @@ use tonic_types::StatusExt as _;
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
+use crate::admission::{Admission, AdmissionLimits, Share};
 use crate::app::{App, SendLimits};
 use crate::auth::KeyCache;
 use crate::carriers::{CarrierRegistry, CarrierSettings};
@@ -186,7 +187,13 @@ fn app() -> App {
         CarrierRegistry::new(db.clone(), &clock, &CarrierSettings::default(), time_out, &metrics.carriers);
     let carriers = Arc::new(carriers.expect("carriers"));
     let limits = SendLimits { per_day: None, line_time_out: time_out };
-    App { db, clock, carriers, queues: Arc::default(), limits, metrics, tasks }
+    let admission = Admission::new(AdmissionLimits {
+        calls: 1,
+        memory: 1 << 20,
+        share: Share::ALL,
+        queue_timeout: Duration::ZERO,
+    });
+    App { db, clock, admission, carriers, queues: Arc::default(), limits, metrics, tasks }
 }
 
 /// Compares the response to a request with the bounds. Returns whether the request was rejected.

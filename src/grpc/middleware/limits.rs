@@ -1,15 +1,10 @@
-//! Load shedding: limits on concurrent calls, on the duration of each, and on the size of requests.
-//!
-//! A call beyond a limit is rejected immediately, before any lookup, because queueing would delay every caller. Calls
-//! blocked on a carrier are cheap, so many are allowed. Calls blocked on the database delay each other, so admission is
-//! limited by queue time. tonic's own concurrency limit cannot exempt health checks, which must never be rejected.
+//! Limits of each single call: its duration, and the size of its request. `admission` limits calls in total.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
@@ -21,20 +16,13 @@ use crate::grpc::middleware::stream_shutdown::end_on_shutdown;
 use crate::grpc::middleware::timeout::effective_timeout;
 use crate::grpc::wire::extensions::{CompressionThreshold, RequestId};
 use crate::grpc::wire::status;
-use crate::store::Database;
 
-/// Retry delay of a rejected call.
-const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// Bytes that HTTP/2 counts for each header in addition to name and value (RFC 9113, 6.5.2).
 const HEADER_OVERHEAD: usize = 32;
 
 /// Limits of one process. Each is a setting, see `config::server`.
 #[derive(Debug, Clone, Copy)]
 pub struct CallLimits {
-    /// Maximum number of concurrent calls, without health and reflection.
-    pub in_flight: usize,
-    /// How long calls may wait for a database session before new calls are rejected.
-    pub queue_timeout: Duration,
     /// Maximum duration of a call, also if the client's deadline is later.
     pub max_duration: Duration,
     /// Maximum size of a decompressed request, in bytes.
@@ -48,18 +36,16 @@ pub struct CallLimits {
 /// Enforces [`CallLimits`] and the deadline of each call.
 pub struct Limits {
     bounds: CallLimits,
-    permits: Arc<Semaphore>,
-    db: Database,
     shutdown: CancellationToken,
 }
 
 pub type LimitsLayer = MiddlewareLayer<Limits>;
 
 impl LimitsLayer {
-    /// One set of permits is shared by all connections. Streams end when `shutdown` is cancelled.
+    /// Streams end when `shutdown` is cancelled.
     #[must_use]
-    pub fn new(limits: CallLimits, db: Database, shutdown: CancellationToken) -> Self {
-        Self::of(Limits { bounds: limits, permits: Arc::new(Semaphore::new(limits.in_flight)), db, shutdown })
+    pub fn new(limits: CallLimits, shutdown: CancellationToken) -> Self {
+        Self::of(Limits { bounds: limits, shutdown })
     }
 }
 
@@ -78,10 +64,10 @@ impl Middleware for Limits {
             let request_id = request_id.as_ref().map(RequestId::as_str).unwrap_or_default();
             Ok(status::from_error(error, request_id).into_http())
         };
-        let _permit = match self.admit(request.headers()) {
-            Ok(permit) => permit,
-            Err(error) => return reject(&error),
-        };
+        let limit = self.bounds.metadata as usize;
+        if size_of(request.headers()) > limit {
+            return reject(&Error::TooLarge { what: "request metadata", limit });
+        }
         if request.headers().contains_key("grpc-accept-encoding") {
             let threshold = CompressionThreshold(self.bounds.compress_from as usize);
             request.extensions_mut().insert(threshold);
@@ -97,21 +83,6 @@ impl Middleware for Limits {
             Ok(Err(never)) => match never {},
             Err(_) => reject(&Error::DeadlineExceeded),
         }
-    }
-}
-
-impl Limits {
-    /// # Errors
-    /// `TooLarge` for the metadata; `Overloaded` if no permit is free or calls wait too long for the database.
-    fn admit(&self, headers: &HeaderMap) -> Result<OwnedSemaphorePermit, Error> {
-        let limit = self.bounds.metadata as usize;
-        if size_of(headers) > limit {
-            return Err(Error::TooLarge { what: "request metadata", limit });
-        }
-        let permit = self.permits.clone().try_acquire_owned().ok();
-        permit
-            .filter(|_| !self.db.is_saturated(self.bounds.queue_timeout))
-            .ok_or(Error::Overloaded { retry_after: RETRY_AFTER })
     }
 }
 

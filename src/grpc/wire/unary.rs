@@ -1,8 +1,11 @@
 //! What all unary RPCs share: reading the caller, limiting the response's size, and turning an error into a status.
 
+use std::sync::Arc;
+
 use prost::Message;
 use tonic::{Request, Response, Status};
 
+use crate::admission::CallPermit;
 use crate::domain::Principal;
 use crate::error::Error;
 use crate::grpc::wire::extensions::{CompressionThreshold, RequestId};
@@ -30,6 +33,9 @@ pub(in crate::grpc) async fn unary<Q, A: Message>(
         let size = answer.encoded_len();
         if size > MAX_RESPONSE_BYTES {
             return Err(Error::TooLarge { what: "response", limit: MAX_RESPONSE_BYTES });
+        }
+        if let Some(call) = extensions.get::<Arc<CallPermit>>() {
+            call.add_bytes(size)?;
         }
         let mut response = Response::new(answer);
         if extensions.get::<CompressionThreshold>().is_some_and(|threshold| size < threshold.0) {

@@ -34,7 +34,7 @@ async fn mark_read(
 
 #[tokio::test]
 async fn calls_beyond_the_bound_are_refused_at_once_and_health_and_reflection_are_not_counted() {
-    let app = TestApp::with(|settings| settings.calls.in_flight = 1).await;
+    let app = TestApp::with(|settings| settings.admission.calls = 1).await;
     let identity = app.identity("org_a").await;
     let (_, id) = Human::new(&app, SLOW).await.converses(&identity, "hello").await;
     let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
@@ -69,7 +69,7 @@ async fn locking(app: &TestApp, statement: &'static str) -> PgConnection {
 async fn calls_are_refused_while_others_wait_long_for_the_database_and_taken_again_afterwards() {
     let app = TestApp::with(|settings| {
         settings.sessions = 1;
-        settings.calls.queue_timeout = Duration::from_millis(5);
+        settings.admission.queue_timeout = Duration::from_millis(5);
     })
     .await;
     let admin = app.admin("org_a").await;
