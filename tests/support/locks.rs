@@ -16,6 +16,13 @@ pub async fn holding(app: &TestApp, statement: &'static str, id: &str) -> PgConn
     session
 }
 
+/// Runs statements that begin a transaction and lock a table against everyone. Returns the connection.
+pub async fn locking(app: &TestApp, statements: &'static str) -> PgConnection {
+    let mut session = app.options.connect().await.unwrap();
+    sqlx::raw_sql(statements).execute(&mut session).await.unwrap();
+    session
+}
+
 /// Commits the transaction, which releases its locks.
 pub async fn commit(mut session: PgConnection) {
     sqlx::query("COMMIT").execute(&mut session).await.unwrap();

@@ -4,14 +4,12 @@ use inkbox_imessage::proto::{
     ListConnectionsRequest, ListContactRulesRequest, ListConversationsRequest, ListDeliveriesRequest,
     ListIdentitiesRequest, MarkConversationReadRequest, MarkConversationReadResponse,
 };
-use sqlx::ConnectOptions as _;
-use sqlx::postgres::PgConnection;
 use tonic::{Response, Status};
 use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 
 use crate::support::callers::Caller;
-use crate::support::locks::{commit, until_waiting};
+use crate::support::locks::{commit, locking, until_waiting};
 use crate::support::{Human, TestApp, assert_reason, eventually};
 
 /// The sandbox takes 2 s for this number.
@@ -54,13 +52,6 @@ async fn calls_beyond_the_bound_are_refused_at_once_and_health_and_reflection_ar
     assert!(reflection.server_reflection_info(asked).await.is_ok());
     assert_eq!(slow.await.unwrap().updated_count, 1);
     assert!(admin.list_conversations(ListConversationsRequest::default()).await.is_ok());
-}
-
-/// Locks a table against everyone, until it is committed.
-async fn locking(app: &TestApp, statement: &'static str) -> PgConnection {
-    let mut session = app.options.connect().await.unwrap();
-    sqlx::raw_sql(statement).execute(&mut session).await.unwrap();
-    session
 }
 
 /// The pool has one session. The second call acquires it after a long wait and holds it because of a locked table; the

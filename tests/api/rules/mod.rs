@@ -1,5 +1,6 @@
 //! Rules that concern more than one RPC.
 
+mod admission;
 mod auth;
 mod erasure;
 mod limits;
