@@ -4,11 +4,17 @@ use serde_json::Value;
 
 use super::event::{Event, StatusUpdate, delivery_error};
 use super::json::{code, flag, millis, text};
+use super::normalize::{self, File, Sender, Words};
+use super::tapback_text;
 use crate::domain::{DeliveryStatus, Media, ReactionType, Transport};
 use crate::messaging::inbound::{RawDeliveryUpdate, RawReaction, RawText};
 
-/// The placeholder of a file in a text: U+FFFC, object replacement character.
-const FILE_PLACEHOLDER: char = '\u{fffc}';
+/// Between the service and the address in the guid of a chat with one person, such as `iMessage;-;+15551230001`.
+const SEPARATOR: &str = ";-;";
+/// The same in the guid of a group.
+const GROUP_SEPARATOR: &str = ";+;";
+/// The style of a group. A chat with one person has style 45.
+const GROUP_STYLE: i64 = 43;
 
 /// Parses a webhook of the server that serves `line`.
 pub(super) fn parse(line: &str, body: &Value) -> Event {
@@ -26,98 +32,119 @@ pub(super) fn parse(line: &str, body: &Value) -> Event {
     }
 }
 
-fn is_group(data: &Value) -> bool {
-    let chats = data.get("chats").and_then(Value::as_array).into_iter().flatten();
-    chats.filter_map(|chat| text(chat, "guid")).any(|guid| guid.contains(";+;"))
+fn chats(message: &Value) -> impl Iterator<Item = &Value> {
+    message.get("chats").and_then(Value::as_array).into_iter().flatten()
+}
+
+/// A group is known by the separator in its guid or by its style.
+fn is_group(message: &Value) -> bool {
+    chats(message).any(|chat| {
+        text(chat, "guid").is_some_and(|guid| guid.contains(GROUP_SEPARATOR))
+            || chat.get("style").and_then(Value::as_i64) == Some(GROUP_STYLE)
+    })
 }
 
 fn inbound(line: &str, message: &Value) -> Event {
-    let remote_number =
-        message.get("handle").and_then(|handle| text(handle, "address")).unwrap_or_default().to_owned();
-    if remote_number.contains('@') {
-        return Event::Ignored("from an e-mail address");
+    let handle = message.get("handle").unwrap_or(&Value::Null);
+    let chat_guids = || chats(message).filter_map(|chat| text(chat, "guid"));
+    let chat_address = chat_guids().find_map(|guid| guid.split_once(SEPARATOR)).map(|(_, address)| address);
+    let remote_number = match normalize::sender([text(handle, "address"), chat_address]) {
+        Sender::Number(number) => number,
+        Sender::NoNumber(reason) => return Event::Ignored(reason),
+    };
+    let words = Words {
+        subject: text(message, "subject"),
+        text: text(message, "text"),
+        is_card: text(message, "balloonBundleId").is_some(),
+    };
+    match Association::of(message, words.text) {
+        Some(Association::Tapback { reaction, custom_emoji, removed }) => {
+            if let Some((part_index, target)) = text(message, "associatedMessageGuid").map(target) {
+                return Event::Tapback(RawReaction {
+                    line_number: line.to_owned(),
+                    remote_number,
+                    target_provider_message_id: target.to_owned(),
+                    reaction: Some(reaction),
+                    custom_emoji,
+                    part_index,
+                    removed,
+                });
+            }
+        }
+        Some(Association::NoText(reason)) => return Event::Ignored(reason),
+        None => {}
     }
-    if let Some((reaction, removed)) = tapback_kind(message)
-        && let Some((part_index, target)) = text(message, "associatedMessageGuid").map(target)
-    {
-        let emoji = text(message, "associatedMessageEmoji").map(str::to_owned);
-        return Event::Tapback(RawReaction {
-            line_number: line.to_owned(),
-            remote_number,
-            target_provider_message_id: target.to_owned(),
-            reaction: Some(reaction),
-            custom_emoji: emoji.filter(|_| reaction == ReactionType::Custom),
-            part_index,
-            removed,
-        });
+    // A server may deliver a message a second time without its chat. It would no longer be known that it is from a group.
+    if chats(message).next().is_none() {
+        return Event::Ignored("a message without its chat");
     }
-    let content = text(message, "text");
-    let has_only_placeholders =
-        |content: &&str| content.chars().all(|c| c == FILE_PLACEHOLDER || c.is_whitespace());
-    let content = content.filter(|content| !has_only_placeholders(content)).map(str::to_owned);
+    let content = words.text();
     let media: Vec<_> =
         message.get("attachments").and_then(Value::as_array).into_iter().flatten().filter_map(file).collect();
     if content.is_none() && media.is_empty() {
         return Event::Ignored("a message without text and files");
     }
+    let services = chat_guids().filter_map(|guid| guid.split(';').next()).chain(text(handle, "service"));
     Event::Text(RawText {
         line_number: line.to_owned(),
         remote_number,
         text: content,
         media,
         provider_message_id: text(message, "guid").unwrap_or_default().to_owned(),
-        sent_at: millis(message, "dateCreated"),
-        transport: transport(message),
+        sent_at: normalize::sent_at(millis(message, "dateCreated")),
+        transport: services.filter_map(normalize::transport).next().unwrap_or(Transport::Unspecified),
     })
 }
 
 /// Only the id of a file is stored. Its URL at the server would contain the server's password, which must not be stored
 /// in a message. The operator of the server can find the file by its id.
 fn file(attachment: &Value) -> Option<Media> {
-    Some(Media {
+    let file = File {
         url: format!("bluebubbles:attachment/{}", text(attachment, "guid")?),
-        content_type: text(attachment, "mimeType").map(str::to_owned),
-        size_bytes: attachment.get("totalBytes").and_then(Value::as_i64).filter(|bytes| *bytes >= 0),
-    })
-}
-
-fn transport(message: &Value) -> Transport {
-    let chats = message.get("chats").and_then(Value::as_array).into_iter().flatten();
-    let mut services = chats.filter_map(|chat| text(chat, "guid")).filter_map(|guid| guid.split(';').next());
-    let service =
-        services.next().or_else(|| message.get("handle").and_then(|handle| text(handle, "service")));
-    match service {
-        Some("SMS") => Transport::Sms,
-        Some("RCS") => Transport::Rcs,
-        _ => Transport::IMessage,
-    }
-}
-
-/// The kind of a tapback, and whether it removes one; `None` for other messages, such as stickers and replies.
-fn tapback_kind(message: &Value) -> Option<(ReactionType, bool)> {
-    let kind = code(message, "associatedMessageType")?;
-    let (name, removed) = match kind.strip_prefix('-') {
-        Some(name) => (name, true),
-        None => (
-            kind.as_str(),
-            matches!(kind.as_str(), "3000" | "3001" | "3002" | "3003" | "3004" | "3005" | "3006"),
-        ),
+        name: text(attachment, "transferName"),
+        content_type: text(attachment, "mimeType"),
+        size_bytes: attachment.get("totalBytes").and_then(Value::as_i64),
+        is_hidden: flag(attachment, "hideAttachment"),
     };
-    let reaction = match name {
-        "love" | "2000" | "3000" => ReactionType::Love,
-        "like" | "2001" | "3001" => ReactionType::Like,
-        "dislike" | "2002" | "3002" => ReactionType::Dislike,
-        "laugh" | "2003" | "3003" => ReactionType::Laugh,
-        "emphasize" | "2004" | "3004" => ReactionType::Emphasize,
-        "question" | "2005" | "3005" => ReactionType::Question,
-        // Any emoji. The field that names it may be absent.
-        "emoji" | "2006" | "3006" => {
-            text(message, "associatedMessageEmoji")?;
-            ReactionType::Custom
+    file.media()
+}
+
+/// What a message does to an earlier one.
+enum Association {
+    Tapback {
+        reaction: ReactionType,
+        custom_emoji: Option<String>,
+        removed: bool,
+    },
+    /// Something that is never a text, for this reason.
+    NoText(&'static str),
+}
+
+impl Association {
+    /// `None` for texts, replies among them. `words` is the text, which names the emoji if no field does.
+    fn of(message: &Value, words: Option<&str>) -> Option<Self> {
+        let kind = code(message, "associatedMessageType")?;
+        let (name, has_minus) = kind.strip_prefix('-').map_or((kind.as_str(), false), |name| (name, true));
+        let reaction = match name {
+            "love" | "2000" | "3000" => ReactionType::Love,
+            "like" | "2001" | "3001" => ReactionType::Like,
+            "dislike" | "2002" | "3002" => ReactionType::Dislike,
+            "laugh" | "2003" | "3003" => ReactionType::Laugh,
+            "emphasize" | "2004" | "3004" => ReactionType::Emphasize,
+            "question" | "2005" | "3005" => ReactionType::Question,
+            "emoji" | "2006" | "3006" => ReactionType::Custom,
+            "2007" | "3007" => return Some(Self::NoText("a sticker on a message")),
+            "4000" => return Some(Self::NoText("a vote in a poll")),
+            _ => return None,
+        };
+        let removed = has_minus || name.starts_with('3');
+        if reaction != ReactionType::Custom {
+            return Some(Self::Tapback { reaction, custom_emoji: None, removed });
         }
-        _ => return None,
-    };
-    Some((reaction, removed))
+        let named = text(message, "associatedMessageEmoji").map(str::to_owned);
+        let custom_emoji = named.or_else(|| tapback_text::parse(words?)?.custom_emoji)?;
+        Some(Self::Tapback { reaction, custom_emoji: Some(custom_emoji), removed })
+    }
 }
 
 /// The part and the guid in `p:0/GUID`, `bp:GUID` or `GUID`.

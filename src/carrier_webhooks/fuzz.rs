@@ -6,9 +6,10 @@ use chrono::{DateTime, Datelike as _, Utc};
 use rand::rngs::StdRng;
 use serde_json::Value;
 
+use super::decode::decode;
 use super::event::Event;
 use super::{bluebubbles, sendblue, tapback_text};
-use crate::domain::{DeliveryStatus, MAX_TEXT_CHARACTERS, PhoneNumber, ReactionType};
+use crate::domain::{DeliveryStatus, MAX_TEXT_CHARACTERS, MAX_URL_CHARACTERS, PhoneNumber, ReactionType};
 use crate::error::Error;
 use crate::fuzzing::{corpus, json, mutated, once_in, over, over_texts, pick, text};
 use crate::messaging::inbound::MAX_EMOJI_CHARACTERS;
@@ -71,7 +72,9 @@ fn check(event: Event) -> bool {
             assert!(!content.is_empty() || !text.media.is_empty(), "a text or a file");
             assert!(text.media.len() <= 20 && text.sent_at <= now && storable(text.sent_at));
             for file in &text.media {
-                assert!((1..=2_048).contains(&file.url.chars().count()) && !file.url.contains('\0'));
+                assert!(
+                    (1..=MAX_URL_CHARACTERS).contains(&file.url.chars().count()) && !file.url.contains('\0')
+                );
                 assert!(file.size_bytes.is_none_or(|size| size >= 0));
             }
         }
@@ -132,7 +135,7 @@ fn over_bodies(target: &str, property: impl Fn(&Value, &mut StdRng) -> bool) {
     let passed = Cell::new(0_u64);
     over(target, next, |input, random| {
         // Other bodies than JSON objects are rejected before a carrier's parser runs.
-        if let Ok(body @ Value::Object(_)) = serde_json::from_slice(input) {
+        if let Some(body) = decode(input) {
             passed.set(passed.get() + u64::from(property(&body, random)));
         }
     });

@@ -19,11 +19,13 @@
 
 mod bluebubbles;
 mod body;
+mod decode;
 mod dispatch;
 mod event;
 #[cfg(test)]
 mod fuzz;
 mod json;
+mod normalize;
 mod reply;
 mod response;
 mod routes;

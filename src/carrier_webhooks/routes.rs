@@ -10,6 +10,7 @@ use axum::routing::post;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
+use super::decode::decode;
 use super::dispatch::dispatch;
 use super::event::Event;
 use super::response::WebhookResponse;
@@ -112,9 +113,9 @@ impl WebhookState {
             return WebhookResponse::OVERLOADED;
         };
         let event = match body::read(request.into_body()).await {
-            Ok(body) => match serde_json::from_slice(&body) {
-                Ok(body @ Value::Object(_)) => parse(&body),
-                _ => return WebhookResponse::MALFORMED,
+            Ok(body) => match decode(&body) {
+                Some(body) => parse(&body),
+                None => return WebhookResponse::MALFORMED,
             },
             Err(response) => return response,
         };

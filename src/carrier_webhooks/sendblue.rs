@@ -1,17 +1,21 @@
 //! Parses Sendblue's webhooks.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::event::{Event, StatusUpdate, delivery_error};
 use super::json::{code, first, flag, text, time};
-use crate::domain::{DeliveryStatus, Media, Transport};
+use super::normalize::{self, File, Sender, Words};
+use crate::domain::{DeliveryStatus, Transport};
 use crate::messaging::inbound::{RawDeliveryUpdate, RawText};
 
 /// Parses a webhook of the account: a message of a human, or the echo of an outbound message.
 pub(super) fn parse(body: &Value) -> Event {
     let message_handle = text(body, "message_handle");
-    let content = text(body, "content").or_else(|| text(body, "media_url"));
-    if message_handle.is_none() && content.is_none() {
+    let has_content = text(body, "content").is_some() || media_urls(body).next().is_some();
+    if message_handle.is_none() && !has_content {
         return Event::Ignored("not a message");
     }
     if is_group(body) {
@@ -23,22 +27,49 @@ pub(super) fn parse(body: &Value) -> Event {
     if flag(body, "is_outbound") {
         return status_update(body);
     }
+    let remote_number = match normalize::sender([text(body, "from_number"), text(body, "number")]) {
+        Sender::Number(number) => number,
+        Sender::NoNumber(reason) => return Event::Ignored(reason),
+    };
+    let words = Words { text: text(body, "content"), ..Words::default() }.text();
+    let media: Vec<_> = media_urls(body).filter_map(|url| File { url, ..File::default() }.media()).collect();
+    if words.is_none() && media.is_empty() {
+        return Event::Ignored("a message without text and files");
+    }
+    let line_number = first(body, &["sendblue_number", "to_number"]).unwrap_or_default();
     Event::Text(RawText {
-        line_number: first(body, &["sendblue_number", "to_number"]).unwrap_or_default().to_owned(),
-        remote_number: first(body, &["from_number", "number"]).unwrap_or_default().to_owned(),
-        text: text(body, "content").map(str::to_owned),
-        media: text(body, "media_url")
-            .map(|url| Media { url: url.to_owned(), content_type: None, size_bytes: None })
-            .into_iter()
-            .collect(),
-        provider_message_id: message_handle.unwrap_or_default().to_owned(),
-        sent_at: time(body, "date_sent"),
+        line_number: line_number.to_owned(),
+        provider_message_id: message_handle
+            .map_or_else(|| made_id(body, &[line_number, &remote_number]), str::to_owned),
+        remote_number,
+        text: words,
+        media,
+        sent_at: normalize::sent_at(time(body, "date_sent")),
         transport: match text(body, "service") {
-            Some(service) if service.eq_ignore_ascii_case("SMS") => Transport::Sms,
-            Some(service) if service.eq_ignore_ascii_case("RCS") => Transport::Rcs,
-            _ => Transport::IMessage,
+            Some(service) => normalize::transport(service).unwrap_or(Transport::Unspecified),
+            // Older bodies do not have the field, and are of messages by iMessage.
+            None => Transport::IMessage,
         },
     })
+}
+
+/// The files of a message: one, or several.
+fn media_urls(body: &Value) -> impl Iterator<Item = String> {
+    let several = body.get("media_urls").and_then(Value::as_array).into_iter().flatten();
+    let several = several.filter_map(Value::as_str).filter(|url| !url.is_empty());
+    let single = text(body, "media_url").filter(|_| several.clone().next().is_none());
+    single.into_iter().chain(several).map(str::to_owned)
+}
+
+/// An id for a message that has none, the same for each delivery of it.
+fn made_id(body: &Value, numbers: &[&str]) -> String {
+    let parts = ["content", "media_url", "date_sent"].map(|name| text(body, name).unwrap_or_default());
+    let mut digest = Sha256::new();
+    for part in numbers.iter().chain(&parts) {
+        digest.update(part);
+        digest.update([0]);
+    }
+    format!("made-{}", BASE64_URL_SAFE_NO_PAD.encode(digest.finalize()))
 }
 
 /// Parses a webhook of the status URL, which is authenticated only by the token in its URL. So no other event than a
@@ -55,7 +86,8 @@ pub(super) fn parse_status(body: &Value) -> Event {
 
 fn is_group(body: &Value) -> bool {
     let participants = body.get("participants").and_then(Value::as_array).map_or(0, Vec::len);
-    text(body, "group_id").is_some() || participants > 2
+    let is_group_type = text(body, "message_type").is_some_and(|kind| kind.eq_ignore_ascii_case("group"));
+    text(body, "group_id").is_some() || is_group_type || participants > 2
 }
 
 fn status_update(body: &Value) -> Event {

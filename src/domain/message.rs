@@ -8,6 +8,8 @@ use super::{ConnectionId, ConversationId, MessageId, PhoneNumber, Reaction};
 
 /// Maximum length of a text, in characters (Unicode scalar values): the limit of the carriers' APIs.
 pub const MAX_TEXT_CHARACTERS: usize = 18_996;
+/// Maximum length of the URL of a received file, in characters: signed URLs are long.
+pub const MAX_URL_CHARACTERS: usize = 8_192;
 /// Bound on the part index of a tapback. iMessage allows one text and twenty files in a message, which are 21 parts;
 /// rounded up.
 pub const MAX_PARTS: i32 = 32;

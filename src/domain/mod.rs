@@ -35,8 +35,8 @@ pub use ids::{
 };
 pub use line::{CarrierKind, LineRole};
 pub use message::{
-    DeliveryError, DeliveryStatus, Direction, MAX_PARTS, MAX_TEXT_CHARACTERS, Media, Message, SendStyle,
-    Transport,
+    DeliveryError, DeliveryStatus, Direction, MAX_PARTS, MAX_TEXT_CHARACTERS, MAX_URL_CHARACTERS, Media,
+    Message, SendStyle, Transport,
 };
 pub use page::{Cursor, Page, PageRequest, Start};
 pub use phone_number::{InvalidPhoneNumber, PhoneNumber};

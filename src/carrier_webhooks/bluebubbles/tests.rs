@@ -58,13 +58,67 @@ fn all_fields_of_a_text_are_parsed() {
     assert_eq!(raw.transport, Transport::IMessage);
     let sms = event("new-message", |data| data["chats"] = json!([{ "guid": "SMS;-;+15551230001" }]));
     assert_eq!(text(&sms).transport, Transport::Sms);
-    let without_chats = event("new-message", |data| {
-        data["chats"] = Value::Null;
-        data["handle"]["service"] = json!("RCS");
-    });
-    assert_eq!(text(&without_chats).transport, Transport::Rcs);
 }
 
+#[test]
+fn the_transport_is_a_known_name_of_the_chat_or_else_of_the_handle() {
+    let transport = |guid: &str, service: Value| {
+        text(&event("new-message", |data| {
+            data["chats"] = json!([{ "guid": guid }]);
+            data["handle"]["service"] = service;
+        }))
+        .transport
+    };
+    assert_eq!(transport("any;-;+15551230001", json!("SMS")), Transport::Sms);
+    assert_eq!(transport("any;-;+15551230001", json!("RCS")), Transport::Rcs);
+    assert_eq!(transport("SMS;-;+15551230001", json!("iMessage")), Transport::Sms);
+    assert_eq!(transport("any;-;+15551230001", Value::Null), Transport::Unspecified);
+}
+
+#[test]
+fn a_sender_may_be_named_by_the_chat_alone() {
+    let body = event("new-message", |data| data["handle"] = Value::Null);
+    assert_eq!(text(&body).remote_number, "+15551230001");
+}
+
+#[test]
+fn a_subject_is_part_of_the_text() {
+    let alone = event("new-message", |data| {
+        data["subject"] = json!("Call me back");
+        data["text"] = Value::Null;
+    });
+    assert_eq!(text(&alone).text.as_deref(), Some("Call me back"));
+}
+
+#[test]
+fn the_hidden_file_of_a_link_preview_is_no_file() {
+    let raw = text(&event("new-message", |data| {
+        data["text"] = json!("https://shop.example/item/7");
+        data["balloonBundleId"] = json!("com.apple.messages.URLBalloonProvider");
+        data["attachments"] = json!([
+            { "guid": "at_1", "transferName": "X.pluginPayloadAttachment", "totalBytes": 9_120 },
+            { "guid": "at_2", "hideAttachment": true },
+        ]);
+    }));
+    assert!(raw.media.is_empty());
+    assert_eq!(raw.text.as_deref(), Some("https://shop.example/item/7"));
+}
+
+#[test]
+fn an_emoji_tapback_names_its_message_even_if_no_field_names_the_emoji() {
+    for (kind, words, removed) in
+        [("2006", "Reacted 🎉 to “ok”", false), ("3006", "Removed a 🎉 reaction from “ok”", true)]
+    {
+        let body = event("new-message", |data| {
+            data["text"] = json!(words);
+            data["associatedMessageType"] = json!(kind);
+            data["associatedMessageGuid"] = json!("p:0/G-0");
+        });
+        let Event::Tapback(raw) = parse(LINE, &body) else { panic!("{words}") };
+        assert_eq!((raw.custom_emoji.as_deref(), raw.removed), (Some("🎉"), removed), "{words}");
+        assert_eq!(raw.target_provider_message_id, "G-0");
+    }
+}
 #[test]
 fn a_file_is_stored_by_its_id_without_a_password() {
     let raw = text(&event("new-message", |data| {
@@ -156,6 +210,12 @@ fn irrelevant_events_are_ignored() {
         of(|data| data["chats"] = json!([{ "guid": "iMessage;+;chat1" }])),
         of(|data| data["handle"]["address"] = json!("someone@example.com")),
         of(|data| data["text"] = Value::Null),
+        of(|data| data["chats"] = json!([{ "guid": "chat66", "style": 43 }])),
+        of(|data| data["chats"] = Value::Null),
+        of(|data| data["handle"]["address"] = json!("72975")),
+        of(|data| data["text"] = json!("\u{fffd}")),
+        of(|data| data["associatedMessageType"] = json!("2007")),
+        of(|data| data["associatedMessageType"] = json!("4000")),
         event("updated-message", |_| {}),
         event("updated-message", |data| data["isFromMe"] = json!(true)),
         json!({ "type": "typing-indicator", "data": { "display": true, "guid": "iMessage;-;+15551230001" } }),

@@ -80,13 +80,45 @@ fn media_and_transport_are_parsed() {
 }
 
 #[test]
+fn a_mark_of_a_file_is_no_text() {
+    let raw = text(&inbound(|body| {
+        body["content"] = json!("\u{fffc}");
+        body["media_url"] = json!("https://storage.example/1.png");
+    }));
+    assert_eq!((raw.text, raw.media.len()), (None, 1));
+}
+
+#[test]
+fn all_of_several_files_are_kept() {
+    let raw = text(&inbound(|body| {
+        body["media_url"] = json!("https://storage.example/1.png");
+        body["media_urls"] = json!(["https://storage.example/1.png", "https://storage.example/2.png"]);
+    }));
+    let files: Vec<_> = raw.media.iter().map(|file| file.url.as_str()).collect();
+    assert_eq!(files, ["https://storage.example/1.png", "https://storage.example/2.png"]);
+}
+
+#[test]
+fn a_message_without_a_handle_gets_an_id_that_is_the_same_for_each_delivery() {
+    let without = |content: &str| {
+        text(&inbound(|body| {
+            body["message_handle"] = Value::Null;
+            body["content"] = json!(content);
+        }))
+        .provider_message_id
+    };
+    assert_eq!(without("Hello"), without("Hello"));
+    assert_ne!(without("Hello"), without("Hello again"));
+}
+
+#[test]
 fn missing_fields_are_left_to_the_validation() {
     let raw = text(&inbound(|body| {
-        for name in ["message_handle", "from_number", "number", "to_number", "sendblue_number", "date_sent"] {
+        for name in ["from_number", "number", "to_number", "sendblue_number", "date_sent"] {
             body[name] = json!(7);
         }
     }));
-    assert_eq!((raw.line_number, raw.remote_number, raw.provider_message_id), Default::default());
+    assert_eq!((raw.line_number, raw.remote_number), Default::default());
     assert_eq!(raw.sent_at, None);
 }
 
@@ -94,6 +126,10 @@ fn missing_fields_are_left_to_the_validation() {
 fn groups_and_other_events_are_ignored() {
     for body in [
         inbound(|body| body["group_id"] = json!("g1")),
+        inbound(|body| body["message_type"] = json!("group")),
+        inbound(|body| body["content"] = json!("")),
+        inbound(|body| body["content"] = json!("\u{fffd}")),
+        inbound(|body| body["from_number"] = json!("72975")),
         inbound(|body| body["participants"] = json!(["+1", "+2", "+3"])),
         outbound("SENT", |body| body["group_id"] = json!("g1")),
         outbound("RECEIVED", |_| {}),

@@ -143,7 +143,7 @@ fn files(value: &Value, wrong: &mut BTreeSet<String>) {
     for (n, file) in files.iter().enumerate() {
         let file = file.as_message().expect("a message");
         let url = text_of(file, "url").unwrap_or_default();
-        if url.is_empty() || !is_text(&url, 2_048) {
+        if url.is_empty() || !is_text(&url, 8_192) {
             wrong.insert(format!("media[{n}].url"));
         }
         if !is_text(&text_of(file, "content_type").unwrap_or_default(), 255) {

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 
 use super::InboundReaction;
 use crate::domain::{
-    DeliveryError, DeliveryStatus, MAX_PARTS, MAX_TEXT_CHARACTERS, Media, PhoneNumber, ReactionType,
-    Transport,
+    DeliveryError, DeliveryStatus, MAX_PARTS, MAX_TEXT_CHARACTERS, MAX_URL_CHARACTERS, Media, PhoneNumber,
+    ReactionType, Transport,
 };
 use crate::store::inbound::InboundText;
 use crate::store::messages::DeliveryUpdate;
@@ -19,8 +19,6 @@ pub const MAX_EMOJI_CHARACTERS: usize = 64;
 const MAX_ERROR_CHARACTERS: usize = 1_000;
 /// Maximum number of files of a message. Carriers deliver one; phones allow twenty.
 const MAX_MEDIA: usize = 20;
-/// Maximum length of a file's URL, in characters.
-const MAX_URL_CHARACTERS: usize = 2_048;
 /// Maximum length of a MIME type, in characters (RFC 6838: 127 on either side of the slash).
 const MAX_CONTENT_TYPE_CHARACTERS: usize = 255;
 
