@@ -84,7 +84,7 @@ fn inbound(line: &str, message: &Value) -> Event {
     if content.is_none() && media.is_empty() {
         return Event::Ignored("a message without text and files");
     }
-    let services = chat_guids().filter_map(|guid| guid.split(';').next()).chain(text(handle, "service"));
+    let mut services = chat_guids().filter_map(|guid| guid.split(';').next()).chain(text(handle, "service"));
     Event::Text(RawText {
         line_number: line.to_owned(),
         remote_number,
@@ -92,7 +92,7 @@ fn inbound(line: &str, message: &Value) -> Event {
         media,
         provider_message_id: text(message, "guid").unwrap_or_default().to_owned(),
         sent_at: normalize::sent_at(millis(message, "dateCreated")),
-        transport: services.filter_map(normalize::transport).next().unwrap_or(Transport::Unspecified),
+        transport: services.find_map(normalize::transport).unwrap_or(Transport::Unspecified),
     })
 }
 

@@ -16,9 +16,9 @@ const MAX_ATTEMPTS: u32 = 16;
 pub(super) async fn connect(
     connection: &mut DbConnection,
     request: &CommandRequest,
-    handle: &Handle,
+    handles: &[Handle],
 ) -> Result<CommandOutcome, StoreError> {
-    let Some(agent) = find_agent(connection, handle).await? else { return Ok(CommandOutcome::Refused) };
+    let Some(agent) = find_agent(connection, handles).await? else { return Ok(CommandOutcome::Refused) };
     let identity = query!(
         r#"SELECT i.agent_handle, i.imessage_enabled, i.filter_mode,
                   r.id AS "rule_id?", r.action AS "rule_action?", r.status AS "rule_status?"

@@ -100,8 +100,8 @@ async fn execute_in(
         return duplicate(connection, request).await;
     }
     let outcome = match &request.command {
-        RouterCommand::Connect(handle) => connect::connect(connection, request, handle).await?,
-        RouterCommand::Disconnect(handle) => disconnect(connection, request, handle).await?,
+        RouterCommand::Connect(handles) => connect::connect(connection, request, handles).await?,
+        RouterCommand::Disconnect(handles) => disconnect(connection, request, handles).await?,
         RouterCommand::List => {
             CommandOutcome::Listed(connected_handles(connection, &request.remote_number).await?)
         }
@@ -161,25 +161,26 @@ async fn record_connection(
     Ok(())
 }
 
-/// The identity that a handle refers to.
+/// The identity that a human means.
 struct Agent {
     organization_id: OrganizationId,
     identity_id: IdentityId,
 }
 
-async fn find_agent(connection: &mut DbConnection, handle: &Handle) -> Result<Option<Agent>, StoreError> {
-    let row =
-        query!("SELECT organization_id, agent_identity_id FROM handles WHERE handle = $1", handle.key())
-            .fetch_optional(&mut *connection)
-            .await?;
-    let agent = row.map(|row| Agent {
-        organization_id: row.organization_id.into(),
-        identity_id: row.agent_identity_id.into(),
-    });
-    if let Some(agent) = &agent {
-        connection.mark_affected(&agent.organization_id);
+/// The identity of the first of these handles that exists.
+async fn find_agent(connection: &mut DbConnection, handles: &[Handle]) -> Result<Option<Agent>, StoreError> {
+    for handle in handles {
+        let row =
+            query!("SELECT organization_id, agent_identity_id FROM handles WHERE handle = $1", handle.key())
+                .fetch_optional(&mut *connection)
+                .await?;
+        if let Some(row) = row {
+            let organization_id = row.organization_id.into();
+            connection.mark_affected(&organization_id);
+            return Ok(Some(Agent { organization_id, identity_id: row.agent_identity_id.into() }));
+        }
     }
-    Ok(agent)
+    Ok(None)
 }
 
 /// The active connection between a human and an identity, and its line.
@@ -203,9 +204,9 @@ async fn active_route(
 async fn disconnect(
     connection: &mut DbConnection,
     request: &CommandRequest,
-    handle: &Handle,
+    handles: &[Handle],
 ) -> Result<CommandOutcome, StoreError> {
-    let Some(agent) = find_agent(connection, handle).await? else { return Ok(CommandOutcome::Refused) };
+    let Some(agent) = find_agent(connection, handles).await? else { return Ok(CommandOutcome::Refused) };
     let Some((connection_id, _)) = active_route(connection, &request.remote_number, &agent).await? else {
         return Ok(CommandOutcome::Refused);
     };

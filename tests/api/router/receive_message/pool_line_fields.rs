@@ -112,7 +112,7 @@ async fn each_wrong_field_of_a_file_is_named_with_its_index() {
         (vec![file("")], "media[0].url"),
         (of_url(""), "media[1].url"),
         (of_url("https://example.com/\0"), "media[1].url"),
-        (of_url(&"x".repeat(2_049)), "media[1].url"),
+        (of_url(&"x".repeat(8_193)), "media[1].url"),
         (of_size(-1), "media[0].size_bytes"),
         (of_size(i64::MIN), "media[0].size_bytes"),
         (of_type("image/\0"), "media[0].content_type"),
