@@ -84,7 +84,7 @@ fn a_page_on_the_wire(criterion: &mut Criterion) {
 fn a_remembered_key(criterion: &mut Criterion) {
     let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let _inside = runtime.enter();
-    let database = Database::new(&PgConnectOptions::new(), 1, TaskTracker::new()).expect("a pool");
+    let database = Database::new(&PgConnectOptions::new(), 1, TaskTracker::new());
     let keys = KeyCache::new(database, Arc::new(SystemClock), KeyMetrics::default());
     keys.observe_epoch(1);
     let tenant =

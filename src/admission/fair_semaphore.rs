@@ -85,6 +85,12 @@ impl FairSemaphore {
         first.map_or(Duration::ZERO, |waiter| waiter.since.elapsed())
     }
 
+    /// Number of permits that are held.
+    #[must_use]
+    pub fn in_use(&self) -> usize {
+        self.lock().held.values().sum()
+    }
+
     /// Number of callers that wait.
     #[must_use]
     pub fn waiting(&self) -> usize {

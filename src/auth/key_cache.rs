@@ -188,7 +188,7 @@ mod tests {
     use crate::telemetry::metrics::KeyMetrics;
 
     fn cache() -> KeyCache {
-        let db = Database::new(&PgConnectOptions::new(), 1, TaskTracker::new()).expect("a pool");
+        let db = Database::new(&PgConnectOptions::new(), 1, TaskTracker::new());
         let keys = KeyCache::new(db, Arc::new(SystemClock), KeyMetrics::default());
         keys.observe_epoch(7);
         keys

@@ -50,7 +50,7 @@ impl DatabaseAccess {
 
     /// Opens a pool of one connection, after a check of the schema.
     pub(super) async fn open(&self) -> Result<Database, CliError> {
-        let db = Database::new(self.endpoint().await?, 1, TaskTracker::new())?;
+        let db = Database::new(self.endpoint().await?, 1, TaskTracker::new());
         db.open();
         Ok(db)
     }

@@ -117,6 +117,7 @@ impl DatabaseMonitor {
             match timeout(POLL_TIMEOUT, self.read_epoch(&mut connection)).await {
                 Ok(Ok(epoch)) => {
                     self.keys.observe_epoch(epoch);
+                    self.db.keep_warm();
                     if failed >= MAX_FAILED_POLLS {
                         tracing::info!("database is available: serving");
                         self.metrics.database_is(true);

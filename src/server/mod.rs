@@ -69,9 +69,9 @@ impl Server {
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, ServeError> {
         let tasks = TaskTracker::new();
         let database = DatabaseTarget::new(settings.database.clone(), settings.pooler);
-        let mut db = Database::new(database, settings.sessions, tasks.clone())?;
+        let mut db = Database::new(database, settings.sessions, tasks.clone());
         if let Some(standby) = settings.standby.clone() {
-            db = db.with_replica(standby)?;
+            db = db.with_replica(standby);
         }
         let metrics = Metrics::default();
         let carriers = CarrierRegistry::new(

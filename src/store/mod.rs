@@ -71,6 +71,6 @@ pub mod tapback_texts;
 pub use created::Created;
 use pool::OPERATION_LIMIT;
 pub use pool::{
-    Affects, Database, DatabaseTarget, DbConnection, Pooler, ReadSession, ReplicaSettings, SchemaError,
-    Session, StoreError, apply_by_statement, citus, migrate, schema_is_current,
+    Affects, Database, DatabaseTarget, DbConnection, PoolState, Pooler, ReadSession, ReplicaSettings,
+    SchemaError, Session, StoreError, apply_by_statement, citus, migrate, schema_is_current,
 };

@@ -112,7 +112,7 @@ impl Builder {
         let metrics = metrics_listener.local_addr().unwrap();
         server = server.with_metrics(metrics_listener);
         let stop = CancellationToken::new();
-        let db = Database::new(&options, 2, TaskTracker::new()).unwrap();
+        let db = Database::new(&options, 2, TaskTracker::new());
         db.open();
         TestApp {
             address,

@@ -179,7 +179,7 @@ fn requests() {
 /// The parts of the service, with a database that is never opened.
 fn app() -> App {
     let tasks = TaskTracker::new();
-    let db = Database::new(&PgConnectOptions::new(), 1, tasks.clone()).expect("a pool");
+    let db = Database::new(&PgConnectOptions::new(), 1, tasks.clone());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let metrics = Metrics::default();
     let time_out = Duration::from_secs(1);

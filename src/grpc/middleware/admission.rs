@@ -70,7 +70,7 @@ impl AdmissionControl {
     /// # Errors
     /// `Overloaded` if the consumer uses its share of calls, or its calls wait too long for the database.
     fn admit(&self, consumer: &Consumer) -> Result<CallPermit> {
-        if self.db.is_saturated(self.queue_timeout) {
+        if self.db.is_saturated(consumer, self.queue_timeout) {
             return Err(Error::Overloaded { retry_after: RETRY_AFTER });
         }
         self.admission.begin_call(consumer)

@@ -21,6 +21,7 @@ use super::affects::Affects;
 use super::connection::DbConnection;
 use super::error::StoreError;
 use super::primary::{OPERATION_LIMIT, Primary};
+use crate::admission::{current_consumer, scope};
 use crate::domain::OrganizationId;
 use crate::error::Error;
 
@@ -143,6 +144,8 @@ impl<Q: BatchQuery> Batcher<Q> {
             return session.run_untraced(|connection| run_one::<Q>(connection, &scope, &keys)).await;
         }
         let deadline = Instant::now() + OPERATION_LIMIT;
+        // Dropped after the response is, so that it finds this request abandoned.
+        let mut waiting = Waiting { queues: &self.queues, scope: scope.clone(), is_answered: false };
         let (responder, mut response) = oneshot::channel();
         let worker = self.enqueue(scope.clone(), key, responder);
         spawn(worker, primary);
@@ -153,6 +156,7 @@ impl<Q: BatchQuery> Batcher<Q> {
             }
             in_time => in_time,
         };
+        waiting.is_answered = received.is_ok();
         match received {
             Ok(Ok(output)) => output,
             Ok(Err(_responder_dropped)) => {
@@ -185,9 +189,28 @@ impl<Q: BatchQuery> Batcher<Q> {
     }
 }
 
+/// A caller that waits. If it leaves without an answer, its request leaves the queue, so that a queue is never longer than
+/// the number of its callers.
+struct Waiting<'a, Q: BatchQuery> {
+    queues: &'a Queues<Q>,
+    scope: Q::Scope,
+    is_answered: bool,
+}
+
+impl<Q: BatchQuery> Drop for Waiting<'_, Q> {
+    fn drop(&mut self) {
+        if !self.is_answered
+            && let Some(queue) = lock::<Q>(self.queues).get_mut(&self.scope)
+        {
+            queue.waiting.retain(|(_, responder)| !responder.is_closed());
+        }
+    }
+}
+
 fn spawn<Q: BatchQuery>(worker: Option<Worker<Q>>, primary: &Primary) {
     if let Some(worker) = worker {
-        primary.tasks.spawn(worker.run(primary.clone()));
+        // For the same consumer, but not as part of the call, since it serves other calls as well.
+        primary.tasks.spawn(scope(current_consumer(), None, worker.run(primary.clone())));
     }
 }
 
@@ -221,8 +244,24 @@ impl<Q: BatchQuery> Worker<Q> {
         }
     }
 
+    /// A batch that only reads is run again on another connection if its connection breaks: one broken connection must
+    /// not fail all of its callers.
     async fn outputs(&self, primary: &Primary, keys: &[Q::Key]) -> Result<Outputs<Q>, StoreError> {
         let deadline = Instant::now() + OPERATION_LIMIT;
+        match self.run_batch(primary, keys, deadline).await {
+            Err(error) if error.broke_connection() && matches!(Q::affects(&self.scope), Affects::None) => {
+                self.run_batch(primary, keys, deadline).await
+            }
+            outputs => outputs,
+        }
+    }
+
+    async fn run_batch(
+        &self,
+        primary: &Primary,
+        keys: &[Q::Key],
+        deadline: Instant,
+    ) -> Result<Outputs<Q>, StoreError> {
         let mut session = primary.acquire(deadline, Q::affects(&self.scope)).await?;
         session
             .run_untraced(|connection| async move {

@@ -120,25 +120,38 @@ impl DbConnection {
 
     /// Begins a transaction. One that [`Self::end`] does not end is rolled back with the connection.
     pub(in crate::store) async fn begin(&mut self) -> sqlx::Result<()> {
-        match self.pooler {
-            Pooler::None => raw_sql("BEGIN").execute(&mut self.raw).await.map(drop)?,
-            Pooler::Transaction => pgbouncer::begin(&mut self.raw, self.is_distributed).await?,
-        }
+        // First, since the caller may leave before the answer arrives.
         self.in_transaction = true;
-        Ok(())
+        let begun = match self.pooler {
+            Pooler::None => raw_sql("BEGIN").execute(&mut self.raw).await.map(drop),
+            Pooler::Transaction => pgbouncer::begin(&mut self.raw, self.is_distributed).await,
+        };
+        self.in_transaction = begun.is_ok();
+        begun
     }
 
     /// Commits the transaction if its work succeeded, or rolls it back. Awaited and not left to drop, since the session
     /// must be seen to have left the transaction.
     pub(in crate::store) async fn end<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        self.in_transaction = false;
         let statement = match &result {
             Ok(_) => "COMMIT",
             Err(error) if error.broke_connection() => return result,
             Err(_) => "ROLLBACK",
         };
         raw_sql(statement).execute(&mut self.raw).await?;
+        self.in_transaction = false;
         result
+    }
+
+    /// Whether the connection can be used again once its abandoned statement has ended. In a transaction it cannot; behind
+    /// a pooler each statement is part of one.
+    pub(super) fn can_recover(&self) -> bool {
+        self.pooler == Pooler::None && !self.in_transaction
+    }
+
+    /// Waits for the end of a statement whose caller has left: the driver reads the rest of its answer first.
+    pub(super) async fn recover(&mut self) -> sqlx::Result<()> {
+        self.raw.ping().await
     }
 
     pub(in crate::store) const fn is_in_transaction(&self) -> bool {

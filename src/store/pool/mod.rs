@@ -21,15 +21,14 @@ mod session_pool;
 mod settings;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use crate::admission::Consumer;
 use crate::domain::OrganizationId;
-use crate::error::Error;
 use batch::{BatchQuery, Batchers};
 use primary::Primary;
 use replica::pool::ReplicaPool;
@@ -43,6 +42,7 @@ pub(in crate::store) use primary::OPERATION_LIMIT;
 pub use replica::pool::ReplicaSettings;
 pub use replica::read::ReadSession;
 pub use session::Session;
+pub use session_pool::PoolState;
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -52,47 +52,25 @@ pub struct Database {
     batchers: Arc<Batchers>,
 }
 
-/// A snapshot of the pool of the primary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PoolState {
-    /// Maximum number of sessions.
-    pub most: usize,
-    /// Sessions in use or being opened.
-    pub in_use: usize,
-    pub idle: usize,
-    /// Callers that wait for a session.
-    pub waiting: usize,
-    /// Sessions opened since the start of the process.
-    pub opened: u64,
-}
-
 impl Database {
     /// A pool of at most `sessions` connections, none of them opened yet. Every access fails until [`Self::open`].
     ///
-    /// `tasks` owns the running transactions, so that a drain can wait for them.
-    ///
-    /// # Errors
-    /// Never in practice: deadpool refuses timeouts without a runtime, and none are set.
-    pub fn new(
-        target: impl Into<DatabaseTarget>,
-        sessions: usize,
-        tasks: TaskTracker,
-    ) -> Result<Self, Error> {
-        let primary = Primary::new(target.into(), sessions, tasks)?;
-        Ok(Self { primary, replica: None, batchers: Arc::default() })
+    /// `tasks` owns the running transactions and statements, so that a drain can wait for them.
+    #[must_use]
+    pub fn new(target: impl Into<DatabaseTarget>, sessions: usize, tasks: TaskTracker) -> Self {
+        let primary = Primary::new(target.into(), sessions, tasks);
+        Self { primary, replica: None, batchers: Arc::default() }
     }
 
     /// Adds a replica for lists and gets, with as many connections. It serves reads once [`Self::watch_replica`] has
     /// seen that it keeps up.
-    ///
-    /// # Errors
-    /// See [`Self::new`].
-    pub fn with_replica(mut self, settings: ReplicaSettings) -> Result<Self, Error> {
+    #[must_use]
+    pub fn with_replica(mut self, settings: ReplicaSettings) -> Self {
         let writes = Arc::default();
-        let sessions = self.primary.pool.status().max_size;
-        self.replica = Some(ReplicaPool::new(settings, sessions, Arc::clone(&writes))?);
+        let (sessions, tasks) = (self.primary.pool.sessions(), self.primary.tasks.clone());
+        self.replica = Some(ReplicaPool::new(settings, sessions, Arc::clone(&writes), tasks));
         self.primary.writes = Some(writes);
-        Ok(self)
+        self
     }
 
     /// Allows access: the schema has been seen to be the one that this program needs.
@@ -169,28 +147,27 @@ impl Database {
         traced(Q::SPAN, self.batchers.of::<Q>().load(&self.primary, scope, key)).await
     }
 
+    /// A snapshot of the pool of the primary.
     #[must_use]
     pub fn pool_state(&self) -> PoolState {
-        let status = self.primary.pool.status();
-        PoolState {
-            most: status.max_size,
-            in_use: status.size.saturating_sub(status.available),
-            idle: status.available,
-            waiting: status.waiting,
-            opened: self.primary.pool.manager().opened.load(Ordering::Relaxed),
-        }
+        self.primary.pool.state()
     }
 
-    /// True if the last acquirer waited longer than `limit` and callers wait now. They are served in order, so a new
-    /// caller would wait at least as long, possibly beyond its deadline.
+    /// Whether a caller of this consumer has waited longer than `limit` for a session. Callers of one consumer are served
+    /// in order, so a new one would wait at least as long, possibly beyond its deadline.
     #[must_use]
-    pub fn is_saturated(&self, limit: Duration) -> bool {
-        self.primary.is_saturated(limit)
+    pub fn is_saturated(&self, consumer: &Consumer, limit: Duration) -> bool {
+        self.primary.is_saturated(consumer, limit)
+    }
+
+    /// Opens a few sessions before they are needed. Called after each sign that the database answers.
+    pub fn keep_warm(&self) {
+        self.primary.keep_warm();
     }
 
     /// Replaces each idle connection before its next use, because another connection to the same server broke.
     pub fn invalidate_idle(&self) {
-        self.primary.pool.manager().invalidate_idle();
+        self.primary.pool.invalidate_idle();
     }
 
     /// Opens no more connections and closes the idle ones.

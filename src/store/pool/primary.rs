@@ -1,7 +1,7 @@
 //! The connections to the primary, and transactions on it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -15,7 +15,8 @@ use super::connection::{DatabaseTarget, DbConnection};
 use super::error::StoreError;
 use super::replica::tracker::WriteTracker;
 use super::session::{Session, traced};
-use super::session_pool::{SessionPool, session_pool};
+use super::session_pool::SessionPool;
+use crate::admission::{Consumer, inherit};
 use crate::error::Error;
 
 /// The longest that a caller waits for the database, from acquiring a session to the last row. Below the 3 s in which
@@ -32,17 +33,15 @@ pub(super) struct Primary {
     pub(super) target: DatabaseTarget,
     pub(super) pool: SessionPool,
     opened: Arc<AtomicBool>,
-    /// How long the last acquirer waited, in microseconds.
-    last_wait: Arc<AtomicU64>,
     /// With a replica: which organizations wrote recently.
     pub(super) writes: Option<Arc<WriteTracker>>,
     pub(super) tasks: TaskTracker,
 }
 
 impl Primary {
-    pub(super) fn new(target: DatabaseTarget, sessions: usize, tasks: TaskTracker) -> Result<Self, Error> {
-        let pool = session_pool(target.clone(), sessions, None)?;
-        Ok(Self { target, pool, opened: Arc::default(), last_wait: Arc::default(), writes: None, tasks })
+    pub(super) fn new(target: DatabaseTarget, sessions: usize, tasks: TaskTracker) -> Self {
+        let pool = SessionPool::new(target.clone(), sessions, None, tasks.clone());
+        Self { target, pool, opened: Arc::default(), writes: None, tasks }
     }
 
     pub(super) fn open(&self) {
@@ -53,23 +52,24 @@ impl Primary {
         if !self.opened.load(Ordering::Acquire) {
             return Err(StoreError::Unavailable("not opened yet"));
         }
-        let began = Instant::now();
-        let session = Session::acquire(&self.pool, deadline, affects, self.writes.clone()).await;
-        // A database that does not answer at all is reported as unavailable, not as saturated.
-        let waited = session.as_ref().map_or(Duration::ZERO, |_| began.elapsed());
-        self.last_wait.store(u64::try_from(waited.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        session
+        Session::acquire(&self.pool, deadline, affects, self.writes.clone()).await
     }
 
-    /// Whether the last acquirer waited longer than `limit` and others wait now.
-    pub(super) fn is_saturated(&self, limit: Duration) -> bool {
-        u128::from(self.last_wait.load(Ordering::Relaxed)) > limit.as_micros()
-            && self.pool.status().waiting > 0
+    /// Whether a caller of this consumer has waited longer than `limit` for a connection.
+    pub(super) fn is_saturated(&self, consumer: &Consumer, limit: Duration) -> bool {
+        self.pool.longest_wait(consumer) > limit
+    }
+
+    /// Opens connections before they are needed, once access is allowed.
+    pub(super) fn keep_warm(&self) {
+        if self.opened.load(Ordering::Acquire) {
+            self.pool.keep_warm();
+        }
     }
 
     /// Whether Citus was found; false before the first connection.
     pub(super) fn is_distributed(&self) -> bool {
-        self.pool.manager().is_distributed.load(Ordering::Relaxed)
+        self.pool.is_distributed()
     }
 
     pub(super) async fn transaction<T, F>(
@@ -97,7 +97,7 @@ impl Primary {
                 }
             }
         };
-        let task = self.tasks.spawn(traced(span, repeated).in_current_span());
+        let task = self.tasks.spawn(inherit(traced(span, repeated)).in_current_span());
         task.await.unwrap_or_else(|error| {
             tracing::error!(error = %error, "transaction task ended early");
             Err(Error::Internal.into())

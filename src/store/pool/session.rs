@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use deadpool::managed::{Object, PoolError};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
@@ -10,12 +9,13 @@ use super::affects::Affects;
 use super::connection::DbConnection;
 use super::error::StoreError;
 use super::replica::tracker::WriteTracker;
-use super::session_pool::{Connector, Pooled, SessionPool};
+use super::session_pool::{Lease, SessionPool};
+use crate::error::Error;
 use crate::telemetry::trace;
 
 /// Returned to the pool by dropping it, at any point of its work.
 pub struct Session {
-    object: Object<Connector>,
+    lease: Lease,
     deadline: Instant,
     /// Records what the work changed, if there is a replica.
     writes: Option<Arc<WriteTracker>>,
@@ -28,15 +28,11 @@ impl Session {
         affects: Affects,
         writes: Option<Arc<WriteTracker>>,
     ) -> Result<Self, StoreError> {
-        match timeout_at(deadline, pool.get()).await {
-            Ok(Ok(mut object)) => {
-                object.connection.affects = affects;
-                Ok(Self { object, deadline, writes })
-            }
-            Ok(Err(PoolError::Backend(error))) => Err(StoreError::no_connection(error)),
-            Ok(Err(_)) => Err(StoreError::Unavailable("the pool is closed")),
-            Err(_) => Err(StoreError::Unavailable("no session within the operation limit")),
+        let mut lease = pool.acquire(deadline).await?;
+        if let Some(pooled) = lease.pooled() {
+            pooled.connection.affects = affects;
         }
+        Ok(Self { lease, deadline, writes })
     }
 
     /// Runs one statement, or several that need not agree, in a span of this name.
@@ -63,15 +59,15 @@ impl Session {
         F: Future<Output = Result<T, StoreError>>,
     {
         let deadline = self.deadline;
-        let pool = Object::pool(&self.object);
-        let Pooled { connection, is_clean, .. } = &mut *self.object;
-        *is_clean = false;
-        let Ok(result) = timeout_at(deadline, work(connection)).await else {
+        let pool = self.lease.pool().clone();
+        let Some(pooled) = self.lease.pooled() else { return Err(Error::Internal.into()) };
+        pooled.is_clean = false;
+        let Ok(result) = timeout_at(deadline, work(&mut pooled.connection)).await else {
             return Err(StoreError::Unavailable("no answer within the operation limit"));
         };
-        *is_clean = !result.as_ref().is_err_and(StoreError::broke_connection);
-        if !*is_clean && let Some(pool) = pool {
-            pool.manager().invalidate_idle();
+        match &result {
+            Err(error) if error.broke_connection() => pool.invalidate_idle(),
+            _ => pooled.is_clean = true,
         }
         result
     }
@@ -93,8 +89,8 @@ pub(super) async fn traced<T>(
 impl Drop for Session {
     /// Records the write before its caller gets the answer.
     fn drop(&mut self) {
-        if let Some(writes) = &self.writes {
-            writes.record(&self.object.connection.affects);
+        if let (Some(writes), Some(pooled)) = (&self.writes, self.lease.pooled()) {
+            writes.record(&pooled.connection.affects);
         }
     }
 }

@@ -1,109 +1,293 @@
-//! Opens connections and decides which of them are used again.
+//! Owns the connections to one server, and lends each to one caller at a time.
 //!
-//! The pool is deadpool's around sqlx's connection, and not `sqlx::Pool`, for two reasons:
+//! The connections belong to the pool and not to its callers, so that callers who give up cost nothing but time:
 //!
-//! 1. `sqlx::Pool` pings a connection on each release, which cannot be turned off and costs a third of a one-row read.
-//! 2. `sqlx::Pool` reuses a connection whose future was dropped in the middle of `BEGIN`, so that a caller that
-//!    disconnects breaks it for others. Here a connection that was not seen to finish its work is closed.
+//! - A connection is opened in a task of its own. If the caller has left, the next one gets it.
+//! - A statement whose caller has left runs to its end in a task of its own, and then its connection is lent again.
+//! - Callers are served fairly by organization (see [`FairSemaphore`]), and each organization has at most half of the
+//!   connections, those of its abandoned statements included.
+//!
+//! There are never more connections than permits: whoever opens one has a permit and found no idle connection, and a
+//! connection is given back before its permit.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use deadpool::managed::{self, Metrics, QueueMode, RecycleError, RecycleResult};
-use tokio::time::Instant;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::task::TaskTracker;
 
 use super::connection::{DatabaseTarget, DbConnection};
+use super::error::StoreError;
 use super::replica::state::Replica;
-use crate::error::Error;
+use crate::admission::{Consumer, FairPermit, FairSemaphore, current_consumer};
 
 /// Connections older than this are replaced, so that they follow a failover and give memory back to the server.
 const MAX_AGE: Duration = Duration::from_mins(30);
+/// Maximum time to open a connection. Longer than a caller waits, for a server that is slow to accept it.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Maximum time for an abandoned statement to end: slightly more than `statement_timeout`.
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(6);
+/// Connections that are opened before anybody asks for them.
+const MIN_OPEN: usize = 4;
 
-pub(super) type SessionPool = managed::Pool<Connector>;
+/// Cheap to clone; all clones are the same pool.
+#[derive(Clone)]
+pub(super) struct SessionPool {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    target: DatabaseTarget,
+    sessions: usize,
+    permits: Arc<FairSemaphore>,
+    idle: Mutex<Idle>,
+    /// Grows when a connection breaks: idle ones of an older generation most likely broke with it.
+    generation: AtomicU64,
+    /// Number of connections opened so far.
+    opened: AtomicU64,
+    /// Whether the newest connection found Citus.
+    is_distributed: AtomicBool,
+    /// For connections to the replica: the server that must be at the other end.
+    replica: Option<Arc<Replica>>,
+    tasks: TaskTracker,
+}
+
+#[derive(Default)]
+struct Idle {
+    /// Last in, first out: the process in PostgreSQL that worked last has its plans and pages in its caches.
+    connections: Vec<Pooled>,
+    is_closed: bool,
+}
 
 /// A connection of the pool.
 pub(super) struct Pooled {
     pub(super) connection: DbConnection,
-    /// False while a query runs: if its future is dropped, the connection is closed.
+    /// False while a query runs.
     pub(super) is_clean: bool,
     opened_at: Instant,
     generation: u64,
 }
 
-pub(super) struct Connector {
-    target: DatabaseTarget,
-    /// Grows when a connection breaks: idle ones of an older generation most likely broke with it.
-    generation: AtomicU64,
-    /// Number of connections opened so far.
-    pub(super) opened: AtomicU64,
-    /// Whether the newest connection found Citus.
-    pub(super) is_distributed: AtomicBool,
-    /// For connections to the replica: the server that must be at the other end.
-    replica: Option<Arc<Replica>>,
+/// A snapshot of the pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolState {
+    /// Maximum number of sessions.
+    pub most: usize,
+    /// Sessions in use or being opened.
+    pub in_use: usize,
+    pub idle: usize,
+    /// Callers that wait for a session.
+    pub waiting: usize,
+    /// Sessions opened since the start of the process.
+    pub opened: u64,
 }
 
-impl Connector {
+impl SessionPool {
+    /// A pool of at most `sessions` connections, none of them opened yet. `tasks` owns its tasks.
+    pub(super) fn new(
+        target: DatabaseTarget,
+        sessions: usize,
+        replica: Option<Arc<Replica>>,
+        tasks: TaskTracker,
+    ) -> Self {
+        let inner = Inner {
+            target,
+            sessions,
+            permits: FairSemaphore::new(sessions, sessions / 2),
+            idle: Mutex::default(),
+            generation: AtomicU64::new(0),
+            opened: AtomicU64::new(0),
+            is_distributed: AtomicBool::new(false),
+            replica,
+            tasks,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Borrows a connection for the current consumer.
+    pub(super) async fn acquire(&self, deadline: Instant) -> Result<Lease, StoreError> {
+        let consumer = current_consumer();
+        let Ok(permit) = timeout_at(deadline, self.inner.permits.acquire(&consumer)).await else {
+            return Err(StoreError::Unavailable("no session within the operation limit"));
+        };
+        if let Some(pooled) = self.take_idle()? {
+            return Ok(Lease::new(self, pooled, permit));
+        }
+        let (sender, opened) = oneshot::channel();
+        let pool = self.clone();
+        self.inner.tasks.spawn(async move {
+            // If the caller has left, the lease is dropped, which gives the connection to the next one.
+            let _ = sender.send(pool.open(permit).await);
+        });
+        match timeout_at(deadline, opened).await {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(_task_cancelled)) => Err(StoreError::Unavailable("the pool is closed")),
+            Err(_) => Err(StoreError::Unavailable("no connection within the operation limit")),
+        }
+    }
+
+    async fn open(&self, permit: FairPermit) -> Result<Lease, StoreError> {
+        let Ok(connected) = timeout(OPEN_TIMEOUT, self.connect()).await else {
+            return Err(StoreError::Unavailable("no connection in time"));
+        };
+        let pooled = connected.map_err(StoreError::no_connection)?;
+        Ok(Lease::new(self, pooled, permit))
+    }
+
     async fn connect(&self) -> sqlx::Result<Pooled> {
-        let generation = self.generation.load(Ordering::Acquire);
-        let mut connection = DbConnection::open(&self.target).await?;
-        if let Some(replica) = &self.replica
+        let Inner { target, replica, generation, opened, is_distributed, .. } = &*self.inner;
+        let generation = generation.load(Ordering::Acquire);
+        let mut connection = DbConnection::open(target).await?;
+        if let Some(replica) = replica
             && !replica.is_observed(connection.server_started_at().await?)
         {
             return Err(sqlx::Error::Configuration(
                 "not the replica server whose heartbeats are observed".into(),
             ));
         }
-        self.opened.fetch_add(1, Ordering::Relaxed);
-        self.is_distributed.store(connection.is_distributed(), Ordering::Relaxed);
+        opened.fetch_add(1, Ordering::Relaxed);
+        is_distributed.store(connection.is_distributed(), Ordering::Relaxed);
         Ok(Pooled { connection, is_clean: true, opened_at: Instant::now(), generation })
+    }
+
+    /// Opens connections until there is a small number of them, so that callers with short deadlines find one.
+    pub(super) fn keep_warm(&self) {
+        let most = MIN_OPEN.min(self.inner.sessions);
+        for _ in self.idle_or_in_use()..most {
+            let pool = self.clone();
+            self.inner.tasks.spawn(async move {
+                let permit = pool.inner.permits.acquire(&Consumer::Background).await;
+                // Counted again, with this permit, because callers may have opened connections in the meantime.
+                if pool.idle_or_in_use() <= most
+                    && let Err(error) = pool.open(permit).await
+                {
+                    tracing::debug!(error = %error, "no connection in advance");
+                }
+            });
+        }
+    }
+
+    /// At least the number of connections.
+    fn idle_or_in_use(&self) -> usize {
+        self.idle().connections.len() + self.inner.permits.in_use()
+    }
+
+    /// An idle connection that can be used again.
+    fn take_idle(&self) -> Result<Option<Pooled>, StoreError> {
+        let generation = self.inner.generation.load(Ordering::Acquire);
+        let mut idle = self.idle();
+        if idle.is_closed {
+            return Err(StoreError::Unavailable("the pool is closed"));
+        }
+        let mut unusable = Vec::new();
+        let found = loop {
+            match idle.connections.pop() {
+                Some(pooled) if pooled.generation != generation || pooled.opened_at.elapsed() > MAX_AGE => {
+                    unusable.push(pooled);
+                }
+                other => break other,
+            }
+        };
+        // Closed after the lock is released.
+        drop(idle);
+        Ok(found)
+    }
+
+    fn give_back(&self, pooled: Pooled) {
+        let mut idle = self.idle();
+        if !idle.is_closed && pooled.generation == self.inner.generation.load(Ordering::Acquire) {
+            idle.connections.push(pooled);
+        }
     }
 
     /// Replaces each idle connection before its next use.
     pub(super) fn invalidate_idle(&self) {
-        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.inner.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Opens no more connections and closes the idle ones.
+    pub(super) fn close(&self) {
+        let mut idle = self.idle();
+        idle.is_closed = true;
+        let connections = std::mem::take(&mut idle.connections);
+        drop(idle);
+        drop(connections);
+    }
+
+    /// Whether Citus was found; false before the first connection.
+    pub(super) fn is_distributed(&self) -> bool {
+        self.inner.is_distributed.load(Ordering::Relaxed)
+    }
+
+    /// How long the first caller of this consumer has waited for a connection.
+    pub(super) fn longest_wait(&self, consumer: &Consumer) -> Duration {
+        self.inner.permits.longest_wait(consumer)
+    }
+
+    pub(super) fn sessions(&self) -> usize {
+        self.inner.sessions
+    }
+
+    pub(super) fn state(&self) -> PoolState {
+        PoolState {
+            most: self.inner.sessions,
+            in_use: self.inner.permits.in_use(),
+            idle: self.idle().connections.len(),
+            waiting: self.inner.permits.waiting(),
+            opened: self.inner.opened.load(Ordering::Relaxed),
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Idle> {
+        self.inner.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl managed::Manager for Connector {
-    type Type = Pooled;
-    type Error = sqlx::Error;
+/// A connection that is lent to one caller. Dropping it gives the connection back.
+pub(super) struct Lease {
+    pool: SessionPool,
+    /// `None` only while it is dropped.
+    loan: Option<(Pooled, FairPermit)>,
+}
 
-    async fn create(&self) -> sqlx::Result<Pooled> {
-        // Boxed: the future that opens a connection is large and rare, and would be part of every call's future.
-        Box::pin(self.connect()).await
+impl Lease {
+    fn new(pool: &SessionPool, pooled: Pooled, permit: FairPermit) -> Self {
+        Self { pool: pool.clone(), loan: Some((pooled, permit)) }
     }
 
-    async fn recycle(&self, pooled: &mut Pooled, _: &Metrics) -> RecycleResult<sqlx::Error> {
-        if !pooled.is_clean {
-            return Err(RecycleError::message("interrupted during its work"));
-        }
-        if pooled.generation != self.generation.load(Ordering::Acquire) {
-            return Err(RecycleError::message("invalidated"));
-        }
-        if pooled.opened_at.elapsed() > MAX_AGE {
-            return Err(RecycleError::message("too old"));
-        }
-        Ok(())
+    pub(super) fn pooled(&mut self) -> Option<&mut Pooled> {
+        self.loan.as_mut().map(|(pooled, _)| pooled)
+    }
+
+    pub(super) fn pool(&self) -> &SessionPool {
+        &self.pool
     }
 }
 
-/// A pool of at most `sessions` connections, none of them opened yet.
-pub(super) fn session_pool(
-    target: DatabaseTarget,
-    sessions: usize,
-    replica: Option<Arc<Replica>>,
-) -> Result<SessionPool, Error> {
-    let connector = Connector {
-        target,
-        generation: AtomicU64::new(0),
-        opened: AtomicU64::new(0),
-        is_distributed: AtomicBool::new(false),
-        replica,
-    };
-    // Last in, first out: the process in PostgreSQL that worked last has its plans and pages in its caches.
-    SessionPool::builder(connector).max_size(sessions).queue_mode(QueueMode::Lifo).build().map_err(|error| {
-        tracing::error!(error = %error, "connection pool not built");
-        Error::Internal
-    })
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some((mut pooled, permit)) = self.loan.take() else { return };
+        if pooled.is_clean {
+            self.pool.give_back(pooled);
+            return drop(permit);
+        }
+        // What cannot be used again is closed.
+        if !pooled.connection.can_recover() || Handle::try_current().is_err() {
+            return drop((pooled, permit));
+        }
+        let pool = self.pool.clone();
+        self.pool.inner.tasks.spawn(async move {
+            let recovered = timeout(RECOVERY_TIMEOUT, pooled.connection.recover()).await;
+            if matches!(recovered, Ok(Ok(()))) {
+                pooled.is_clean = true;
+                pool.give_back(pooled);
+            } else {
+                drop(pooled);
+            }
+            drop(permit);
+        });
+    }
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use inkbox_imessage::admission::{Consumer, scope};
 use inkbox_imessage::proto::ListConversationsRequest;
-use inkbox_imessage::store::Affects;
+use inkbox_imessage::store::{Affects, Session, StoreError};
 use sqlx::{AssertSqlSafe, raw_sql};
 use tokio::time::{Instant, timeout};
 
@@ -16,6 +17,12 @@ const ANSWERED: Duration = Duration::from_secs(3);
 /// Longer than health takes to notice a database that is gone.
 const WATCHED: Duration = Duration::from_secs(3);
 
+/// Holds a session for an organization, of which each may have half of the sessions.
+async fn hold(app: &TestApp, organization: usize) -> Result<Session, StoreError> {
+    let organization = Consumer::Organization(format!("org-{organization}").into());
+    scope(organization, None, app.parts.db.acquire(Affects::All)).await
+}
+
 #[tokio::test]
 async fn a_call_that_gets_no_session_is_told_to_try_again_and_health_stays_serving() {
     let app = TestApp::with(|settings| settings.sessions = 2).await;
@@ -24,7 +31,7 @@ async fn a_call_that_gets_no_session_is_told_to_try_again_and_health_stays_servi
     let list = || agent.list_conversations(ListConversationsRequest::default());
     list().await.unwrap();
 
-    let held = join_all((0..2).map(|_| app.parts.db.acquire(Affects::All))).await;
+    let held = join_all((0..2).map(|n| hold(&app, n))).await;
     assert!(held.iter().all(Result::is_ok));
     let told = async |_: usize| {
         let began = Instant::now();
@@ -53,7 +60,7 @@ async fn there_are_never_more_sessions_than_configured() {
         answer.unwrap();
     }
     // Fast calls may have needed fewer: all of them at once, so that the count says something.
-    let held = join_all((0..3).map(|_| app.parts.db.acquire(Affects::All))).await;
+    let held = join_all((0..3).map(|n| hold(&app, n))).await;
     assert!(held.iter().all(Result::is_ok));
     let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'inkbox-imessage'";
     let sessions: i64 = sqlx::query_scalar(count).fetch_one(&mut cluster.connect().await).await.unwrap();

@@ -30,7 +30,7 @@ async fn every_session_has_them() {
 #[tokio::test]
 async fn a_statement_that_was_given_up_ends_on_the_server_as_well() {
     let cluster = Cluster::start(&[]).await;
-    let db = Database::new(&cluster.options(), 1, TaskTracker::new()).unwrap();
+    let db = Database::new(&cluster.options(), 1, TaskTracker::new());
     db.open();
     let mut session = db.acquire(Affects::All).await.unwrap();
     let asleep =

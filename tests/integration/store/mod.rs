@@ -10,6 +10,7 @@ mod migrations;
 mod plans;
 mod router;
 mod session_scopes;
+mod sessions;
 mod sources;
 mod spans;
 mod unavailable;

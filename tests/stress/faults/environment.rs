@@ -39,7 +39,7 @@ fn channel(address: SocketAddr) -> Channel {
 impl Environment {
     /// Uses an existing database and adds lines of this carrier to it.
     pub(crate) async fn new(options: PgConnectOptions, carrier: CarrierKind, phone: Phone) -> Self {
-        let db = Database::new(&options, 1, TaskTracker::new()).unwrap();
+        let db = Database::new(&options, 1, TaskTracker::new());
         db.open();
         for line in [ROUTER_LINE].into_iter().chain(POOL_LINES) {
             let role = if line == ROUTER_LINE { LineRole::Router } else { LineRole::Pool };

@@ -123,7 +123,7 @@ impl Heartbeat {
                     return Err(StoreError::Unavailable("INKBOX_DATABASE_READ_URL leads to a pooler"));
                 }
                 self.replica.observe_server(connection.server_started_at().await?);
-                self.replica_pool.manager().invalidate_idle();
+                self.replica_pool.invalidate_idle();
                 self.to_replica.insert(connection)
             }
         };

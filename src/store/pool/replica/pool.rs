@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 use super::heartbeat::Heartbeat;
 use super::state::Replica;
 use super::tracker::WriteTracker;
 use crate::domain::OrganizationId;
-use crate::error::Error;
 use crate::store::pool::affects::Affects;
 use crate::store::pool::connection::{DatabaseTarget, Pooler};
 use crate::store::pool::error::StoreError;
 use crate::store::pool::session::Session;
-use crate::store::pool::session_pool::{SessionPool, session_pool};
+use crate::store::pool::session_pool::SessionPool;
 
 /// How long the replica may take, connection included, before the primary is asked instead: both fit into the
 /// operation limit.
@@ -42,11 +42,12 @@ impl ReplicaPool {
         settings: ReplicaSettings,
         sessions: usize,
         writes: Arc<WriteTracker>,
-    ) -> Result<Self, Error> {
+        tasks: TaskTracker,
+    ) -> Self {
         let target = DatabaseTarget::new(settings.options, Pooler::None);
         let replica = Arc::new(Replica::new(settings.longest_lag, writes));
-        let pool = session_pool(target.clone(), sessions, Some(replica.clone()))?;
-        Ok(Self { replica, pool, target })
+        let pool = SessionPool::new(target.clone(), sessions, Some(replica.clone()), tasks);
+        Self { replica, pool, target }
     }
 
     /// A session on the replica, if it has everything that this organization must see.

@@ -68,7 +68,7 @@ async fn a_key_that_the_operator_revokes_is_refused_on_every_replica_within_a_se
     let app = TestApp::start().await;
     let other = app.replica().await;
     let identity = app.identity("org_a").await;
-    let operator = Database::new(&app.options, 1, TaskTracker::new()).unwrap();
+    let operator = Database::new(&app.options, 1, TaskTracker::new());
     operator.open();
     for here in [app.admin("org_a").await, app.agent(&identity).await, app.router().await] {
         let there = known_to(&other, &here).await;

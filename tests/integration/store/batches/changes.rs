@@ -56,7 +56,7 @@ async fn of_many_marks_at_once_each_conversations_share_its_messages_and_no_othe
 
 #[tokio::test]
 async fn a_mark_waits_for_its_own_conversation_and_for_no_other() {
-    let app = TestApp::start().await;
+    let app = TestApp::with(|settings| settings.sessions = 16).await;
     let identity = app.identity("org_a").await;
     let agent = app.agent(&identity).await;
     let (_, held) = Human::new(&app, "+15551230001").await.converses(&identity, "hello").await;
@@ -158,7 +158,7 @@ async fn of_many_texts_at_once_each_conversation_has_its_own() {
 
 #[tokio::test]
 async fn a_text_waits_for_its_own_conversation_and_for_no_other() {
-    let app = TestApp::start().await;
+    let app = TestApp::with(|settings| settings.sessions = 16).await;
     let identity = app.identity("org_a").await;
     let (human, other) = (Human::new(&app, "+15551230001").await, Human::new(&app, "+15551230002").await);
     let (thread, held) = human.converses(&identity, "hello").await;

@@ -50,7 +50,7 @@ fn nodes(plan: &Value) -> Vec<String> {
 
 #[tokio::test]
 async fn the_service_plans_each_statement_once_for_all_parameters() {
-    let db = Database::new(&database::pristine().await, 1, TaskTracker::new()).unwrap();
+    let db = Database::new(&database::pristine().await, 1, TaskTracker::new());
     db.open();
     let mut session = db.acquire(Affects::All).await.unwrap();
     let show = async |connection: &mut inkbox_imessage::store::DbConnection| {
