@@ -33,7 +33,7 @@ mod sendblue;
 mod settings;
 
 pub use carrier::{Accepted, Action, Carrier, LookupMatch, OutboundMessage, Tapback};
-pub use conversation_queue::{ConversationQueues, QueueGuard, QueueStats};
+pub use conversation_queue::{ConversationQueues, QueueGuard, QueueStats, TypingTurn};
 pub use error::{CarrierError, CarrierReason};
 pub use registry::{CarrierRegistry, NotConfigured};
 pub use sandbox::{Delivery, DeliveryKind, Sandbox};

@@ -13,12 +13,13 @@ use crate::store::conversations::{self, ContactTarget};
 /// the receipt, so a failed call can be repeated; they are then marked even if the caller disconnects.
 ///
 /// # Errors
-/// `NotFound`, `IdentityNotEnabled`, `RecipientBlocked`, `ConnectionReleased`, `UpstreamFailed`.
+/// `NotFound`, `IdentityNotEnabled`, `RecipientBlocked`, `ConnectionReleased`, `Overloaded`, `UpstreamFailed`.
 pub async fn mark_read(app: &App, tenant: &Tenant, id: ConversationId) -> Result<i32> {
     let target = conversations::target(&app.db, &tenant.organization_id, tenant.identity_id, id)
         .await?
         .ok_or(Error::NotFound(Resource::Conversation))?;
     target.eligibility.check()?;
+    app.admission.begin_carrier_call()?;
     app.run_to_completion(send_receipt_and_mark(app.clone(), tenant.organization_id.clone(), target)).await
 }
 
@@ -29,14 +30,8 @@ async fn send_receipt_and_mark(
 ) -> Result<i32> {
     let carrier = app.carriers.for_line(&target.line_number).await?;
     carrier.perform(&target.thread(&organization_id), Action::ReadReceipt).await?;
-    let marked = conversations::mark_read(
-        &app.db,
-        &organization_id,
-        target.conversation_id,
-        target.eligibility.connection_id,
-        // The horizon of the moment when the call began: the caller has not seen later messages.
-        target.received_count,
-    )
-    .await?;
-    marked.ok_or(Error::ConnectionReleased)
+    // The horizon of the moment when the call began: the caller has not seen later messages. The phone shows "Read", so the
+    // messages are marked even if the connection was released in the meantime.
+    Ok(conversations::mark_read(&app.db, &organization_id, target.conversation_id, target.received_count)
+        .await?)
 }

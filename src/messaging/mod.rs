@@ -9,6 +9,7 @@
 //! | [`reactions`] | puts or removes an agent's tapback, first on the phone, then in the database |
 //! | [`mark_read()`] | sends a read receipt, then moves the read horizon |
 //! | [`send_typing`] | shows the typing indicator; changes no row |
+//! | [`settle()`] | waits until no message that a change forbids is on its way |
 //! | [`release()`] | ends a connection after its sends in progress |
 //! | [`inbound::receive`] | stores a human's text or executes a router command, exactly once per provider id |
 //! | [`inbound::receive_reaction`], [`inbound::receive_tapback_text`] | stores a human's tapback |
@@ -19,8 +20,10 @@ mod mark_read;
 pub mod outbound;
 pub mod reactions;
 mod release;
+mod settle;
 mod typing;
 
 pub use mark_read::mark_read;
 pub use release::release;
+pub use settle::settle;
 pub use typing::send_typing;

@@ -11,7 +11,8 @@ use crate::store::{conversations, reactions};
 ///
 /// # Errors
 /// `NotFound`, `IdentityNotEnabled`, `RecipientBlocked`, `ConnectionReleased` (also if the message was on an earlier
-/// connection), `RecipientHasNotMessaged`, `NotSupportedByCarrier`, `UpstreamFailed`.
+/// connection), `RecipientHasNotMessaged`, `NotSupportedByCarrier`, `Overloaded`,
+/// `UpstreamFailed`.
 pub async fn send_reaction(
     app: &App,
     tenant: &Tenant,
@@ -24,7 +25,8 @@ pub async fn send_reaction(
     let message = reactions::target(&app.db, organization_id, identity_id, view, message_id)
         .await?
         .ok_or(Error::NotFound(Resource::Message))?;
-    let turn = app.queues.enter(organization_id, message.conversation_id).await;
+    app.admission.begin_carrier_call()?;
+    let turn = app.queues.enter(organization_id, message.conversation_id).await?;
     let target = conversations::target(&app.db, organization_id, identity_id, message.conversation_id)
         .await?
         .ok_or(Error::NotFound(Resource::Conversation))?;
@@ -62,7 +64,7 @@ pub async fn send_reaction(
 ///
 /// # Errors
 /// `NotFound`, `ScopeInsufficient` for the human's tapback, `IdentityNotEnabled`, `RecipientBlocked`,
-/// `ConnectionReleased`, `NotSupportedByCarrier`, `UpstreamFailed`.
+/// `ConnectionReleased`, `NotSupportedByCarrier`, `Overloaded`, `UpstreamFailed`.
 pub async fn remove_reaction(app: &App, tenant: &Tenant, id: ReactionId) -> Result<()> {
     let (organization_id, identity_id) = (&tenant.organization_id, tenant.identity_id);
     let view = View::of(tenant, None);
@@ -74,7 +76,8 @@ pub async fn remove_reaction(app: &App, tenant: &Tenant, id: ReactionId) -> Resu
         ));
     }
     let conversation_id = found.reaction.conversation_id;
-    let turn = app.queues.enter(organization_id, conversation_id).await;
+    app.admission.begin_carrier_call()?;
+    let turn = app.queues.enter(organization_id, conversation_id).await?;
     // Read again after the wait in the queue: another call may have removed the tapback.
     let found = find().await?.ok_or(Error::NotFound(Resource::Reaction))?;
     if found.removed {

@@ -9,8 +9,9 @@ use crate::store::connections;
 /// Ends an active connection. Waits for sends in progress and is completed even if the caller disconnects.
 ///
 /// # Errors
-/// `NotFound` when the organization has no such active connection.
+/// `NotFound` when the organization has no such active connection; `Overloaded`.
 pub async fn release(app: &App, organization_id: &OrganizationId, id: ConnectionId) -> Result<Connection> {
+    app.admission.begin_carrier_call()?;
     let (db, clock, organization_id) = (app.db.clone(), app.clock.clone(), organization_id.clone());
     let max_send = max_send_duration(app.limits.line_time_out);
     let releasing = async move {

@@ -4,22 +4,33 @@ use crate::app::App;
 use crate::carriers::Action;
 use crate::domain::{ConversationId, Tenant};
 use crate::error::{Error, Resource, Result};
-use crate::store::conversations;
+use crate::store::conversations::{self, ContactTarget};
 
-/// Shows the typing indicator on the human's phone.
+/// Shows the typing indicator on the human's phone. Succeeds without showing it if a message is about to be sent, which
+/// would clear it.
 ///
 /// # Errors
-/// `NotFound`, `IdentityNotEnabled`, `RecipientBlocked`, `ConnectionReleased`, `UpstreamFailed`, `NotSupportedByCarrier`.
+/// `NotFound`, `IdentityNotEnabled`, `RecipientBlocked`, `ConnectionReleased`, `Overloaded`, `UpstreamFailed`,
+/// `NotSupportedByCarrier`.
 pub async fn send_typing(app: &App, tenant: &Tenant, id: ConversationId) -> Result<()> {
     let organization_id = &tenant.organization_id;
-    // Enters the queue before any lookup: an indicator must not reach the phone after a message that was requested later,
-    // because nothing would clear it.
-    let _turn = app.queues.enter(organization_id, id).await;
-    let target = conversations::target(&app.db, organization_id, tenant.identity_id, id)
+    // Before the wait, so that a conversation that is not visible reads like one that does not exist, also in time.
+    check(app, tenant, id).await?;
+    app.admission.begin_carrier_call()?;
+    let Some(turn) = app.queues.enter_typing(organization_id, id).await? else { return Ok(()) };
+    let target = check(app, tenant, id).await?;
+    let carrier = app.carriers.for_line(&target.line_number).await?;
+    let thread = target.thread(organization_id);
+    tokio::select! {
+        shown = carrier.perform(&thread, Action::Typing) => shown.map(drop).map_err(Into::into),
+        () = turn.cancelled.cancelled() => Ok(()),
+    }
+}
+
+async fn check(app: &App, tenant: &Tenant, id: ConversationId) -> Result<ContactTarget> {
+    let target = conversations::target(&app.db, &tenant.organization_id, tenant.identity_id, id)
         .await?
         .ok_or(Error::NotFound(Resource::Conversation))?;
     target.eligibility.check()?;
-    let carrier = app.carriers.for_line(&target.line_number).await?;
-    carrier.perform(&target.thread(organization_id), Action::Typing).await?;
-    Ok(())
+    Ok(target)
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::newest_first::{convert, newest_first};
 use super::{Affects, Database, DbConnection, OPERATION_LIMIT, StoreError};
-use crate::domain::{Connection, ConnectionId, IdentityId, OrganizationId, Page, PageRequest};
+use crate::domain::{Connection, ConnectionId, IdentityId, OrganizationId, Page, PageRequest, PhoneNumber};
 
 struct Row {
     id: Uuid,
@@ -76,8 +76,9 @@ pub async fn list(
     convert(rows, |row| Ok(row.connection(organization_id)))
 }
 
-/// Pause between two attempts of a release that met sends in flight. Short compared with a carrier call.
-const RETRY_INTERVAL: Duration = Duration::from_millis(20);
+/// Pauses between two looks at the sends that a release waits for: the first, and the longest. The first is short compared
+/// with a carrier call, and the longest too short for a person to notice.
+const LOOK_INTERVALS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
 
 /// How much longer than the longest send a release waits: the in-flight mark of a send lasts longer by the
 /// time its statement may have waited, and is set by another clock than this process's.
@@ -124,16 +125,123 @@ where
     T: Send + 'static,
 {
     let deadline = Instant::now() + longest_send + RELEASE_MARGIN;
+    let mut rejecting = None;
     loop {
-        match db.transaction(Affects::named(), span, work.clone()).await {
+        let result = match db.transaction(Affects::named(), span, work.clone()).await {
             Err(StoreError::SendsUnderWay { organization_id, connection_id })
                 if Instant::now() < deadline =>
             {
-                reject_sends(db, &organization_id, connection_id, longest_send).await?;
-                sleep(RETRY_INTERVAL).await;
+                let (organization_id, id) = rejecting.insert((organization_id, connection_id));
+                reject_sends(db, organization_id, *id, longest_send)
+                    .await
+                    .and(wait_for_sends(db, organization_id, SendsOf::Connection(*id), deadline).await)
             }
-            other => return other,
+            result => {
+                if let (Err(_), Some((organization_id, id))) = (&result, &rejecting) {
+                    accept_sends(db, organization_id, *id).await;
+                }
+                return result;
+            }
+        };
+        if let (Err(error), Some((organization_id, id))) = (result, &rejecting) {
+            accept_sends(db, organization_id, *id).await;
+            return Err(error);
         }
+    }
+}
+
+/// Sends that somebody waits for.
+#[derive(Debug, Clone, Copy)]
+pub enum SendsOf<'a> {
+    Connection(ConnectionId),
+    Identity(IdentityId),
+    /// Of an identity to one human.
+    Recipient(IdentityId, &'a PhoneNumber),
+}
+
+/// Waits until none of these sends is in flight, on any replica, or until the deadline.
+pub async fn wait_for_sends(
+    db: &Database,
+    organization_id: &OrganizationId,
+    sends: SendsOf<'_>,
+    deadline: Instant,
+) -> Result<(), StoreError> {
+    let (mut pause, longest_pause) = LOOK_INTERVALS;
+    while are_in_flight(db, organization_id, sends).await? && Instant::now() < deadline {
+        sleep(pause).await;
+        pause = longest_pause.min(pause * 2);
+    }
+    Ok(())
+}
+
+async fn are_in_flight(
+    db: &Database,
+    organization_id: &OrganizationId,
+    sends: SendsOf<'_>,
+) -> Result<bool, StoreError> {
+    let (connection_id, identity_id, number) = match sends {
+        SendsOf::Connection(id) => (Some(id.uuid()), None, None),
+        SendsOf::Identity(id) => (None, Some(id.uuid()), None),
+        SendsOf::Recipient(id, number) => (None, Some(id.uuid()), Some(number.as_str())),
+    };
+    let mut session = db.acquire(Affects::None).await?;
+    session
+        .run("query connections::sends_in_flight", |connection| async move {
+            // A send that is being recorded holds the lock of its conversation.
+            if let Some(number) = number {
+                query!(
+                    "SELECT id FROM conversations
+                     WHERE organization_id = $1 AND agent_identity_id = $2 AND remote_number = $3 FOR SHARE",
+                    organization_id.as_str(),
+                    identity_id,
+                    number,
+                )
+                .fetch_optional(&mut *connection)
+                .await?;
+            }
+            let in_flight = query!(
+                "SELECT m.id FROM messages m
+                 JOIN conversations c ON c.organization_id = $1 AND c.id = m.conversation_id
+                 WHERE m.organization_id = $1 AND m.in_flight_until > clock_timestamp()
+                   AND ($2::uuid IS NULL OR m.assignment_id = $2)
+                   AND ($3::uuid IS NULL OR m.agent_identity_id = $3)
+                   AND ($4::text IS NULL OR c.remote_number = $4)
+                 LIMIT 1",
+                organization_id.as_str(),
+                connection_id,
+                identity_id,
+                number,
+            )
+            .fetch_optional(connection)
+            .await?;
+            Ok(in_flight.is_some())
+        })
+        .await
+}
+
+/// Accepts sends again, because the release was given up. If this fails, the mark ends by itself.
+async fn accept_sends(db: &Database, organization_id: &OrganizationId, id: ConnectionId) {
+    let reopened = async {
+        let mut session = db.acquire(Affects::organization(organization_id)).await?;
+        session
+            .run("query connections::reopen", |connection| async move {
+                query!(
+                    "UPDATE conversations c SET closing_until = NULL
+                     FROM connections k
+                     WHERE k.organization_id = $1 AND k.id = $2 AND c.organization_id = $1
+                       AND c.agent_identity_id = k.agent_identity_id AND c.remote_number = k.remote_number
+                       AND c.assignment_id = $2",
+                    organization_id.as_str(),
+                    id.uuid(),
+                )
+                .execute(connection)
+                .await?;
+                Ok::<_, StoreError>(())
+            })
+            .await
+    };
+    if let Err(error) = reopened.await {
+        tracing::warn!(error = %error, "sends on a connection stay rejected until its mark ends");
     }
 }
 

@@ -204,19 +204,26 @@ pub async fn update(
         .await
 }
 
-/// Deletes a rule, so that the number can have a new one. Returns whether it existed.
-pub async fn delete(db: &Database, organization_id: &OrganizationId, id: RuleId) -> Result<bool, StoreError> {
+/// Deletes a rule, so that the number can have a new one, and returns it; `None` if it does not exist.
+pub async fn delete(
+    db: &Database,
+    organization_id: &OrganizationId,
+    id: RuleId,
+) -> Result<Option<ContactRule>, StoreError> {
     let mut session = db.acquire(Affects::organization(organization_id)).await?;
     session
         .run("query contact_rules::delete", |connection| async move {
-            let done = query!(
-                "DELETE FROM contact_rules WHERE organization_id = $1 AND id = $2",
+            query_as!(
+                Row,
+                "DELETE FROM contact_rules WHERE organization_id = $1 AND id = $2
+                 RETURNING id, agent_identity_id, action, match_target, status, created_at, updated_at",
                 organization_id.as_str(),
                 id.uuid(),
             )
-            .execute(connection)
-            .await?;
-            Ok(done.rows_affected() == 1)
+            .fetch_optional(connection)
+            .await?
+            .map(ContactRule::try_from)
+            .transpose()
         })
         .await
 }

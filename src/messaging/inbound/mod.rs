@@ -68,7 +68,7 @@ pub async fn receive(app: &App, text: InboundText) -> Result<TextOutcome> {
                 .await?
                 .ok_or(Error::NotFound(Resource::Line))?;
         let outcome = match route.role {
-            LineRole::Router => Some(router_line::execute(app, &text).await?),
+            LineRole::Router => Some(router_line::run(app, &text).await?),
             LineRole::Pool => pool_line::deliver(app, &text, route).await?,
         };
         if let Some(outcome) = outcome {

@@ -16,8 +16,14 @@ const HELP: &str = "Text \"connect @handle\" to talk to an agent, \"disconnect @
                     whom you are connected to.";
 const NOT_CONNECTED: &str = "You are not connected to any agent. Text \"connect @handle\" to start.";
 
-/// Executes the command in a text to the router line.
-pub(super) async fn execute(app: &App, text: &InboundText) -> Result<TextOutcome> {
+/// Executes the command in a text to the router line. A command that has begun is completed even if the caller
+/// disconnects: a `disconnect` that waits for a send must not leave the connection half closed.
+pub(super) async fn run(app: &App, text: &InboundText) -> Result<TextOutcome> {
+    let (with, text) = (app.clone(), text.clone());
+    app.run_to_completion(async move { execute(&with, &text).await }).await
+}
+
+async fn execute(app: &App, text: &InboundText) -> Result<TextOutcome> {
     let request = CommandRequest {
         command: RouterCommand::parse(text.text.as_deref().unwrap_or_default()),
         line_number: text.line_number.clone(),

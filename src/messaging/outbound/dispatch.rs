@@ -9,9 +9,11 @@ use tokio::time::sleep;
 
 use super::reconcile::{max_send_duration, outcome_of, reconcile};
 use super::request::SendRequest;
+use super::send::current_target;
 use super::validate::Content;
+use crate::admission::RETRY_AFTER;
 use crate::app::App;
-use crate::carriers::{Action, CarrierError, OutboundMessage};
+use crate::carriers::{Action, CarrierError, OutboundMessage, QueueGuard};
 use crate::domain::{DeliveryStatus, Direction, Message, OrganizationId, Transport};
 use crate::error::{Error, Result};
 use crate::store::conversations::ContactTarget;
@@ -29,17 +31,18 @@ pub(super) enum Dispatched {
     DuplicateKey,
 }
 
-/// Sends a message as soon as the conversation's queue reaches it.
+/// Sends a message. `turn` is held until the carrier's answer is recorded.
 ///
 /// # Errors
-/// `ConnectionReleased`, `RateLimited`, `NotSupportedByCarrier` (nothing is stored); `UpstreamFailed` (stored as failed).
+/// Those of the checks, if they do not hold any more; `RateLimited`, `NotSupportedByCarrier`; `Overloaded` while a release
+/// waits for other sends (nothing is stored); `UpstreamFailed` (stored as failed).
 pub(super) async fn dispatch(
     app: App,
     organization_id: OrganizationId,
     target: ContactTarget,
     request: SendRequest,
+    turn: QueueGuard,
 ) -> Result<Dispatched> {
-    let turn = app.queues.enter(&organization_id, target.conversation_id).await;
     // Before anything is stored: an error here leaves the idempotency key free.
     let carrier = app.carriers.for_line(&target.line_number).await?;
     let SendRequest { content: Content { text, media }, send_style, idempotency_key, .. } = request;
@@ -69,8 +72,14 @@ pub(super) async fn dispatch(
     if !carrier.supports(Action::Message(message)) {
         return Err(Error::NotSupportedByCarrier);
     }
-    if messages::reserve(&app.db, new.clone()).await? == Reservation::DuplicateKey {
-        return Ok(Dispatched::DuplicateKey);
+    match messages::reserve(&app.db, new.clone()).await? {
+        Reservation::Acquired => {}
+        Reservation::DuplicateKey => return Ok(Dispatched::DuplicateKey),
+        Reservation::Ineligible => {
+            // The target has changed since it was read.
+            current_target(&app, &new.organization_id, new.conversation_id).await?;
+            return Err(Error::Overloaded { retry_after: RETRY_AFTER });
+        }
     }
     let thread = target.thread(&new.organization_id);
     let answer = match carrier.perform(&thread, Action::Message(message)).await {
@@ -107,10 +116,15 @@ pub(super) async fn dispatch(
 
 /// Records the carrier's answer and returns when; `None` if the database did not accept it.
 async fn record(app: &App, new: &NewOutbound, outcome: &Outcome) -> Option<DateTime<Utc>> {
+    let mut outcome = outcome.clone();
     for attempt in 1..=RECORD_ATTEMPTS {
         let now = app.clock.now();
         match messages::record_result(&app.db, new, outcome.clone(), now).await {
             Ok(()) => return Some(now),
+            Err(error) if error.violates(messages::ONE_PER_PROVIDER_ID) => {
+                tracing::warn!(message.id = %new.message_id, "the carrier gave the id of an earlier message");
+                outcome = Outcome::Accepted { provider_message_id: None };
+            }
             Err(failure) => {
                 tracing::warn!(message.id = %new.message_id, attempt, error = %Error::from(failure),
                     "the carrier's answer could not be recorded");

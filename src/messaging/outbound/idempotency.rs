@@ -11,7 +11,7 @@ use crate::store::messages;
 /// no such send.
 ///
 /// # Errors
-/// `IdempotencyKeyReused`, `IdempotencyInProgress`, `UpstreamFailed` and `NotSupportedByCarrier` as the first send.
+/// `IdempotencyKeyReused`, `IdempotencyInProgress`, `Overloaded`, `UpstreamFailed` and `NotSupportedByCarrier` as the first send.
 pub(super) async fn replay(
     app: &App,
     organization_id: &OrganizationId,
@@ -35,9 +35,18 @@ pub(super) async fn replay(
     };
     // An erasure deletes a message before its key.
     let Some(mut message) = read().await? else { return Ok(None) };
-    if message.status == DeliveryStatus::Pending && reconcile_pending(app, organization_id, &message).await? {
-        let Some(reconciled) = read().await? else { return Ok(None) };
-        message = reconciled;
+    if message.status == DeliveryStatus::Pending {
+        // One call at a time, so that two pending messages with the same content do not adopt the same one at the carrier.
+        let turn = app.queues.enter(organization_id, message.conversation_id).await?;
+        let Some(current) = read().await? else { return Ok(None) };
+        message = current;
+        if message.status == DeliveryStatus::Pending
+            && reconcile_pending(app, organization_id, &message).await?
+        {
+            let Some(reconciled) = read().await? else { return Ok(None) };
+            message = reconciled;
+        }
+        drop(turn);
     }
     if let (DeliveryStatus::Error, Some(error)) = (message.status, &message.error) {
         let sent = messages::find_carrier_ref(&app.db, organization_id, message.id).await?;

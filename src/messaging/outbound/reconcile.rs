@@ -87,8 +87,14 @@ pub(super) async fn reconcile_pending(
         return Ok(false);
     }
     let now = app.clock.now();
-    messages::record_lookup(&app.db, organization_id, pending.id, &thread.line_number, outcome, now).await?;
-    Ok(true)
+    let recorded =
+        messages::record_lookup(&app.db, organization_id, pending.id, &thread.line_number, outcome, now)
+            .await;
+    match recorded {
+        // Another replica has just found out that it is the message of another send.
+        Err(error) if error.violates(messages::ONE_PER_PROVIDER_ID) => Ok(false),
+        recorded => Ok(recorded.map(|()| true)?),
+    }
 }
 
 /// A carrier's answer as the message stores it.

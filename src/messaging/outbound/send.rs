@@ -6,7 +6,7 @@ use super::dispatch::{Dispatched, dispatch};
 use super::idempotency::replay;
 use super::request::{SendRequest, SendTarget};
 use crate::app::App;
-use crate::domain::{IdentityId, Ineligible, Message, Tenant};
+use crate::domain::{ConversationId, IdentityId, Ineligible, Message, OrganizationId, Tenant};
 use crate::error::{Error, Resource, Result};
 use crate::store::conversations::{self, ContactTarget, Recipient};
 use crate::store::lines;
@@ -20,7 +20,8 @@ const KEY_RETRY: Duration = Duration::from_secs(1);
 /// # Errors
 /// In this order: `IdentityMismatch`, `NotFound`; those of the idempotency key; `IdentityNotEnabled`,
 /// `RecipientBlocked`, `RecipientNotConnected`, `ConnectionReleased`, `RecipientHasNotMessaged`, `NotSupportedByCarrier`,
-/// `RateLimited` (nothing is stored, and the key stays free); `UpstreamFailed` (stored as failed).
+/// `RateLimited`, `Overloaded` (nothing is stored, and the key stays free); `UpstreamFailed` (stored as failed). The
+/// checks are made again when the conversation's queue reaches the send.
 pub async fn send(app: &App, tenant: &Tenant, request: SendRequest) -> Result<Message> {
     let organization_id = &tenant.organization_id;
     let (identity_id, recipient) = find_recipient(app, tenant, &request).await?;
@@ -29,8 +30,13 @@ pub async fn send(app: &App, tenant: &Tenant, request: SendRequest) -> Result<Me
     if let Some(first) = replay(app, organization_id, identity_id, key.as_ref()).await? {
         return Ok(first);
     }
-    let target = recipient.check(app).await?;
-    let sending = dispatch(app.clone(), organization_id.clone(), target, request);
+    let mut target = recipient.check(app).await?;
+    app.admission.begin_carrier_call()?;
+    let turn = app.queues.enter(organization_id, target.conversation_id).await?;
+    if turn.has_waited() {
+        target = current_target(app, organization_id, target.conversation_id).await?;
+    }
+    let sending = dispatch(app.clone(), organization_id.clone(), target, request, turn);
     match app.run_to_completion(sending).await? {
         Dispatched::Sent(message) => Ok(*message),
         Dispatched::DuplicateKey => {
@@ -39,6 +45,19 @@ pub async fn send(app: &App, tenant: &Tenant, request: SendRequest) -> Result<Me
             first.ok_or(Error::IdempotencyInProgress { retry_after: KEY_RETRY })
         }
     }
+}
+
+/// The target as it is now, after the same checks.
+pub(super) async fn current_target(
+    app: &App,
+    organization_id: &OrganizationId,
+    id: ConversationId,
+) -> Result<ContactTarget> {
+    let target = conversations::target(&app.db, organization_id, None, id)
+        .await?
+        .ok_or(Error::NotFound(Resource::Conversation))?;
+    target.eligibility.check_send()?;
+    Ok(target)
 }
 
 /// The recipient of a send, visible to the caller but not checked yet.

@@ -6,40 +6,37 @@ use futures_util::future::BoxFuture;
 use sqlx::query;
 use uuid::Uuid;
 
-use crate::domain::{ConnectionId, ConversationId, OrganizationId};
+use crate::domain::{ConversationId, OrganizationId};
 use crate::store::pool::batch::{BatchQuery, Outputs};
 use crate::store::{Affects, Database, DbConnection, StoreError};
 
 /// Marks as read every non-blocked inbound message up to `horizon` (a running number), and returns how many became read.
-/// One row changes, in a column that no index covers, however many messages that are. The horizon never moves back.
-///
-/// `None` if the connection is no longer the conversation's active one; nothing was changed.
+/// One row changes, in a column that no index covers, however many messages that are. The horizon never moves back. Zero if
+/// the conversation does not exist any more.
 pub async fn mark_read(
     db: &Database,
     organization_id: &OrganizationId,
     id: ConversationId,
-    assignment_id: ConnectionId,
     horizon: i32,
-) -> Result<Option<i32>, StoreError> {
-    let mark = Mark { id, assignment_id, horizon };
+) -> Result<i32, StoreError> {
+    let mark = Mark { id, horizon };
     match db.load::<MarkReadBatch>(organization_id.clone(), mark).await? {
-        Marked::Updated(updated) => Ok(Some(updated)),
+        Marked::Updated(updated) => Ok(updated),
         Marked::Skipped => mark_single(db, organization_id, mark).await,
     }
 }
 
-/// A conversation, its active connection, and how far it was read.
+/// A conversation, and how far it was read.
 #[derive(Debug, Clone, Copy)]
 struct Mark {
     id: ConversationId,
-    assignment_id: ConnectionId,
     horizon: i32,
 }
 
 enum Marked {
     /// The number of messages that became read.
     Updated(i32),
-    /// Another transaction has locked the conversation, or the connection is not its active one; nothing was changed.
+    /// Another transaction has locked the conversation; nothing was changed.
     Skipped,
 }
 
@@ -73,8 +70,7 @@ async fn mark_batch(
     marks: &[Mark],
 ) -> Result<Outputs<MarkReadBatch>, StoreError> {
     let max_horizons = max_horizons(marks);
-    let ids: Vec<Uuid> = max_horizons.keys().map(|(id, _)| *id).collect();
-    let connections: Vec<Uuid> = max_horizons.keys().map(|(_, connection)| *connection).collect();
+    let ids: Vec<Uuid> = max_horizons.keys().copied().collect();
     let horizons: Vec<i32> = max_horizons.values().copied().collect();
     let rows = query!(
         r#"WITH free AS MATERIALIZED (
@@ -82,53 +78,41 @@ async fn mark_batch(
                FOR NO KEY UPDATE SKIP LOCKED)
            UPDATE conversations c
            SET clear_read_before = clear_read, clear_read = greatest(clear_read, m.horizon)
-           FROM unnest($2::uuid[], $3::uuid[], $4::integer[]) m (id, assignment_id, horizon)
+           FROM unnest($2::uuid[], $3::integer[]) m (id, horizon)
            JOIN free ON free.id = m.id
-           WHERE c.organization_id = $1 AND c.id = m.id AND c.assignment_id = m.assignment_id
-                 AND NOT c.assignment_released
-           RETURNING c.id, c.assignment_id, c.clear_read_before"#,
+           WHERE c.organization_id = $1 AND c.id = m.id
+           RETURNING c.id, c.clear_read_before"#,
         organization_id.as_str(),
         &ids,
-        &connections,
         &horizons,
     )
     .fetch_all(connection)
     .await?;
-    let mut horizons: HashMap<(Uuid, Uuid), i32> =
-        rows.into_iter().map(|row| ((row.id, row.assignment_id), row.clear_read_before)).collect();
+    let mut horizons: HashMap<Uuid, i32> =
+        rows.into_iter().map(|row| (row.id, row.clear_read_before)).collect();
     Ok(marks.iter().map(|mark| Ok(apply_in_order(&mut horizons, mark))).collect())
 }
 
 /// The highest horizon of each conversation.
-fn max_horizons(marks: &[Mark]) -> HashMap<(Uuid, Uuid), i32> {
+fn max_horizons(marks: &[Mark]) -> HashMap<Uuid, i32> {
     let mut max_horizons = HashMap::with_capacity(marks.len());
     for mark in marks {
-        let horizon = max_horizons.entry(mark.key()).or_insert(mark.horizon);
+        let horizon = max_horizons.entry(mark.id.uuid()).or_insert(mark.horizon);
         *horizon = mark.horizon.max(*horizon);
     }
     max_horizons
 }
 
 /// Divides the messages among the marks of one conversation, as if they had been applied one after the other.
-fn apply_in_order(horizons: &mut HashMap<(Uuid, Uuid), i32>, mark: &Mark) -> Marked {
-    horizons.get_mut(&mark.key()).map_or(Marked::Skipped, |horizon| {
+fn apply_in_order(horizons: &mut HashMap<Uuid, i32>, mark: &Mark) -> Marked {
+    horizons.get_mut(&mark.id.uuid()).map_or(Marked::Skipped, |horizon| {
         let before = std::mem::replace(horizon, mark.horizon.max(*horizon));
         Marked::Updated(*horizon - before)
     })
 }
 
-impl Mark {
-    fn key(&self) -> (Uuid, Uuid) {
-        (self.id.uuid(), self.assignment_id.uuid())
-    }
-}
-
 /// Waits for the lock of the conversation.
-async fn mark_single(
-    db: &Database,
-    organization_id: &OrganizationId,
-    mark: Mark,
-) -> Result<Option<i32>, StoreError> {
+async fn mark_single(db: &Database, organization_id: &OrganizationId, mark: Mark) -> Result<i32, StoreError> {
     let mut session = db.acquire(Affects::organization(organization_id)).await?;
     session
         .run("query conversations::mark_read::mark_alone", |connection| async move {
@@ -136,17 +120,16 @@ async fn mark_single(
             // among them and do not count them twice.
             let row = query!(
                 r#"UPDATE conversations
-                   SET clear_read_before = clear_read, clear_read = greatest(clear_read, $4)
-                   WHERE organization_id = $1 AND id = $2 AND assignment_id = $3 AND NOT assignment_released
+                   SET clear_read_before = clear_read, clear_read = greatest(clear_read, $3)
+                   WHERE organization_id = $1 AND id = $2
                    RETURNING clear_read - clear_read_before AS "updated!""#,
                 organization_id.as_str(),
                 mark.id.uuid(),
-                mark.assignment_id.uuid(),
                 mark.horizon,
             )
             .fetch_optional(connection)
             .await?;
-            Ok(row.map(|row| row.updated))
+            Ok(row.map_or(0, |row| row.updated))
         })
         .await
 }

@@ -8,6 +8,7 @@ use super::append_batch::{AppendBatch, AppendItem};
 use super::message::{NewInbound, StoredMessage};
 use crate::domain::ConversationId;
 use crate::store::conversations::id_of_participants;
+use crate::store::messages::ONE_PER_PROVIDER_ID;
 use crate::store::messages::append::{Kind, Locked, append};
 use crate::store::{Affects, Database, DbConnection, StoreError};
 
@@ -39,7 +40,7 @@ pub async fn store(
         None => store_first(db, new).await,
     };
     match stored {
-        Err(error) if error.violates("messages_one_per_provider_id") => Ok(AppendOutcome::Delivered),
+        Err(error) if error.violates(ONE_PER_PROVIDER_ID) => Ok(AppendOutcome::Delivered),
         other => other,
     }
 }

@@ -38,7 +38,8 @@ pub(in crate::store) struct NewMessage<'a> {
 pub(in crate::store) enum Kind {
     /// Received from humans.
     Inbound,
-    /// About to be sent. Appended only if the human has sent a message on the connection, and no release of it waits.
+    /// About to be sent. Appended only if the human has sent a message on the connection, no release of it waits, and the
+    /// identity may reach the human: the statement repeats the rules of `domain::eligibility`.
     Outbound {
         send_style: Option<SendStyle>,
         /// How long the send may be in flight, from the start of the statement.
@@ -105,9 +106,15 @@ macro_rules! append_sql {
                      preview, media, sent_at, stored_at, transport)",
             "c.organization_id = $1 AND c.id = n.conversation_id AND c.assignment_id = n.connection_id
                AND NOT c.assignment_released
-               AND ($12::smallint = 1
-                    OR c.assignment_messaged
-                       AND (c.closing_until IS NULL OR c.closing_until <= statement_timestamp()))
+               AND CASE WHEN $12::smallint = 1 THEN true ELSE
+                   c.assignment_messaged
+                   AND (c.closing_until IS NULL OR c.closing_until <= statement_timestamp())
+                   AND (SELECT i.imessage_enabled
+                               AND CASE i.filter_mode WHEN 1 THEN r.action IS DISTINCT FROM 2 ELSE r.action = 1 END
+                        FROM identities i
+                        LEFT JOIN contact_rules r ON r.organization_id = $1 AND r.agent_identity_id = i.id
+                                                 AND r.match_target = c.remote_number AND r.status = 1
+                        WHERE i.organization_id = $1 AND i.id = c.agent_identity_id) IS TRUE END
              RETURNING n.message_id, n.conversation_id, c.agent_identity_id, n.connection_id, n.line_number,
                        n.provider_message_id, n.is_blocked, n.text, n.media, n.transport, n.sent_at, n.stored_at,
                        CASE WHEN $12::smallint = 1 AND NOT n.is_blocked THEN c.clear_received END

@@ -15,3 +15,6 @@ pub use idempotency::{IdempotencyRecord, find_idempotency_record};
 pub use list::{MessageFilter, MessageScope, list};
 pub use send::{NewOutbound, Outcome, Reservation, record_lookup, record_result, reserve};
 pub use status::{DeliveryUpdate, UpdateOutcome, update_status};
+
+/// The constraint by which a carrier's id of a message is used once per line.
+pub const ONE_PER_PROVIDER_ID: &str = "messages_one_per_provider_id";

@@ -46,15 +46,17 @@ pub enum Reservation {
     Acquired,
     /// Another request with the same idempotency key came first; nothing was stored.
     DuplicateKey,
+    /// The human may not be reached any more, or a release waits for other sends; nothing was stored.
+    Ineligible,
 }
 
 /// Stores the message as pending, with its idempotency key.
 ///
 /// # Errors
-/// `ConnectionReleased` if the connection ended in the meantime, `RateLimited`; nothing is stored then.
+/// `RateLimited`; nothing is stored then.
 pub async fn reserve(db: &Database, new: NewOutbound) -> Result<Reservation, StoreError> {
     // The limit, the key and the message must agree: a refusal leaves all three unchanged.
-    db.transaction(
+    let reserved = db.transaction(
         Affects::organization(&new.organization_id),
         "transaction messages::send::claim",
         move |connection| {
@@ -73,8 +75,11 @@ pub async fn reserve(db: &Database, new: NewOutbound) -> Result<Reservation, Sto
                 Ok(Reservation::Acquired)
             })
         },
-    )
-    .await
+    );
+    match reserved.await {
+        Err(StoreError::Refused(Error::ConnectionReleased)) => Ok(Reservation::Ineligible),
+        reserved => reserved,
+    }
 }
 
 /// In a transaction.
@@ -284,7 +289,7 @@ impl Sent<'_> {
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         let columns = ResultColumns::of(outcome);
-        query!(
+        let updated = query!(
             "UPDATE messages SET in_flight_until = NULL, status = $3, provider_message_id = $4, error_code = $5,
                                  error_message = $6, updated_at = CASE WHEN $3::smallint = 2 THEN updated_at ELSE $7 END
              WHERE organization_id = $1 AND id = $2 AND status = 2",
@@ -298,7 +303,10 @@ impl Sent<'_> {
         )
         .execute(&mut *connection)
         .await?;
-        if let Some(provider_message_id) = columns.provider_message_id {
+        // Another attempt may have recorded the result, or retention deleted the message.
+        if updated.rows_affected() == 1
+            && let Some(provider_message_id) = columns.provider_message_id
+        {
             query!(
                 "INSERT INTO sent_messages (line_number, provider_message_id, organization_id, message_id,
                                             created_at)

@@ -119,7 +119,7 @@ async fn the_last_message_of_the_day_replays_although_the_cap_is_reached() {
     let (_, id) = human.converses(&identity, "hello").await;
     let agent = app.agent(&identity).await;
     let request = keyed(to_conversation(&id, "hi"), "key");
-    let calls: Vec<_> = (0..12)
+    let calls: Vec<_> = (0..9)
         .map(|_| {
             let (agent, request) = (agent.clone(), request.clone());
             tokio::spawn(async move { agent.send_message(request).await })

@@ -28,7 +28,7 @@ async fn a_typing_call_never_reaches_the_line_after_a_send_that_began_later() {
 }
 
 #[tokio::test]
-async fn calls_that_queue_behind_a_slow_one_keep_the_order_in_which_they_began() {
+async fn a_typing_indicator_that_a_message_waits_behind_is_not_shown() {
     let Scene { app: _app, conversation_id: id, admin, agent, .. } = Scene::with_human("+15005550003").await;
     let first = tokio::spawn({
         let (agent, id) = (agent.clone(), id.clone());
@@ -47,14 +47,13 @@ async fn calls_that_queue_behind_a_slow_one_keep_the_order_in_which_they_began()
     first.await.unwrap();
     let expected = [
         (DeliveryKind::Message, Some("first".to_owned())),
-        (DeliveryKind::Typing, None),
         (DeliveryKind::Message, Some("second".to_owned())),
     ];
     assert_eq!(delivered(&admin, &id).await, expected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_send_waits_until_the_line_is_done_with_an_earlier_typing_call() {
+async fn a_send_waits_a_second_for_an_earlier_typing_call_and_then_cancels_it() {
     let Scene { app: _app, conversation_id: id, admin, agent, .. } = Scene::with_human("+15005550003").await;
     let shown = tokio::spawn({
         let (agent, id) = (agent.clone(), id.clone());
@@ -73,7 +72,8 @@ async fn a_send_waits_until_the_line_is_done_with_an_earlier_typing_call() {
         Duration::new(at.seconds.try_into().unwrap(), at.nanos.try_into().unwrap())
     };
     assert_eq!((deliveries[0].kind(), deliveries[1].kind()), (DeliveryKind::Typing, DeliveryKind::Message));
-    assert!(at(1) >= at(0) + Duration::from_secs(2), "the slow line was still busy with the bubble");
+    let waited = at(1) - at(0);
+    assert!(waited >= Duration::from_secs(1), "{waited:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

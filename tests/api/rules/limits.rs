@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use inkbox_imessage::proto::{
     ListConnectionsRequest, ListContactRulesRequest, ListConversationsRequest, ListDeliveriesRequest,
-    ListIdentitiesRequest, MarkConversationReadRequest, MarkConversationReadResponse,
+    MarkConversationReadRequest, MarkConversationReadResponse,
 };
 use tonic::{Response, Status};
 use tonic_reflection::pb::v1::ServerReflectionRequest;
@@ -54,8 +54,7 @@ async fn calls_beyond_the_bound_are_refused_at_once_and_health_and_reflection_ar
     assert!(admin.list_conversations(ListConversationsRequest::default()).await.is_ok());
 }
 
-/// The pool has one session. The second call acquires it after a long wait and holds it because of a locked table; the
-/// third call waits.
+/// The pool has one session. One call holds it because of a locked table, and a second one waits.
 #[tokio::test]
 async fn calls_are_refused_while_others_wait_long_for_the_database_and_taken_again_afterwards() {
     let app = TestApp::with(|settings| {
@@ -63,40 +62,40 @@ async fn calls_are_refused_while_others_wait_long_for_the_database_and_taken_aga
         settings.admission.queue_timeout = Duration::from_millis(5);
     })
     .await;
-    let admin = app.admin("org_a").await;
-    admin.list_connections(ListConnectionsRequest::default()).await.unwrap();
-    let connections = locking(&app, "BEGIN; LOCK TABLE connections").await;
+    let (admin, other) = (app.admin("org_a").await, app.admin("org_b").await);
+    for caller in [&admin, &other] {
+        caller.list_connections(ListConnectionsRequest::default()).await.unwrap();
+    }
     let rules = locking(&app, "BEGIN; LOCK TABLE contact_rules").await;
+    let list_rules = |caller: &Caller| {
+        let caller = caller.clone();
+        tokio::spawn(async move { caller.list_contact_rules(ListContactRulesRequest::default()).await })
+    };
+    let first = list_rules(&admin);
+    until_waiting(&app, 1).await;
+    let second = list_rules(&admin);
     let until_others_wait = async |calls| {
         eventually("calls wait for the session", async || {
             (app.parts.db.pool_state().waiting >= calls).then_some(())
         })
         .await;
     };
-
-    let (first, second, third) = (admin.clone(), admin.clone(), admin.clone());
-    let first = tokio::spawn(async move { first.list_connections(ListConnectionsRequest::default()).await });
-    until_waiting(&app, 1).await;
-    let second =
-        tokio::spawn(async move { second.list_contact_rules(ListContactRulesRequest::default()).await });
     until_others_wait(1).await;
-    let third = tokio::spawn(async move { third.list_identities(ListIdentitiesRequest::default()).await });
-    until_others_wait(2).await;
-    commit(connections).await;
-    first.await.unwrap().unwrap();
-    until_waiting(&app, 1).await;
 
-    let refused = admin.list_connections(ListConnectionsRequest::default()).await;
-    let details = assert_reason(refused, "OVERLOADED");
-    assert!(details.retry_info().is_some());
-    assert_eq!(app.health("").await, Some("SERVING"));
-    commit(rules).await;
-    second.await.unwrap().unwrap();
-    third.await.unwrap().unwrap();
-    eventually("calls are taken again", async || {
-        admin.list_connections(ListConnectionsRequest::default()).await.ok()
+    let refused = eventually("the second call has waited too long", async || {
+        admin.list_connections(ListConnectionsRequest::default()).await.err()
     })
     .await;
+    assert!(assert_reason(Err::<(), _>(refused), "OVERLOADED").retry_info().is_some());
+    assert_eq!(app.health("").await, Some("SERVING"));
+    // The calls of one organization do not refuse those of another.
+    let third = list_rules(&other);
+    until_others_wait(2).await;
+    commit(rules).await;
+    for call in [first, second, third] {
+        call.await.unwrap().unwrap();
+    }
+    admin.list_connections(ListConnectionsRequest::default()).await.unwrap();
 }
 
 #[tokio::test]

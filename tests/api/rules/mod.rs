@@ -7,5 +7,6 @@ mod limits;
 pub(crate) mod metrics;
 mod replicas;
 mod retention;
+mod slow_phones;
 mod supervision;
 mod verification;

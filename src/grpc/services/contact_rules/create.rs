@@ -4,8 +4,10 @@ use crate::app::App;
 use crate::domain::{ContactRule, IdentityId, PhoneNumber, Principal, RuleAction, RuleStatus};
 use crate::error::{Error, Resource, Result};
 use crate::grpc::wire::request::Violations;
+use crate::messaging::settle;
 use crate::proto::{CreateContactRuleRequest, CreateContactRuleResponse};
 use crate::store;
+use crate::store::connections::SendsOf;
 
 struct Params {
     identity_id: Option<IdentityId>,
@@ -47,5 +49,7 @@ pub(super) async fn create(
     };
     let created = store::contact_rules::create(&app.db, &tenant.organization_id, rule).await?;
     let rule = created.or_already_exists(Resource::ContactRule)?;
+    settle(app, &tenant.organization_id, SendsOf::Recipient(rule.agent_identity_id, &rule.match_target))
+        .await?;
     Ok(CreateContactRuleResponse { contact_rule: Some(rule.into()) })
 }

@@ -4,8 +4,10 @@ use crate::app::App;
 use crate::domain::{Principal, RuleId};
 use crate::error::{Error, Resource, Result};
 use crate::grpc::wire::request::Violations;
+use crate::messaging::settle;
 use crate::proto::{DeleteContactRuleRequest, DeleteContactRuleResponse};
 use crate::store;
+use crate::store::connections::SendsOf;
 
 fn parse(request: &DeleteContactRuleRequest) -> Result<RuleId> {
     let mut violations = Violations::default();
@@ -20,9 +22,9 @@ pub(super) async fn delete(
 ) -> Result<DeleteContactRuleResponse> {
     let id = parse(&request)?;
     let tenant = caller.require_admin()?;
-    if store::contact_rules::delete(&app.db, &tenant.organization_id, id).await? {
-        Ok(DeleteContactRuleResponse {})
-    } else {
-        Err(Error::NotFound(Resource::ContactRule))
-    }
+    let deleted = store::contact_rules::delete(&app.db, &tenant.organization_id, id).await?;
+    let rule = deleted.ok_or(Error::NotFound(Resource::ContactRule))?;
+    settle(app, &tenant.organization_id, SendsOf::Recipient(rule.agent_identity_id, &rule.match_target))
+        .await?;
+    Ok(DeleteContactRuleResponse {})
 }

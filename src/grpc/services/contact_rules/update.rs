@@ -4,8 +4,10 @@ use crate::app::App;
 use crate::domain::{Principal, RuleAction, RuleId, RuleStatus};
 use crate::error::{Error, Resource, Result};
 use crate::grpc::wire::request::Violations;
+use crate::messaging::settle;
 use crate::proto::{UpdateContactRuleRequest, UpdateContactRuleResponse};
 use crate::store;
+use crate::store::connections::SendsOf;
 
 struct Params {
     id: RuleId,
@@ -40,5 +42,7 @@ pub(super) async fn update(
     )
     .await?;
     let rule = updated.ok_or(Error::NotFound(Resource::ContactRule))?;
+    settle(app, &tenant.organization_id, SendsOf::Recipient(rule.agent_identity_id, &rule.match_target))
+        .await?;
     Ok(UpdateContactRuleResponse { contact_rule: Some(rule.into()) })
 }

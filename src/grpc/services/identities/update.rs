@@ -5,8 +5,10 @@ use crate::app::App;
 use crate::domain::{FilterMode, IdentityId, Principal};
 use crate::error::{Error, Resource, Result};
 use crate::grpc::wire::request::Violations;
+use crate::messaging::settle;
 use crate::proto::{UpdateIdentityRequest, UpdateIdentityResponse};
 use crate::store;
+use crate::store::connections::SendsOf;
 use crate::store::identities::IdentityChange;
 
 fn parse(request: UpdateIdentityRequest) -> Result<(IdentityId, IdentityChange)> {
@@ -42,5 +44,8 @@ pub(super) async fn update(
     let updated =
         store::identities::update(&app.db, &tenant.organization_id, id, &change, app.clock.now()).await?;
     let identity = updated.ok_or(Error::NotFound(Resource::Identity))?;
+    if change.imessage_enabled.is_some() || change.filter_mode.is_some() {
+        settle(app, &tenant.organization_id, SendsOf::Identity(id)).await?;
+    }
     Ok(UpdateIdentityResponse { identity: Some(identity.into()) })
 }
