@@ -8,7 +8,9 @@
 //! - within one poll in other processes while the database is up,
 //! - within [`EPOCH_TTL`] in a process that has lost the database.
 //!
-//! Every revocation clears the whole cache. Concurrent look-ups of one key are then one database query (single flight).
+//! Every revocation invalidates the whole cache. Concurrent look-ups of one key are then one database query (single
+//! flight), and keys that were valid before are looked up apart from unknown ones, so that somebody who presents keys at
+//! random is not in their way.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -16,20 +18,29 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use quick_cache::sync::Cache;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::key_usage::KeyUsage;
 use super::presented_key;
 use super::single_flight::SingleFlight;
+use crate::admission::{Consumer, RETRY_AFTER, scope};
 use crate::clock::Clock;
 use crate::domain::{KeyDigest, Principal};
 use crate::error::{Error, Result};
 use crate::store::Database;
-use crate::store::key_digests::{self, KnownKey};
+use crate::store::key_digests::{self, Asker, KnownKey};
 use crate::telemetry::metrics::KeyMetrics;
 
 /// Maximum number of cached keys, of about 200 bytes each. The least used are evicted first.
 const CAPACITY: usize = 10_000;
+/// Maximum number of digests that are known to be of no key.
+const WRONG_CAPACITY: usize = 10_000;
+/// How long a digest is known to be of no key: long enough for a client that repeats its call in a loop. A key that is
+/// created later has another digest.
+const WRONG_TTL: Duration = Duration::from_secs(5);
+/// Maximum number of look-ups of unknown keys in progress. They share statements.
+const MAX_UNKNOWN_LOOKUPS: usize = 256;
 /// How long the epoch counts as fresh after it was read: less than the 30 s in which a revoked key may still work.
 const EPOCH_TTL: Duration = Duration::from_secs(20);
 /// The value of `epoch_read_at` before the first read.
@@ -44,7 +55,11 @@ pub struct KeyCache {
 struct Inner {
     db: Database,
     clock: Arc<dyn Clock>,
+    /// Entries of an older generation are not valid, and say for whom a key is looked up.
     cache: Cache<KeyDigest, Entry>,
+    /// Digests of no key, and when that was found.
+    wrong: Cache<KeyDigest, Instant>,
+    unknown_lookups: Semaphore,
     /// Look-ups in progress by key and generation: a call that arrives after a revocation does not join a look-up that
     /// began before it.
     lookups: SingleFlight<(KeyDigest, u64), Result<Option<Arc<KnownKey>>>>,
@@ -73,6 +88,8 @@ impl KeyCache {
             db,
             clock,
             cache: Cache::new(CAPACITY),
+            wrong: Cache::new(WRONG_CAPACITY),
+            unknown_lookups: Semaphore::new(MAX_UNKNOWN_LOOKUPS),
             lookups: SingleFlight::new(),
             epoch: AtomicI64::new(i64::MIN),
             generation: AtomicU64::new(0),
@@ -97,13 +114,13 @@ impl KeyCache {
     pub fn invalidate_all(&self) {
         // First: a look-up in progress then inserts an entry of an older generation, which is never used.
         self.inner.generation.fetch_add(1, Ordering::AcqRel);
-        self.inner.cache.clear();
     }
 
-    /// Number of cached keys.
+    /// Number of cached keys that are valid.
     #[must_use]
     pub fn cached_keys(&self) -> usize {
-        self.inner.cache.len()
+        let generation = self.generation();
+        self.inner.cache.iter().filter(|(_, entry)| entry.generation == generation).count()
     }
 
     /// Writes the recorded usage of keys to the database.
@@ -132,15 +149,32 @@ impl KeyCache {
             self.inner.metrics.hit();
             return Ok(Some(key));
         }
+        if self.inner.wrong.get(&digest).is_some_and(|found_at| found_at.elapsed() < WRONG_TTL) {
+            self.inner.metrics.hit();
+            return Ok(None);
+        }
         self.inner.metrics.miss();
-        let lookup = async {
-            let Some(key) = key_digests::find(&self.inner.db, digest).await? else { return Ok(None) };
-            let key = Arc::new(key);
-            // Unknown keys are not cached: a key that was just issued must work at once.
-            self.insert(digest, key.clone(), generation);
-            Ok(Some(key))
+        self.inner.lookups.load((digest, generation), self.look_up(digest, generation)).await
+    }
+
+    async fn look_up(&self, digest: KeyDigest, generation: u64) -> Result<Option<Arc<KnownKey>>> {
+        let earlier = self.inner.cache.peek(&digest);
+        let (consumer, asker, _permit) = match earlier {
+            Some(entry) => (Consumer::from(&entry.key.principal), Asker::Known, None),
+            None => {
+                let permit = self.inner.unknown_lookups.try_acquire();
+                let permit = permit.map_err(|_| Error::Overloaded { retry_after: RETRY_AFTER })?;
+                (Consumer::Unauthenticated, Asker::Unknown, Some(permit))
+            }
         };
-        self.inner.lookups.load((digest, generation), lookup).await
+        let found = scope(consumer, None, key_digests::find(&self.inner.db, asker, digest)).await?;
+        let Some(key) = found.map(Arc::new) else {
+            self.inner.cache.remove(&digest);
+            self.inner.wrong.insert(digest, Instant::now());
+            return Ok(None);
+        };
+        self.insert(digest, key.clone(), generation);
+        Ok(Some(key))
     }
 
     /// The current generation, for [`Self::insert`].

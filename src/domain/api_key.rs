@@ -55,12 +55,24 @@ impl Secret {
     pub const BYTES: usize = 32;
     /// Identifies the issuer to people and to secret scanners.
     const PREFIX: &'static str = "ink_";
+    /// Characters of the random part: six bits each.
+    const RANDOM_CHARACTERS: usize = 43;
     /// Characters of the random part in `display_prefix`: 48 of 256 bits.
     const PREFIX_CHARACTERS: usize = 8;
 
     #[must_use]
     pub fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
         Self(format!("{}{}", Self::PREFIX, URL_SAFE_NO_PAD.encode(bytes)))
+    }
+
+    /// Whether a text can be a secret. Anything else is known to be wrong without a look-up.
+    #[must_use]
+    pub fn is_well_formed(presented: &[u8]) -> bool {
+        let random = presented.strip_prefix(Self::PREFIX.as_bytes());
+        random.is_some_and(|random| {
+            random.len() == Self::RANDOM_CHARACTERS
+                && random.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        })
     }
 
     /// The secret itself, for the one response that contains it.

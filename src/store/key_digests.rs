@@ -2,9 +2,11 @@
 //! replicas.
 
 use chrono::{DateTime, Utc};
-use sqlx::query;
+use futures_util::future::BoxFuture;
+use sqlx::{query, query_as};
 use uuid::Uuid;
 
+use super::pool::batch::{BatchQuery, Outputs};
 use super::{Affects, Database, DbConnection, StoreError};
 use crate::domain::{ApiKeyId, ApiKeyScope, KeyDigest, OrganizationId, Principal, Tenant};
 
@@ -17,33 +19,83 @@ pub struct KnownKey {
     pub expires_at: Option<DateTime<Utc>>,
 }
 
+/// Who asks for a key. The two do not wait for each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Asker {
+    /// Presents a key that was valid a moment ago.
+    Known,
+    /// Presents a key that may not exist.
+    Unknown,
+}
+
 /// The key with this digest; `None` if there is none or it was revoked.
-pub async fn find(db: &Database, digest: KeyDigest) -> Result<Option<KnownKey>, StoreError> {
-    let mut session = db.acquire(Affects::None).await?;
-    session
-        .run("query key_digests::find", |connection| async move {
-            let row = query!(
-                "SELECT api_key_id, scope, organization_id, agent_identity_id, expires_at
-                 FROM key_digests
-                 WHERE digest = $1",
-                &digest.0[..],
-            )
-            .fetch_optional(connection)
-            .await?;
-            let Some(row) = row else { return Ok(None) };
-            let corrupt = |column| StoreError::Corrupt { table: "key_digests", column, id: row.api_key_id };
-            let key_id = ApiKeyId::from(row.api_key_id);
-            let principal = match ApiKeyScope::from_number(row.scope).ok_or_else(|| corrupt("scope"))? {
-                ApiKeyScope::Router => Principal::Router { key_id },
-                ApiKeyScope::Admin | ApiKeyScope::Identity => Principal::Tenant(Tenant {
-                    key_id,
-                    organization_id: row.organization_id.ok_or_else(|| corrupt("organization_id"))?.into(),
-                    identity_id: row.agent_identity_id.map(Into::into),
-                }),
-            };
-            Ok(Some(KnownKey { principal, expires_at: row.expires_at }))
-        })
-        .await
+pub async fn find(db: &Database, asker: Asker, digest: KeyDigest) -> Result<Option<KnownKey>, StoreError> {
+    db.load::<KeyLookup>(asker, digest).await
+}
+
+struct KeyLookup;
+
+impl BatchQuery for KeyLookup {
+    type Scope = Asker;
+    type Key = KeyDigest;
+    type Output = Option<KnownKey>;
+
+    const SPAN: &'static str = "query key_digests::find";
+
+    fn run<'a>(
+        connection: &'a mut DbConnection,
+        _: &'a Asker,
+        digests: &'a [KeyDigest],
+    ) -> BoxFuture<'a, Result<Outputs<Self>, StoreError>> {
+        Box::pin(by_digest(connection, digests))
+    }
+}
+
+async fn by_digest(
+    connection: &mut DbConnection,
+    digests: &[KeyDigest],
+) -> Result<Outputs<KeyLookup>, StoreError> {
+    let wanted: Vec<Vec<u8>> = digests.iter().map(|digest| digest.0.to_vec()).collect();
+    let rows = query_as!(
+        Row,
+        "SELECT digest, api_key_id, scope, organization_id, agent_identity_id, expires_at
+         FROM key_digests
+         WHERE digest = ANY($1)",
+        &wanted,
+    )
+    .fetch_all(connection)
+    .await?;
+    let found = |digest: &KeyDigest| rows.iter().find(|row| row.digest == digest.0);
+    Ok(digests.iter().map(|digest| found(digest).map(Row::key).transpose()).collect())
+}
+
+struct Row {
+    digest: Vec<u8>,
+    api_key_id: Uuid,
+    scope: i16,
+    organization_id: Option<String>,
+    agent_identity_id: Option<Uuid>,
+    expires_at: Option<DateTime<Utc>>,
+}
+
+impl Row {
+    fn key(&self) -> Result<KnownKey, StoreError> {
+        let corrupt = |column| StoreError::Corrupt { table: "key_digests", column, id: self.api_key_id };
+        let key_id = ApiKeyId::from(self.api_key_id);
+        let principal = match ApiKeyScope::from_number(self.scope).ok_or_else(|| corrupt("scope"))? {
+            ApiKeyScope::Router => Principal::Router { key_id },
+            ApiKeyScope::Admin | ApiKeyScope::Identity => Principal::Tenant(Tenant {
+                key_id,
+                organization_id: self
+                    .organization_id
+                    .as_deref()
+                    .ok_or_else(|| corrupt("organization_id"))?
+                    .into(),
+                identity_id: self.agent_identity_id.map(Into::into),
+            }),
+        };
+        Ok(KnownKey { principal, expires_at: self.expires_at })
+    }
 }
 
 /// The number of revocations so far. The database monitor polls it twice a second on a separate connection,

@@ -40,7 +40,7 @@ fn api_keys() {
         keys.dedup();
         // One key, however often; none, or two that differ, or one beside something that is no key, are none.
         let expected = match &keys[..] {
-            [Some(key)] => Some(KeyDigest::of(key)),
+            [Some(key)] if Secret::is_well_formed(key) => Some(KeyDigest::of(key)),
             _ => None,
         };
         assert_eq!(presented_key(&map), expected);

@@ -46,7 +46,9 @@ async fn make_identities(caller: Caller, name: usize) -> u32 {
         match caller.create_identity(CreateIdentityRequest { agent_handle, ..Default::default() }).await {
             Ok(_) => made += 1,
             Err(refused) => {
-                assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
+                // The second code is the client's word for a call that met the end of the connection and was not taken.
+                assert!(matches!(refused.code(), Code::Unavailable | Code::Internal), "{refused:?}");
+                assert!(refused.code() == Code::Unavailable || format!("{refused:?}").contains("GoAway"));
                 return made;
             }
         }

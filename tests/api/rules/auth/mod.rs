@@ -5,3 +5,4 @@ mod request_id;
 mod revocation;
 mod scopes;
 mod unauthenticated;
+mod unknown_keys;

@@ -17,7 +17,7 @@ pub(super) struct Hot {
 /// What no query contains.
 pub(super) const NOTHING: &str = "$99";
 
-const HOT: [Hot; 31] = [
+const HOT: [Hot; 33] = [
     // ListConnections.
     Hot {
         text: ("SELECT", &["FROM connections", "< ($2, $3)"], "$6"),
@@ -57,8 +57,8 @@ const HOT: [Hot; 31] = [
         indexes: &["api_keys_pkey"],
     },
     Hot {
-        text: ("SELECT", &["FROM key_digests WHERE digest = $1"], NOTHING),
-        parameters: &["digest"],
+        text: ("SELECT", &["FROM key_digests WHERE digest = ANY($1)"], NOTHING),
+        parameters: &["ARRAY[digest]"],
         indexes: &["key_digests_pkey"],
     },
     // The target of MarkConversationRead and SendTypingIndicator, and the mark itself.
@@ -74,12 +74,12 @@ const HOT: [Hot; 31] = [
     },
     Hot {
         text: ("UPDATE conversations SET clear_read_before", &[], NOTHING),
-        parameters: &["org", "conversation", "connection", "1"],
+        parameters: &["org", "conversation", "1"],
         indexes: &["conversations_pkey"],
     },
     Hot {
         text: ("WITH free AS MATERIALIZED", &["SET clear_read_before"], NOTHING),
-        parameters: &["org", "ARRAY[conversation]", "ARRAY[connection]", "ARRAY[1]"],
+        parameters: &["org", "ARRAY[conversation]", "ARRAY[1]"],
         // Once to see whether it is free, once to change it.
         indexes: &["conversations_pkey", "conversations_pkey"],
     },
@@ -90,7 +90,17 @@ const HOT: [Hot; 31] = [
         indexes: &["messages_in_flight"],
     },
     Hot {
-        text: ("UPDATE conversations c SET closing_until", &[], NOTHING),
+        text: ("SELECT m.id FROM messages m", &["m.in_flight_until > clock_timestamp()"], NOTHING),
+        parameters: &["org", "connection", "NULL::uuid", "NULL::text"],
+        indexes: &["conversations_pkey", "messages_in_flight"],
+    },
+    Hot {
+        text: ("SELECT id FROM conversations", &["FOR SHARE"], NOTHING),
+        parameters: &["org", "identity", "human"],
+        indexes: &["conversations_one_per_pair"],
+    },
+    Hot {
+        text: ("UPDATE conversations c SET closing_until = statement_timestamp()", &[], NOTHING),
         parameters: &["org", "connection", "1"],
         indexes: &["connections_pkey", "conversations_one_per_pair"],
     },
@@ -129,13 +139,19 @@ const HOT: [Hot; 31] = [
     Hot {
         text: ("WITH summary AS (UPDATE conversations", &["INSERT INTO messages"], NOTHING),
         parameters: &APPENDED,
-        indexes: &["conversations_pkey"],
+        // The other two only for an outbound message.
+        indexes: &["contact_rules_one_per_number", "conversations_pkey", "identities_pkey"],
     },
     Hot {
         text: ("WITH free AS MATERIALIZED", &["INSERT INTO messages"], NOTHING),
         parameters: &APPENDED,
         // Once to lock it, once to update it.
-        indexes: &["conversations_pkey", "conversations_pkey"],
+        indexes: &[
+            "contact_rules_one_per_number",
+            "conversations_pkey",
+            "conversations_pkey",
+            "identities_pkey",
+        ],
     },
     Hot {
         text: ("SELECT id FROM connections", &["released_at IS NULL FOR UPDATE"], NOTHING),
@@ -143,7 +159,7 @@ const HOT: [Hot; 31] = [
         indexes: &["connections_pkey"],
     },
     Hot {
-        text: ("SELECT id FROM conversations", &["remote_number = $3"], NOTHING),
+        text: ("SELECT id FROM conversations", &["remote_number = $3"], "FOR SHARE"),
         parameters: &["org", "identity", "human"],
         indexes: &["conversations_one_per_pair"],
     },
