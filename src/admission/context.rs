@@ -1,5 +1,6 @@
 //! For whom work is done.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::call_permit::CallPermit;
@@ -13,6 +14,8 @@ pub enum Consumer {
     Router,
     /// Look-ups of API keys that are not known to be valid.
     Unauthenticated,
+    /// Clients of health and reflection at one address; `None` for those on Unix sockets.
+    Peer(Option<IpAddr>),
     /// Background tasks of the service itself.
     Background,
 }

@@ -83,7 +83,7 @@ impl Shares {
         let mut state = self.lock();
         let free = self.capacity.saturating_sub(state.used);
         let most = match consumer {
-            Consumer::Organization(_) => self.share.min(free),
+            Consumer::Organization(_) | Consumer::Peer(_) => self.share.min(free),
             Consumer::Router | Consumer::Unauthenticated | Consumer::Background => free,
         };
         let uses = state.by_consumer.get(consumer).copied().unwrap_or(0) + amount;

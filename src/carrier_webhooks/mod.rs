@@ -48,7 +48,8 @@ const LIMITS: Http1Limits = Http1Limits {
     // Bursts of a carrier are a few dozen.
     max_connections: 256,
     at_capacity: AtCapacity::Wait,
-    header_timeout: Duration::from_secs(10),
+    // Carriers send it in one piece. Silent connections give way to others soon.
+    header_timeout: Duration::from_secs(2),
     max_header_bytes: 16 << 10,
     // A webhook is one request. An idle connection would occupy one of few places.
     keep_alive: false,

@@ -102,10 +102,23 @@ pub struct CallArgs {
 /// Limits of connections.
 #[derive(Debug, Clone, Args)]
 pub struct ConnectionArgs {
-    /// Maximum number of open connections; further ones are rejected.
+    /// Maximum number of open connections. A further one takes the place of one on which no call had a valid API key, or
+    /// is rejected.
     #[arg(long, env = "INKBOX_CONNECTIONS", default_value = "4096", value_name = "NUMBER",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub connections: u32,
+    /// Maximum number of open connections from one IP address; further ones are rejected [default: half of all].
+    #[arg(long, env = "INKBOX_CONNECTIONS_PER_PEER", value_name = "NUMBER",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub connections_per_peer: Option<u32>,
+    /// How long a connection may be idle on which no call had a valid API key.
+    #[arg(long, env = "INKBOX_UNAUTHENTICATED_IDLE_LIMIT", default_value = "60s", value_name = "TIME",
+          value_parser = positive_duration)]
+    pub unauthenticated_idle_limit: Duration,
+    /// How long a client may leave a response unread before its call is reset.
+    #[arg(long, env = "INKBOX_RESPONSE_STALL_LIMIT", default_value = "30s", value_name = "TIME",
+          value_parser = positive_duration)]
+    pub response_stall_limit: Duration,
     /// Maximum number of concurrent calls on one connection; HTTP/2 makes the client wait with further ones.
     #[arg(long, env = "INKBOX_STREAMS_PER_CONNECTION", default_value = "256", value_name = "NUMBER",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -155,6 +168,9 @@ impl ServerArgs {
     pub fn connection_limits(&self) -> ConnectionLimits {
         let ConnectionArgs {
             connections,
+            connections_per_peer,
+            unauthenticated_idle_limit,
+            response_stall_limit,
             streams_per_connection,
             handshake_limit,
             keepalive_interval,
@@ -166,6 +182,9 @@ impl ServerArgs {
         } = self.connections;
         ConnectionLimits {
             connections: connections as usize,
+            per_peer: connections_per_peer.unwrap_or(connections.div_ceil(2)) as usize,
+            unauthenticated_idle: unauthenticated_idle_limit,
+            response_stall: response_stall_limit,
             streams: streams_per_connection,
             metadata: self.calls.metadata_limit,
             pending_resets: usize::from(pending_resets),

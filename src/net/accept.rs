@@ -11,6 +11,7 @@ use tonic::body::Body;
 use tower::Service;
 
 use super::listeners::Listener;
+use super::table::Full;
 use super::{Shared, Stage, connection};
 
 /// Pause after a failed accept. A cause such as the limit of file descriptors persists, so that an immediate retry would
@@ -30,12 +31,15 @@ where
         let mut warning = RateLimitedWarning::default();
         loop {
             match listener.accept().await {
-                Ok(socket) => match shared.permits.clone().try_acquire_owned() {
-                    Ok(permit) => {
-                        shared.connections.spawn(connection::serve(socket, shared.clone(), permit));
+                // A client whose connection is rejected notices immediately, and can connect to another replica.
+                Ok(socket) => match shared.table.admit(socket.peer().remote_addr.map(|peer| peer.ip())) {
+                    Ok(place) => {
+                        shared.connections.spawn(connection::serve(socket, shared.clone(), place));
                     }
-                    // The client notices immediately, and can connect to another replica.
-                    Err(_) => warning.log("connection limit reached: rejecting a connection", None),
+                    Err(Full::Table) => warning.log("connection limit reached: rejecting a connection", None),
+                    Err(Full::Peer) => {
+                        warning.log("connection limit of one address reached: rejecting a connection", None);
+                    }
                 },
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {

@@ -3,14 +3,14 @@
 use std::convert::Infallible;
 use std::future::pending;
 use std::ops::Range;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use rand::RngExt as _;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::body::Body;
 use tonic::transport::server::TcpConnectInfo;
@@ -19,10 +19,15 @@ use tower::util::Oneshot;
 
 use super::io::Stream;
 use super::listeners::Socket;
+use super::stall::ProgressBody;
+use super::table::{Activity, CallCount, Registration};
 use super::{Shared, Stage};
 
 /// Spread of the maximum age, as a factor, so that clients that connected together do not reconnect together.
 const AGE_SPREAD: Range<f64> = 0.9..1.1;
+
+/// How long a connection that is closed for another one, or because it is idle, may take to end.
+const EVICTION_GRACE: Duration = Duration::from_secs(1);
 
 /// What happens to a connection at a point in time.
 #[derive(Debug, Clone, Copy)]
@@ -46,8 +51,8 @@ async fn expired(next: Option<(Deadline, Instant)>) -> Deadline {
     }
 }
 
-/// Serves a connection until it ends. `_permit` counts it among the open connections.
-pub(super) async fn serve<S>(socket: Socket, shared: Arc<Shared<S>>, _permit: OwnedSemaphorePermit)
+/// Serves a connection until it ends. `place` counts it among the open connections.
+pub(super) async fn serve<S>(socket: Socket, shared: Arc<Shared<S>>, place: Registration)
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
@@ -68,7 +73,10 @@ where
             Err(_) => return tracing::debug!(peer = ?peer.remote_addr, "TLS handshake timed out"),
         },
     };
-    let calls = Calls { service: shared.service.clone(), peer };
+    let activity = place.activity.clone();
+    let calls = Calls { service: shared.service.clone(), peer, activity: activity.clone() };
+    let mut expires = pin!(activity.until_expired(limits.unauthenticated_idle));
+    let mut has_expired = false;
     let mut connection = pin!(shared.http2.serve_connection(TokioIo::new(stream), calls));
     let mut next = Some((Deadline::Handshake, began + limits.handshake));
     loop {
@@ -90,6 +98,12 @@ where
                     Stage::Draining | Stage::Closing => return,
                 }
             }
+            () = expires.as_mut(), if !has_expired => {
+                tracing::debug!("a connection without a caller is closed");
+                has_expired = true;
+                connection.as_mut().graceful_shutdown();
+                next = Some((Deadline::ForceClose, Instant::now() + EVICTION_GRACE));
+            }
             deadline = expired(next) => next = match deadline {
                 Deadline::Handshake if !preface_seen.is_set() => {
                     return tracing::debug!("a connection sent no HTTP/2 preface in time");
@@ -101,6 +115,7 @@ where
                     connection.as_mut().graceful_shutdown();
                     Some((Deadline::ForceClose, Instant::now() + limits.age_grace))
                 }
+                Deadline::ForceClose if has_expired => return,
                 Deadline::ForceClose => {
                     return tracing::warn!("a connection with calls in progress was closed after its age and grace");
                 }
@@ -109,23 +124,27 @@ where
     }
 }
 
-/// Passes requests to the service, with the addresses of the connection.
+/// Passes requests to the service, with the addresses of the connection, and counts them.
 struct Calls<S> {
     service: S,
     peer: TcpConnectInfo,
+    activity: Arc<Activity>,
 }
 
 impl<S> hyper::service::Service<Request<Incoming>> for Calls<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
 {
-    type Response = Response<Body>;
+    type Response = Response<ProgressBody<CallCount>>;
     type Error = Infallible;
-    type Future = Oneshot<S, Request<Body>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(self.peer.clone());
-        Oneshot::new(self.service.clone(), request)
+        request.extensions_mut().insert(self.activity.clone());
+        let (count, call) = (self.activity.begin_call(), Oneshot::new(self.service.clone(), request));
+        Box::pin(async move { Ok(call.await?.map(|body| ProgressBody::new(body, count))) })
     }
 }

@@ -20,7 +20,11 @@ pub(crate) mod http1;
 mod io;
 pub mod listeners;
 pub mod probe;
+mod stall;
+mod table;
 pub mod tls;
+
+pub use table::Activity;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -30,7 +34,7 @@ use http::{Request, Response};
 use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper_util::rt::TokioTimer;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -39,10 +43,15 @@ use tonic::body::Body;
 use tower::Service;
 
 use listeners::Listeners;
+use stall::reset_if_stalled;
+use table::ConnectionTable;
 use tls::Tls;
 
-/// Window of HTTP/2 flow control, in bytes: the largest request fits in it, and is sent without a pause.
-const WINDOW: u32 = 1 << 20;
+/// Window of HTTP/2 flow control of a stream, in bytes: what a client may send before anybody reads it. The longest text
+/// fits in a little more than one.
+const STREAM_WINDOW: u32 = 64 << 10;
+/// The same for all streams of a connection: the largest request.
+const CONNECTION_WINDOW: u32 = 1 << 20;
 /// How long a drain keeps connections open after the last call. The last responses are sent in this time, and calls that
 /// clients sent before they received the GOAWAY are still accepted.
 const IDLE_DRAIN_GRACE: Duration = Duration::from_secs(1);
@@ -55,8 +64,15 @@ const HEADER_LIST_FACTOR: u32 = 2;
 /// Limits of connections. Each one is a setting, described in `config::server`.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionLimits {
-    /// Maximum number of open connections; further ones are rejected.
+    /// Maximum number of open connections. A further one takes the place of one without an authenticated call, or is
+    /// rejected.
     pub connections: usize,
+    /// Maximum number of open connections from one IP address; further ones are rejected.
+    pub per_peer: usize,
+    /// How long a connection may be idle on which no call was authenticated.
+    pub unauthenticated_idle: Duration,
+    /// How long a client may leave a response unread before its stream is reset.
+    pub response_stall: Duration,
     /// Maximum number of concurrent calls on one connection; HTTP/2 makes its client wait with further ones.
     pub streams: u32,
     /// Maximum size of a request's metadata, in bytes.
@@ -90,7 +106,10 @@ enum Stage {
 
 /// Runs the tasks of calls, so that a drain can wait for them.
 #[derive(Debug, Clone)]
-struct CallTasks(TaskTracker);
+struct CallTasks {
+    tasks: TaskTracker,
+    response_stall: Duration,
+}
 
 impl<F> Executor<F> for CallTasks
 where
@@ -98,7 +117,7 @@ where
     F::Output: Send + 'static,
 {
     fn execute(&self, call: F) {
-        self.0.spawn(call);
+        self.tasks.spawn(reset_if_stalled(call, self.response_stall));
     }
 }
 
@@ -108,8 +127,7 @@ struct Shared<S> {
     http2: http2::Builder<CallTasks>,
     limits: ConnectionLimits,
     tls: Option<Tls>,
-    /// One permit per connection.
-    permits: Arc<Semaphore>,
+    table: Arc<ConnectionTable>,
     stage: watch::Receiver<Stage>,
     connections: TaskTracker,
 }
@@ -145,10 +163,10 @@ impl Transport {
         let (stage, at_stage) = watch::channel(Stage::Serving);
         let shared = Arc::new(Shared {
             service,
-            http2: http2(&limits, CallTasks(calls.clone())),
+            http2: http2(&limits, CallTasks { tasks: calls.clone(), response_stall: limits.response_stall }),
             limits,
             tls,
-            permits: Arc::new(Semaphore::new(limits.connections)),
+            table: ConnectionTable::new(limits.connections, limits.per_peer),
             stage: at_stage,
             connections: connections.clone(),
         });
@@ -205,8 +223,8 @@ fn http2(limits: &ConnectionLimits, calls: CallTasks) -> http2::Builder<CallTask
     let mut builder = http2::Builder::new(calls);
     builder
         .timer(TokioTimer::new())
-        .initial_stream_window_size(WINDOW)
-        .initial_connection_window_size(WINDOW)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(limits.streams)
         .max_header_list_size(limits.metadata.saturating_mul(HEADER_LIST_FACTOR))
         .max_pending_accept_reset_streams(limits.pending_resets)

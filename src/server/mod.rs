@@ -36,6 +36,7 @@ use crate::grpc::middleware::access_log::AccessLogLayer;
 use crate::grpc::middleware::admission::AdmissionLayer;
 use crate::grpc::middleware::auth::AuthLayer;
 use crate::grpc::middleware::limits::LimitsLayer;
+use crate::grpc::middleware::open_services::MAX_REQUEST_BYTES;
 use crate::maintenance::cleanup::{self, Retention};
 use crate::net::Transport;
 use crate::net::listeners::Listeners;
@@ -169,9 +170,9 @@ impl Server {
         let health = Health::new(reporter, grpc::SERVICES).await;
         let mut routes = grpc::routes(app, keys, settings.calls.request as usize);
         routes
-            .add_service(health_service)
-            .add_service(reflection::builder().build_v1()?)
-            .add_service(reflection::builder().build_v1alpha()?);
+            .add_service(health_service.max_decoding_message_size(MAX_REQUEST_BYTES))
+            .add_service(reflection::builder().build_v1()?.max_decoding_message_size(MAX_REQUEST_BYTES))
+            .add_service(reflection::builder().build_v1alpha()?.max_decoding_message_size(MAX_REQUEST_BYTES));
         let service = ServiceBuilder::new()
             .layer(AccessLogLayer::new(app.clock.clone(), app.metrics.calls.clone()))
             .layer(LimitsLayer::new(settings.calls, shutdown.drain.clone()))

@@ -176,6 +176,9 @@ impl TestApp {
             },
             connections: ConnectionLimits {
                 connections: 4_096,
+                per_peer: 4_096,
+                unauthenticated_idle: Duration::from_mins(1),
+                response_stall: Duration::from_secs(30),
                 streams: 256,
                 metadata: 16 << 10,
                 pending_resets: 64,

@@ -18,6 +18,7 @@ use tonic::body::Body;
 use crate::admission::{Admission, CallPermit, Consumer, RETRY_AFTER, scope};
 use crate::domain::Principal;
 use crate::error::{Error, Result};
+use crate::grpc::middleware::holding_body::holding;
 use crate::grpc::middleware::layer::{Inner, Middleware, MiddlewareLayer};
 use crate::grpc::wire::extensions::RequestId;
 use crate::grpc::wire::status;
@@ -62,7 +63,7 @@ impl Middleware for AdmissionControl {
         parts.extensions.insert(call.clone());
         let request = Request::from_parts(parts, Body::new(body));
         let response = scope(consumer, Some(call.clone()), inner.call(request)).await?;
-        Ok(response.map(|body| Body::new(HoldingBody { body, _call: call })))
+        Ok(response.map(|body| holding(body, call)))
     }
 }
 
@@ -101,32 +102,6 @@ impl http_body::Body for CountedBody {
             return Poll::Ready(Some(Err(status::from_error(&error, request_id))));
         }
         polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// A response body that counts as a call in progress until its last byte is sent or its stream is reset.
-struct HoldingBody {
-    body: Body,
-    _call: Arc<CallPermit>,
-}
-
-impl http_body::Body for HoldingBody {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        Pin::new(&mut self.body).poll_frame(context)
     }
 
     fn is_end_stream(&self) -> bool {

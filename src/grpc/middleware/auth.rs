@@ -12,6 +12,7 @@ use crate::grpc::middleware::access_log::record_caller;
 use crate::grpc::middleware::layer::{Inner, Middleware, MiddlewareLayer};
 use crate::grpc::wire::extensions::RequestId;
 use crate::grpc::wire::status;
+use crate::net::Activity;
 
 /// Services that need no key: probes and tools have none.
 const OPEN_SERVICES: [&str; 3] = [
@@ -51,6 +52,9 @@ impl Middleware for Auth {
         match self.keys.authenticate(request.headers()).await {
             Ok(principal) => {
                 record_caller(request.extensions(), &principal);
+                if let Some(connection) = request.extensions().get::<Arc<Activity>>() {
+                    connection.authenticated();
+                }
                 request.extensions_mut().insert(principal);
                 inner.call(request).await
             }

@@ -12,7 +12,7 @@ use tonic::body::Body;
 use crate::error::Error;
 use crate::grpc::middleware::auth::is_open_service;
 use crate::grpc::middleware::layer::{Inner, Middleware, MiddlewareLayer};
-use crate::grpc::middleware::stream_shutdown::end_on_shutdown;
+use crate::grpc::middleware::open_services::OpenServices;
 use crate::grpc::middleware::timeout::effective_timeout;
 use crate::grpc::wire::extensions::{CompressionThreshold, RequestId};
 use crate::grpc::wire::status;
@@ -33,10 +33,10 @@ pub struct CallLimits {
     pub compress_from: u32,
 }
 
-/// Enforces [`CallLimits`] and the deadline of each call.
+/// Enforces [`CallLimits`] and the deadline of each call. Health and reflection have limits of their own.
 pub struct Limits {
     bounds: CallLimits,
-    shutdown: CancellationToken,
+    open_services: OpenServices,
 }
 
 pub type LimitsLayer = MiddlewareLayer<Limits>;
@@ -45,7 +45,7 @@ impl LimitsLayer {
     /// Streams end when `shutdown` is cancelled.
     #[must_use]
     pub fn new(limits: CallLimits, shutdown: CancellationToken) -> Self {
-        Self::of(Limits { bounds: limits, shutdown })
+        Self::of(Limits { bounds: limits, open_services: OpenServices::new(shutdown) })
     }
 }
 
@@ -56,8 +56,7 @@ impl Middleware for Limits {
         mut inner: S,
     ) -> Result<Response<Body>, Infallible> {
         if is_open_service(request.uri().path()) {
-            let response = inner.call(request).await?;
-            return Ok(response.map(|body| end_on_shutdown(self.shutdown.clone(), body)));
+            return self.open_services.call(request, inner).await;
         }
         let request_id = request.extensions().get::<RequestId>().cloned();
         let reject = |error: &Error| {
@@ -95,7 +94,7 @@ fn size_of(headers: &HeaderMap) -> usize {
 /// returns `OUT_OF_RANGE` for a request that is too large, `RESOURCE_EXHAUSTED` for one that is too large after
 /// decompression, and `INTERNAL` for one that cannot be decompressed or is cut off. Statuses of this service differ: they
 /// have details, and never the code `OUT_OF_RANGE`.
-fn classify_tonic_status(headers: &HeaderMap, limit: usize) -> Option<Error> {
+pub(super) fn classify_tonic_status(headers: &HeaderMap, limit: usize) -> Option<Error> {
     let code = headers.get("grpc-status")?.as_bytes();
     let is_ours = headers.contains_key("grpc-status-details-bin");
     match code {

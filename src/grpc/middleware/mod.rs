@@ -4,7 +4,9 @@
 pub mod access_log;
 pub mod admission;
 pub mod auth;
+mod holding_body;
 pub mod layer;
 pub mod limits;
-mod stream_shutdown;
+pub mod open_services;
+mod stream_end;
 mod timeout;

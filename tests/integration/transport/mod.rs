@@ -10,5 +10,6 @@ mod drain;
 mod floods;
 mod frames;
 mod panics;
+mod strangers;
 mod tls;
 mod unix;

@@ -1,0 +1,68 @@
+//! Limits of health and reflection, which need no API key. They are apart from the limits of other calls: probes must not be
+//! rejected because the service is busy, and whoever can connect must not be able to use it up.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
+
+use crate::admission::{Consumer, Share, Shares};
+use crate::error::Error;
+use crate::grpc::middleware::holding_body::holding;
+use crate::grpc::middleware::layer::Inner;
+use crate::grpc::middleware::limits::classify_tonic_status;
+use crate::grpc::middleware::stream_end::end_stream;
+use crate::grpc::wire::extensions::RequestId;
+use crate::grpc::wire::status;
+use crate::net::Activity;
+
+/// Maximum size of a request, in bytes. A health check has the name of a service.
+pub const MAX_REQUEST_BYTES: usize = 4 << 10;
+/// Maximum number of calls and streams in progress. Clients at one address may use a quarter.
+const MAX_CALLS: usize = 256;
+/// Maximum time until a request is complete.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Maximum time between two requests on a reflection stream. A health watch has no such limit: it waits for changes.
+const REFLECTION_IDLE: Duration = Duration::from_mins(1);
+
+pub(super) struct OpenServices {
+    calls: Arc<Shares>,
+    shutdown: CancellationToken,
+}
+
+impl OpenServices {
+    pub(super) fn new(shutdown: CancellationToken) -> Self {
+        Self { calls: Shares::new(MAX_CALLS, Share::default()), shutdown }
+    }
+
+    pub(super) async fn call<S: Inner>(
+        &self,
+        request: Request<Body>,
+        mut inner: S,
+    ) -> Result<Response<Body>, Infallible> {
+        let request_id = request.extensions().get::<RequestId>().cloned();
+        let reject = |error: &Error| {
+            let request_id = request_id.as_ref().map(RequestId::as_str).unwrap_or_default();
+            Ok(status::from_error(error, request_id).into_http())
+        };
+        let peer = request.extensions().get::<Arc<Activity>>().and_then(|connection| connection.peer());
+        let permit = match self.calls.acquire(&Consumer::Peer(peer), 1) {
+            Ok(permit) => permit,
+            Err(error) => return reject(&error),
+        };
+        let is_reflection = request.uri().path().starts_with("/grpc.reflection.");
+        let idle_limit = is_reflection.then_some(REFLECTION_IDLE);
+        let Ok(response) = timeout(REQUEST_TIMEOUT, inner.call(request)).await else {
+            return reject(&Error::DeadlineExceeded);
+        };
+        let response = response?;
+        if let Some(error) = classify_tonic_status(response.headers(), MAX_REQUEST_BYTES) {
+            return reject(&error);
+        }
+        Ok(response.map(|body| holding(end_stream(self.shutdown.clone(), idle_limit, body), permit)))
+    }
+}
