@@ -67,6 +67,7 @@ pub async fn find_named_identity(
     identity_id: Option<IdentityId>,
 ) -> Result<Option<Identity>> {
     let (true, Some(named)) = (tenant.is_admin(), identity_id) else { return Ok(None) };
-    let identity = identities::get(db, &tenant.organization_id, named).await?;
+    // From the primary, since it decides between an answer and an error.
+    let identity = identities::current(db, &tenant.organization_id, named).await?;
     identity.map(Some).ok_or(Error::NotFound(Resource::Identity))
 }

@@ -56,6 +56,14 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), CliError> {
             (server.connect_options(EMBEDDED_DATABASE), Some(server))
         }
     };
+    let stop = CancellationToken::new();
+    // The server outlives the drain, which still needs it.
+    let server_stop = CancellationToken::new();
+    let embedded = embedded.map(|server| {
+        let kept = embedded_postgres::keep_running(server, args.database.embedded(), server_stop.clone());
+        let failed = stop.clone();
+        tokio::spawn(async move { kept.await.inspect_err(|_| failed.cancel()) })
+    });
     let settings = Settings {
         database,
         pooler: args.database.database_pooler.into(),
@@ -73,9 +81,12 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), CliError> {
         drain: args.server.drain.limits(is_embedded),
     };
     // Boxed, because the future is large.
-    let served = Box::pin(run(settings, listeners, webhooks, metrics, signals, args.demo)).await;
-    if let Some(server) = embedded {
-        server.stop().await?;
+    let served = Box::pin(run(settings, listeners, webhooks, metrics, signals, args.demo, stop)).await;
+    server_stop.cancel();
+    if let Some(embedded) = embedded {
+        let postgres =
+            embedded.await.map_err(|error| CliError::Failed(format!("private PostgreSQL: {error}")))??;
+        postgres.stop().await?;
     }
     served
 }
@@ -93,6 +104,7 @@ async fn run(
     metrics: Option<TcpListener>,
     signals: StopSignals,
     with_demo: bool,
+    stop: CancellationToken,
 ) -> Result<(), CliError> {
     let failed = |error: &dyn std::fmt::Display| CliError::Failed(error.to_string());
     let addresses = listeners.addresses().map_err(|error| failed(&error))?;
@@ -106,7 +118,6 @@ async fn run(
     if let Some(webhooks) = webhooks {
         server = server.with_webhooks(webhooks);
     }
-    let stop = CancellationToken::new();
     let app = server.app().clone();
     let mut ready = server.ready();
     let demo_stop = stop.clone();

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::domain::{Cursor, OrganizationId};
+use crate::domain::{ConversationId, Cursor, OrganizationId};
 use crate::error::Result;
 use crate::store::retention::{self, BodyKind, DiscardOutcome, Participants, expiry};
 
@@ -19,6 +19,8 @@ use crate::store::retention::{self, BodyKind, DiscardOutcome, Participants, expi
 pub const DEDUPLICATION_RETENTION: TimeDelta = TimeDelta::days(7);
 /// Time between two runs.
 const INTERVAL: Duration = Duration::from_mins(10);
+/// Number of organizations in succession whose cleanup fails before the run is given up: the database is away.
+const MAX_FAILURES: u32 = 8;
 /// Pause between two batches, so that cleanup leaves most of the database's capacity to calls.
 const BATCH_PAUSE: Duration = Duration::from_millis(50);
 
@@ -56,30 +58,51 @@ pub async fn run(app: App, retention: Retention, stop: CancellationToken) {
 /// Runs cleanup once.
 ///
 /// # Errors
-/// `StorageUnavailable`; what was deleted before the error stays deleted.
+/// The first failure. What could be deleted is deleted all the same: the data of one organization must not keep retention
+/// from others.
 pub async fn run_once(app: &App, retention: Retention) -> Result<()> {
     let expired_before = app.clock.now() - DEDUPLICATION_RETENTION;
     delete_expired_deduplication(app, expired_before).await?;
     // Conversations left over by an interrupted erasure or cleanup are the oldest, so they are purged first.
-    purge_discarded(app).await?;
-    let mut after = String::new();
+    let mut result = purge_discarded(app).await;
+    let (mut after, mut failures) = (String::new(), 0);
     loop {
         let organizations = expiry::list_organizations(&app.db, &after).await?;
         let Some(last) = organizations.last() else { break };
         last.as_str().clone_into(&mut after);
         for organization_id in &organizations {
-            while expiry::delete_idempotency_keys(&app.db, organization_id, expired_before).await? {
-                sleep(BATCH_PAUSE).await;
+            match clean_organization(app, organization_id, retention, expired_before).await {
+                Ok(()) => failures = 0,
+                Err(error) => {
+                    tracing::warn!(organization.id = %organization_id, error = %error, "cleanup of an organization failed");
+                    result = result.and(Err(error));
+                    failures += 1;
+                }
             }
-            if let Some(age) = retention.bodies {
-                redact_bodies(app, organization_id, app.clock.now() - age).await?;
-            }
-            if let Some(age) = retention.released {
-                discard_released(app, organization_id, app.clock.now() - age).await?;
+            if failures >= MAX_FAILURES {
+                return result;
             }
         }
     }
-    purge_discarded(app).await
+    result.and(purge_discarded(app).await)
+}
+
+async fn clean_organization(
+    app: &App,
+    organization_id: &OrganizationId,
+    retention: Retention,
+    expired_before: DateTime<Utc>,
+) -> Result<()> {
+    while expiry::delete_idempotency_keys(&app.db, organization_id, expired_before).await? {
+        sleep(BATCH_PAUSE).await;
+    }
+    if let Some(age) = retention.bodies {
+        redact_bodies(app, organization_id, app.clock.now() - age).await?;
+    }
+    if let Some(age) = retention.released {
+        discard_released(app, organization_id, app.clock.now() - age).await?;
+    }
+    Ok(())
 }
 
 async fn delete_expired_deduplication(app: &App, before: DateTime<Utc>) -> Result<()> {
@@ -143,18 +166,23 @@ async fn purge_discarded(app: &App) -> Result<()> {
         if discarded.is_empty() {
             return Ok(());
         }
+        let mut result = Ok(());
         for (organization_id, conversation_id) in discarded {
-            loop {
-                let now = app.clock.now();
-                let redelivered_since = now - DEDUPLICATION_RETENTION;
-                let purged =
-                    retention::purge(&app.db, &organization_id, conversation_id, redelivered_since, now)
-                        .await?;
-                sleep(BATCH_PAUSE).await;
-                if !purged.more {
-                    break;
-                }
-            }
+            result = result.and(purge_conversation(app, &organization_id, conversation_id).await);
+        }
+        // Those that failed would be listed again.
+        result?;
+    }
+}
+
+async fn purge_conversation(app: &App, organization_id: &OrganizationId, id: ConversationId) -> Result<()> {
+    loop {
+        let now = app.clock.now();
+        let redelivered_since = now - DEDUPLICATION_RETENTION;
+        let purged = retention::purge(&app.db, organization_id, id, redelivered_since, now).await?;
+        sleep(BATCH_PAUSE).await;
+        if !purged.more {
+            return Ok(());
         }
     }
 }

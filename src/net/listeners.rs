@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -129,10 +129,8 @@ impl Listener {
             ListenAddress::Tcp(address) => TcpListener::bind(address).await.map(Self::Tcp),
             ListenAddress::Unix(path) => {
                 remove_stale(path).await?;
-                let listener = UnixListener::bind(path)?;
-                let file = SocketFile(path.clone());
-                fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE))?;
-                Ok(Self::Unix(file, listener))
+                let listener = bind_private(path)?;
+                Ok(Self::Unix(SocketFile(path.clone()), listener))
             }
         }
     }
@@ -158,6 +156,24 @@ impl Listener {
             Self::Unix(_, listener) => listener.accept().await.map(|(stream, _)| Socket::Unix(stream)),
         }
     }
+}
+
+/// Binds the socket in a folder that nobody else can enter, and moves it to its place when its mode is set: others could
+/// connect to it before, whatever the umask.
+fn bind_private(path: &Path) -> io::Result<UnixListener> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = parent.join(format!(".{}", std::process::id()));
+    fs::DirBuilder::new().mode(0o700).create(&folder)?;
+    let socket = folder.join("s");
+    let bound = UnixListener::bind(&socket).and_then(|listener| {
+        fs::set_permissions(&socket, Permissions::from_mode(SOCKET_MODE))?;
+        // Does not replace a file that appeared in the meantime.
+        fs::hard_link(&socket, path)?;
+        Ok(listener)
+    });
+    // What is left after a failure holds no lock and nothing secret.
+    let _ = fs::remove_dir_all(&folder);
+    bound
 }
 
 /// Removes the socket file of a process that was killed. A socket on which a process listens, and a file that is not a

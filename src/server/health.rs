@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
@@ -24,6 +25,8 @@ const LIVENESS: &str = "liveness";
 /// Sets the health entries. Cheap to clone.
 #[derive(Clone)]
 pub struct Health {
+    /// Whether calls should be routed to this process, for those who ask over HTTP.
+    serving: watch::Sender<bool>,
     reporter: HealthReporter,
     services: &'static [&'static str],
 }
@@ -32,10 +35,15 @@ impl Health {
     /// Creates the entries of the server (`""`, `readiness`) and of each service as `NOT_SERVING`, and `liveness` as
     /// `SERVING`. tonic-health on its own starts the overall entry as `SERVING`.
     pub async fn new(reporter: HealthReporter, services: &'static [&'static str]) -> Self {
-        let health = Self { reporter, services };
+        let health = Self { serving: watch::Sender::new(false), reporter, services };
         health.set(ServingStatus::NotServing).await;
         health.reporter.set_service_status(LIVENESS, ServingStatus::Serving).await;
         health
+    }
+
+    /// Whether the entry of the server is `SERVING`.
+    pub(super) fn serving(&self) -> watch::Receiver<bool> {
+        self.serving.subscribe()
     }
 
     /// Sets the entry of a carrier. It is for people: the service can serve other carriers without this one.
@@ -45,6 +53,7 @@ impl Health {
 
     /// Sets every entry except `liveness` and those of the carriers.
     pub async fn set(&self, status: ServingStatus) {
+        self.serving.send_replace(matches!(status, ServingStatus::Serving));
         for name in self.services.iter().chain(&["", READINESS]) {
             self.reporter.set_service_status(*name, status).await;
         }

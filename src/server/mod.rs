@@ -197,7 +197,11 @@ impl Server {
         }
         if let Some(listener) = metrics {
             let exposition = exposition(&app, &keys);
-            tasks.spawn("metrics", end, infallible(metrics::serve(listener, exposition, end.clone())));
+            tasks.spawn(
+                "metrics",
+                end,
+                infallible(metrics::serve(listener, exposition, health.serving(), end.clone())),
+            );
         }
         let (carriers, carrier_metrics) = (app.carriers.clone(), app.metrics.carriers.clone());
         let publish = publish_breaker_health(health.clone(), carriers, carrier_metrics, end.clone());

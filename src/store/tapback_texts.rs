@@ -71,7 +71,7 @@ pub async fn was_delivered(
     line_number: &PhoneNumber,
     provider_message_id: &str,
 ) -> Result<bool, StoreError> {
-    let mut session = db.acquire(Affects::All).await?;
+    let mut session = db.acquire(Affects::None).await?;
     session
         .run("query tapback_texts::was_delivered", |connection| async move {
             let row = query!(

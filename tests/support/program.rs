@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
@@ -166,8 +167,12 @@ impl Service {
     }
 
     /// Waits for the end; returns the exit status and all output.
-    pub async fn ended(mut self) -> (ExitStatus, String) {
-        let status = timeout(PATIENCE, self.child.wait()).await.expect("a service that ends").unwrap();
+    pub async fn ended(self) -> (ExitStatus, String) {
+        self.ended_within(PATIENCE).await
+    }
+
+    pub async fn ended_within(mut self, time: Duration) -> (ExitStatus, String) {
+        let status = timeout(time, self.child.wait()).await.expect("a service that ends").unwrap();
         for reader in self.readers.drain(..) {
             reader.await.unwrap();
         }

@@ -11,6 +11,7 @@
 mod data_folder;
 mod error;
 mod programs;
+mod restart;
 mod settings;
 
 use std::fs;
@@ -27,6 +28,7 @@ use self::data_folder::DataFolder;
 pub use self::error::Error;
 use self::error::io_error;
 use self::programs::SHELL;
+pub use self::restart::keep_running;
 pub use self::settings::Options;
 use self::settings::{POLL_INTERVAL, START_TIMEOUT, connect_options, settings};
 
@@ -76,7 +78,7 @@ impl Server {
         connect_options(&self.folder.data, database)
     }
 
-    /// Returns when the server has ended unexpectedly, and logs that. The server is not restarted.
+    /// Returns when the server has ended unexpectedly, and logs that.
     pub async fn wait_exit(&mut self) {
         let status = self.child.wait().await.map_or_else(|e| e.to_string(), |status| status.to_string());
         tracing::error!(%status, log = %self.folder.log.display(), "private PostgreSQL server has ended");

@@ -1,5 +1,5 @@
-//! The HTTP endpoint of the metrics: `GET /metrics` on a listener that serves nothing else, so that it can be kept from
-//! clients of the API.
+//! The HTTP endpoint for operators: `GET /metrics`, and the probes `/livez` and `/readyz`, which clients of the API cannot
+//! keep from being answered. On a listener of its own, so that it can be kept from these clients.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use axum::routing::get;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Exposition;
@@ -34,9 +35,25 @@ const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
 /// Serves scrapes until `stop` is cancelled.
-pub async fn serve(listener: TcpListener, exposition: Exposition, stop: CancellationToken) {
-    let router = Router::new().route("/metrics", get(scrape)).with_state(Arc::new(exposition));
+///
+/// `serving` says whether calls should be routed to this process.
+pub async fn serve(
+    listener: TcpListener,
+    exposition: Exposition,
+    serving: watch::Receiver<bool>,
+    stop: CancellationToken,
+) {
+    let ready = move || std::future::ready(readiness(*serving.borrow()));
+    let router = Router::new()
+        .route("/metrics", get(scrape))
+        .with_state(Arc::new(exposition))
+        .route("/livez", get(|| std::future::ready("alive")))
+        .route("/readyz", get(ready));
     http1::serve(listener, router, LIMITS, stop).await;
+}
+
+fn readiness(is_serving: bool) -> (StatusCode, &'static str) {
+    if is_serving { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") }
 }
 
 async fn scrape(State(exposition): State<Arc<Exposition>>) -> Response {

@@ -8,6 +8,7 @@ mod human;
 mod log;
 mod metrics;
 mod operator;
+mod postgres_ends;
 mod scene;
 mod serve;
 mod traces;
