@@ -12,13 +12,16 @@ use super::error::CliError;
 use super::output::print_status;
 use crate::carrier_webhooks::Webhooks;
 use crate::clock::SystemClock;
-use crate::config::ServeArgs;
+use crate::config::{ServeArgs, old_variables};
 use crate::dev::{demo, embedded_postgres};
 use crate::net::listeners::{ListenAddress, Listeners};
 use crate::server::shutdown::StopSignals;
 use crate::server::{ServeError, Server, Settings};
 
 pub(super) async fn serve(args: ServeArgs) -> Result<(), CliError> {
+    for (old, new) in old_variables() {
+        tracing::warn!("{old} is deprecated and will be removed in the next release: rename it to {new}");
+    }
     let external = args.database.external().map_err(CliError::Usage)?;
     let standby = args.pool.standby().map_err(CliError::Usage)?;
     if standby.is_some() && external.is_none() {
@@ -62,7 +65,7 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), CliError> {
         standby,
         sessions: usize::from(args.pool.database_sessions),
         migrate,
-        line_time_out: args.line_timeout,
+        line_time_out: args.carrier_timeout,
         lines,
         sends_per_day: (args.sends_per_day > 0).then_some(args.sends_per_day),
         retention: (&args.retention).into(),

@@ -78,6 +78,7 @@ impl Server {
             db.clone(),
             &clock,
             &settings.lines,
+            settings.admission.share,
             settings.line_time_out,
             &metrics.carriers,
         )?;

@@ -183,8 +183,9 @@ fn app() -> App {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let metrics = Metrics::default();
     let time_out = Duration::from_secs(1);
+    let settings = CarrierSettings::default();
     let carriers =
-        CarrierRegistry::new(db.clone(), &clock, &CarrierSettings::default(), time_out, &metrics.carriers);
+        CarrierRegistry::new(db.clone(), &clock, &settings, Share::ALL, time_out, &metrics.carriers);
     let carriers = Arc::new(carriers.expect("carriers"));
     let limits = SendLimits { per_day: None, line_time_out: time_out };
     let admission = Admission::new(AdmissionLimits {
