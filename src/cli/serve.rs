@@ -1,6 +1,7 @@
 //! `serve`: runs the service, with what belongs to its process: listeners, signals, the embedded PostgreSQL, the demo.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -68,6 +69,7 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), CliError> {
         line_time_out: args.carrier_timeout,
         lines,
         sends_per_day: (args.sends_per_day > 0).then_some(args.sends_per_day),
+        actions_per_minute: NonZeroU32::new(args.actions_per_minute),
         retention: (&args.retention).into(),
         admission: args.server.admission.limits(),
         calls: args.server.calls.limits(),

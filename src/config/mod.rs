@@ -45,6 +45,10 @@ pub struct ServeArgs {
     /// Maximum number of messages that one identity may send in any 24 hours; 0 = unlimited.
     #[arg(long, env = "INKBOX_SENDS_PER_DAY", default_value = "1000", value_name = "NUMBER")]
     pub sends_per_day: u32,
+    /// Maximum number of actions on phones by one identity in a minute: messages, tapbacks, typing and read receipts.
+    /// 10 seconds' worth, and at least 10, may happen at once; 0 = unlimited.
+    #[arg(long, env = "INKBOX_ACTIONS_PER_MINUTE", default_value = "600", value_name = "NUMBER")]
+    pub actions_per_minute: u32,
     #[command(flatten)]
     pub retention: RetentionArgs,
     #[command(flatten)]

@@ -1,3 +1,4 @@
+mod action_rate;
 mod get;
 mod list;
 mod list_filters;

@@ -78,6 +78,7 @@ async fn bad_configuration_is_one_line_and_exit_code_2() {
         ("INKBOX_SENDBLUE_URL", "nonsense"),
         ("INKBOX_BLUEBUBBLES_SERVERS", "nonsense"),
         ("INKBOX_CARRIER_CONCURRENCY", "0"),
+        ("INKBOX_ACTIONS_PER_MINUTE", "many"),
         ("DATABASE_URL", "mysql://root@localhost/inkbox"),
     ] {
         for arguments in [&[][..], &["serve"]] {
