@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
-use crate::admission::{Admission, inherit};
+use crate::admission::{ActionRate, Admission, inherit};
 use crate::carriers::{CarrierRegistry, ConversationQueues};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
@@ -32,6 +32,8 @@ pub struct App {
     /// Serializes the carrier calls of each conversation.
     pub queues: Arc<ConversationQueues>,
     pub limits: SendLimits,
+    /// Limits how often an identity may reach phones. Each use case that does counts its action after all checks.
+    pub actions: Arc<ActionRate>,
     pub metrics: Metrics,
     /// Work that is detached from its caller. A drain waits for it.
     pub tasks: TaskTracker,

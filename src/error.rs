@@ -72,10 +72,10 @@ pub enum Error {
         /// Time after which that request has certainly ended.
         retry_after: Duration,
     },
-    /// The identity has reached its daily limit of messages.
+    /// The identity has reached its limit of actions per minute, or of messages per day.
     #[error("rate limited")]
     RateLimited {
-        /// Time until the next send is allowed.
+        /// Time until the next one is allowed.
         retry_after: Duration,
     },
     /// The conversation's newest connection has ended.

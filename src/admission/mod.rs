@@ -11,6 +11,7 @@
 //! | bytes of requests and responses in memory | [`Admission::memory`] | refused with `OVERLOADED` |
 //! | sessions of the database | [`FairSemaphore`] of the pool in `store::pool` | wait, at most half of the sessions each |
 //! | requests to a carrier | [`FairSemaphore`] of its client in `carriers::client` | wait for a short time |
+//! | actions of one identity on phones | [`ActionRate`] | refused with `RATE_LIMITED` |
 //!
 //! [`Shares`] refuses at once, and the consumer that uses most is refused first. [`FairSemaphore`] lets callers wait, and
 //! serves the consumer next that uses least.
@@ -18,11 +19,13 @@
 //! [`scope()`] states for whom work is done; it is set once per call, by the middleware. A task that is spawned for a
 //! caller is wrapped in [`inherit()`], so that it counts for the same consumer and keeps the permit of the call.
 
+mod action_rate;
 mod call_permit;
 mod context;
 mod fair_semaphore;
 mod shares;
 
+pub use action_rate::ActionRate;
 pub use call_permit::CallPermit;
 pub use context::{Consumer, current_consumer, inherit, scope};
 pub use fair_semaphore::{FairPermit, FairSemaphore};

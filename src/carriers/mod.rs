@@ -1,8 +1,8 @@
 //! Carriers: the services that deliver messages to phones. The sandbox is a carrier that reaches no phone.
 //!
 //! [`CarrierRegistry::for_line`] returns the [`Carrier`] of a line. An implementation makes one HTTP request per action
-//! through `client::ApiClient`, which bounds concurrency, queue time, call time and response size, and which stops
-//! calling a carrier that is down (circuit breaker). [`ConversationQueues`] serializes the actions of one conversation.
+//! through `client::ApiClient`, which bounds concurrency, queue time, call time and response size, divides the places
+//! fairly among organizations, and stops calling a carrier that is down (circuit breakers). [`ConversationQueues`] serializes the actions of one conversation.
 //!
 //! # How to add a carrier
 //!
@@ -25,6 +25,7 @@ mod bluebubbles;
 mod carrier;
 mod client;
 mod conversation_queue;
+mod delivery_log;
 mod error;
 mod instrumented;
 mod registry;
@@ -34,9 +35,10 @@ mod settings;
 
 pub use carrier::{Accepted, Action, Carrier, LookupMatch, OutboundMessage, Tapback};
 pub use conversation_queue::{ConversationQueues, QueueGuard, QueueStats, TypingTurn};
+pub use delivery_log::{Delivery, DeliveryKind};
 pub use error::{CarrierError, CarrierReason};
 pub use registry::{CarrierRegistry, NotConfigured};
-pub use sandbox::{Delivery, DeliveryKind, Sandbox};
+pub use sandbox::Sandbox;
 pub use settings::{BreakerSettings, CarrierConfigError, CarrierSettings, Credential, Mac, SendblueSettings};
 
 pub use crate::domain::{Thread, ThreadOwner};

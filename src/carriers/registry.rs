@@ -16,6 +16,7 @@ use super::instrumented::Instrumented;
 use super::sandbox::Sandbox;
 use super::sendblue::Sendblue;
 use super::settings::{CarrierConfigError, CarrierSettings};
+use crate::admission::Share;
 use crate::clock::Clock;
 use crate::domain::{CarrierKind, PhoneNumber};
 use crate::error::{Error, Result};
@@ -56,6 +57,7 @@ const fn remedy(carrier: CarrierKind) -> &'static str {
 
 impl CarrierRegistry {
     /// Constructs the sandbox and the configured carriers, instrumented with metrics and traces. Opens no connection.
+    /// `share` is the part of a carrier's places that one organization may use.
     ///
     /// # Errors
     /// See [`CarrierConfigError`].
@@ -63,12 +65,13 @@ impl CarrierRegistry {
         db: Database,
         clock: &Arc<dyn Clock>,
         settings: &CarrierSettings,
+        share: Share,
         call_timeout: Duration,
         metrics: &CarrierMetrics,
     ) -> std::result::Result<Self, CarrierConfigError> {
-        let sandbox = Arc::new(Sandbox::new(clock.clone(), call_timeout));
+        let sandbox = Arc::new(Sandbox::new(clock.clone(), share, call_timeout));
         let breakers_changed = Arc::new(watch::Sender::new(()));
-        let mut carriers = clients(settings, clock, call_timeout, &breakers_changed)?;
+        let mut carriers = clients(settings, clock, share, call_timeout, &breakers_changed)?;
         carriers.insert(CarrierKind::Sandbox, sandbox.clone());
         let instrument = |(kind, carrier): (CarrierKind, Arc<dyn Carrier>)| {
             let carrier: Arc<dyn Carrier> =
@@ -152,6 +155,7 @@ impl CarrierRegistry {
 fn clients(
     settings: &CarrierSettings,
     clock: &Arc<dyn Clock>,
+    share: Share,
     call_timeout: Duration,
     breakers_changed: &Arc<watch::Sender<()>>,
 ) -> std::result::Result<HashMap<CarrierKind, Arc<dyn Carrier>>, CarrierConfigError> {
@@ -162,7 +166,7 @@ fn clients(
     }
     let http = HttpClient::new(clock.clone(), call_timeout)?;
     let api_client = |kind, url: &Url| {
-        ApiClient::new(kind, url, http.clone(), settings, call_timeout, breakers_changed.clone())
+        ApiClient::new(kind, url, http.clone(), settings, share, call_timeout, breakers_changed)
     };
     if let Some(account) = &settings.sendblue {
         let client = api_client(CarrierKind::Sendblue, &account.url);

@@ -1,18 +1,18 @@
 //! The sandbox: a carrier that reaches no phone, records its deliveries in memory, and fails on demand.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use tokio::time::sleep;
 
 use super::Thread;
 use super::carrier::{Accepted, Action, Carrier, OutboundMessage};
+use super::delivery_log::{Delivery, DeliveryKind, DeliveryLog};
 use super::error::CarrierError;
+use crate::admission::Share;
 use crate::clock::Clock;
-use crate::domain::{ConversationId, OrganizationId, PhoneNumber};
+use crate::domain::{ConversationId, OrganizationId, Page, PageRequest};
 
 // Numbers of humans that make calls fail.
 
@@ -28,48 +28,6 @@ const NEVER_RESPONDS: &str = "+15005550004";
 const REJECTS: &str = "+15005550005";
 const SLOW_CALL_DURATION: Duration = Duration::from_secs(2);
 
-/// Maximum number of recorded deliveries. The oldest are removed first.
-const MAX_RECORDED: usize = 10_000;
-/// Maximum size of the texts of all recorded deliveries, in bytes. The oldest are removed first.
-const MAX_RECORDED_BYTES: usize = 4 << 20;
-/// Maximum number of deliveries in one list: the newest ones.
-const MAX_LISTED: usize = 1_000;
-
-/// An action that the sandbox performed, or made fail.
-#[derive(Debug, Clone)]
-pub struct Delivery {
-    /// Kind of action.
-    pub kind: DeliveryKind,
-    /// Owner of the conversation.
-    pub organization_id: OrganizationId,
-    /// The conversation.
-    pub conversation_id: ConversationId,
-    /// The human.
-    pub remote_number: PhoneNumber,
-    /// Text of a message; `None` for other actions.
-    pub text: Option<String>,
-    /// Whether the sandbox made it fail.
-    pub failed: bool,
-    /// Time of the call.
-    pub at: DateTime<Utc>,
-}
-
-/// The kind of a delivery, with the numbers of `DeliveryKind` in the proto.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(i32)]
-pub enum DeliveryKind {
-    /// A message.
-    Message = 1,
-    /// A read receipt.
-    ReadReceipt = 2,
-    /// The typing bubble.
-    Typing = 3,
-    /// A tapback that was added.
-    Reaction = 4,
-    /// A tapback that was removed.
-    ReactionRemoval = 5,
-}
-
 /// A carrier without phones.
 #[derive(Debug)]
 pub struct Sandbox {
@@ -78,10 +36,9 @@ pub struct Sandbox {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    deliveries: VecDeque<Delivery>,
-    text_bytes: usize,
+    log: DeliveryLog,
     /// Number of calls to [`FAILS_EVERY_ODD_CALL`].
     odd_call_count: u64,
 }
@@ -95,31 +52,25 @@ enum Behavior {
 }
 
 impl Sandbox {
-    /// `call_timeout` bounds the calls that get no response.
+    /// `share` is the part of the recorded deliveries that one organization may have. `call_timeout` bounds the calls that
+    /// get no response.
     #[must_use]
-    pub fn new(clock: Arc<dyn Clock>, call_timeout: Duration) -> Self {
-        Self { clock, call_timeout, state: Mutex::default() }
+    pub fn new(clock: Arc<dyn Clock>, share: Share, call_timeout: Duration) -> Self {
+        let state = State { log: DeliveryLog::new(share), odd_call_count: 0 };
+        Self { clock, call_timeout, state: Mutex::new(state) }
     }
 
-    /// The newest `MAX_LISTED` deliveries of an organization by this process, oldest first.
+    /// A page of an organization's deliveries by this process, oldest first. The first page has the newest ones, each
+    /// further page those before.
     #[must_use]
     pub fn deliveries(
         &self,
         organization_id: &OrganizationId,
         conversation_id: Option<ConversationId>,
-    ) -> Vec<Delivery> {
+        page: &PageRequest,
+    ) -> Page<Delivery> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut newest: Vec<_> = state
-            .deliveries
-            .iter()
-            .rev()
-            .filter(|delivery| delivery.organization_id == *organization_id)
-            .filter(|delivery| conversation_id.is_none_or(|id| delivery.conversation_id == id))
-            .take(MAX_LISTED)
-            .cloned()
-            .collect();
-        newest.reverse();
-        newest
+        state.log.list(organization_id, conversation_id, page)
     }
 
     /// Decides how a call ends, and records it in the same critical section, so that deliveries are in the order of
@@ -143,7 +94,8 @@ impl Sandbox {
         };
         // A delivery without an owner is not recorded: it must not be listed for any organization.
         let Some(owner) = &thread.owner else { return behavior };
-        state.push(Delivery {
+        state.log.push(Delivery {
+            id: self.clock.new_id(),
             kind: match action {
                 Action::ReadReceipt => DeliveryKind::ReadReceipt,
                 Action::Typing => DeliveryKind::Typing,
@@ -162,18 +114,6 @@ impl Sandbox {
             at: self.clock.now(),
         });
         behavior
-    }
-}
-
-impl State {
-    fn push(&mut self, delivery: Delivery) {
-        let bytes = |delivery: &Delivery| delivery.text.as_ref().map_or(0, String::len);
-        self.text_bytes += bytes(&delivery);
-        self.deliveries.push_back(delivery);
-        while self.deliveries.len() > MAX_RECORDED || self.text_bytes > MAX_RECORDED_BYTES {
-            let Some(oldest) = self.deliveries.pop_front() else { break };
-            self.text_bytes -= bytes(&oldest);
-        }
     }
 }
 

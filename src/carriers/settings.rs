@@ -37,9 +37,10 @@ pub struct CarrierSettings {
     /// BlueBubbles servers, at most one per line.
     pub bluebubbles: Vec<Mac>,
     /// Maximum number of concurrent calls to Sendblue, and to each BlueBubbles server. The same number of calls may
-    /// wait, for at most two seconds.
+    /// wait, for at most two seconds. Each organization may use its share of both.
     pub calls: usize,
-    /// Applies to Sendblue, and to each BlueBubbles server.
+    /// Applies to Sendblue, and to each BlueBubbles server, and there to each class of calls: sends, receipts and typing,
+    /// look-ups.
     pub breaker: BreakerSettings,
 }
 
@@ -70,9 +71,9 @@ pub struct Mac {
 /// When a circuit breaker opens, and for how long.
 #[derive(Debug, Clone, Copy)]
 pub struct BreakerSettings {
-    /// Consecutive failures of the carrier that open the breaker; at least 1.
-    pub faults: u32,
-    /// Time in the open state, before one probe call is permitted.
+    /// Number of calls in the last 30 seconds from which on the breaker opens if at least half of them failed; at least 1.
+    pub min_calls: usize,
+    /// Time in the open state, before one probe call of each organization is permitted.
     pub pause: Duration,
 }
 
@@ -98,6 +99,6 @@ impl Default for CarrierSettings {
 
 impl Default for BreakerSettings {
     fn default() -> Self {
-        Self { faults: 5, pause: Duration::from_secs(5) }
+        Self { min_calls: 10, pause: Duration::from_secs(5) }
     }
 }

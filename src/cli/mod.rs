@@ -19,7 +19,7 @@ mod verify;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches as _, Parser, Subcommand};
 
 use self::database_access::OperatorArgs;
 use self::error::CliError;
@@ -27,7 +27,7 @@ use self::key::KeyCommand;
 use self::line::LineCommand;
 use self::org::OrgCommand;
 use self::output::print_status;
-use crate::config::{LogArgs, ProbeArgs, ServeArgs};
+use crate::config::{LogArgs, ProbeArgs, ServeArgs, accept_old_variables};
 use crate::telemetry::Telemetry;
 
 /// Keeps iMessage conversations between humans and AI agents, and serves them over gRPC.
@@ -93,7 +93,8 @@ pub fn command() -> clap::Command {
 
 /// Runs the command that the process was started with.
 pub async fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let matches = accept_old_variables(command()).try_get_matches();
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             error.exit()

@@ -1,6 +1,7 @@
 //! `serve`: runs the service, with what belongs to its process: listeners, signals, the embedded PostgreSQL, the demo.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -12,13 +13,16 @@ use super::error::CliError;
 use super::output::print_status;
 use crate::carrier_webhooks::Webhooks;
 use crate::clock::SystemClock;
-use crate::config::ServeArgs;
+use crate::config::{ServeArgs, old_variables};
 use crate::dev::{demo, embedded_postgres};
 use crate::net::listeners::{ListenAddress, Listeners};
 use crate::server::shutdown::StopSignals;
 use crate::server::{ServeError, Server, Settings};
 
 pub(super) async fn serve(args: ServeArgs) -> Result<(), CliError> {
+    for (old, new) in old_variables() {
+        tracing::warn!("{old} is deprecated and will be removed in the next release: rename it to {new}");
+    }
     let external = args.database.external().map_err(CliError::Usage)?;
     let standby = args.pool.standby().map_err(CliError::Usage)?;
     if standby.is_some() && external.is_none() {
@@ -70,9 +74,10 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), CliError> {
         standby,
         sessions: usize::from(args.pool.database_sessions),
         migrate,
-        line_time_out: args.line_timeout,
+        line_time_out: args.carrier_timeout,
         lines,
         sends_per_day: (args.sends_per_day > 0).then_some(args.sends_per_day),
+        actions_per_minute: NonZeroU32::new(args.actions_per_minute),
         retention: (&args.retention).into(),
         admission: args.server.admission.limits(),
         calls: args.server.calls.limits(),

@@ -44,17 +44,20 @@ pub struct CarrierArgs {
     #[arg(long, env = PASSWORD_FILE, value_name = "FILE")]
     pub bluebubbles_password_file: Option<PathBuf>,
     /// Maximum number of concurrent calls to Sendblue, and to each BlueBubbles server. The same number of calls may wait,
-    /// for two seconds at most. Further calls fail immediately, and can be retried.
-    #[arg(long, env = "INKBOX_LINE_CALLS", default_value = "64", value_name = "NUMBER",
+    /// for two seconds at most. Further calls, and calls of an organization beyond its share, fail immediately, and can be
+    /// retried.
+    #[arg(long, alias = "line-calls", env = "INKBOX_CARRIER_CONCURRENCY", default_value = "64", value_name = "NUMBER",
           value_parser = clap::value_parser!(u16).range(1..=1_000))]
-    pub line_calls: u16,
-    /// Number of consecutive failures of a carrier after which calls to it fail immediately (circuit breaker).
-    #[arg(long, env = "INKBOX_LINE_BREAKER_FAULTS", default_value = "5", value_name = "NUMBER",
-          value_parser = clap::value_parser!(u32).range(1..))]
-    pub line_breaker_faults: u32,
-    /// How long the circuit breaker of a failed carrier stays open before one call probes the carrier.
-    #[arg(long, env = "INKBOX_LINE_BREAKER_PAUSE", default_value = "5s", value_name = "TIME", value_parser = duration)]
-    pub line_breaker_pause: Duration,
+    pub carrier_concurrency: u16,
+    /// Number of calls to a carrier in 30 seconds from which on calls fail immediately if at least half of them failed
+    /// (circuit breaker).
+    #[arg(long, alias = "line-breaker-faults", env = "INKBOX_CARRIER_BREAKER_MIN_CALLS", default_value = "10",
+          value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub carrier_breaker_min_calls: u32,
+    /// How long the circuit breaker of a failed carrier stays open before calls probe the carrier.
+    #[arg(long, alias = "line-breaker-pause", env = "INKBOX_CARRIER_BREAKER_PAUSE", default_value = "5s",
+          value_name = "TIME", value_parser = duration)]
+    pub carrier_breaker_pause: Duration,
 }
 
 impl CarrierArgs {
@@ -66,8 +69,11 @@ impl CarrierArgs {
         Ok(CarrierSettings {
             sendblue: self.sendblue()?,
             bluebubbles: self.bluebubbles()?,
-            calls: usize::from(self.line_calls),
-            breaker: BreakerSettings { faults: self.line_breaker_faults, pause: self.line_breaker_pause },
+            calls: usize::from(self.carrier_concurrency),
+            breaker: BreakerSettings {
+                min_calls: self.carrier_breaker_min_calls as usize,
+                pause: self.carrier_breaker_pause,
+            },
         })
     }
 

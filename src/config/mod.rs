@@ -5,6 +5,7 @@
 
 mod carriers;
 mod database;
+mod old_variables;
 mod parse;
 mod probe;
 mod retention;
@@ -14,6 +15,7 @@ mod webhooks;
 
 pub use carriers::CarrierArgs;
 pub use database::{DatabaseArgs, PoolArgs};
+pub use old_variables::{accept_old_variables, old_variables};
 pub use probe::ProbeArgs;
 pub use retention::{Age, RetentionArgs};
 pub use server::{AdmissionArgs, CallArgs, ConnectionArgs, DrainArgs, ServerArgs, TlsArgs};
@@ -37,11 +39,16 @@ pub struct ServeArgs {
           value_name = "BOOL")]
     pub demo: bool,
     /// Timeout of a call to a carrier.
-    #[arg(long, env = "INKBOX_LINE_TIMEOUT", default_value = "10s", value_name = "TIME", value_parser = duration)]
-    pub line_timeout: Duration,
+    #[arg(long, alias = "line-timeout", env = "INKBOX_CARRIER_TIMEOUT", default_value = "10s", value_name = "TIME",
+          value_parser = duration)]
+    pub carrier_timeout: Duration,
     /// Maximum number of messages that one identity may send in any 24 hours; 0 = unlimited.
     #[arg(long, env = "INKBOX_SENDS_PER_DAY", default_value = "1000", value_name = "NUMBER")]
     pub sends_per_day: u32,
+    /// Maximum number of actions on phones by one identity in a minute: messages, tapbacks, typing and read receipts.
+    /// 10 seconds' worth, and at least 10, may happen at once; 0 = unlimited.
+    #[arg(long, env = "INKBOX_ACTIONS_PER_MINUTE", default_value = "600", value_name = "NUMBER")]
+    pub actions_per_minute: u32,
     #[command(flatten)]
     pub retention: RetentionArgs,
     #[command(flatten)]

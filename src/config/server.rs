@@ -95,8 +95,9 @@ pub struct CallArgs {
     #[arg(long, env = "INKBOX_METADATA_LIMIT", default_value = "16KiB", value_name = "BYTES", value_parser = bytes)]
     pub metadata_limit: u32,
     /// Minimum size of responses that are compressed, with gzip or zstd, for clients that accept it.
-    #[arg(long, env = "INKBOX_COMPRESS_FROM", default_value = "2KiB", value_name = "BYTES", value_parser = bytes)]
-    pub compress_from: u32,
+    #[arg(long, alias = "compress-from", env = "INKBOX_COMPRESSION_THRESHOLD", default_value = "2KiB",
+          value_name = "BYTES", value_parser = bytes)]
+    pub compression_threshold: u32,
 }
 
 /// Limits of connections.
@@ -224,7 +225,7 @@ impl CallArgs {
             max_duration: self.call_limit,
             request: self.request_limit,
             metadata: self.metadata_limit,
-            compress_from: self.compress_from,
+            compress_from: self.compression_threshold,
         }
     }
 }

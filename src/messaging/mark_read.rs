@@ -13,7 +13,8 @@ use crate::store::conversations::{self, ContactTarget};
 /// the receipt, so a failed call can be repeated; they are then marked even if the caller disconnects.
 ///
 /// # Errors
-/// `NotFound`, `IdentityNotEnabled`, `RecipientBlocked`, `ConnectionReleased`, `Overloaded`, `UpstreamFailed`.
+/// `NotFound`, `IdentityNotEnabled`, `RecipientBlocked`, `ConnectionReleased`, `Overloaded`, `RateLimited`,
+/// `UpstreamFailed`.
 pub async fn mark_read(app: &App, tenant: &Tenant, id: ConversationId) -> Result<i32> {
     let target = conversations::target(&app.db, &tenant.organization_id, tenant.identity_id, id)
         .await?
@@ -29,6 +30,7 @@ async fn send_receipt_and_mark(
     target: ContactTarget,
 ) -> Result<i32> {
     let carrier = app.carriers.for_line(&target.line_number).await?;
+    app.actions.count(target.identity_id)?;
     carrier.perform(&target.thread(&organization_id), Action::ReadReceipt).await?;
     // The horizon of the moment when the call began: the caller has not seen later messages. The phone shows "Read", so the
     // messages are marked even if the connection was released in the meantime.

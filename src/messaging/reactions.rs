@@ -11,7 +11,7 @@ use crate::store::{conversations, reactions};
 ///
 /// # Errors
 /// `NotFound`, `IdentityNotEnabled`, `RecipientBlocked`, `ConnectionReleased` (also if the message was on an earlier
-/// connection), `RecipientHasNotMessaged`, `NotSupportedByCarrier`, `Overloaded`,
+/// connection), `RecipientHasNotMessaged`, `NotSupportedByCarrier`, `Overloaded`, `RateLimited`,
 /// `UpstreamFailed`.
 pub async fn send_reaction(
     app: &App,
@@ -37,6 +37,7 @@ pub async fn send_reaction(
     if !carrier.supports(Action::Reaction(tapback(provider_message_id.as_deref(), reaction, part_index))) {
         return Err(Error::NotSupportedByCarrier);
     }
+    app.actions.count(target.identity_id)?;
     let (db, clock, organization_id) = (app.db.clone(), app.clock.clone(), organization_id.clone());
     app.run_to_completion(async move {
         let _turn = turn;
@@ -64,7 +65,7 @@ pub async fn send_reaction(
 ///
 /// # Errors
 /// `NotFound`, `ScopeInsufficient` for the human's tapback, `IdentityNotEnabled`, `RecipientBlocked`,
-/// `ConnectionReleased`, `NotSupportedByCarrier`, `Overloaded`, `UpstreamFailed`.
+/// `ConnectionReleased`, `NotSupportedByCarrier`, `Overloaded`, `RateLimited`, `UpstreamFailed`.
 pub async fn remove_reaction(app: &App, tenant: &Tenant, id: ReactionId) -> Result<()> {
     let (organization_id, identity_id) = (&tenant.organization_id, tenant.identity_id);
     let view = View::of(tenant, None);
@@ -94,6 +95,7 @@ pub async fn remove_reaction(app: &App, tenant: &Tenant, id: ReactionId) -> Resu
     if !carrier.supports(removal) {
         return Err(Error::NotSupportedByCarrier);
     }
+    app.actions.count(target.identity_id)?;
     let (db, clock, organization_id) = (app.db.clone(), app.clock.clone(), organization_id.clone());
     app.run_to_completion(async move {
         let _turn = turn;

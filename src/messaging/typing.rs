@@ -10,8 +10,8 @@ use crate::store::conversations::{self, ContactTarget};
 /// would clear it.
 ///
 /// # Errors
-/// `NotFound`, `IdentityNotEnabled`, `RecipientBlocked`, `ConnectionReleased`, `Overloaded`, `UpstreamFailed`,
-/// `NotSupportedByCarrier`.
+/// `NotFound`, `IdentityNotEnabled`, `RecipientBlocked`, `ConnectionReleased`, `Overloaded`, `RateLimited`,
+/// `UpstreamFailed`, `NotSupportedByCarrier`.
 pub async fn send_typing(app: &App, tenant: &Tenant, id: ConversationId) -> Result<()> {
     let organization_id = &tenant.organization_id;
     // Before the wait, so that a conversation that is not visible reads like one that does not exist, also in time.
@@ -20,6 +20,7 @@ pub async fn send_typing(app: &App, tenant: &Tenant, id: ConversationId) -> Resu
     let Some(turn) = app.queues.enter_typing(organization_id, id).await? else { return Ok(()) };
     let target = check(app, tenant, id).await?;
     let carrier = app.carriers.for_line(&target.line_number).await?;
+    app.actions.count(target.identity_id)?;
     let thread = target.thread(organization_id);
     tokio::select! {
         shown = carrier.perform(&thread, Action::Typing) => shown.map(drop).map_err(Into::into),

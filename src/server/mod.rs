@@ -25,7 +25,7 @@ use tower::ServiceBuilder;
 
 use self::database_monitor::DatabaseMonitor;
 use self::supervisor::{Supervisor, infallible};
-use crate::admission::Admission;
+use crate::admission::{ActionRate, Admission};
 use crate::app::{App, SendLimits};
 use crate::auth::KeyCache;
 use crate::carrier_webhooks::Webhooks;
@@ -79,6 +79,7 @@ impl Server {
             db.clone(),
             &clock,
             &settings.lines,
+            settings.admission.share,
             settings.line_time_out,
             &metrics.carriers,
         )?;
@@ -86,7 +87,9 @@ impl Server {
         let keys = KeyCache::new(db.clone(), clock.clone(), metrics.keys.clone());
         let limits = SendLimits { per_day: settings.sends_per_day, line_time_out: settings.line_time_out };
         let admission = Admission::new(settings.admission);
-        let app = App { db, clock, admission, carriers, queues: Arc::default(), limits, metrics, tasks };
+        let actions = Arc::new(ActionRate::new(settings.actions_per_minute));
+        let queues = Arc::default();
+        let app = App { db, clock, admission, carriers, queues, limits, actions, metrics, tasks };
         Ok(Self { settings, app, keys, ready: watch::Sender::new(false), metrics: None, webhooks: None })
     }
 

@@ -1,5 +1,6 @@
 //! The settings that the composition root is given. `config` fills them from flags and environment variables.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
@@ -32,6 +33,8 @@ pub struct Settings {
     pub lines: CarrierSettings,
     /// Messages that an identity may send in 24 hours; `None` = no limit.
     pub sends_per_day: Option<u32>,
+    /// Actions on phones of an identity in a minute; `None` = no limit.
+    pub actions_per_minute: Option<NonZeroU32>,
     /// How long messages and released connections are kept.
     pub retention: Retention,
     /// Limits of all calls together, and the share of each organization.

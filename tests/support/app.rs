@@ -160,6 +160,7 @@ impl TestApp {
             line_time_out: Duration::from_millis(300),
             lines: CarrierSettings::default(),
             sends_per_day: None,
+            actions_per_minute: None,
             retention: Retention::default(),
             admission: AdmissionLimits {
                 calls: 512,

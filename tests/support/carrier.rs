@@ -40,6 +40,8 @@ pub fn reply(status: u16, body: &str) -> Reply {
 struct State {
     /// By path suffix. The last reply of a path is repeated.
     replies: HashMap<&'static str, VecDeque<Reply>>,
+    /// A request with this word in its body gets status 500.
+    poison: Option<&'static str>,
     received: Vec<RecordedRequest>,
 }
 
@@ -64,6 +66,11 @@ impl CarrierStub {
     /// Sends these replies in turn, and the last one for ever, to requests whose path has this suffix.
     pub fn respond(&self, path_suffix: &'static str, replies: impl IntoIterator<Item = Reply>) {
         self.state.lock().unwrap().replies.insert(path_suffix, replies.into_iter().collect());
+    }
+
+    /// Replies with status 500 to requests with this word in their body.
+    pub fn fail_on(&self, word: &'static str) {
+        self.state.lock().unwrap().poison = Some(word);
     }
 
     /// All requests so far, oldest first.
@@ -98,6 +105,7 @@ async fn answer(extract::State(state): extract::State<Arc<Mutex<State>>>, reques
     let headers = head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
     let reply = {
         let mut state = state.lock().unwrap();
+        let is_poisoned = state.poison.is_some_and(|word| body.contains(word));
         state.received.push(RecordedRequest {
             request_line: format!("{} {}", head.method, head.uri),
             headers,
@@ -107,6 +115,7 @@ async fn answer(extract::State(state): extract::State<Arc<Mutex<State>>>, reques
         let replies =
             state.replies.iter_mut().find(|(end, _)| path.ends_with(**end)).map(|(_, replies)| replies);
         match replies {
+            _ if is_poisoned => reply(500, ""),
             Some(replies) if replies.len() > 1 => replies.pop_front().unwrap(),
             Some(replies) => replies.front().cloned().unwrap(),
             None => reply(404, ""),

@@ -17,6 +17,7 @@ use super::Thread;
 use super::carrier::{Accepted, Action, Carrier, LookupMatch, OutboundMessage, Tapback};
 use super::client::api_client::ApiClient;
 use super::client::assessment::Assessment;
+use super::client::call_class::CallClass;
 use super::client::http::{HttpResponse, url_below};
 use super::error::CarrierError;
 use super::settings::Mac;
@@ -76,6 +77,7 @@ impl BlueBubbles {
 impl Server {
     async fn post<T>(
         &self,
+        (thread, class): (&Thread, CallClass),
         path: &[&str],
         body: Option<Vec<u8>>,
         assess: impl FnOnce(&HttpResponse) -> Assessment<T>,
@@ -88,22 +90,25 @@ impl Server {
             request.headers_mut().insert(CONTENT_TYPE, JSON);
             *request.body_mut() = Some(Body::from(body));
         }
-        self.client.call(request, assess).await
+        self.client.call(thread, class, request, assess).await
     }
 
-    async fn react(&self, chat: &str, tapback: Tapback<'_>, prefix: &str) -> Result<Accepted, CarrierError> {
+    async fn react(
+        &self,
+        thread: &Thread,
+        tapback: Tapback<'_>,
+        prefix: &str,
+    ) -> Result<Accepted, CarrierError> {
         let name = reaction(tapback.reaction).ok_or(CarrierError::Unsupported)?;
         let body = NewReaction {
-            chat_guid: chat,
+            chat_guid: &chat_guid(thread),
             // Without the server's id, the message cannot be referenced.
             selected_message_guid: tapback.provider_message_id.ok_or(CarrierError::REJECTED)?,
             reaction: &format!("{prefix}{name}"),
             part_index: tapback.part_index,
         };
-        self.post(&["message", "react"], Some(json(&body)?), |response| {
-            assess(response, RequestKind::Reaction)
-        })
-        .await
+        let assess = |response: &HttpResponse| assess(response, RequestKind::Reaction);
+        self.post((thread, CallClass::Send), &["message", "react"], Some(json(&body)?), assess).await
     }
 }
 
@@ -137,10 +142,11 @@ impl Carrier for BlueBubbles {
         Box::pin(async move {
             let server = self.server(thread)?;
             let chat = chat_guid(thread);
+            let call = (thread, CallClass::from(action));
             let idempotent = |response: &HttpResponse| assess(response, RequestKind::Idempotent);
             match action {
-                Action::ReadReceipt => server.post(&["chat", &chat, "read"], None, idempotent).await,
-                Action::Typing => server.post(&["chat", &chat, "typing"], None, idempotent).await,
+                Action::ReadReceipt => server.post(call, &["chat", &chat, "read"], None, idempotent).await,
+                Action::Typing => server.post(call, &["chat", &chat, "typing"], None, idempotent).await,
                 Action::Message(OutboundMessage { id, text, media_url: None, style, .. }) => {
                     let body = NewMessage {
                         chat_guid: &chat,
@@ -150,11 +156,11 @@ impl Carrier for BlueBubbles {
                         effect_id: style.map(effect),
                     };
                     let assess = |response: &HttpResponse| assess(response, RequestKind::Message);
-                    server.post(&["message", "text"], Some(json(&body)?), assess).await
+                    server.post(call, &["message", "text"], Some(json(&body)?), assess).await
                 }
                 Action::Message(_) => Err(CarrierError::Unsupported),
-                Action::Reaction(tapback) => server.react(&chat, tapback, "").await,
-                Action::ReactionRemoval(tapback) => server.react(&chat, tapback, "-").await,
+                Action::Reaction(tapback) => server.react(thread, tapback, "").await,
+                Action::ReactionRemoval(tapback) => server.react(thread, tapback, "-").await,
             }
         })
     }
@@ -167,7 +173,8 @@ impl Carrier for BlueBubbles {
         Box::pin(async move {
             let server = self.server(thread)?;
             let body = json(&lookup::Query::new(&chat_guid(thread), message))?;
-            server.post(&["message", "query"], Some(body), |response| lookup::assess(response, message)).await
+            let assess = |response: &HttpResponse| lookup::assess(response, message);
+            server.post((thread, CallClass::Lookup), &["message", "query"], Some(body), assess).await
         })
     }
 

@@ -1,21 +1,23 @@
-//! The client of one API: bounds on concurrency, queue time and call time, a circuit breaker, and log messages for the
-//! operator.
+//! The client of one API: bounds on concurrency, queue time and call time, divided fairly among organizations; circuit
+//! breakers; and log messages for the operator.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::Request;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use url::Url;
 
 use super::assessment::{Assessment, Fault};
+use super::call_class::CallClass;
 use super::circuit_breaker::CircuitBreaker;
 use super::http::{Exchange, HttpClient, HttpResponse};
+use crate::admission::{Consumer, FairSemaphore, Share, Shares, current_consumer};
 use crate::carriers::error::CarrierError;
 use crate::carriers::settings::CarrierSettings;
-use crate::domain::CarrierKind;
+use crate::domain::{CarrierKind, Thread};
 
 /// Maximum time that a call waits for its turn. Callers prefer an early error, after which they can retry.
 const MAX_QUEUE_TIME: Duration = Duration::from_secs(2);
@@ -30,11 +32,12 @@ pub(in crate::carriers) struct ApiClient {
     /// Host and port, for the log.
     host: String,
     http: HttpClient,
-    breaker: CircuitBreaker,
+    /// One for each class of calls, in the order of [`CallClass::ALL`].
+    breakers: [CircuitBreaker; CallClass::ALL.len()],
     /// One permit per call in progress.
-    running: Semaphore,
+    running: Arc<FairSemaphore>,
     /// One permit per call in progress or waiting.
-    admitted: Semaphore,
+    admitted: Arc<Shares>,
     call_timeout: Duration,
     /// Time of the last log message about each problem. The keys are literals, so their number is bounded.
     last_warnings: Mutex<HashMap<&'static str, Instant>>,
@@ -46,40 +49,48 @@ impl ApiClient {
         url: &Url,
         http: HttpClient,
         settings: &CarrierSettings,
+        share: Share,
         call_timeout: Duration,
-        breakers_changed: Arc<watch::Sender<()>>,
+        breakers_changed: &Arc<watch::Sender<()>>,
     ) -> Self {
         let port = url.port_or_known_default().unwrap_or_default();
         let host = format!("{}:{port}", url.host_str().unwrap_or_default());
+        let breaker =
+            |class| CircuitBreaker::new(carrier, class, &host, settings.breaker, breakers_changed.clone());
         Self {
             carrier,
             http,
-            breaker: CircuitBreaker::new(carrier, &host, settings.breaker, breakers_changed),
+            breakers: CallClass::ALL.map(breaker),
+            running: FairSemaphore::new(settings.calls, share.of(settings.calls)),
+            admitted: Shares::new(2 * settings.calls, share),
             host,
-            running: Semaphore::new(settings.calls),
-            admitted: Semaphore::new(2 * settings.calls),
             call_timeout,
             last_warnings: Mutex::default(),
         }
     }
 
+    /// Whether the breaker of any class of calls is open or half-open.
     pub(in crate::carriers) fn breaker_is_open(&self) -> bool {
-        self.breaker.is_open()
+        self.breakers.iter().any(CircuitBreaker::is_open)
     }
 
     /// Waits for a turn, sends one request, and assesses the response. Takes the carrier call timeout at most.
     pub(in crate::carriers) async fn call<T>(
         &self,
+        thread: &Thread,
+        class: CallClass,
         request: Request,
         assess: impl FnOnce(&HttpResponse) -> Assessment<T>,
     ) -> Result<T, CarrierError> {
         let deadline = Instant::now() + self.call_timeout;
+        let consumer = consumer(thread);
+        let breaker = &self.breakers[class as usize];
         let breaker_open =
-            || CarrierError::Transient { retry_after: self.breaker.pause().max(CarrierError::RETRY_AFTER) };
-        let permit = self.breaker.acquire().ok_or_else(breaker_open)?;
-        let _admitted = self.admitted.try_acquire().map_err(|_| CarrierError::TRANSIENT)?;
+            || CarrierError::Transient { retry_after: breaker.pause().max(CarrierError::RETRY_AFTER) };
+        let permit = breaker.acquire(&consumer).ok_or_else(breaker_open)?;
+        let _admitted = self.admitted.acquire(&consumer, 1).map_err(|_| CarrierError::TRANSIENT)?;
         let max_queue_time = MAX_QUEUE_TIME.min(self.call_timeout / 4);
-        let Ok(Ok(_running)) = timeout(max_queue_time, self.running.acquire()).await else {
+        let Ok(_running) = timeout(max_queue_time, self.running.acquire(&consumer)).await else {
             return Err(CarrierError::TRANSIENT);
         };
         // The breaker may have opened while this call waited for its turn.
@@ -131,5 +142,13 @@ impl ApiClient {
             last_warnings.insert(problem, now);
         }
         is_due
+    }
+}
+
+/// For whom a call is made: the organization that owns the thread. Replies of the router line belong to no organization.
+fn consumer(thread: &Thread) -> Consumer {
+    match &thread.owner {
+        Some(owner) => Consumer::Organization(owner.organization_id.clone()),
+        None => current_consumer(),
     }
 }

@@ -1,22 +1,23 @@
-//! A circuit breaker: while a carrier is down, calls fail immediately instead of waiting for a timeout.
-//!
-//! - **Closed**: every call is permitted. A number of consecutive failures opens the breaker.
-//! - **Open**: no call is permitted, until the pause is over.
-//! - **Half-open**: one call, the probe, is permitted at a time. Its success closes the breaker, its failure opens it for
-//!   another pause. If the probe is cancelled, the next call is the probe.
+//! A circuit breaker: while a carrier is down, calls fail immediately instead of waiting for a timeout. `state_machine`
+//! defines when it opens and closes.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::call_class::CallClass;
+use super::outcome_window::Scope;
+use super::state_machine::{Outcome, PermitKind, State, StateMachine};
+use crate::admission::Consumer;
 use crate::carriers::settings::BreakerSettings;
 use crate::domain::CarrierKind;
 
-/// The circuit breaker of one host.
+/// The circuit breaker of one class of calls to one host.
 pub(in crate::carriers) struct CircuitBreaker {
     carrier: CarrierKind,
+    class: CallClass,
     /// Host and port, for the log.
     host: String,
     machine: Mutex<StateMachine>,
@@ -28,95 +29,26 @@ pub(in crate::carriers) struct CircuitBreaker {
 /// cancelled.
 pub(in crate::carriers) struct Permit<'a> {
     breaker: &'a CircuitBreaker,
+    consumer: Consumer,
     kind: PermitKind,
     outcome: Outcome,
-}
-
-/// The transitions, without a clock, locks and logging.
-struct StateMachine {
-    state: State,
-    settings: BreakerSettings,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Closed { failures: u32 },
-    Open { until: Instant },
-    HalfOpen { has_probe: bool },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum PermitKind {
-    Regular,
-    Probe,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    Success,
-    Failure,
-    Cancelled,
-}
-
-impl StateMachine {
-    const fn new(settings: BreakerSettings) -> Self {
-        Self { state: State::Closed { failures: 0 }, settings }
-    }
-
-    fn acquire(&mut self, now: Instant) -> Option<PermitKind> {
-        match self.state {
-            State::Closed { .. } => Some(PermitKind::Regular),
-            State::Open { until } if now < until => None,
-            State::HalfOpen { has_probe: true } => None,
-            State::Open { .. } | State::HalfOpen { has_probe: false } => {
-                self.state = State::HalfOpen { has_probe: true };
-                Some(PermitKind::Probe)
-            }
-        }
-    }
-
-    /// Whether a call with this permit may still be made.
-    const fn is_valid(&self, permit: PermitKind) -> bool {
-        matches!(
-            (self.state, permit),
-            (State::Closed { .. }, PermitKind::Regular) | (State::HalfOpen { .. }, PermitKind::Probe)
-        )
-    }
-
-    fn record(&mut self, permit: PermitKind, outcome: Outcome, now: Instant) {
-        // A regular call may end after the breaker has opened. It started before, so it proves nothing new.
-        if !self.is_valid(permit) {
-            return;
-        }
-        let open = State::Open { until: now + self.settings.pause };
-        self.state = match (self.state, outcome) {
-            (_, Outcome::Success) => State::Closed { failures: 0 },
-            (State::Closed { failures }, Outcome::Failure) => {
-                let failures = failures + 1;
-                if failures >= self.settings.faults { open } else { State::Closed { failures } }
-            }
-            (_, Outcome::Failure) => open,
-            (State::HalfOpen { .. }, Outcome::Cancelled) => State::HalfOpen { has_probe: false },
-            (state, Outcome::Cancelled) => state,
-        };
-    }
 }
 
 impl CircuitBreaker {
     pub(in crate::carriers) fn new(
         carrier: CarrierKind,
+        class: CallClass,
         host: &str,
         settings: BreakerSettings,
         changed: Arc<watch::Sender<()>>,
     ) -> Self {
         let machine = Mutex::new(StateMachine::new(settings));
-        Self { carrier, host: host.to_owned(), machine, pause: settings.pause, changed }
+        Self { carrier, class, host: host.to_owned(), machine, pause: settings.pause, changed }
     }
 
-    /// Whether the breaker is open or half-open.
+    /// Whether the breaker is open or half-open, be it for one consumer.
     pub(in crate::carriers) fn is_open(&self) -> bool {
-        let machine = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
-        !matches!(machine.state, State::Closed { .. })
+        !matches!(self.lock().state, State::Closed)
     }
 
     /// Time in the open state, before a probe is permitted.
@@ -124,43 +56,72 @@ impl CircuitBreaker {
         self.pause
     }
 
-    /// `None` while the breaker is open, and while the probe of a half-open breaker is running.
-    pub(in crate::carriers) fn acquire(&self) -> Option<Permit<'_>> {
-        let kind = self.transition(|machine| machine.acquire(Instant::now()))?;
-        Some(Permit { breaker: self, kind, outcome: Outcome::Cancelled })
+    /// `None` while the breaker is open for this consumer, unless the call is a probe.
+    pub(in crate::carriers) fn acquire(&self, consumer: &Consumer) -> Option<Permit<'_>> {
+        let kind = self.transition(|machine| machine.acquire(consumer, Instant::now()))?;
+        Some(Permit { breaker: self, consumer: consumer.clone(), kind, outcome: Outcome::Cancelled })
     }
 
     /// Runs a step of the state machine, and reports a change of the state.
     fn transition<T>(&self, step: impl FnOnce(&mut StateMachine) -> T) -> T {
-        let mut machine = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = machine.state;
+        let mut machine = self.lock();
+        let before = Phase::of(&machine.state);
         let result = step(&mut machine);
-        let after = machine.state;
+        let after = Phase::of(&machine.state);
         drop(machine);
-        if std::mem::discriminant(&before) == std::mem::discriminant(&after) {
-            return result;
-        }
-        self.changed.send_replace(());
-        let (carrier, host) = (self.carrier, &self.host);
-        match after {
-            State::Open { .. } => {
-                tracing::error!(%carrier, place = host, "the carrier is down: circuit breaker opened");
-            }
-            State::HalfOpen { .. } => {
-                tracing::info!(%carrier, place = host, "circuit breaker probes the carrier");
-            }
-            State::Closed { .. } => {
-                tracing::info!(%carrier, place = host, "the carrier is back: circuit breaker closed");
-            }
+        if before != after {
+            self.changed.send_replace(());
+            self.log(after);
         }
         result
+    }
+
+    fn log(&self, phase: Phase) {
+        let (carrier, class, host) = (self.carrier, self.class.name(), &self.host);
+        match phase {
+            Phase::Open { for_everyone: true } => {
+                tracing::error!(%carrier, class, place = host, "the carrier is down: circuit breaker opened");
+            }
+            Phase::Open { for_everyone: false } => tracing::error!(
+                %carrier, class, place = host,
+                "the calls of the only organization that makes any fail: circuit breaker opened for it"
+            ),
+            Phase::HalfOpen => {
+                tracing::info!(%carrier, class, place = host, "circuit breaker probes the carrier");
+            }
+            Phase::Closed => {
+                tracing::info!(%carrier, class, place = host, "the carrier is back: circuit breaker closed");
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, StateMachine> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The part of a state whose changes are reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Closed,
+    Open { for_everyone: bool },
+    HalfOpen,
+}
+
+impl Phase {
+    const fn of(state: &State) -> Self {
+        match state {
+            State::Closed => Self::Closed,
+            State::Open { scope, .. } => Self::Open { for_everyone: matches!(scope, Scope::Everyone) },
+            State::HalfOpen { .. } => Self::HalfOpen,
+        }
     }
 }
 
 impl Permit<'_> {
     /// Whether the call may still be made. False if the breaker has opened since the permit was acquired.
     pub(in crate::carriers) fn is_valid(&self) -> bool {
-        self.breaker.machine.lock().unwrap_or_else(PoisonError::into_inner).is_valid(self.kind)
+        self.breaker.lock().is_valid(self.kind, &self.consumer)
     }
 
     /// The carrier responded, whatever the response was.
@@ -176,10 +137,47 @@ impl Permit<'_> {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.breaker.transition(|machine| machine.record(self.kind, self.outcome, Instant::now()));
+        let now = Instant::now();
+        self.breaker.transition(|machine| machine.record(self.kind, &self.consumer, self.outcome, now));
     }
 }
 
 #[cfg(test)]
-#[path = "circuit_breaker_tests.rs"]
-mod tests;
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tokio::sync::watch;
+
+    use super::{CallClass, CircuitBreaker, Consumer};
+    use crate::carriers::settings::BreakerSettings;
+    use crate::domain::CarrierKind;
+
+    #[test]
+    fn permits_drive_the_state_machine_and_each_change_is_announced() {
+        let changed = Arc::new(watch::Sender::new(()));
+        let mut receiver = changed.subscribe();
+        let mut has_changed = move || {
+            let has_changed = receiver.has_changed().expect("a sender");
+            receiver.mark_unchanged();
+            has_changed
+        };
+        let settings = BreakerSettings { min_calls: 2, pause: Duration::ZERO };
+        let breaker =
+            CircuitBreaker::new(CarrierKind::Sendblue, CallClass::Send, "test", settings, changed.clone());
+        let a = Consumer::Organization("a".into());
+        breaker.acquire(&a).expect("closed").on_failure();
+        assert!(!breaker.is_open() && !has_changed());
+        breaker.acquire(&a).expect("closed").on_failure();
+        assert!(breaker.is_open() && has_changed(), "open");
+        let probe = breaker.acquire(&a).expect("the pause is over");
+        assert!(breaker.is_open() && has_changed(), "half-open");
+        assert!(breaker.acquire(&a).is_none(), "one probe at a time");
+        drop(probe);
+        let probe = breaker.acquire(&a).expect("the first probe was cancelled");
+        assert!(!has_changed(), "still half-open");
+        probe.on_success();
+        assert!(!breaker.is_open() && has_changed(), "closed");
+        assert!(breaker.acquire(&a).is_some() && breaker.acquire(&a).is_some());
+    }
+}

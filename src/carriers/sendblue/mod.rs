@@ -15,7 +15,8 @@ use url::Url;
 use super::Thread;
 use super::carrier::{Accepted, Action, Carrier, LookupMatch, OutboundMessage, Tapback};
 use super::client::api_client::ApiClient;
-use super::client::http::url_below;
+use super::client::call_class::CallClass;
+use super::client::http::{HttpResponse, url_below};
 use super::error::CarrierError;
 use super::settings::{CarrierConfigError, Credential, SendblueSettings};
 use crate::domain::{ReactionType, SendStyle};
@@ -88,6 +89,7 @@ impl Sendblue {
 
     async fn post(
         &self,
+        (thread, class): (&Thread, CallClass),
         path: &str,
         body: &impl Serialize,
         kind: RequestKind,
@@ -95,7 +97,7 @@ impl Sendblue {
         let mut request = self.request(Method::POST, url_below(&self.url, &["api", path]));
         request.headers_mut().insert(CONTENT_TYPE, JSON);
         *request.body_mut() = Some(Body::from(serde_json::to_vec(body).map_err(|_| CarrierError::REJECTED)?));
-        self.client.call(request, |response| assess(response, kind)).await
+        self.client.call(thread, class, request, |response| assess(response, kind)).await
     }
 }
 
@@ -115,18 +117,15 @@ impl Carrier for Sendblue {
     ) -> BoxFuture<'a, Result<Accepted, CarrierError>> {
         Box::pin(async move {
             let (number, from_number) = (thread.remote_number.as_str(), thread.line_number.as_str());
+            let call = (thread, CallClass::from(action));
             match action {
                 Action::ReadReceipt => {
-                    self.post("mark-read", &Participants { number, from_number }, RequestKind::Idempotent)
-                        .await
+                    let body = Participants { number, from_number };
+                    self.post(call, "mark-read", &body, RequestKind::Idempotent).await
                 }
                 Action::Typing => {
-                    self.post(
-                        "send-typing-indicator",
-                        &Participants { number, from_number },
-                        RequestKind::Idempotent,
-                    )
-                    .await
+                    let body = Participants { number, from_number };
+                    self.post(call, "send-typing-indicator", &body, RequestKind::Idempotent).await
                 }
                 Action::Message(message) => {
                     let body = NewMessage {
@@ -137,14 +136,14 @@ impl Carrier for Sendblue {
                         send_style: message.style.map(style),
                         status_callback: self.status_callback.as_ref().map(Credential::reveal),
                     };
-                    self.post("send-message", &body, RequestKind::Message).await
+                    self.post(call, "send-message", &body, RequestKind::Message).await
                 }
                 Action::Reaction(Tapback { provider_message_id, reaction: kind, part_index }) => {
                     let reaction = reaction(kind).ok_or(CarrierError::Unsupported)?;
                     // Without Sendblue's id, the message cannot be referenced.
                     let message_handle = provider_message_id.ok_or(CarrierError::REJECTED)?;
                     let body = NewReaction { from_number, message_handle, reaction, part_index };
-                    self.post("send-reaction", &body, RequestKind::Reaction).await
+                    self.post(call, "send-reaction", &body, RequestKind::Reaction).await
                 }
                 Action::ReactionRemoval(_) => Err(CarrierError::Unsupported),
             }
@@ -160,7 +159,8 @@ impl Carrier for Sendblue {
             let mut url = url_below(&self.url, &["api", "v2", "messages"]);
             url.query_pairs_mut().extend_pairs(lookup::query(thread, message));
             let request = self.request(Method::GET, url);
-            self.client.call(request, |response| lookup::assess(response, message)).await
+            let assess = |response: &HttpResponse| lookup::assess(response, message);
+            self.client.call(thread, CallClass::Lookup, request, assess).await
         })
     }
 

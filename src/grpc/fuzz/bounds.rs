@@ -36,6 +36,7 @@ fn check(rpc: &str, message: &DynamicMessage, field: &FieldDescriptor, wrong: &m
         && match name {
             "agent_identity_id" | "identity_id" | "connection_id" | "conversation_id" | "message_id"
             | "reaction_id" | "contact_rule_id" | "api_key_id" => !is_uuid(text()),
+            "limit" if rpc == "SandboxService/ListDeliveries" => !(1..=1_000).contains(&number(&value)),
             "limit" => !(1..=200).contains(&number(&value)),
             "offset" => number(&value) < 0,
             "page_token" => !text().is_empty() && (has(message, "offset") || !is_token(text())),

@@ -27,7 +27,7 @@ use tonic_types::StatusExt as _;
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
-use crate::admission::{Admission, AdmissionLimits, Share};
+use crate::admission::{ActionRate, Admission, AdmissionLimits, Share};
 use crate::app::{App, SendLimits};
 use crate::auth::KeyCache;
 use crate::carriers::{CarrierRegistry, CarrierSettings};
@@ -183,17 +183,19 @@ fn app() -> App {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let metrics = Metrics::default();
     let time_out = Duration::from_secs(1);
+    let settings = CarrierSettings::default();
     let carriers =
-        CarrierRegistry::new(db.clone(), &clock, &CarrierSettings::default(), time_out, &metrics.carriers);
+        CarrierRegistry::new(db.clone(), &clock, &settings, Share::ALL, time_out, &metrics.carriers);
     let carriers = Arc::new(carriers.expect("carriers"));
     let limits = SendLimits { per_day: None, line_time_out: time_out };
+    let actions = Arc::new(ActionRate::new(None));
     let admission = Admission::new(AdmissionLimits {
         calls: 1,
         memory: 1 << 20,
         share: Share::ALL,
         queue_timeout: Duration::ZERO,
     });
-    App { db, clock, admission, carriers, queues: Arc::default(), limits, metrics, tasks }
+    App { db, clock, admission, carriers, queues: Arc::default(), limits, actions, metrics, tasks }
 }
 
 /// Compares the response to a request with the bounds. Returns whether the request was rejected.

@@ -8,9 +8,16 @@ use crate::domain::IdentityId;
 use crate::grpc::wire::page_token::{PageToken, RequestedPage, RequestedStart};
 pub(in crate::grpc) use crate::validation::Violations;
 
-/// Rows on a page if the request has no limit.
-const DEFAULT_LIMIT: u32 = 50;
-const MAX_LIMIT: i32 = 200;
+/// How many rows a page has.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::grpc) struct PageLimit {
+    /// If the request has no limit.
+    pub(in crate::grpc) default: u32,
+    pub(in crate::grpc) max: u32,
+}
+
+/// The limit of almost all lists.
+const PAGE_LIMIT: PageLimit = PageLimit { default: 50, max: 200 };
 
 /// The fields that all lists of one or all identities' rows share.
 #[derive(Debug)]
@@ -100,16 +107,14 @@ impl Violations {
         parsed.map(Some)
     }
 
-    /// Absent = 50. Values outside of 1 to 200 are rejected, never clamped.
-    fn limit(&mut self, limit: Option<i32>) -> Option<u32> {
-        match limit {
-            None => Some(DEFAULT_LIMIT),
-            Some(limit @ 1..=MAX_LIMIT) => u32::try_from(limit).ok(),
-            Some(_) => {
-                self.add("limit", format!("must be 1 to {MAX_LIMIT}"));
-                None
-            }
+    /// Values outside of 1 to the maximum are rejected, never clamped.
+    fn limit(&mut self, PageLimit { default, max }: PageLimit, limit: Option<i32>) -> Option<u32> {
+        let Some(limit) = limit else { return Some(default) };
+        let valid = u32::try_from(limit).ok().filter(|limit| (1..=max).contains(limit));
+        if valid.is_none() {
+            self.add("limit", format!("must be 1 to {max}"));
         }
+        valid
     }
 
     /// The requested page. `ListBinding::start_of` checks the token's binding later, when the caller's scope is known.
@@ -119,7 +124,18 @@ impl Violations {
         offset: Option<i32>,
         page_token: &str,
     ) -> Option<RequestedPage> {
-        let limit = self.limit(limit);
+        self.page_of(PAGE_LIMIT, limit, offset, page_token)
+    }
+
+    /// [`Self::page`] of a list with another limit.
+    pub(in crate::grpc) fn page_of(
+        &mut self,
+        page_limit: PageLimit,
+        limit: Option<i32>,
+        offset: Option<i32>,
+        page_token: &str,
+    ) -> Option<RequestedPage> {
+        let limit = self.limit(page_limit, limit);
         let rows = match offset.map(u32::try_from) {
             None => Some(0),
             Some(Ok(rows)) => Some(rows),

@@ -104,7 +104,9 @@ fn message(error: &Error) -> String {
         Error::IdempotencyInProgress { .. } => {
             "a request with this idempotency key is still in progress; retry with back-off"
         }
-        Error::RateLimited { .. } => "the identity has reached its limit of messages in 24 hours",
+        Error::RateLimited { .. } => {
+            "the identity has reached its limit of actions per minute, or of messages in 24 hours"
+        }
         Error::IdentityNotEnabled => "iMessage is not enabled for this identity",
         Error::ConnectionReleased => "the connection was released; the recipient must connect again",
         Error::UpstreamFailed { retry_after: Some(_) } => "the carrier failed; retry with back-off",

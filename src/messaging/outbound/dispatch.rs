@@ -72,6 +72,7 @@ pub(super) async fn dispatch(
     if !carrier.supports(Action::Message(message)) {
         return Err(Error::NotSupportedByCarrier);
     }
+    app.actions.count(new.identity_id)?;
     match messages::reserve(&app.db, new.clone()).await? {
         Reservation::Acquired => {}
         Reservation::DuplicateKey => return Ok(Dispatched::DuplicateKey),

@@ -14,7 +14,7 @@ use crate::support::metrics::Scrape;
 const FAIL_FAST: Duration = Duration::from_millis(50);
 
 async fn scene(pause: Duration, call_timeout: Duration) -> Scene {
-    Scene::sendblue_with(call_timeout, |carriers| carriers.breaker = BreakerSettings { faults: 3, pause })
+    Scene::sendblue_with(call_timeout, |carriers| carriers.breaker = BreakerSettings { min_calls: 3, pause })
         .await
 }
 

@@ -3,6 +3,7 @@
 
 mod bluebubbles;
 mod breaker;
+mod fairness;
 mod load;
 mod privacy;
 mod reconciliation;
@@ -43,7 +44,7 @@ pub(crate) fn sendblue_at(url: &str) -> CarrierSettings {
             status_callback: None,
         }),
         // Tests of other rules cause many consecutive failures.
-        breaker: BreakerSettings { faults: 100, pause: Duration::from_hours(1) },
+        breaker: BreakerSettings { min_calls: 100, pause: Duration::from_hours(1) },
         ..CarrierSettings::default()
     }
 }

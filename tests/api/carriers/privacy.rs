@@ -42,7 +42,7 @@ async fn no_log_record_contains_a_credential_or_a_phone_number() {
         .finish();
     tracing::subscriber::set_global_default(subscriber).unwrap();
     let three =
-        ThreeCarriers::start(Duration::from_millis(300), |carriers| carriers.breaker.faults = 6).await;
+        ThreeCarriers::start(Duration::from_millis(300), |carriers| carriers.breaker.min_calls = 6).await;
     let ((sendblue, agent, id), (mac, mac_agent, mac_id)) = (&three.sendblue, &three.mac);
     let echo = format!("{KEY_ID} {SECRET_KEY} {PASSWORD} +12025550111 +15551230001");
     let replies =
@@ -67,7 +67,8 @@ async fn no_log_record_contains_a_credential_or_a_phone_number() {
         }
     }
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    for needed in ["refuses our credentials", "refuses our password", "did not answer", "the carrier is down"]
+    for needed in
+        ["refuses our credentials", "refuses our password", "did not answer", "circuit breaker opened"]
     {
         let hosts = [sendblue, mac].map(|stub| stub.url.strip_prefix("http://").unwrap());
         let is_logged = |line: &str| line.contains(needed) && hosts.iter().any(|host| line.contains(host));

@@ -12,7 +12,7 @@ use crate::support::carrier::{Reply, reply};
 
 pub(crate) const QUEUED: &str = r#"{"accountEmail":"ops@example.com","content":"hi","is_outbound":true,"status":"QUEUED","error_code":null,"error_message":null,"message_handle":"dfd747bc-5600-4a8a-804a-6e614eac3a8e","date_sent":"2026-02-16T22:18:50.123Z","date_updated":"2026-02-16T22:18:50.123Z","from_number":"+12025550111","number":"+15551230001","to_number":"+15551230001","was_downgraded":null,"plan":"blue","media_url":"","message_type":"message","group_id":"","participants":["+15551230001","+12025550111"],"send_style":"","opted_out":false,"error_detail":null,"sendblue_number":"+12025550111"}"#;
 pub(crate) const READ: &str = r#"{"status":"OK","message":"Read receipt sent","number":"+15551230001"}"#;
-const TYPING: &str = r#"{"number":"+15551230001","status":"SENT","error_message":null}"#;
+pub(crate) const TYPING: &str = r#"{"number":"+15551230001","status":"SENT","error_message":null}"#;
 const REACTED: &str = r#"{"status":"OK","message":"Reaction sent","message_handle":"dfd747bc-5600-4a8a-804a-6e614eac3a8e","reaction":"love"}"#;
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::support::{Human, TestApp};
 
 pub(crate) const SANDBOX_LINE: &str = "+12025550113";
 
-/// A human with three agents, each on a line of a different carrier.
+/// A human with three agents of different organizations, each on a line of a different carrier.
 pub(crate) struct ThreeCarriers {
     pub(crate) app: TestApp,
     pub(crate) sendblue: (CarrierStub, Caller, String),
@@ -35,8 +35,8 @@ impl ThreeCarriers {
         let app = app(carriers, &pool, call_timeout).await;
         let human = Human::new(&app, HUMAN).await;
         let mut by_line = std::collections::HashMap::new();
-        for _ in 0..3 {
-            let identity = app.identity("org_a").await;
+        for organization in ["org_a", "org_b", "org_c"] {
+            let identity = app.identity(organization).await;
             let (thread, id) = human.converses(&identity, "hello").await;
             by_line.insert(thread.line, (app.agent(&identity).await, id));
         }
@@ -69,7 +69,7 @@ async fn each_line_uses_its_own_carrier() {
 #[tokio::test]
 async fn a_carrier_that_is_down_does_not_affect_the_others() {
     let three = ThreeCarriers::start(super::CALL_TIMEOUT, |carriers| {
-        carriers.breaker = BreakerSettings { faults: 2, pause: Duration::from_hours(1) };
+        carriers.breaker = BreakerSettings { min_calls: 2, pause: Duration::from_hours(1) };
     })
     .await;
     let ((sendblue, agent, id), (mac, mac_agent, mac_id)) = (&three.sendblue, &three.mac);
@@ -97,7 +97,7 @@ async fn a_mac_that_is_down_does_not_affect_the_others() {
     other.number = PhoneNumber::parse("+12025550119").unwrap();
     other.url = down.url.parse().unwrap();
     carriers.bluebubbles.push(other);
-    carriers.breaker = BreakerSettings { faults: 2, pause: Duration::from_hours(1) };
+    carriers.breaker = BreakerSettings { min_calls: 2, pause: Duration::from_hours(1) };
     let pool = [(MAC_LINE, CarrierKind::BlueBubbles), ("+12025550119", CarrierKind::BlueBubbles)];
     let app = app(carriers, &pool, super::CALL_TIMEOUT).await;
     let human = Human::new(&app, HUMAN).await;

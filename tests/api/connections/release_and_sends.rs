@@ -219,7 +219,7 @@ async fn a_release_waits_for_the_send_that_the_line_has_and_refuses_those_that_w
         }
     }
     let released = connection.released_at.unwrap();
-    let request = ListDeliveriesRequest { conversation_id: Some(id) };
+    let request = ListDeliveriesRequest { conversation_id: Some(id), ..Default::default() };
     let deliveries = admin.list_deliveries(request).await.unwrap().deliveries;
     let last = deliveries.last().unwrap();
     assert_eq!(last.kind(), DeliveryKind::Message);

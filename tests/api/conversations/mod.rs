@@ -45,7 +45,7 @@ fn numbers(rows: &[ConversationSummary]) -> Vec<&str> {
 
 /// What reached the line of a conversation, as its admin sees it.
 async fn deliveries(admin: &Caller, id: &str) -> Vec<Delivery> {
-    let request = ListDeliveriesRequest { conversation_id: Some(id.to_owned()) };
+    let request = ListDeliveriesRequest { conversation_id: Some(id.to_owned()), ..Default::default() };
     admin.list_deliveries(request).await.unwrap().deliveries
 }
 

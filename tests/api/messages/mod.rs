@@ -1,3 +1,4 @@
+mod action_rate;
 mod get;
 mod list;
 mod list_filters;
@@ -77,7 +78,8 @@ pub(crate) async fn deliveries(admin: &Caller) -> Vec<Delivery> {
 
 /// Kinds and texts of what reached the sandbox line for a conversation.
 pub(crate) async fn delivered(admin: &Caller, conversation_id: &str) -> Vec<(DeliveryKind, Option<String>)> {
-    let request = ListDeliveriesRequest { conversation_id: Some(conversation_id.to_owned()) };
+    let request =
+        ListDeliveriesRequest { conversation_id: Some(conversation_id.to_owned()), ..Default::default() };
     let answer = admin.list_deliveries(request).await.unwrap();
     answer.deliveries.into_iter().map(|delivery| (delivery.kind(), delivery.text)).collect()
 }

@@ -65,7 +65,7 @@ async fn a_send_waits_a_second_for_an_earlier_typing_call_and_then_cancels_it() 
     .await;
     send(&agent, &id, "done").await;
     shown.await.unwrap().unwrap();
-    let request = ListDeliveriesRequest { conversation_id: Some(id) };
+    let request = ListDeliveriesRequest { conversation_id: Some(id), ..Default::default() };
     let deliveries = admin.list_deliveries(request).await.unwrap().deliveries;
     let at = |n: usize| {
         let at = deliveries[n].at.as_ref().unwrap();

@@ -1,3 +1,4 @@
+use inkbox_imessage::clock::Clock as _;
 use inkbox_imessage::proto::{
     Delivery, DeliveryKind, ListDeliveriesRequest, MarkConversationReadRequest, SendTypingIndicatorRequest,
 };
@@ -8,7 +9,7 @@ use crate::support::callers::Caller;
 use crate::support::{Human, TestApp, assert_fields, assert_reason};
 
 fn of(id: &str) -> ListDeliveriesRequest {
-    ListDeliveriesRequest { conversation_id: Some(id.to_owned()) }
+    ListDeliveriesRequest { conversation_id: Some(id.to_owned()), ..Default::default() }
 }
 
 fn of_all() -> ListDeliveriesRequest {
@@ -95,6 +96,70 @@ async fn organizations_never_mix_even_for_the_same_human() {
         let deliveries = admin.list_deliveries(of_all()).await.unwrap().deliveries;
         assert_eq!(told(&deliveries), [(DeliveryKind::Typing, id.as_str())]);
     }
+}
+
+#[tokio::test]
+async fn pages_go_back_from_the_newest_deliveries_and_each_is_oldest_first() {
+    let app = TestApp::start().await;
+    let identity = app.identity("org_a").await;
+    let (_, one) = Human::new(&app, "+15551230001").await.converses(&identity, "hello").await;
+    let (_, two) = Human::new(&app, "+15551230002").await.converses(&identity, "hello").await;
+    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
+    // Several have the same time.
+    app.clock.freeze(app.clock.now());
+    for _ in 0..3 {
+        types(&agent, &one).await;
+        marks(&agent, &one).await;
+        types(&agent, &two).await;
+    }
+    let all = admin.list_deliveries(of_all()).await.unwrap();
+    assert_eq!((all.deliveries.len(), all.next_page_token.as_str()), (9, ""), "all fit on one page");
+
+    let pages = async |request: ListDeliveriesRequest| {
+        let (mut pages, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let request = ListDeliveriesRequest { page_token, limit: Some(4), ..request.clone() };
+            let page = admin.list_deliveries(request).await.unwrap();
+            pages.insert(0, page.deliveries);
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return pages;
+            }
+        }
+    };
+    let of_organization = pages(of_all()).await;
+    assert_eq!(of_organization.iter().map(Vec::len).collect::<Vec<_>>(), [1, 4, 4]);
+    assert_eq!(of_organization.concat(), all.deliveries);
+    let of_one = pages(of(&one)).await;
+    assert_eq!(of_one.iter().map(Vec::len).collect::<Vec<_>>(), [2, 4]);
+    assert_eq!(of_one.concat(), admin.list_deliveries(of(&one)).await.unwrap().deliveries);
+
+    let skipping = ListDeliveriesRequest { limit: Some(2), offset: Some(3), ..of_all() };
+    assert_eq!(admin.list_deliveries(skipping).await.unwrap().deliveries, all.deliveries[4..6]);
+
+    // A token belongs to its list, and new deliveries do not move its place.
+    let first = ListDeliveriesRequest { limit: Some(4), ..of_all() };
+    let page_token = admin.list_deliveries(first).await.unwrap().next_page_token;
+    types(&agent, &one).await;
+    let next = ListDeliveriesRequest { limit: Some(4), page_token: page_token.clone(), ..of_all() };
+    assert_eq!(admin.list_deliveries(next).await.unwrap().deliveries, all.deliveries[1..5]);
+    let elsewhere = ListDeliveriesRequest { page_token, ..of(&one) };
+    assert_fields(admin.list_deliveries(elsewhere).await, &["page_token"]);
+}
+
+#[tokio::test]
+async fn the_limit_of_a_page_is_1_to_1000() {
+    let app = TestApp::start().await;
+    let admin = app.admin("org_a").await;
+    let limited = |limit| ListDeliveriesRequest { limit: Some(limit), ..of_all() };
+    for limit in [1, 1_000] {
+        assert_eq!(admin.list_deliveries(limited(limit)).await.unwrap().deliveries, []);
+    }
+    for limit in [-1, 0, 1_001] {
+        assert_fields(admin.list_deliveries(limited(limit)).await, &["limit"]);
+    }
+    let wrong = ListDeliveriesRequest { offset: Some(-1), page_token: "nonsense".to_owned(), ..of("") };
+    assert_fields(admin.list_deliveries(wrong).await, &["conversation_id", "offset", "page_token"]);
 }
 
 #[tokio::test]

@@ -112,7 +112,7 @@ async fn a_send_whose_process_was_killed_stays_pending_and_is_never_repeated() {
     assert!(sending.await.unwrap().is_err(), "its caller was not told anything good");
     drop(service);
 
-    let service = Service::start(&data_dir, &[("INKBOX_LINE_TIMEOUT", "200ms")]).await;
+    let service = Service::start(&data_dir, &[("INKBOX_CARRIER_TIMEOUT", "200ms")]).await;
     let [message] = &service.outbound_in(&id).await[..] else { panic!("one message") };
     assert_eq!((message.text.as_deref(), message.status()), (Some("once"), DeliveryStatus::Pending));
 

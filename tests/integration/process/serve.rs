@@ -62,7 +62,8 @@ async fn mark_under_way(
     let request = MarkConversationReadRequest { conversation_id: conversation_id.clone() };
     let caller = admin.clone();
     let marking = tokio::spawn(async move { caller.mark_conversation_read(request).await });
-    let request = ListDeliveriesRequest { conversation_id: Some(conversation_id.clone()) };
+    let request =
+        ListDeliveriesRequest { conversation_id: Some(conversation_id.clone()), ..Default::default() };
     eventually("the line has the receipt", async || {
         let deliveries = admin.list_deliveries(request.clone()).await.unwrap().deliveries;
         (!deliveries.is_empty()).then_some(())

@@ -65,6 +65,8 @@ async fn bad_configuration_is_one_line_and_exit_code_2() {
         ("INKBOX_MIGRATE", "nonsense"),
         ("INKBOX_DEMO", "nonsense"),
         ("INKBOX_DATABASE_SESSIONS", "0"),
+        ("INKBOX_CARRIER_TIMEOUT", "nonsense"),
+        // Under its old name.
         ("INKBOX_LINE_TIMEOUT", "nonsense"),
         ("INKBOX_DRAIN_GRACE", "-1s"),
         ("INKBOX_DRAIN_LIMIT", "a while"),
@@ -75,7 +77,8 @@ async fn bad_configuration_is_one_line_and_exit_code_2() {
         ("INKBOX_SENDBLUE_API_KEY_ID", "half-of-it"),
         ("INKBOX_SENDBLUE_URL", "nonsense"),
         ("INKBOX_BLUEBUBBLES_SERVERS", "nonsense"),
-        ("INKBOX_LINE_CALLS", "0"),
+        ("INKBOX_CARRIER_CONCURRENCY", "0"),
+        ("INKBOX_ACTIONS_PER_MINUTE", "many"),
         ("DATABASE_URL", "mysql://root@localhost/inkbox"),
     ] {
         for arguments in [&[][..], &["serve"]] {

@@ -30,7 +30,8 @@ async fn mark_under_way(
     let marking = tokio::spawn(async move { agent.mark_conversation_read(request).await });
     let admin = app.admin("org_a").await;
     eventually("the line has the receipt", async || {
-        let request = ListDeliveriesRequest { conversation_id: Some(conversation_id.clone()) };
+        let request =
+            ListDeliveriesRequest { conversation_id: Some(conversation_id.clone()), ..Default::default() };
         let deliveries = admin.list_deliveries(request).await.unwrap().deliveries;
         (!deliveries.is_empty()).then_some(())
     })

@@ -42,7 +42,7 @@ pub(crate) fn at(phone: &Phone) -> CarrierSettings {
         secret_key: "secret-key".to_owned().into(),
         status_callback: None,
     };
-    let breaker = BreakerSettings { faults: 5, pause: Duration::from_millis(100) };
+    let breaker = BreakerSettings { min_calls: 5, pause: Duration::from_millis(100) };
     CarrierSettings { sendblue: Some(sendblue), breaker, ..CarrierSettings::default() }
 }
 

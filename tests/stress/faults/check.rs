@@ -29,7 +29,10 @@ impl Line {
     pub(crate) async fn sandbox(env: &Environment, pairs: &[Arc<Pair>]) -> Self {
         let mut times = BTreeMap::new();
         for pair in pairs {
-            let request = ListDeliveriesRequest { conversation_id: pair.state().conversation_id.clone() };
+            let request = ListDeliveriesRequest {
+                conversation_id: pair.state().conversation_id.clone(),
+                ..Default::default()
+            };
             if request.conversation_id.is_none() {
                 continue;
             }

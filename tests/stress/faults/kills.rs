@@ -71,8 +71,9 @@ impl Machine {
         serve
             .env("DATABASE_URL", self.cluster.url())
             .env("INKBOX_LOG", "info,rpc=warn")
-            .env("INKBOX_LINE_TIMEOUT", "1s")
+            .env("INKBOX_CARRIER_TIMEOUT", "1s")
             .env("INKBOX_SENDS_PER_DAY", "0")
+            .env("INKBOX_ACTIONS_PER_MINUTE", "0")
             .env("INKBOX_SENDBLUE_URL", self.env.phone.url.as_str())
             .env("INKBOX_SENDBLUE_API_KEY_ID", "key-id")
             .env("INKBOX_SENDBLUE_API_SECRET_KEY", "secret-key");

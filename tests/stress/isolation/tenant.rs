@@ -248,6 +248,13 @@ impl Making<'_> {
             "the admin's"
         );
         token_of!("ApiKeyService/ListApiKeys", list_api_keys, ListApiKeysRequest, admin, "the admin's");
+        token_of!(
+            "SandboxService/ListDeliveries",
+            list_deliveries,
+            ListDeliveriesRequest,
+            admin,
+            "the admin's"
+        );
         tokens
     }
 }

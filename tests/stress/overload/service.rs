@@ -44,6 +44,7 @@ impl Service {
             .env("INKBOX_LISTEN", "127.0.0.1:0")
             .env("INKBOX_DEMO", "true")
             .env("INKBOX_SENDS_PER_DAY", "0")
+            .env("INKBOX_ACTIONS_PER_MINUTE", "0")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
