@@ -32,6 +32,6 @@ async fn a_service_whose_private_postgresql_cannot_be_restarted_ends_with_1() {
     let service = Service::start(&folder, &[]).await;
     std::fs::rename(folder.path().join("pgdata/global"), folder.path().join("pgdata/lost")).unwrap();
     folder.signal_postgres("-KILL");
-    let (status, output) = service.ended_within(std::time::Duration::from_secs(60)).await;
+    let (status, output) = service.ended_within(std::time::Duration::from_mins(1)).await;
     assert_eq!(status.code(), Some(1), "{output}");
 }
