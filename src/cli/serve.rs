@@ -91,7 +91,9 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), CliError> {
     if let Some(embedded) = embedded {
         let postgres =
             embedded.await.map_err(|error| CliError::Failed(format!("private PostgreSQL: {error}")))??;
-        postgres.stop().await?;
+        if let Some(postgres) = postgres {
+            postgres.stop().await?;
+        }
     }
     served
 }

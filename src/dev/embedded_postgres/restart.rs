@@ -13,7 +13,7 @@ const WINDOW: Duration = Duration::from_mins(10);
 /// Pause before the first restart; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Keeps the server running until `stop` is cancelled, and returns it.
+/// Keeps the server running until `stop` is cancelled, and returns it; `None` if it was not running at that moment.
 ///
 /// # Errors
 /// The server ends too often, or cannot be started again.
@@ -21,11 +21,11 @@ pub async fn keep_running(
     mut server: Server,
     options: Options,
     stop: CancellationToken,
-) -> Result<Server, Error> {
+) -> Result<Option<Server>, Error> {
     let mut restarts: Vec<Instant> = Vec::new();
     loop {
         tokio::select! {
-            () = stop.cancelled() => return Ok(server),
+            () = stop.cancelled() => return Ok(Some(server)),
             () = server.wait_exit() => {}
         }
         // Gives the lock of the data folder back.
@@ -33,7 +33,10 @@ pub async fn keep_running(
         server = loop {
             restarts.retain(|at| at.elapsed() < WINDOW);
             let pause = FIRST_PAUSE * 2_u32.pow(u32::try_from(restarts.len()).unwrap_or(u32::MAX).min(8));
-            sleep(pause).await;
+            tokio::select! {
+                () = stop.cancelled() => return Ok(None),
+                () = sleep(pause) => {}
+            }
             restarts.push(Instant::now());
             match Server::start(options.clone()).await {
                 Ok(server) => break server,

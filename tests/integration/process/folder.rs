@@ -56,6 +56,12 @@ impl Folder {
         String::from_utf8_lossy(&all).lines().filter(|line| line.contains(path)).map(str::to_owned).collect()
     }
 
+    /// Ends the database so that it cannot be started again.
+    pub(crate) fn end_postgres_for_good(&self) {
+        std::fs::rename(self.path().join("pgdata/global"), self.path().join("pgdata/lost")).unwrap();
+        self.signal_postgres("-QUIT");
+    }
+
     /// Sends a signal to the main process of the database.
     pub(crate) fn signal_postgres(&self, signal: &str) {
         let pid = std::fs::read_to_string(self.path().join("pgdata/postmaster.pid")).unwrap();

@@ -114,9 +114,9 @@ async fn warnings_keep_their_request_id_where_only_warnings_are_logged() {
     // The test learns from the command line's own module where the service listens.
     let filter = "warn,inkbox_imessage::cli=info";
     let service = Service::start(&folder, &["--log-format", "json", "--log", filter]).await;
-    folder.signal_postgres("-INT");
+    folder.end_postgres_for_good();
     service.until_health_is(Some("NOT_SERVING")).await;
-    let caller = service.caller("ink_unknownunknownunknownunknownunknownunknown");
+    let caller = service.caller("ink_unknownunknownunknownunknownunknownunknown0");
     let mut request = caller.request(WhoAmIRequest {});
     request.metadata_mut().insert("x-request-id", "my-own-id".parse().unwrap());
     let mut client = api_key_service_client::ApiKeyServiceClient::new(caller.channel.clone());

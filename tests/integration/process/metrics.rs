@@ -23,10 +23,10 @@ async fn metrics_tell_of_a_database_that_went_away_and_end_with_the_service() {
     let address = address_in(&service.output()).expect("an address");
     assert_eq!(Scrape::of(address).await.value("inkbox_database_up", &[]), Some(1.0));
 
-    folder.signal_postgres("-INT");
+    folder.end_postgres_for_good();
     service.until_health_is(Some("NOT_SERVING")).await;
     assert_eq!(Scrape::of(address).await.value("inkbox_database_up", &[]), Some(0.0));
-    let caller = service.caller("ink_unknownunknownunknownunknownunknownunknown");
+    let caller = service.caller("ink_unknownunknownunknownunknownunknownunknown0");
     caller.who_am_i(WhoAmIRequest {}).await.unwrap_err();
     eventually("its failure is counted", async || {
         let failed = [("reason", "STORAGE_UNAVAILABLE")];

@@ -15,6 +15,8 @@ async fn it_serves_metrics_and_nothing_else() {
     for (method, path, status) in [
         ("GET", "/metrics", 200),
         ("HEAD", "/metrics", 200),
+        ("GET", "/livez", 200),
+        ("GET", "/readyz", 200),
         ("GET", "/", 404),
         ("GET", "/metrics/", 404),
         ("GET", "/healthz", 404),
