@@ -14,7 +14,7 @@ DENY = $(DENY_ROOT)/bin/cargo-deny
 
 # The parts of `make torture`, one target each. A round is one round of faults, 100 model steps, 10 calls of each kind in
 # the isolation test, 100,000 fuzzing inputs, or 0.6 s of overload. `make test` runs a short form of each part.
-TORTURE = torture-faults torture-model torture-isolation torture-fuzz torture-overload
+TORTURE = torture-faults torture-model torture-isolation torture-fuzz torture-overload torture-neighbour
 ROUNDS = 100
 ifndef SEED
 SEED := $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
@@ -62,13 +62,16 @@ torture-faults: need-postgres
 torture-model: need-postgres
 	$(STRESS) -- model:: --nocapture --test-threads=1
 
-# The isolation and overload tests measure time: nothing else should run on the machine.
+# The isolation, neighbour and overload tests measure time: nothing else should run on the machine.
 torture-isolation: need-postgres
 	$(STRESS) -- isolation:: --nocapture --test-threads=1
 
 torture-fuzz:
 	INKBOX_FUZZ_SEED=$(SEED) INKBOX_FUZZ_EXECUTIONS=$$(($(ROUNDS) * 100000)) \
 	  cargo test --locked --profile fuzz --lib -- fuzz:: --nocapture
+
+torture-neighbour: need-postgres
+	$(STRESS) --release -- neighbour:: --nocapture --test-threads=1
 
 torture-overload: need-postgres
 	$(STRESS) --release -- overload:: --nocapture --test-threads=1

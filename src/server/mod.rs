@@ -184,6 +184,7 @@ impl Server {
                 app.admission.clone(),
                 app.db.clone(),
                 settings.admission.queue_timeout,
+                settings.calls.request as usize,
             ))
             .service(routes.routes().prepare());
         let transport = Transport::open(listeners, settings.connections, settings.tls.clone(), service);

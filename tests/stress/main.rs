@@ -19,4 +19,5 @@ mod faults;
 mod isolation;
 mod length;
 mod model;
+mod neighbour;
 mod overload;

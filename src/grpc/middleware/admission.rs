@@ -30,14 +30,16 @@ pub struct AdmissionControl {
     db: Database,
     /// How long calls of a caller may wait for a database session before its new calls are rejected.
     queue_timeout: Duration,
+    /// Maximum size of a request, in bytes.
+    max_message: usize,
 }
 
 pub type AdmissionLayer = MiddlewareLayer<AdmissionControl>;
 
 impl AdmissionLayer {
     #[must_use]
-    pub fn new(admission: Admission, db: Database, queue_timeout: Duration) -> Self {
-        Self::of(AdmissionControl { admission, db, queue_timeout })
+    pub fn new(admission: Admission, db: Database, queue_timeout: Duration, max_message: usize) -> Self {
+        Self::of(AdmissionControl { admission, db, queue_timeout, max_message })
     }
 }
 
@@ -59,7 +61,14 @@ impl Middleware for AdmissionControl {
             }
         };
         let (mut parts, body) = request.into_parts();
-        let body = CountedBody { body, call: call.clone(), request_id: parts.extensions.get().cloned() };
+        let body = CountedBody {
+            body,
+            call: call.clone(),
+            request_id: parts.extensions.get().cloned(),
+            max_message: self.max_message,
+            prefix: [0; PREFIX_BYTES],
+            prefix_read: 0,
+        };
         parts.extensions.insert(call.clone());
         let request = Request::from_parts(parts, Body::new(body));
         let response = scope(consumer, Some(call.clone()), inner.call(request)).await?;
@@ -78,11 +87,43 @@ impl AdmissionControl {
     }
 }
 
-/// A request body whose bytes are counted. It ends with an error if there is no memory for them.
+/// A request body whose message is counted as soon as its size is known, since the decoder reserves memory for all of it.
+/// The body ends with an error if there is none.
 struct CountedBody {
     body: Body,
     call: Arc<CallPermit>,
     request_id: Option<RequestId>,
+    /// Maximum size of a message, in bytes. The decoder rejects a larger one.
+    max_message: usize,
+    /// The prefix of the message: whether it is compressed, and its size in 4 bytes.
+    prefix: [u8; PREFIX_BYTES],
+    prefix_read: usize,
+}
+
+/// What a compressed message may become: more than any text does. One that becomes larger is held for a moment only, since
+/// no field allows it.
+const COMPRESSION_RATIO: usize = 32;
+/// Length of the prefix of a message (gRPC over HTTP/2, "Requests").
+const PREFIX_BYTES: usize = 5;
+
+impl CountedBody {
+    /// Counts the message when its prefix is complete.
+    fn count(&mut self, data: &[u8]) -> Result<()> {
+        let missing = PREFIX_BYTES - self.prefix_read;
+        if missing == 0 {
+            return Ok(());
+        }
+        let read = missing.min(data.len());
+        self.prefix[self.prefix_read..][..read].copy_from_slice(&data[..read]);
+        self.prefix_read += read;
+        if self.prefix_read < PREFIX_BYTES {
+            return Ok(());
+        }
+        let [compressed, size @ ..] = self.prefix;
+        let expansion = if compressed == 0 { 1 } else { COMPRESSION_RATIO };
+        let size = (u32::from_be_bytes(size) as usize).saturating_mul(expansion);
+        self.call.add_bytes(size.min(self.max_message))
+    }
 }
 
 impl http_body::Body for CountedBody {
@@ -96,7 +137,7 @@ impl http_body::Body for CountedBody {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(data) = frame.data_ref()
-            && let Err(error) = self.call.add_bytes(data.len())
+            && let Err(error) = self.count(data)
         {
             let request_id = self.request_id.as_ref().map(RequestId::as_str).unwrap_or_default();
             return Poll::Ready(Some(Err(status::from_error(&error, request_id))));

@@ -1,13 +1,14 @@
-//! The protobuf codec. It differs from tonic's in one point: a request that cannot be decoded fails with
-//! `INVALID_ARGUMENT`, which names the field, and not with `INTERNAL`.
+//! The protobuf codec. It differs from tonic's in two points: a request that cannot be decoded fails with
+//! `INVALID_ARGUMENT`, which names the field, and not with `INTERNAL`; and a response is encoded into a buffer of its size,
+//! which does not grow by copying.
 
 use std::marker::PhantomData;
 
 use prost::Message;
 use tonic::Status;
-use tonic::codec::{Codec, DecodeBuf, Decoder};
-use tonic_prost::{ProstCodec, ProstEncoder};
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
+use crate::error::Error;
 use crate::grpc::wire::status;
 
 /// The codec of all services; `build.rs` configures the code generator with it.
@@ -29,15 +30,31 @@ where
 {
     type Encode = T;
     type Decode = U;
-    type Encoder = ProstEncoder<T>;
+    type Encoder = ContractEncoder<T>;
     type Decoder = ContractDecoder<U>;
 
     fn encoder(&mut self) -> Self::Encoder {
-        ProstCodec::<T, U>::default().encoder()
+        ContractEncoder { message: PhantomData }
     }
 
     fn decoder(&mut self) -> Self::Decoder {
         ContractDecoder { message: PhantomData }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct ContractEncoder<T> {
+    message: PhantomData<T>,
+}
+
+impl<T: Message> Encoder for ContractEncoder<T> {
+    type Item = T;
+    type Error = Status;
+
+    fn encode(&mut self, message: T, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.reserve(message.encoded_len());
+        // Fails only if the buffer cannot grow.
+        message.encode(buffer).map_err(|_| status::from_error(&Error::Internal, ""))
     }
 }
 

@@ -35,7 +35,8 @@ pub(in crate::grpc) async fn unary<Q, A: Message>(
             return Err(Error::TooLarge { what: "response", limit: MAX_RESPONSE_BYTES });
         }
         if let Some(call) = extensions.get::<Arc<CallPermit>>() {
-            call.add_bytes(size)?;
+            // Once as it is now, and once as it is sent.
+            call.add_bytes(2 * size)?;
         }
         let mut response = Response::new(answer);
         if extensions.get::<CompressionThreshold>().is_some_and(|threshold| size < threshold.0) {

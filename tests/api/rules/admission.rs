@@ -99,8 +99,8 @@ async fn a_response_that_nobody_reads_counts_as_a_call_until_its_stream_is_reset
 
 #[tokio::test]
 async fn the_bytes_of_unread_responses_are_limited_per_organization() {
-    // The share is 256 KiB, and the page has 228 KB.
-    let app = TestApp::with(|settings| settings.admission.memory = 1 << 20).await;
+    // The share is 512 KiB, and the page has 228 KB, which count twice.
+    let app = TestApp::with(|settings| settings.admission.memory = 2 << 20).await;
     let identity = app.identity("org_a").await;
     let human = Human::new(&app, "+15550000001").await;
     let (thread, _) = human.converses(&identity, "hello").await;
