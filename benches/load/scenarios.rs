@@ -162,9 +162,7 @@ impl Scenario {
             Self::MarkOne | Self::MarkThousand => (
                 &["SET clear_read_before = clear_read", "AND id = $2"],
                 "INSERT",
-                [organization, conversation, "md5('k' || :n)::uuid", "clear_received"]
-                    .map(str::to_owned)
-                    .to_vec(),
+                [organization, conversation, "clear_received"].map(str::to_owned).to_vec(),
             ),
             Self::Receive => (
                 &["WITH summary AS", "INSERT INTO messages"],

@@ -1,7 +1,6 @@
 //! A limit that is divided among consumers and refuses at once.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -91,7 +90,10 @@ impl Shares {
             return Err(Error::Overloaded { retry_after: RETRY_AFTER });
         }
         state.used += amount;
-        state.by_consumer.insert(consumer.clone(), uses);
+        match state.by_consumer.get_mut(consumer) {
+            Some(used) => *used = uses,
+            None => _ = state.by_consumer.insert(consumer.clone(), uses),
+        }
         Ok(())
     }
 
@@ -128,10 +130,10 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let mut state = self.shares.lock();
         state.used -= self.amount;
-        if let Entry::Occupied(mut used) = state.by_consumer.entry(self.consumer.clone()) {
-            *used.get_mut() -= self.amount;
-            if *used.get() == 0 {
-                used.remove();
+        if let Some(used) = state.by_consumer.get_mut(&self.consumer) {
+            *used -= self.amount;
+            if *used == 0 {
+                state.by_consumer.remove(&self.consumer);
             }
         }
     }

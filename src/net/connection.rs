@@ -64,6 +64,7 @@ where
     let peer = socket.peer();
     let opening = timeout_at(began + limits.handshake, Stream::open(socket, shared.tls.as_ref()));
     let (stream, preface_seen) = tokio::select! {
+        () = place.activity.until_evicted() => return,
         _ = stage.wait_for(|stage| *stage != Stage::Serving) => return,
         opened = opening => match opened {
             Ok(Ok(stream)) => stream,
@@ -99,6 +100,9 @@ where
                 }
             }
             () = expires.as_mut(), if !has_expired => {
+                if !preface_seen.is_set() {
+                    return;
+                }
                 tracing::debug!("a connection without a caller is closed");
                 has_expired = true;
                 connection.as_mut().graceful_shutdown();

@@ -162,7 +162,8 @@ impl Listener {
 /// connect to it before, whatever the umask.
 fn bind_private(path: &Path) -> io::Result<UnixListener> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let folder = parent.join(format!(".{}", std::process::id()));
+    // A folder that a killed process left is in nobody's way.
+    let folder = parent.join(format!(".{:x}", rand::random::<u32>()));
     fs::DirBuilder::new().mode(0o700).create(&folder)?;
     let socket = folder.join("s");
     let bound = UnixListener::bind(&socket).and_then(|listener| {

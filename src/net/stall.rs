@@ -1,16 +1,18 @@
 //! Resets streams whose clients do not read their responses, which would stay in memory for as long as the connection.
 //!
-//! HTTP/2 asks a response body for its next frame when the last one has been sent. So a body knows since when the client
-//! has not read, but it is not polled while it waits; a timer belongs into the task of the stream, which hyper gives to our
-//! executor. The two share [`Progress`] through a task-local.
+//! A body knows since when the client has not read: a large frame tells when it has been sent, and the next one is held back
+//! until then. But a body is not polled while it waits, so that the timer belongs into the task of the stream, which hyper
+//! gives to our executor. The two share [`Progress`] through a task-local.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::task::AtomicWaker;
 use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::Status;
@@ -19,6 +21,9 @@ use tonic::body::Body;
 /// Maximum size of a frame that is given to HTTP/2 at once, in bytes: a client that reads this much within the limit is
 /// slow, and not stalled.
 const MAX_FRAME_BYTES: usize = 64 << 10;
+
+/// Frames up to this size are not held back: their wait would cost more than their memory.
+const MAX_UNTRACKED_BYTES: usize = 16 << 10;
 
 /// Since when a frame of the response has not been sent; `None` while there is none.
 #[derive(Debug, Default)]
@@ -58,10 +63,46 @@ pub(super) async fn reset_if_stalled(stream: impl Future, limit: Duration) {
     .await;
 }
 
+/// Whether a frame that was given to HTTP/2 has been sent, or its stream was reset.
+#[derive(Debug, Default)]
+struct Unsent {
+    is_released: AtomicBool,
+    waker: AtomicWaker,
+}
+
+/// The bytes of a frame. HTTP/2 drops them when they are sent.
+struct TrackedBytes {
+    bytes: Bytes,
+    unsent: Arc<Unsent>,
+}
+
+impl AsRef<[u8]> for TrackedBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for TrackedBytes {
+    fn drop(&mut self) {
+        self.unsent.is_released.store(true, Ordering::Release);
+        self.unsent.waker.wake();
+    }
+}
+
+impl Unsent {
+    fn poll_released(&self, context: &Context<'_>) -> Poll<()> {
+        // Registered first, so that a release in between wakes the task.
+        self.waker.register(context.waker());
+        if self.is_released.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
 /// A response body that records its progress, in frames of bounded size.
 pub(super) struct ProgressBody<G> {
     body: Body,
     rest: Bytes,
+    /// The last frame, if it was large.
+    unsent: Option<Arc<Unsent>>,
     progress: Option<Arc<Progress>>,
     _guard: G,
 }
@@ -69,7 +110,13 @@ pub(super) struct ProgressBody<G> {
 impl<G> ProgressBody<G> {
     /// `guard` is dropped with the body.
     pub(super) fn new(body: Body, guard: G) -> Self {
-        Self { body, rest: Bytes::new(), progress: PROGRESS.try_with(Clone::clone).ok(), _guard: guard }
+        Self {
+            body,
+            rest: Bytes::new(),
+            unsent: None,
+            progress: PROGRESS.try_with(Clone::clone).ok(),
+            _guard: guard,
+        }
     }
 }
 
@@ -82,6 +129,10 @@ impl<G: Unpin> http_body::Body for ProgressBody<G> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = &mut *self;
+        if let Some(unsent) = &this.unsent {
+            ready!(unsent.poll_released(context));
+            this.unsent = None;
+        }
         let polled = if this.rest.is_empty() {
             Pin::new(&mut this.body).poll_frame(context)
         } else {
@@ -92,6 +143,10 @@ impl<G: Unpin> http_body::Body for ProgressBody<G> {
                 Ok(mut data) => {
                     if data.len() > MAX_FRAME_BYTES {
                         this.rest = data.split_off(MAX_FRAME_BYTES);
+                    }
+                    if data.len() > MAX_UNTRACKED_BYTES {
+                        let unsent = this.unsent.insert(Arc::default()).clone();
+                        data = Bytes::from_owner(TrackedBytes { bytes: data, unsent });
                     }
                     Poll::Ready(Some(Ok(Frame::data(data))))
                 }

@@ -67,17 +67,12 @@ impl ConnectionTable {
     /// call had a valid API key.
     pub(super) fn admit(self: &Arc<Self>, peer: Option<IpAddr>) -> Result<Registration, Full> {
         let mut state = self.lock();
-        if peer.is_some_and(|peer| state.per_peer.get(&peer).is_some_and(|open| *open >= self.max_per_peer)) {
-            return Err(Full::Peer);
-        }
-        if state.connections.len() >= self.max {
-            let idlest = state.connections.iter().filter(|(_, activity)| !activity.is_authenticated());
-            // Watchers of health are closed after those that do nothing at all.
-            let idlest = idlest.min_by_key(|(_, activity)| (activity.has_calls(), activity.idle_since()));
-            let id = *idlest.ok_or(Full::Table)?.0;
-            if let Some(activity) = state.remove(id) {
-                activity.evicted.cancel();
-            }
+        let is_peer_full =
+            peer.is_some_and(|peer| state.per_peer.get(&peer).is_some_and(|open| *open >= self.max_per_peer));
+        if is_peer_full {
+            state.evict(|activity| activity.peer == peer).ok_or(Full::Peer)?;
+        } else if state.connections.len() >= self.max {
+            state.evict(|_| true).ok_or(Full::Table)?;
         }
         let activity = Arc::new(Activity {
             peer,
@@ -102,6 +97,19 @@ impl ConnectionTable {
 }
 
 impl State {
+    /// Closes the idlest of these connections. Watchers of health are closed after those that do nothing at all, and
+    /// callers with an API key never.
+    fn evict(&mut self, is_candidate: impl Fn(&Activity) -> bool) -> Option<()> {
+        let idlest = self
+            .connections
+            .iter()
+            .filter(|(_, activity)| !activity.is_authenticated() && is_candidate(activity))
+            .min_by_key(|(_, activity)| (activity.has_calls(), activity.idle_since()));
+        let id = *idlest?.0;
+        self.remove(id)?.evicted.cancel();
+        Some(())
+    }
+
     fn remove(&mut self, id: u64) -> Option<Arc<Activity>> {
         let activity = self.connections.remove(&id)?;
         if let Some(peer) = activity.peer
@@ -154,6 +162,11 @@ impl Activity {
         CallCount(self.clone())
     }
 
+    /// Returns when the connection is to be closed at once, because another one needs its place.
+    pub(super) async fn until_evicted(&self) {
+        self.evicted.cancelled().await;
+    }
+
     /// Returns when the connection is to be closed: because another one needs its place, or because nobody has made a call
     /// with an API key on it, nor any call for this time.
     pub(super) async fn until_expired(&self, idle_limit: Duration) {
@@ -199,7 +212,11 @@ mod tests {
     async fn a_peer_has_at_most_its_share_of_the_connections() {
         let table = ConnectionTable::new(10, 2);
         let first = table.admit(Some(peer(1))).expect("room");
-        let _second = table.admit(Some(peer(1))).expect("room");
+        let second = table.admit(Some(peer(1))).expect("room");
+        first.activity.authenticated();
+        let third = table.admit(Some(peer(1))).expect("the place of the one without a caller");
+        assert!(second.activity.evicted.is_cancelled());
+        third.activity.authenticated();
         assert_eq!(table.admit(Some(peer(1))).err(), Some(Full::Peer));
         assert!(table.admit(Some(peer(2))).is_ok() && table.admit(None).is_ok());
         drop(first);

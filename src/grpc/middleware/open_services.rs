@@ -22,21 +22,26 @@ use crate::net::Activity;
 
 /// Maximum size of a request, in bytes. A health check has the name of a service.
 pub const MAX_REQUEST_BYTES: usize = 4 << 10;
-/// Maximum number of calls and streams in progress. Clients at one address may use a quarter.
+/// Maximum number of streams (health watches and reflection), and of health checks, in progress. Clients at one address may
+/// use a quarter. The two are apart, so that streams, which last, do not keep checks from being answered.
 const MAX_CALLS: usize = 256;
+/// The only method of these services that is no stream.
+const HEALTH_CHECK: &str = "/grpc.health.v1.Health/Check";
 /// Maximum time until a request is complete.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum time between two requests on a reflection stream. A health watch has no such limit: it waits for changes.
 const REFLECTION_IDLE: Duration = Duration::from_mins(1);
 
 pub(super) struct OpenServices {
-    calls: Arc<Shares>,
+    checks: Arc<Shares>,
+    streams: Arc<Shares>,
     shutdown: CancellationToken,
 }
 
 impl OpenServices {
     pub(super) fn new(shutdown: CancellationToken) -> Self {
-        Self { calls: Shares::new(MAX_CALLS, Share::default()), shutdown }
+        let [checks, streams] = [(); 2].map(|()| Shares::new(MAX_CALLS, Share::default()));
+        Self { checks, streams, shutdown }
     }
 
     pub(super) async fn call<S: Inner>(
@@ -50,7 +55,8 @@ impl OpenServices {
             Ok(status::from_error(error, request_id).into_http())
         };
         let peer = request.extensions().get::<Arc<Activity>>().and_then(|connection| connection.peer());
-        let permit = match self.calls.acquire(&Consumer::Peer(peer), 1) {
+        let places = if request.uri().path() == HEALTH_CHECK { &self.checks } else { &self.streams };
+        let permit = match places.acquire(&Consumer::Peer(peer), 1) {
             Ok(permit) => permit,
             Err(error) => return reject(&error),
         };

@@ -17,7 +17,7 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 
-use crate::support::{PATIENCE, TestApp, assert_reason, eventually};
+use crate::support::{Human, PATIENCE, TestApp, assert_reason, eventually};
 
 /// An HTTP/2 connection, and its end.
 struct Connection {
@@ -61,6 +61,8 @@ impl Connection {
 }
 
 const WATCH: &str = "/grpc.health.v1.Health/Watch";
+const LIST_MESSAGES: &str = "/inkbox.imessage.v1.MessageService/ListMessages";
+const WHO_AM_I: &str = "/inkbox.imessage.v1.ApiKeyService/WhoAmI";
 const CHECK: &str = "/grpc.health.v1.Health/Check";
 /// A gRPC frame with an empty message.
 const EMPTY: [u8; 5] = [0; 5];
@@ -98,14 +100,16 @@ async fn watches_from_one_address_do_not_keep_health_checks_from_others() {
         watches.push(here.call(WATCH, None, &EMPTY, true).await);
     }
     assert!(watches.iter().all(|watch| !watch.headers().contains_key("grpc-status")));
-    let refused = here.call(CHECK, None, &EMPTY, true).await;
+    let refused = here.call(WATCH, None, &EMPTY, true).await;
     assert_eq!(refused.headers()["grpc-status"], "8");
     let there = Connection::from(&app, Ipv4Addr::new(127, 0, 0, 2), 65_535).await;
-    let checked = there.call(CHECK, None, &EMPTY, true).await;
-    assert!(!checked.headers().contains_key("grpc-status"), "{checked:?}");
+    for (connection, path) in [(&here, CHECK), (&there, CHECK), (&there, WATCH)] {
+        let taken = connection.call(path, None, &EMPTY, true).await;
+        assert!(!taken.headers().contains_key("grpc-status"), "{taken:?}");
+    }
     drop(watches);
     eventually("there is room again", async || {
-        let checked = here.call(CHECK, None, &EMPTY, true).await;
+        let checked = here.call(WATCH, None, &EMPTY, true).await;
         (!checked.headers().contains_key("grpc-status")).then_some(())
     })
     .await;
@@ -119,8 +123,7 @@ async fn an_idle_connection_without_a_caller_is_closed_and_one_with_a_caller_is_
     .await;
     let admin = app.admin("org_a").await;
     let called = Connection::silent(&app).await;
-    let path = "/inkbox.imessage.v1.ApiKeyService/WhoAmI";
-    called.call(path, admin.secret.as_deref(), &EMPTY, true).await;
+    called.call(WHO_AM_I, admin.secret.as_deref(), &EMPTY, true).await;
     let silent = Connection::silent(&app).await;
     timeout(PATIENCE, silent.ended).await.expect("the end of the silent connection").unwrap().unwrap();
     assert!(!called.ended.is_finished());
@@ -144,11 +147,12 @@ async fn a_client_is_served_although_silent_connections_use_every_place() {
 #[tokio::test]
 async fn connections_from_one_address_are_bounded() {
     let app = TestApp::with(|settings| settings.connections.per_peer = 3).await;
+    let admin = app.admin("org_a").await;
     let here = Ipv4Addr::new(127, 0, 0, 3);
     let mut open = Vec::new();
     for _ in 0..3 {
         let connection = Connection::from(&app, here, 65_535).await;
-        connection.call(CHECK, None, &EMPTY, true).await;
+        connection.call(WHO_AM_I, admin.secret.as_deref(), &EMPTY, true).await;
         open.push(connection);
     }
     let socket = TcpSocket::new_v4().unwrap();
@@ -171,11 +175,22 @@ async fn a_response_that_nobody_reads_is_reset_and_a_watch_without_news_is_not()
     let mut watch =
         HealthClient::new(app.channel()).watch(HealthCheckRequest::default()).await.unwrap().into_inner();
     watch.message().await.unwrap();
-    let connection = Connection::from(&app, Ipv4Addr::LOCALHOST, 0).await;
-    let path = "/inkbox.imessage.v1.ApiKeyService/WhoAmI";
-    let response = connection.call(path, admin.secret.as_deref(), &EMPTY, true).await;
-    let reset = timeout(PATIENCE, response.into_body().data()).await.expect("the end of the stream");
-    assert_eq!(reset.unwrap().unwrap_err().reason(), Some(h2::Reason::CANCEL));
+    let identity = app.identity("org_a").await;
+    let human = Human::new(&app, "+15551230001").await;
+    let (thread, _) = human.converses(&identity, "hello").await;
+    human.says(&thread, &"a".repeat(18_996)).await;
+    // Nothing at all is read, or less than the response.
+    for (window, path) in [(0, WHO_AM_I), (1, LIST_MESSAGES)] {
+        let connection = Connection::from(&app, Ipv4Addr::LOCALHOST, window).await;
+        let mut body = connection.call(path, admin.secret.as_deref(), &EMPTY, true).await.into_body();
+        let reset = loop {
+            match timeout(PATIENCE, body.data()).await.expect("the end of the stream").unwrap() {
+                Ok(_) => {}
+                Err(reset) => break reset,
+            }
+        };
+        assert_eq!(reset.reason(), Some(h2::Reason::CANCEL), "{path}");
+    }
     assert_eq!(app.parts.admission.calls.used(), 0);
     assert!(timeout(Duration::from_secs(1), watch.message()).await.is_err(), "the watch goes on");
     app.stop.cancel();
