@@ -91,7 +91,7 @@ impl Shares {
         }
         state.used += amount;
         match state.by_consumer.get_mut(consumer) {
-            Some(used) => *used = uses,
+            Some(entry) => *entry = uses,
             None => _ = state.by_consumer.insert(consumer.clone(), uses),
         }
         Ok(())

@@ -192,7 +192,7 @@ async fn hold_streams(attacker: &Attacker, path: &str, with_key: bool, body: &By
         if held.len() >= 64 {
             held.clear();
         }
-        held.extend(connection.begin(LIST_MESSAGES, key, body.clone()).await);
+        held.extend(connection.begin(path, key, body.clone()).await);
         attacker.did();
         sleep(PAUSE).await;
     }
