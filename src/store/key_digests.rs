@@ -42,6 +42,10 @@ impl BatchQuery for KeyLookup {
 
     const SPAN: &'static str = "query key_digests::find";
 
+    fn affects(_: &Asker) -> Affects {
+        Affects::None
+    }
+
     fn run<'a>(
         connection: &'a mut DbConnection,
         _: &'a Asker,

@@ -174,7 +174,7 @@ impl Scene {
 
         scene.asks_in_a_trace(&agent).await;
         drop(database);
-        folder.signal_postgres("-INT");
+        folder.end_postgres_for_good();
         service.until_health_is(Some("NOT_SERVING")).await;
         scene.note("ConversationService/ListConversations", agent.list_conversations(list).await);
         scene.texts(&router, HUMAN, POOL_LINE, WORDS).await;
