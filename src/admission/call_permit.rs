@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::Consumer;
+use super::consumer::Consumer;
 use super::shares::{Permit, Shares};
 use crate::error::Result;
 

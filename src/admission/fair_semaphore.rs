@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::Consumer;
+use super::consumer::Consumer;
 
 /// A number of permits. A caller waits until one is free and its consumer holds less than the share. The next permit goes
 /// to the consumer that holds the fewest, and among those to the caller that has waited longest.

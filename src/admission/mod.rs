@@ -21,13 +21,15 @@
 
 mod action_rate;
 mod call_permit;
+mod consumer;
 mod context;
 mod fair_semaphore;
 mod shares;
 
 pub use action_rate::ActionRate;
 pub use call_permit::CallPermit;
-pub use context::{Consumer, current_consumer, inherit, scope};
+pub use consumer::Consumer;
+pub use context::{current_consumer, inherit, scope};
 pub use fair_semaphore::{FairPermit, FairSemaphore};
 pub use shares::{Permit, RETRY_AFTER, Share, Shares};
 

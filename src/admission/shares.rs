@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::Consumer;
+use super::consumer::Consumer;
 use crate::error::{Error, Result};
 
 /// Retry delay of what is refused.

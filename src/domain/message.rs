@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::wire_enum::wire_enum;
-use super::{ConnectionId, ConversationId, MessageId, PhoneNumber, Reaction};
+use super::{ConnectionId, ConversationId, Direction, MessageId, PhoneNumber, Reaction};
 
 /// Maximum length of a text, in characters (Unicode scalar values): the limit of the carriers' APIs.
 pub const MAX_TEXT_CHARACTERS: usize = 18_996;
@@ -13,15 +13,6 @@ pub const MAX_URL_CHARACTERS: usize = 8_192;
 /// Bound on the part index of a tapback. iMessage allows one text and twenty files in a message, which are 21 parts;
 /// rounded up.
 pub const MAX_PARTS: i32 = 32;
-
-wire_enum! {
-    Direction {
-        /// From the human.
-        Inbound = 1,
-        /// From the agent.
-        Outbound = 2,
-    }
-}
 
 wire_enum! {
     /// The network that carried a message.

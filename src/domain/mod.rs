@@ -4,6 +4,7 @@ mod api_key;
 mod connection;
 mod contact_rule;
 mod conversation;
+mod direction;
 mod eligibility;
 #[cfg(test)]
 mod fuzz;
@@ -26,6 +27,7 @@ pub use api_key::{ApiKey, ApiKeyScope, KeyDigest, Secret};
 pub use connection::{AssignmentStatus, Connection};
 pub use contact_rule::{ContactRule, RuleAction, RuleOnNumber, RuleStatus, Verdict, verdict};
 pub use conversation::{Conversation, ConversationSummary, Latest, PREVIEW_CHARACTERS, preview};
+pub use direction::Direction;
 pub use eligibility::{Eligibility, Ineligible, RecipientEligibility};
 pub use handle::{Handle, InvalidHandle};
 pub use idempotency_key::IdempotencyKey;
@@ -35,8 +37,8 @@ pub use ids::{
 };
 pub use line::{CarrierKind, LineRole};
 pub use message::{
-    DeliveryError, DeliveryStatus, Direction, MAX_PARTS, MAX_TEXT_CHARACTERS, MAX_URL_CHARACTERS, Media,
-    Message, SendStyle, Transport,
+    DeliveryError, DeliveryStatus, MAX_PARTS, MAX_TEXT_CHARACTERS, MAX_URL_CHARACTERS, Media, Message,
+    SendStyle, Transport,
 };
 pub use page::{Cursor, Page, PageRequest, Start};
 pub use phone_number::{InvalidPhoneNumber, PhoneNumber};

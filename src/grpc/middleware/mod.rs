@@ -10,3 +10,4 @@ pub mod limits;
 pub mod open_services;
 mod stream_end;
 mod timeout;
+mod tonic_status;

@@ -9,14 +9,13 @@ use tokio::time::sleep;
 
 use super::reconcile::{max_send_duration, outcome_of, reconcile};
 use super::request::SendRequest;
-use super::send::current_target;
 use super::validate::Content;
 use crate::admission::RETRY_AFTER;
 use crate::app::App;
 use crate::carriers::{Action, CarrierError, OutboundMessage, QueueGuard};
-use crate::domain::{DeliveryStatus, Direction, Message, OrganizationId, Transport};
-use crate::error::{Error, Result};
-use crate::store::conversations::ContactTarget;
+use crate::domain::{ConversationId, DeliveryStatus, Direction, Message, OrganizationId, Transport};
+use crate::error::{Error, Resource, Result};
+use crate::store::conversations::{self, ContactTarget};
 use crate::store::messages::{self, NewOutbound, Outcome, Reservation};
 
 /// Attempts to record the carrier's answer before the message is left pending.
@@ -113,6 +112,19 @@ pub(super) async fn dispatch(
         created_at: new.now,
         updated_at: recorded_at.filter(|_| is_queued).unwrap_or(new.now),
     })))
+}
+
+/// The target as it is now, after the same checks.
+pub(super) async fn current_target(
+    app: &App,
+    organization_id: &OrganizationId,
+    id: ConversationId,
+) -> Result<ContactTarget> {
+    let target = conversations::target(&app.db, organization_id, None, id)
+        .await?
+        .ok_or(Error::NotFound(Resource::Conversation))?;
+    target.eligibility.check_send()?;
+    Ok(target)
 }
 
 /// Records the carrier's answer and returns when; `None` if the database did not accept it.

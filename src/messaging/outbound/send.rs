@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::dispatch::{Dispatched, dispatch};
+use super::dispatch::{Dispatched, current_target, dispatch};
 use super::idempotency::replay;
 use super::request::{SendRequest, SendTarget};
 use crate::app::App;
-use crate::domain::{ConversationId, IdentityId, Ineligible, Message, OrganizationId, Tenant};
+use crate::domain::{IdentityId, Ineligible, Message, Tenant};
 use crate::error::{Error, Resource, Result};
 use crate::store::conversations::{self, ContactTarget, Recipient};
 use crate::store::lines;
@@ -45,19 +45,6 @@ pub async fn send(app: &App, tenant: &Tenant, request: SendRequest) -> Result<Me
             first.ok_or(Error::IdempotencyInProgress { retry_after: KEY_RETRY })
         }
     }
-}
-
-/// The target as it is now, after the same checks.
-pub(super) async fn current_target(
-    app: &App,
-    organization_id: &OrganizationId,
-    id: ConversationId,
-) -> Result<ContactTarget> {
-    let target = conversations::target(&app.db, organization_id, None, id)
-        .await?
-        .ok_or(Error::NotFound(Resource::Conversation))?;
-    target.eligibility.check_send()?;
-    Ok(target)
 }
 
 /// The recipient of a send, visible to the caller but not checked yet.
