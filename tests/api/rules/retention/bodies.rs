@@ -1,11 +1,12 @@
 use chrono::TimeDelta;
 use inkbox_imessage::clock::Clock as _;
-use inkbox_imessage::maintenance::cleanup::Retention;
+use inkbox_imessage::maintenance::cleanup::{self, Retention};
 use inkbox_imessage::proto::{
     ConversationSummary, GetMessageRequest, ListConversationsRequest, MarkConversationReadRequest, Message,
     ReactionType, ReceiveMessageRequest,
 };
 use prost_types::Timestamp;
+use sqlx::raw_sql;
 
 use super::{BODIES, clean_up};
 use crate::messages::{all_messages, deliveries, messages_of, send, texts};
@@ -185,5 +186,29 @@ async fn a_longer_limit_restores_nothing_and_a_shorter_one_continues() {
     for (days, expected) in [(30, ["second", ""]), (60, ["second", ""]), (10, ["", ""])] {
         clean_up(&app, Retention { bodies: Some(TimeDelta::days(days)), released: None }).await;
         assert_eq!(texts(&messages_of(&admin, &id).await), expected, "{days} days");
+    }
+}
+
+#[tokio::test]
+async fn an_organization_whose_cleanup_fails_keeps_retention_from_no_other() {
+    let app = TestApp::start().await;
+    let human = Human::new(&app, "+15551230001").await;
+    for organization in ["org_a", "org_b"] {
+        human.converses(&app.identity(organization).await, "hello").await;
+    }
+    raw_sql(
+        "CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS
+             $$BEGIN RAISE EXCEPTION 'this row cannot be written' USING ERRCODE = '58030'; END$$;
+         CREATE TRIGGER fails BEFORE UPDATE ON messages FOR EACH ROW
+             WHEN (NEW.organization_id = 'org_a') EXECUTE FUNCTION fails()",
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    app.clock.advance(TimeDelta::days(31));
+    assert!(cleanup::run_once(&app.parts, BODIES).await.is_err(), "the run says that something is left");
+    for (organization, text) in [("org_a", Some("hello")), ("org_b", None)] {
+        let messages = all_messages(&app.admin(organization).await).await;
+        assert_eq!(messages[0].text.as_deref(), text, "{organization}");
     }
 }
