@@ -12,13 +12,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use tonic::Status;
 use tonic::body::Body;
 
 use crate::admission::{Admission, CallPermit, Consumer, RETRY_AFTER, scope};
 use crate::domain::Principal;
 use crate::error::{Error, Result};
-use crate::grpc::middleware::holding_body::holding;
 use crate::grpc::middleware::layer::{Inner, Middleware, MiddlewareLayer};
 use crate::grpc::wire::extensions::RequestId;
 use crate::grpc::wire::status;
@@ -72,7 +72,13 @@ impl Middleware for AdmissionControl {
         parts.extensions.insert(call.clone());
         let request = Request::from_parts(parts, Body::new(body));
         let response = scope(consumer, Some(call.clone()), inner.call(request)).await?;
-        Ok(response.map(|body| holding(body, call)))
+        Ok(response.map(|body| {
+            // The call ends with the last byte of the response, or when its stream is reset.
+            Body::new(body.map_frame(move |frame| {
+                let _ = &call;
+                frame
+            }))
+        }))
     }
 }
 

@@ -4,7 +4,6 @@
 pub mod access_log;
 pub mod admission;
 pub mod auth;
-mod holding_body;
 pub mod layer;
 pub mod limits;
 pub mod open_services;

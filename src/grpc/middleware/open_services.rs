@@ -1,5 +1,5 @@
 //! Limits of health and reflection, which need no API key. They are apart from the limits of other calls: probes must not be
-//! rejected because the service is busy, and whoever can connect must not be able to use it up.
+//! rejected because the service is busy, and a client without an API key must not be able to exhaust it.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -12,7 +12,6 @@ use tonic::body::Body;
 
 use crate::admission::{Consumer, Share, Shares};
 use crate::error::Error;
-use crate::grpc::middleware::holding_body::holding;
 use crate::grpc::middleware::layer::Inner;
 use crate::grpc::middleware::stream_end::end_stream;
 use crate::grpc::middleware::tonic_status::classify_tonic_status;
@@ -69,6 +68,6 @@ impl OpenServices {
         if let Some(error) = classify_tonic_status(response.headers(), MAX_REQUEST_BYTES) {
             return reject(&error);
         }
-        Ok(response.map(|body| holding(end_stream(self.shutdown.clone(), idle_limit, body), permit)))
+        Ok(response.map(|body| end_stream(self.shutdown.clone(), idle_limit, permit, body)))
     }
 }

@@ -13,14 +13,26 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
 use tonic::body::Body;
 
+use crate::admission::Permit;
 use crate::error::Error;
 use crate::grpc::wire::status;
 
 /// Ends a response body with status `UNAVAILABLE` when `shutdown` is cancelled, and with `DEADLINE_EXCEEDED` when it has
-/// had nothing to send for `idle_limit`.
-pub(super) fn end_stream(shutdown: CancellationToken, idle_limit: Option<Duration>, body: Body) -> Body {
+/// had nothing to send for `idle_limit`. `permit` is released with the body.
+pub(super) fn end_stream(
+    shutdown: CancellationToken,
+    idle_limit: Option<Duration>,
+    permit: Permit,
+    body: Body,
+) -> Body {
     let idle = idle_limit.map(|limit| (limit, Box::pin(sleep(limit))));
-    Body::new(EndStream { body, shutdown: Box::pin(shutdown.cancelled_owned()), idle, has_ended: false })
+    Body::new(EndStream {
+        body,
+        shutdown: Box::pin(shutdown.cancelled_owned()),
+        idle,
+        has_ended: false,
+        _permit: permit,
+    })
 }
 
 struct EndStream {
@@ -28,6 +40,7 @@ struct EndStream {
     shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
     idle: Option<(Duration, Pin<Box<Sleep>>)>,
     has_ended: bool,
+    _permit: Permit,
 }
 
 impl http_body::Body for EndStream {

@@ -1,14 +1,14 @@
-//! Owns the connections to one server, and lends each to one caller at a time.
+//! The pool of connections to one server: each is used by one caller at a time.
 //!
 //! The connections belong to the pool and not to its callers, so that callers who give up cost nothing but time:
 //!
 //! - A connection is opened in a task of its own. If the caller has left, the next one gets it.
-//! - A statement whose caller has left runs to its end in a task of its own, and then its connection is lent again.
+//! - A statement whose caller has left runs to its end in a task of its own, and then its connection returns to the pool.
 //! - Callers are served fairly by organization (see [`FairSemaphore`]), and each organization has at most half of the
 //!   connections, those of its abandoned statements included.
 //!
-//! There are never more connections than permits: whoever opens one has a permit and found no idle connection, and a
-//! connection is given back before its permit.
+//! There are never more connections than permits: a connection is opened only with a permit and if none is idle, and it
+//! returns to the pool before its permit is released.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -246,7 +246,7 @@ impl SessionPool {
     }
 }
 
-/// A connection that is lent to one caller. Dropping it gives the connection back.
+/// A connection in use by one caller. Dropping it returns the connection to the pool.
 pub(super) struct Lease {
     pool: SessionPool,
     /// `None` only while it is dropped.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use inkbox_imessage::proto::message_service_client::MessageServiceClient;
 use inkbox_imessage::proto::router_service_client::RouterServiceClient;
 use inkbox_imessage::proto::{
-    ContactRuleAction, CreateContactRuleRequest, Identity, ListConnectionsRequest,
+    ContactRuleAction, CreateContactRuleRequest, DeliveryStatus, Identity, ListConnectionsRequest,
     SendTypingIndicatorRequest, UpdateIdentityRequest,
 };
 use tokio::task::JoinHandle;
@@ -61,6 +61,8 @@ impl Scene {
     async fn assert_only_the_first_was_sent(&self, sends: Vec<JoinHandle<Result<(), Status>>>, reason: &str) {
         let acknowledged = self.delivered().await;
         assert_eq!(acknowledged, ["first"], "when the change was acknowledged");
+        let stored = messages_of(&self.admin, &self.conversation_id).await;
+        assert_eq!(stored[0].status(), DeliveryStatus::Queued, "the first message was no longer on its way");
         let mut sends = sends.into_iter();
         sends.next().unwrap().await.unwrap().unwrap();
         for send in sends {

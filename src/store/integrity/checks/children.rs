@@ -2,7 +2,9 @@
 
 use uuid::Uuid;
 
-use super::{CheckFuture, Invariant, KeyRange, Repair, TableChecks, Violations, range_check, table_checks};
+use super::invariant::{
+    CheckFuture, Invariant, KeyRange, Repair, TableChecks, Violations, range_check, table_checks,
+};
 use crate::store::DbConnection;
 
 pub(super) const CONNECTIONS: TableChecks = table_checks!(

@@ -1,7 +1,7 @@
 //! Invariants of the global tables that are lookups into tenant tables: routes, lines,
 //! `routed_organizations`, `sent_messages`, router commands.
 
-use super::{CheckFuture, Invariant, Repair, Violation, Violations, global_check};
+use super::invariant::{CheckFuture, Invariant, MAX_LISTED, Repair, Violation, Violations, global_check};
 use crate::store::DbConnection;
 
 pub(super) const INVARIANTS: &[Invariant<()>] = &[

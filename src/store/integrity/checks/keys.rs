@@ -3,7 +3,7 @@
 
 use futures_util::TryStreamExt as _;
 
-use super::{CheckFuture, Invariant, MAX_LISTED, Violation, Violations, global_check};
+use super::invariant::{CheckFuture, Invariant, MAX_LISTED, Violation, Violations, global_check};
 use crate::domain::Handle;
 use crate::store::{DbConnection, StoreError};
 

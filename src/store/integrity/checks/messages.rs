@@ -2,7 +2,9 @@
 
 use uuid::Uuid;
 
-use super::{CheckFuture, Invariant, KeyRange, TableChecks, Violations, range_check, table_checks};
+use super::invariant::{
+    CheckFuture, Invariant, KeyRange, TableChecks, Violations, range_check, table_checks,
+};
 use crate::store::DbConnection;
 
 /// No invariant of messages is repairable: no other row holds a message's content, owner or connection.
