@@ -12,7 +12,9 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::domain::{ConversationId, Cursor, OrganizationId};
 use crate::error::Result;
-use crate::store::retention::{self, BodyKind, DiscardOutcome, Participants, expiry};
+use crate::store::retention::expiry::{self, Deleted};
+use crate::store::retention::{self, BodyKind, DiscardOutcome, Participants};
+use crate::store::{StoreError, conversations};
 
 /// How long idempotency keys are kept, and the provider message ids by which redeliveries and late delivery
 /// updates are recognised. Carriers redeliver within hours, callers retry within minutes.
@@ -35,16 +37,52 @@ pub struct Retention {
     pub released: Option<TimeDelta>,
 }
 
+/// How many rows a run deleted or redacted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Idempotency keys that expired.
+    pub idempotency_keys: u64,
+    /// Records that expired by which redeliveries and late delivery updates were recognised.
+    pub deduplication_records: u64,
+    /// Messages and reactions whose bodies were redacted.
+    pub redacted: u64,
+    /// Connections past their retention.
+    pub connections: u64,
+    /// Messages of conversations past their retention.
+    pub messages: u64,
+}
+
+impl Removed {
+    /// Deleted data cannot be asked why it is gone, so every run that removes something says so.
+    fn log(self) {
+        if self == Self::default() {
+            tracing::debug!("cleanup removed nothing");
+            return;
+        }
+        tracing::info!(
+            cleanup.idempotency_keys = self.idempotency_keys,
+            cleanup.deduplication_records = self.deduplication_records,
+            cleanup.redacted = self.redacted,
+            cleanup.connections = self.connections,
+            cleanup.messages = self.messages,
+            "cleanup removed expired data"
+        );
+    }
+}
+
 /// Runs cleanup at a fixed interval until `stop` is cancelled.
 pub async fn run(app: App, retention: Retention, stop: CancellationToken) {
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let cleaning = async {
+        let mut start = String::new();
         loop {
             ticks.tick().await;
-            let result = run_once(&app, retention).await;
-            app.metrics.cleanup.record(result.is_ok(), app.clock.now());
-            if let Err(error) = result {
+            let run = Run::new(&app, retention).all(&start).await;
+            start = run.next_start;
+            app.metrics.cleanup.record(run.result.is_ok(), app.clock.now());
+            run.removed.log();
+            if let Err(error) = run.result {
                 tracing::warn!(error = %error, "cleanup failed; the next run continues where it stopped");
             }
         }
@@ -60,129 +98,201 @@ pub async fn run(app: App, retention: Retention, stop: CancellationToken) {
 /// # Errors
 /// The first failure. What could be deleted is deleted all the same: the data of one organization must not keep retention
 /// from others.
-pub async fn run_once(app: &App, retention: Retention) -> Result<()> {
-    let expired_before = app.clock.now() - DEDUPLICATION_RETENTION;
-    delete_expired_deduplication(app, expired_before).await?;
-    // Conversations left over by an interrupted erasure or cleanup are the oldest, so they are purged first.
-    let mut result = purge_discarded(app).await;
-    let (mut after, mut failures) = (String::new(), 0);
-    loop {
-        let organizations = expiry::list_organizations(&app.db, &after).await?;
-        let Some(last) = organizations.last() else { break };
-        last.as_str().clone_into(&mut after);
-        for organization_id in &organizations {
-            match clean_organization(app, organization_id, retention, expired_before).await {
-                Ok(()) => failures = 0,
-                Err(error) => {
-                    tracing::warn!(organization.id = %organization_id, error = %error, "cleanup of an organization failed");
-                    result = result.and(Err(error));
-                    failures += 1;
+pub async fn run_once(app: &App, retention: Retention) -> Result<Removed> {
+    let run = Run::new(app, retention).all("").await;
+    run.result.map(|()| run.removed)
+}
+
+/// A run, and what came of it so far.
+#[expect(missing_debug_implementations, reason = "lives for one run and is never printed")]
+pub struct Run<'a> {
+    app: &'a App,
+    retention: Retention,
+    /// Idempotency keys and deduplication records that are older are deleted.
+    expired_before: DateTime<Utc>,
+    /// What was removed.
+    pub removed: Removed,
+    /// The first failure.
+    pub result: Result<()>,
+    /// The organization after which the next run starts: where this one was given up, so that organizations whose
+    /// cleanup always fails do not keep the others from their turn. Empty for the first.
+    pub next_start: String,
+}
+
+impl<'a> Run<'a> {
+    /// A run that has done nothing yet.
+    #[must_use]
+    pub fn new(app: &'a App, retention: Retention) -> Self {
+        let expired_before = app.clock.now() - DEDUPLICATION_RETENTION;
+        let (removed, next_start) = (Removed::default(), String::new());
+        Self { app, retention, expired_before, removed, result: Ok(()), next_start }
+    }
+
+    /// Cleans up global tables, and organizations whose ids come after `start`.
+    pub async fn all(mut self, start: &str) -> Self {
+        let result = self.delete_expired_deduplication().await;
+        self.note(result);
+        // Conversations left over by an interrupted erasure or cleanup are the oldest, so they are purged first.
+        let result = self.purge_discarded().await;
+        self.note(result);
+        let result = self.clean_organizations(start).await;
+        self.note(result);
+        let result = self.purge_discarded().await;
+        self.note(result);
+        self
+    }
+
+    fn note(&mut self, result: Result<()>) {
+        if self.result.is_ok() {
+            self.result = result;
+        }
+    }
+
+    async fn clean_organizations(&mut self, start: &str) -> Result<()> {
+        let (mut after, mut failures) = (start.to_owned(), 0);
+        loop {
+            let organizations = expiry::list_organizations(&self.app.db, &after).await?;
+            let Some(last) = organizations.last() else { return Ok(()) };
+            last.as_str().clone_into(&mut after);
+            for organization_id in &organizations {
+                let Err(error) = self.clean_organization(organization_id).await else {
+                    failures = 0;
+                    continue;
+                };
+                tracing::warn!(organization.id = %organization_id, error = %error, "cleanup of an organization failed");
+                self.note(Err(error));
+                failures += 1;
+                if failures >= MAX_FAILURES {
+                    organization_id.as_str().clone_into(&mut self.next_start);
+                    return Ok(());
                 }
-            }
-            if failures >= MAX_FAILURES {
-                return result;
             }
         }
     }
-    result.and(purge_discarded(app).await)
-}
 
-async fn clean_organization(
-    app: &App,
-    organization_id: &OrganizationId,
-    retention: Retention,
-    expired_before: DateTime<Utc>,
-) -> Result<()> {
-    while expiry::delete_idempotency_keys(&app.db, organization_id, expired_before).await? {
-        sleep(BATCH_PAUSE).await;
+    async fn clean_organization(&mut self, organization_id: &OrganizationId) -> Result<()> {
+        let db = &self.app.db;
+        while conversations::settle_horizons(db, organization_id).await? {
+            sleep(BATCH_PAUSE).await;
+        }
+        let expired_before = self.expired_before;
+        self.removed.idempotency_keys +=
+            drain(|| expiry::delete_idempotency_keys(db, organization_id, expired_before)).await?;
+        if let Some(age) = self.retention.bodies {
+            self.redact_bodies(organization_id, self.app.clock.now() - age).await?;
+        }
+        if let Some(age) = self.retention.released {
+            self.discard_released(organization_id, self.app.clock.now() - age).await?;
+        }
+        Ok(())
     }
-    if let Some(age) = retention.bodies {
-        redact_bodies(app, organization_id, app.clock.now() - age).await?;
-    }
-    if let Some(age) = retention.released {
-        discard_released(app, organization_id, app.clock.now() - age).await?;
-    }
-    Ok(())
-}
 
-async fn delete_expired_deduplication(app: &App, before: DateTime<Utc>) -> Result<()> {
-    while expiry::delete_router_commands(&app.db, before).await? {
-        sleep(BATCH_PAUSE).await;
+    async fn delete_expired_deduplication(&mut self) -> Result<()> {
+        let (db, before) = (&self.app.db, self.expired_before);
+        let records = &mut self.removed.deduplication_records;
+        *records += drain(|| expiry::delete_router_commands(db, before)).await?;
+        *records += drain(|| expiry::delete_sent_messages(db, before)).await?;
+        *records += drain(|| expiry::delete_tapback_texts(db, before)).await?;
+        *records += drain(|| expiry::delete_forgotten_texts(db, before)).await?;
+        Ok(())
     }
-    while expiry::delete_sent_messages(&app.db, before).await? {
-        sleep(BATCH_PAUSE).await;
-    }
-    while expiry::delete_tapback_texts(&app.db, before).await? {
-        sleep(BATCH_PAUSE).await;
-    }
-    while expiry::delete_forgotten_texts(&app.db, before).await? {
-        sleep(BATCH_PAUSE).await;
-    }
-    Ok(())
-}
 
-async fn redact_bodies(app: &App, organization_id: &OrganizationId, before: DateTime<Utc>) -> Result<()> {
-    if !retention::has_unredacted(&app.db, organization_id, before).await? {
-        return Ok(());
-    }
-    for kind in [BodyKind::Messages, BodyKind::Reactions] {
-        let mut after = Uuid::nil();
-        loop {
-            let now = app.clock.now();
-            let progress = retention::redact(&app.db, organization_id, kind, before, after, now).await?;
-            if !progress.more {
-                break;
+    async fn redact_bodies(&mut self, organization_id: &OrganizationId, before: DateTime<Utc>) -> Result<()> {
+        let db = &self.app.db;
+        if !retention::has_unredacted(db, organization_id, before).await? {
+            return Ok(());
+        }
+        for kind in [BodyKind::Messages, BodyKind::Reactions] {
+            let mut after = Uuid::nil();
+            loop {
+                let now = self.app.clock.now();
+                let progress = retention::redact(db, organization_id, kind, before, after, now).await?;
+                self.removed.redacted += progress.redacted;
+                if !progress.more {
+                    break;
+                }
+                after = progress.after;
+                sleep(BATCH_PAUSE).await;
             }
-            after = progress.after;
+        }
+        Ok(())
+    }
+
+    async fn discard_released(
+        &mut self,
+        organization_id: &OrganizationId,
+        before: DateTime<Utc>,
+    ) -> Result<()> {
+        let mut after = Cursor { at: DateTime::UNIX_EPOCH, id: Uuid::nil() };
+        loop {
+            let page = retention::list_released(&self.app.db, organization_id, before, after).await?;
+            // The same pair appears once for each of its connections.
+            let ended: HashSet<_> = page.ended.into_iter().collect();
+            for (identity_id, remote_number) in ended {
+                let participants =
+                    Participants { organization_id: organization_id.clone(), identity_id, remote_number };
+                let now = self.app.clock.now();
+                match retention::discard(&self.app.db, participants, Some(before), now).await? {
+                    DiscardOutcome::Discarded(discarded) => self.removed.connections += discarded.connections,
+                    DiscardOutcome::SendsInFlight => {
+                        tracing::warn!(
+                            "not discarded: a send is in flight on a connection past its retention"
+                        );
+                    }
+                    _ => {}
+                }
+            }
+            let Some(next) = page.next else { return Ok(()) };
+            after = next;
             sleep(BATCH_PAUSE).await;
         }
     }
-    Ok(())
-}
 
-async fn discard_released(app: &App, organization_id: &OrganizationId, before: DateTime<Utc>) -> Result<()> {
-    let mut after = Cursor { at: DateTime::UNIX_EPOCH, id: Uuid::nil() };
-    loop {
-        let page = retention::list_released(&app.db, organization_id, before, after).await?;
-        // The same pair appears once for each of its connections.
-        let ended: HashSet<_> = page.ended.into_iter().collect();
-        for (identity_id, remote_number) in ended {
-            let participants =
-                Participants { organization_id: organization_id.clone(), identity_id, remote_number };
-            let outcome = retention::discard(&app.db, participants, Some(before), app.clock.now()).await?;
-            if outcome == DiscardOutcome::SendsInFlight {
-                tracing::warn!("not discarded: a send is in flight on a connection past its retention");
+    /// Purges every discarded conversation, also after one that cannot be purged.
+    async fn purge_discarded(&mut self) -> Result<()> {
+        let (mut after, mut result) = (None, Ok(()));
+        loop {
+            let discarded = retention::list_discarded(&self.app.db, None, after).await?;
+            let Some(last) = discarded.last() else { return result };
+            after = Some(last.clone());
+            for (organization_id, conversation_id) in discarded {
+                let purged = self.purge_conversation(&organization_id, conversation_id).await;
+                result = result.and(purged);
             }
         }
-        let Some(next) = page.next else { return Ok(()) };
-        after = next;
-        sleep(BATCH_PAUSE).await;
+    }
+
+    async fn purge_conversation(
+        &mut self,
+        organization_id: &OrganizationId,
+        id: ConversationId,
+    ) -> Result<()> {
+        loop {
+            let now = self.app.clock.now();
+            let redelivered_since = now - DEDUPLICATION_RETENTION;
+            let purged = retention::purge(&self.app.db, organization_id, id, redelivered_since, now).await?;
+            self.removed.messages += purged.messages;
+            sleep(BATCH_PAUSE).await;
+            if !purged.more {
+                return Ok(());
+            }
+        }
     }
 }
 
-async fn purge_discarded(app: &App) -> Result<()> {
+/// Deletes batch by batch until nothing is left, and returns the number of rows.
+async fn drain<F, D>(delete_batch: F) -> Result<u64>
+where
+    F: Fn() -> D,
+    D: Future<Output = Result<Deleted, StoreError>>,
+{
+    let mut rows = 0;
     loop {
-        let discarded = retention::list_discarded(&app.db, None).await?;
-        if discarded.is_empty() {
-            return Ok(());
+        let deleted = delete_batch().await?;
+        rows += deleted.rows;
+        if !deleted.more {
+            return Ok(rows);
         }
-        let mut result = Ok(());
-        for (organization_id, conversation_id) in discarded {
-            result = result.and(purge_conversation(app, &organization_id, conversation_id).await);
-        }
-        // Those that failed would be listed again.
-        result?;
-    }
-}
-
-async fn purge_conversation(app: &App, organization_id: &OrganizationId, id: ConversationId) -> Result<()> {
-    loop {
-        let now = app.clock.now();
-        let redelivered_since = now - DEDUPLICATION_RETENTION;
-        let purged = retention::purge(&app.db, organization_id, id, redelivered_since, now).await?;
         sleep(BATCH_PAUSE).await;
-        if !purged.more {
-            return Ok(());
-        }
     }
 }

@@ -99,7 +99,7 @@ async fn purge_left_over(
     erased: &mut Erased,
 ) -> Result<(), StoreError> {
     loop {
-        let discarded = retention::list_discarded(db, Some(organization_id)).await?;
+        let discarded = retention::list_discarded(db, Some(organization_id), None).await?;
         if discarded.is_empty() {
             return Ok(());
         }

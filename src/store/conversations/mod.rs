@@ -7,12 +7,14 @@ mod list;
 mod list_queries;
 mod mark_read;
 mod recipient;
+mod settle;
 
 pub use contact_target::{ContactTarget, target};
 pub use get::{exists, get};
 pub use list::list;
 pub use mark_read::mark_read;
 pub use recipient::{Recipient, recipient};
+pub use settle::settle_horizons;
 
 use sqlx::query;
 

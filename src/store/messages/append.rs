@@ -74,6 +74,9 @@ macro_rules! append_sql {
                          AND (blocked_latest_at, blocked_latest_id) > (n.sent_at, n.message_id) END,
                  clear_total = clear_total + (NOT n.is_blocked)::integer,
                  clear_received = clear_received + ($12::smallint = 1 AND NOT n.is_blocked)::integer,
+                 clear_settled = CASE WHEN n.is_blocked THEN clear_settled ELSE clear_read END,
+                 clear_settled_at = CASE WHEN n.is_blocked OR clear_settled = clear_read THEN clear_settled_at
+                     ELSE clear_latest_at END,
                  clear_latest_id = CASE WHEN NOT n.is_blocked
                      AND ((n.sent_at, n.message_id) > (clear_latest_at, clear_latest_id)) IS NOT FALSE
                      THEN n.message_id ELSE clear_latest_id END,

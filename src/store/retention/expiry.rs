@@ -1,5 +1,5 @@
-//! Deletes expired idempotency keys and deduplication records in bounded batches. Each function deletes the
-//! oldest rows and returns whether there may be more.
+//! Deletes expired idempotency keys and deduplication records in bounded batches, the
+//! oldest first.
 
 use chrono::{DateTime, Utc};
 use sqlx::query;
@@ -10,12 +10,27 @@ use crate::store::{Affects, Database, StoreError};
 /// Rows that one statement deletes or lists: few enough that its locks are short.
 const BATCH_SIZE: i64 = 1_000;
 
+/// What a batch deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deleted {
+    /// The number of rows.
+    pub rows: u64,
+    /// Whether there may be more to delete.
+    pub more: bool,
+}
+
+impl Deleted {
+    fn of_batch(rows: u64) -> Self {
+        Self { rows, more: i64::try_from(rows).unwrap_or(BATCH_SIZE) >= BATCH_SIZE }
+    }
+}
+
 /// Deletes idempotency keys of an organization that were created before a point in time.
 pub async fn delete_idempotency_keys(
     db: &Database,
     organization_id: &OrganizationId,
     before: DateTime<Utc>,
-) -> Result<bool, StoreError> {
+) -> Result<Deleted, StoreError> {
     let mut session = db.acquire(Affects::None).await?;
     session
         .run("query sweeps::idempotency_keys", |connection| async move {
@@ -32,7 +47,7 @@ pub async fn delete_idempotency_keys(
             )
             .execute(connection)
             .await?;
-            Ok(may_have_more(done.rows_affected()))
+            Ok(Deleted::of_batch(done.rows_affected()))
         })
         .await
 }
@@ -42,12 +57,12 @@ pub async fn delete_idempotency_keys(
 macro_rules! delete_expired {
     ($(#[$doc:meta])* $name:ident, $span:literal, $statement:literal) => {
         $(#[$doc])*
-        pub async fn $name(db: &Database, before: DateTime<Utc>) -> Result<bool, StoreError> {
+        pub async fn $name(db: &Database, before: DateTime<Utc>) -> Result<Deleted, StoreError> {
             let mut session = db.acquire(Affects::None).await?;
             session
                 .run($span, |connection| async move {
                     let done = query!($statement, before, BATCH_SIZE).execute(connection).await?;
-                    Ok(may_have_more(done.rows_affected()))
+                    Ok(Deleted::of_batch(done.rows_affected()))
                 })
                 .await
         }
@@ -101,10 +116,6 @@ delete_expired!(
                      ORDER BY forgotten_at
                      LIMIT $2)"
 );
-
-fn may_have_more(deleted: u64) -> bool {
-    i64::try_from(deleted).unwrap_or(BATCH_SIZE) >= BATCH_SIZE
-}
 
 /// The next organizations after an id, in the order of their ids.
 pub async fn list_organizations(db: &Database, after: &str) -> Result<Vec<OrganizationId>, StoreError> {

@@ -26,20 +26,26 @@ pub struct Purged {
     pub more: bool,
 }
 
-/// A page of discarded conversations that are not completely purged, optionally of one organization.
+/// A page of discarded conversations that are not completely purged, optionally of one organization and after one of them.
 pub async fn list_discarded(
     db: &Database,
     organization_id: Option<&OrganizationId>,
+    after: Option<(OrganizationId, ConversationId)>,
 ) -> Result<Vec<(OrganizationId, ConversationId)>, StoreError> {
+    let (after_organization, after_conversation) =
+        after.map_or_else(|| (String::new(), Uuid::nil()), |(owner, id)| (owner.to_string(), id.uuid()));
     let mut session = db.acquire(Affects::None).await?;
     session
         .run("query erasure::purge::some_discarded", |connection| async move {
             let rows = query!(
                 "SELECT organization_id, conversation_id FROM discarded_conversations
-                 WHERE $1::text IS NULL OR organization_id = $1
+                 WHERE ($1::text IS NULL OR organization_id = $1)
+                   AND (organization_id, conversation_id) > ($2, $3)
                  ORDER BY organization_id, conversation_id
-                 LIMIT $2",
+                 LIMIT $4",
                 organization_id.map(OrganizationId::as_str),
+                after_organization,
+                after_conversation,
                 PAGE_SIZE,
             )
             .fetch_all(connection)

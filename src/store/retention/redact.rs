@@ -30,6 +30,8 @@ pub enum BodyKind {
 pub struct RedactionProgress {
     /// The last processed id.
     pub after: Uuid,
+    /// The number of rows of the batch.
+    pub redacted: u64,
     /// Whether there may be more rows.
     pub more: bool,
 }
@@ -102,7 +104,7 @@ pub async fn redact(
                     if more { after.min(settled) } else { settled },
                 )
                 .await?;
-                Ok(RedactionProgress { after, more })
+                Ok(RedactionProgress { after, redacted: processed.len() as u64, more })
             })
         },
     )

@@ -3,6 +3,7 @@ mod get;
 mod list;
 mod list_filters;
 mod list_pages;
+mod list_read_state;
 mod remove_reaction;
 mod scene;
 mod send;

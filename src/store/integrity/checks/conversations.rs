@@ -63,6 +63,17 @@ const INVARIANTS: &[Invariant<KeyRange>] = &[
                     AND c.clear_received <= c.clear_total AND 0 <= c.blocked_total)"
     ),
     range_check!(
+        "clear_settled is not above the read horizon, and no message up to it is newer than clear_settled_at",
+        Some(Repair::Conversation),
+        "SELECT c.id FROM conversations c
+         WHERE c.organization_id = $1 AND c.id > $2 AND c.id <= $3
+           AND (c.clear_settled > c.clear_read
+             OR EXISTS (SELECT FROM messages m
+                        WHERE m.organization_id = $1 AND m.conversation_id = c.id AND NOT m.is_blocked
+                          AND m.received_number <= c.clear_settled
+                          AND m.created_at > coalesce(c.clear_settled_at, '-infinity')))"
+    ),
+    range_check!(
         "the received numbers of a conversation are 1 to n without gaps or duplicates",
         Some(Repair::Conversation),
         "SELECT c.id FROM conversations c

@@ -94,7 +94,7 @@ async fn rebuild_summary(
     query!(
         "UPDATE conversations c SET
              clear_total = s.clear, clear_received = s.received, blocked_total = s.blocked,
-             clear_read = $3, clear_read_before = $3,
+             clear_read = $3, clear_read_before = $3, clear_settled = $3, clear_settled_at = l.created_at,
              latest_at = coalesce(greatest(l.created_at, b.created_at), latest_at),
              blocked_is_latest = coalesce((b.created_at, b.id) > (l.created_at, l.id), b.id IS NOT NULL),
              clear_latest_id = l.id, clear_latest_at = l.created_at, clear_latest_direction = l.direction,

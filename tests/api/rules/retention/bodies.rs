@@ -212,3 +212,30 @@ async fn an_organization_whose_cleanup_fails_keeps_retention_from_no_other() {
         assert_eq!(messages[0].text.as_deref(), text, "{organization}");
     }
 }
+
+/// The run is given up after eight failures in a row: the database may be away.
+#[tokio::test]
+async fn organizations_whose_cleanup_always_fails_do_not_keep_the_others_from_their_turn() {
+    let app = TestApp::start().await;
+    for n in 1..=9 {
+        let human = Human::new(&app, &format!("+1555123000{n}")).await;
+        human.converses(&app.identity(&format!("org_{n}")).await, "hello").await;
+    }
+    raw_sql(
+        "CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS
+             $$BEGIN RAISE EXCEPTION 'this row cannot be written' USING ERRCODE = '58030'; END$$;
+         CREATE TRIGGER fails BEFORE UPDATE ON messages FOR EACH ROW
+             WHEN (NEW.organization_id <> 'org_9') EXECUTE FUNCTION fails()",
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    app.clock.advance(TimeDelta::days(31));
+    let text = async || all_messages(&app.admin("org_9").await).await[0].text.clone();
+    let first = cleanup::Run::new(&app.parts, BODIES).all("").await;
+    assert!(first.result.is_err());
+    assert_eq!((first.next_start.as_str(), text().await), ("org_8", Some("hello".to_owned())));
+    let second = cleanup::Run::new(&app.parts, BODIES).all(&first.next_start).await;
+    assert!(second.result.is_ok());
+    assert_eq!((second.next_start.as_str(), text().await), ("", None));
+}

@@ -26,6 +26,8 @@ const BEGINS: &str = "a conversation has at least one message";
 pub(super) const COUNTS: &str = "the counters of a conversation match its messages";
 const SHOWS: &str = "the previews of a conversation match the newest message of each view";
 const BOUNDS: &str = "conversation counters satisfy 0 <= read <= received <= total";
+const SETTLED: &str =
+    "clear_settled is not above the read horizon, and no message up to it is newer than clear_settled_at";
 const NUMBERED: &str = "the received numbers of a conversation are 1 to n without gaps or duplicates";
 const ON_CONNECTION: &str =
     "the connection of a conversation has its identity and human, and the released flags match";
@@ -115,6 +117,17 @@ pub(super) const BREAKAGES: &[Breakage] = &[
         &[],
     ),
     repaired(BOUNDS, "UPDATE conversations SET clear_read_before = -1", &[]),
+    repaired(
+        SETTLED,
+        "UPDATE conversations SET clear_settled = clear_read + 1 WHERE clear_latest_at IS NOT NULL",
+        &[],
+    ),
+    repaired(
+        SETTLED,
+        "UPDATE conversations SET clear_read = clear_received, clear_settled = clear_received,
+                                  clear_settled_at = '2020-01-01T00:00:00Z' WHERE clear_received > 0",
+        &[],
+    ),
     repaired(
         NUMBERED,
         "UPDATE messages SET received_number = received_number + 1 WHERE text IN ('unread', 'hello again')",

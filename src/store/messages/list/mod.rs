@@ -1,0 +1,102 @@
+//! The list of messages, newest first.
+
+mod all;
+mod read;
+mod sql;
+mod unread;
+
+use super::columns::{MessageColumns, add_reactions};
+use crate::domain::{ConversationId, Cursor, IdentityId, Message, OrganizationId, Page, PageRequest, View};
+use crate::store::{Database, DbConnection, StoreError};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageScope {
+    Organization,
+    Identity(IdentityId),
+    Conversation(ConversationId),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageFilter {
+    pub view: View,
+    /// `None` selects both read and unread messages.
+    pub is_read: Option<bool>,
+}
+
+/// What the statements of all lists take.
+struct ListRequest<'a> {
+    organization_id: &'a OrganizationId,
+    scope: MessageScope,
+    after: Cursor,
+    /// The number of rows to read.
+    rows: i64,
+    /// The number of these to skip.
+    offset: i64,
+}
+
+impl ListRequest<'_> {
+    fn is_filled_by(&self, rows: &[MessageColumns]) -> bool {
+        i64::try_from(rows.len()).is_ok_and(|count| count >= self.rows)
+    }
+}
+
+/// The messages of a scope that pass the filter, newest first.
+pub async fn list(
+    db: &Database,
+    organization_id: &OrganizationId,
+    scope: MessageScope,
+    filter: MessageFilter,
+    page: &PageRequest,
+) -> Result<Page<Message>, StoreError> {
+    let mut session = db.read(organization_id).await?;
+    session
+        .run("query messages::list::list", |connection| async move {
+            let request = ListRequest {
+                organization_id,
+                scope,
+                after: page.after(),
+                rows: page.fetch_limit() + page.offset(),
+                offset: page.offset(),
+            };
+            let rows = rows(connection, &request, filter).await?;
+            let messages = rows.into_iter().map(Message::try_from).collect::<Result<Vec<_>, _>>()?;
+            let mut page = Page::from_overfetch(messages, page.limit, |row| Cursor {
+                at: row.created_at,
+                id: row.id.uuid(),
+            });
+            add_reactions(connection, organization_id, &mut page.rows).await?;
+            Ok(page)
+        })
+        .await
+}
+
+/// The rows of a page, without those to skip.
+async fn rows(
+    connection: &mut DbConnection,
+    request: &ListRequest<'_>,
+    filter: MessageFilter,
+) -> Result<Vec<MessageColumns>, StoreError> {
+    let (shows_allowed, shows_blocked) = (filter.view.shows(false), filter.view.shows(true));
+    let mut rows = Vec::new();
+    match filter.is_read {
+        None => return all::list(connection, request, filter.view).await,
+        Some(true) if shows_allowed => rows = read::list(connection, request).await?,
+        // Blocked messages are never read.
+        Some(true) => {}
+        Some(false) => {
+            if shows_allowed {
+                rows = unread::list(connection, request).await?;
+            }
+            if shows_blocked {
+                rows.extend(unread::list_blocked(connection, request).await?);
+                rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.created_at, row.id)));
+            }
+        }
+    }
+    let selected = rows.into_iter().take(clamp(request.rows)).skip(clamp(request.offset));
+    Ok(selected.collect())
+}
+
+fn clamp(rows: i64) -> usize {
+    usize::try_from(rows).unwrap_or(usize::MAX)
+}

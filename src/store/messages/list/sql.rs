@@ -1,0 +1,70 @@
+//! The parts that the statements of every list share.
+
+/// Reads the messages that a subquery selects, newest first. The subquery has the columns of a message, and
+/// `remote_number` and `clear_read` of its conversation. The parameters of every statement begin with `$1` the
+/// organization, `$2` the id of the scope, `$3` and `$4` the cursor after which the page starts, and `$5` the number
+/// of rows to read.
+macro_rules! message_rows {
+    ($connection:expr, $request:expr, $scope_id:expr, [$($page:tt)*] $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            $crate::store::messages::columns::MessageColumns,
+            r#"SELECT id AS "id!", conversation_id AS "conversation_id!", assignment_id AS "assignment_id!",
+                      direction AS "direction!", received_number, is_blocked AS "is_blocked!", text, media,
+                      send_style AS "send_style!", transport AS "transport!", status AS "status!", error_code,
+                      error_message, was_downgraded AS "was_downgraded!", created_at AS "created_at!",
+                      updated_at AS "updated_at!", remote_number AS "remote_number!", clear_read AS "clear_read!"
+               FROM ("# + $($page)* + ") page
+               ORDER BY created_at DESC, id DESC",
+            $request.organization_id.as_str(),
+            $scope_id,
+            $request.after.at,
+            $request.after.id,
+            $request.rows
+            $(, $argument)*
+        )
+        .fetch_all(&mut *$connection)
+        .await?
+    };
+}
+
+/// Runs the statement of a scope: passes `$rows` the columns of `messages m`, the condition of the scope on them, that on
+/// `conversations c`, and the id of the scope.
+macro_rules! in_scope {
+    ($scope:expr, $rows:ident) => {
+        match $scope {
+            // As in the condition of the index: see migrations/README.md.
+            MessageScope::Organization => $crate::store::messages::list::sql::with_columns!(
+                $rows,
+                "m.created_at > '-infinity' AND $2::uuid IS NULL",
+                "$2::uuid IS NULL",
+                None::<uuid::Uuid>
+            ),
+            MessageScope::Identity(id) => $crate::store::messages::list::sql::with_columns!(
+                $rows,
+                "m.agent_identity_id = $2",
+                "c.agent_identity_id = $2",
+                id.uuid()
+            ),
+            MessageScope::Conversation(id) => $crate::store::messages::list::sql::with_columns!(
+                $rows,
+                "m.conversation_id = $2",
+                "c.id = $2",
+                id.uuid()
+            ),
+        }
+    };
+}
+
+/// Passes `$rows` the columns of a message before the other arguments.
+macro_rules! with_columns {
+    ($rows:ident, $($argument:tt)*) => {
+        $rows!(
+            "m.id, m.conversation_id, m.assignment_id, m.direction, m.received_number, m.is_blocked, m.text, m.media,
+             m.send_style, m.transport, m.status, m.error_code, m.error_message, m.was_downgraded, m.created_at,
+             m.updated_at",
+            $($argument)*
+        )
+    };
+}
+
+pub(super) use {in_scope, message_rows, with_columns};
