@@ -4,7 +4,8 @@
 use chrono::{DateTime, Utc};
 use sqlx::query;
 
-use super::{Affects, Database, DbConnection, StoreError, reactions};
+use super::reactions::{self, InboundRemoval};
+use super::{Affects, Database, DbConnection, StoreError};
 use crate::domain::{
     ConversationId, Direction, MessageId, OrganizationId, PhoneNumber, Reaction, ReactionId, ReactionType,
 };
@@ -110,7 +111,14 @@ async fn apply_in(connection: &mut DbConnection, new: NewTapbackText) -> Result<
         return Ok(TapbackOutcome::Duplicate);
     }
     if new.removed {
-        let removed = remove_live(connection, &new, message_id).await?;
+        let removal = InboundRemoval {
+            message_id,
+            reaction: new.reaction,
+            custom_emoji: new.custom_emoji,
+            part_index: 0,
+            now: new.now,
+        };
+        let removed = reactions::take_back_in(connection, &new.organization_id, removal).await?;
         return Ok(removed.map_or(TapbackOutcome::Unchanged(None), TapbackOutcome::Applied));
     }
     let reaction = Reaction {
@@ -186,27 +194,4 @@ async fn record_delivery(connection: &mut DbConnection, new: &NewTapbackText) ->
     .execute(connection)
     .await?;
     Ok(done.rows_affected() == 1)
-}
-
-/// Removes the human's live reaction if it equals the one in the text. A different one was added later and
-/// stays.
-async fn remove_live(
-    connection: &mut DbConnection,
-    new: &NewTapbackText,
-    message_id: MessageId,
-) -> Result<Option<ReactionId>, StoreError> {
-    let row = query!(
-        "UPDATE reactions SET removed_at = $3
-         WHERE organization_id = $1 AND message_id = $2 AND direction = 1 AND part_index = 0
-           AND removed_at IS NULL AND reaction = $4 AND custom_emoji IS NOT DISTINCT FROM $5
-         RETURNING id",
-        new.organization_id.as_str(),
-        message_id.uuid(),
-        new.now,
-        new.reaction.number(),
-        new.custom_emoji,
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(row.map(|row| row.id.into()))
 }

@@ -170,8 +170,9 @@ async fn deliveries_of_one_tapback_at_the_same_time_make_one() {
 async fn what_is_taken_back_late_leaves_a_newer_tapback_alone() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
-    scene.says(&talk, "T-1", "Liked “hello”", "tapback").await;
-    scene.says(&talk, "T-2", "Removed a heart from “hello”", "duplicate").await;
+    scene.says(&talk, "T-1", "Loved “hello”", "tapback").await;
+    scene.says(&talk, "T-2", "Liked “hello”", "tapback").await;
+    scene.says(&talk, "T-3", "Removed a heart from “hello”", "duplicate").await;
     assert_eq!(talk.reactions_on("hello").await[0].reaction(), ReactionType::Like);
 }
 
