@@ -14,6 +14,12 @@ use crate::domain::{
 /// screen, and a longer search would read more rows than a page of the list does.
 const MAX_SEARCHED: i64 = 200;
 
+/// White space, and invisible characters that phones put beside it. Those around a message and around a quotation of it
+/// need not be the same, so they are ignored there.
+pub const BLANKS: &str = "\t\n\u{b}\u{c}\r \u{85}\u{a0}\u{1680}\u{2000}\u{2001}\u{2002}\u{2003}\u{2004}\u{2005}\u{2006}\
+    \u{2007}\u{2008}\u{2009}\u{200a}\u{200b}\u{200c}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\
+    \u{202e}\u{202f}\u{205f}\u{2060}\u{2066}\u{2067}\u{2068}\u{2069}\u{3000}\u{feff}";
+
 /// The quotation in a tapback text, which identifies the target message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Quoted {
@@ -158,7 +164,7 @@ async fn find_quoted(
           SELECT n.id FROM newest n
           WHERE n.line_number = $4 AND n.status NOT IN (7, 8)
             AND CASE WHEN $5::text IS NULL THEN n.media IS NOT NULL
-                     ELSE btrim(n.text, E' \t\r\n') = btrim($5, E' \t\r\n') OR starts_with(n.text, $6) END
+                     ELSE btrim(n.text, $10) = btrim($5, $10) OR starts_with(ltrim(n.text, $10), $6) END
           ORDER BY ($7 AND EXISTS (
                         SELECT FROM reactions r
                         WHERE r.organization_id = $1 AND r.message_id = n.id AND r.direction = 1
@@ -175,6 +181,7 @@ async fn find_quoted(
         new.removed,
         new.reaction.number(),
         new.custom_emoji,
+        BLANKS,
     )
     .fetch_optional(connection)
     .await?;

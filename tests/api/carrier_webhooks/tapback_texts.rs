@@ -13,7 +13,7 @@ use crate::support::rows;
 
 impl Scene {
     /// Delivers words, under this id, and asserts what became of them.
-    async fn says(&self, talk: &Talk, handle: &str, words: &str, result: &str) {
+    pub(super) async fn says(&self, talk: &Talk, handle: &str, words: &str, result: &str) {
         let answer = self.sendblue(&sendblue_text(&talk.line, handle, words)).await;
         assert_eq!((answer.status, answer.body.as_str()), (200, result), "{words}");
     }
@@ -21,7 +21,7 @@ impl Scene {
 
 impl Talk {
     /// The live tapbacks on the message with this text.
-    async fn reactions_on(&self, text: &str) -> Vec<Reaction> {
+    pub(super) async fn reactions_on(&self, text: &str) -> Vec<Reaction> {
         let messages = self.messages().await;
         let message = messages.iter().find(|message| message.text.as_deref().unwrap_or_default() == text);
         message.unwrap_or_else(|| panic!("no message {text:?}")).reactions.clone()
