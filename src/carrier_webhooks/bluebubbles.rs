@@ -142,7 +142,7 @@ impl Association {
             return Some(Self::Tapback { reaction, custom_emoji: None, removed });
         }
         let named = text(message, "associatedMessageEmoji").map(str::to_owned);
-        let custom_emoji = named.or_else(|| tapback_text::parse(words?)?.custom_emoji)?;
+        let custom_emoji = named.or_else(|| tapback_text::emoji(words?))?;
         Some(Self::Tapback { reaction, custom_emoji: Some(custom_emoji), removed })
     }
 }

@@ -6,8 +6,9 @@ use chrono::{DateTime, Utc};
 use tokio::time::sleep;
 
 use super::event::{Event, StatusUpdate};
+use super::reply;
 use super::response::WebhookResponse;
-use super::{reply, tapback_text};
+use super::tapback_text::{self, TapbackText};
 use crate::app::App;
 use crate::domain::{CarrierKind, LineRole, PhoneNumber};
 use crate::error::{Error, Resource, Result};
@@ -58,14 +59,15 @@ fn unknown_line(carrier: CarrierKind) -> WebhookResponse {
 async fn receive_text(app: &App, carrier: CarrierKind, raw: RawText) -> Result<WebhookResponse> {
     let mut violations = Violations::default();
     let text = raw.validate(&mut violations, app.clock.now());
-    let text = violations.finish(|| text)?;
+    let mut text = violations.finish(|| text)?;
     if line_role(app, carrier, &text.line_number).await?.is_none() {
         return Ok(unknown_line(carrier));
     }
-    if let Some(words) = tapback_words(&text)
-        && let Some(outcome) = inbound::receive_tapback_text(app, &text, words).await?
-    {
-        return Ok(WebhookResponse::done(reaction_result(outcome)));
+    if let Some(tapback) = tapback(&text) {
+        if let Some(outcome) = inbound::receive_tapback_text(app, &text, tapback.words).await? {
+            return Ok(WebhookResponse::done(reaction_result(outcome)));
+        }
+        text.text = Some(tapback.visible);
     }
     let (line_number, remote_number) = (text.line_number.clone(), text.remote_number.clone());
     let outcome = inbound::receive(app, text).await?;
@@ -89,8 +91,9 @@ async fn receive_text(app: &App, carrier: CarrierKind, raw: RawText) -> Result<W
 }
 
 /// The tapback that a text describes. A text with files is not a tapback.
-fn tapback_words(text: &InboundText) -> Option<inbound::TapbackWords> {
-    text.text.as_deref().filter(|_| text.media.is_empty()).and_then(tapback_text::parse)
+fn tapback(text: &InboundText) -> Option<TapbackText> {
+    let words = text.text.as_deref().filter(|_| text.media.is_empty())?;
+    tapback_text::parse(words, text.remote_number.as_str())
 }
 
 async fn receive_tapback(app: &App, carrier: CarrierKind, raw: RawReaction) -> Result<WebhookResponse> {

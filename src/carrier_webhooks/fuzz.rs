@@ -13,20 +13,27 @@ use crate::domain::{DeliveryStatus, MAX_TEXT_CHARACTERS, MAX_URL_CHARACTERS, Pho
 use crate::error::Error;
 use crate::fuzzing::{corpus, json, mutated, once_in, over, over_texts, pick, text};
 use crate::messaging::inbound::MAX_EMOJI_CHARACTERS;
-use crate::store::tapback_texts::Quoted;
+use crate::store::tapback_texts::{BLANKS, Quoted};
 use crate::validation::Violations;
 
 #[test]
 fn tapback_texts() {
     over_texts("tapback_texts", |input, _| {
         let input = text(input);
-        let parsed = tapback_text::parse(&input);
-        assert_eq!(tapback_text::parse(&format!("\n {input} ")), parsed, "surrounding whitespace is ignored");
+        let parse = |text: &str| tapback_text::parse(text, "").map(|tapback| tapback.words);
+        let parsed = parse(&input);
+        assert_eq!(parse(&format!("\n {input} ")), parsed, "surrounding whitespace is ignored");
+        if let Some(tapback) = tapback_text::parse(&input, "") {
+            assert!(tapback.visible.len() <= input.len(), "what is shown is a part of the text");
+            if let Quoted::Text { whole, .. } = &tapback.words.quoted {
+                assert!(tapback.visible.contains(whole.as_str()), "with the whole quotation");
+            }
+        }
         if let Some(words) = &parsed {
             assert_eq!(words.reaction == ReactionType::Custom, words.custom_emoji.is_some());
             if let Some(emoji) = &words.custom_emoji {
                 assert!(emoji.chars().count() <= MAX_EMOJI_CHARACTERS && !emoji.is_ascii(), "{emoji}");
-                assert!(!emoji.contains(char::is_alphabetic), "an emoji has no letters");
+                assert!(!emoji.contains(|c: char| c.is_ascii_alphabetic()), "an emoji has no letters");
             }
             if let Quoted::Text { whole, beginning } = &words.quoted {
                 assert!(!whole.trim().is_empty() && input.contains(whole.as_str()));
@@ -37,12 +44,13 @@ fn tapback_texts() {
                 }));
             }
         }
-        // The tapback text that an iPhone would send for this text quotes the text exactly.
-        if !input.trim().is_empty() {
-            let liked = tapback_text::parse(&format!("Liked “{input}”")).expect("a tapback");
-            let is_whole = matches!(&liked.quoted, Quoted::Text { whole, .. } if *whole == input);
+        // The tapback text that an iPhone would send for this text quotes it, whatever it contains.
+        let message = input.trim_matches(|c| BLANKS.contains(c));
+        if !message.is_empty() {
+            let liked = parse(&format!("Liked “{input}”")).expect("a tapback");
+            let is_whole = matches!(&liked.quoted, Quoted::Text { whole, .. } if *whole == message);
             assert!(is_whole && liked.reaction == ReactionType::Like && !liked.removed, "{liked:?}");
-            let removed = tapback_text::parse(&format!("Removed a heart from “{input}”")).expect("a tapback");
+            let removed = parse(&format!("Removed a heart from “{input}”")).expect("a tapback");
             assert_eq!((removed.reaction, removed.removed), (ReactionType::Love, true));
             assert_eq!(removed.quoted, liked.quoted);
         }

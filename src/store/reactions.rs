@@ -163,33 +163,56 @@ pub(super) async fn put_in(
     Ok(Change { live: new, changed: true })
 }
 
-/// Removes the human's live reaction on a message part and returns its id; `None` if there is none.
+/// A human's removal of a reaction of theirs.
+#[derive(Debug, Clone)]
+pub struct InboundRemoval {
+    /// The message.
+    pub message_id: MessageId,
+    /// The reaction.
+    pub reaction: ReactionType,
+    /// The emoji of a custom reaction.
+    pub custom_emoji: Option<String>,
+    /// The part of the message.
+    pub part_index: i32,
+    /// Time of the removal.
+    pub now: DateTime<Utc>,
+}
+
+/// Marks the human's live reaction as removed if it is the one that the removal names. `None` if there is none, or a
+/// different one: that one was added later, because carriers deliver out of order.
 pub async fn take_back(
     db: &Database,
     organization_id: &OrganizationId,
-    message_id: MessageId,
-    part_index: i32,
-    now: DateTime<Utc>,
+    removal: InboundRemoval,
 ) -> Result<Option<ReactionId>, StoreError> {
     let mut session = db.acquire(Affects::organization(organization_id)).await?;
     session
-        .run("query reactions::take_back", |connection| async move {
-            let row = query!(
-                "UPDATE reactions SET removed_at = $5
-                 WHERE organization_id = $1 AND message_id = $2 AND direction = $3 AND part_index = $4
-                   AND removed_at IS NULL
-                 RETURNING id",
-                organization_id.as_str(),
-                message_id.uuid(),
-                Direction::Inbound.number(),
-                part_index,
-                now,
-            )
-            .fetch_optional(connection)
-            .await?;
-            Ok(row.map(|row| row.id.into()))
-        })
+        .run("query reactions::take_back", |connection| take_back_in(connection, organization_id, removal))
         .await
+}
+
+/// [`take_back`] inside the caller's transaction.
+pub(super) async fn take_back_in(
+    connection: &mut DbConnection,
+    organization_id: &OrganizationId,
+    removal: InboundRemoval,
+) -> Result<Option<ReactionId>, StoreError> {
+    let row = query!(
+        "UPDATE reactions SET removed_at = $5
+         WHERE organization_id = $1 AND message_id = $2 AND direction = $3 AND part_index = $4
+           AND removed_at IS NULL AND reaction = $6 AND custom_emoji IS NOT DISTINCT FROM $7
+         RETURNING id",
+        organization_id.as_str(),
+        removal.message_id.uuid(),
+        Direction::Inbound.number(),
+        removal.part_index,
+        removal.now,
+        removal.reaction.number(),
+        removal.custom_emoji,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| row.id.into()))
 }
 
 /// A reaction with the data that its removal needs.

@@ -4,7 +4,8 @@
 use chrono::{DateTime, Utc};
 use sqlx::query;
 
-use super::{Affects, Database, DbConnection, StoreError, reactions};
+use super::reactions::{self, InboundRemoval};
+use super::{Affects, Database, DbConnection, StoreError};
 use crate::domain::{
     ConversationId, Direction, MessageId, OrganizationId, PhoneNumber, Reaction, ReactionId, ReactionType,
 };
@@ -12,6 +13,12 @@ use crate::domain::{
 /// How many of the newest messages are searched for the quoted text. People react to messages on their
 /// screen, and a longer search would read more rows than a page of the list does.
 const MAX_SEARCHED: i64 = 200;
+
+/// White space, and invisible characters that phones put beside it. Those around a message and around a quotation of it
+/// need not be the same, so they are ignored there.
+pub const BLANKS: &str = "\t\n\u{b}\u{c}\r \u{85}\u{a0}\u{1680}\u{2000}\u{2001}\u{2002}\u{2003}\u{2004}\u{2005}\u{2006}\
+    \u{2007}\u{2008}\u{2009}\u{200a}\u{200b}\u{200c}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\
+    \u{202e}\u{202f}\u{205f}\u{2060}\u{2066}\u{2067}\u{2068}\u{2069}\u{3000}\u{feff}";
 
 /// The quotation in a tapback text, which identifies the target message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,7 +117,14 @@ async fn apply_in(connection: &mut DbConnection, new: NewTapbackText) -> Result<
         return Ok(TapbackOutcome::Duplicate);
     }
     if new.removed {
-        let removed = remove_live(connection, &new, message_id).await?;
+        let removal = InboundRemoval {
+            message_id,
+            reaction: new.reaction,
+            custom_emoji: new.custom_emoji,
+            part_index: 0,
+            now: new.now,
+        };
+        let removed = reactions::take_back_in(connection, &new.organization_id, removal).await?;
         return Ok(removed.map_or(TapbackOutcome::Unchanged(None), TapbackOutcome::Applied));
     }
     let reaction = Reaction {
@@ -150,7 +164,7 @@ async fn find_quoted(
           SELECT n.id FROM newest n
           WHERE n.line_number = $4 AND n.status NOT IN (7, 8)
             AND CASE WHEN $5::text IS NULL THEN n.media IS NOT NULL
-                     ELSE btrim(n.text, E' \t\r\n') = btrim($5, E' \t\r\n') OR starts_with(n.text, $6) END
+                     ELSE btrim(n.text, $10) = btrim($5, $10) OR starts_with(ltrim(n.text, $10), $6) END
           ORDER BY ($7 AND EXISTS (
                         SELECT FROM reactions r
                         WHERE r.organization_id = $1 AND r.message_id = n.id AND r.direction = 1
@@ -167,6 +181,7 @@ async fn find_quoted(
         new.removed,
         new.reaction.number(),
         new.custom_emoji,
+        BLANKS,
     )
     .fetch_optional(connection)
     .await?;
@@ -186,27 +201,4 @@ async fn record_delivery(connection: &mut DbConnection, new: &NewTapbackText) ->
     .execute(connection)
     .await?;
     Ok(done.rows_affected() == 1)
-}
-
-/// Removes the human's live reaction if it equals the one in the text. A different one was added later and
-/// stays.
-async fn remove_live(
-    connection: &mut DbConnection,
-    new: &NewTapbackText,
-    message_id: MessageId,
-) -> Result<Option<ReactionId>, StoreError> {
-    let row = query!(
-        "UPDATE reactions SET removed_at = $3
-         WHERE organization_id = $1 AND message_id = $2 AND direction = 1 AND part_index = 0
-           AND removed_at IS NULL AND reaction = $4 AND custom_emoji IS NOT DISTINCT FROM $5
-         RETURNING id",
-        new.organization_id.as_str(),
-        message_id.uuid(),
-        new.now,
-        new.reaction.number(),
-        new.custom_emoji,
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(row.map(|row| row.id.into()))
 }

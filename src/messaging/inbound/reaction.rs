@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::domain::{Direction, LineRole, PhoneNumber, Reaction, ReactionId, ReactionType};
 use crate::error::{Error, Resource, Result};
 use crate::store::inbound;
-use crate::store::reactions;
+use crate::store::reactions::{self, InboundRemoval};
 
 #[derive(Debug, Clone)]
 pub struct InboundReaction {
@@ -73,9 +73,14 @@ pub async fn receive_reaction(
         .ok_or(Error::NotFound(Resource::Message))?;
     let now = app.clock.now();
     if reaction.removed {
-        let removed =
-            reactions::take_back(&app.db, &to.organization_id, on.message_id, reaction.part_index, now)
-                .await?;
+        let removal = InboundRemoval {
+            message_id: on.message_id,
+            reaction: reaction.reaction,
+            custom_emoji: reaction.custom_emoji,
+            part_index: reaction.part_index,
+            now,
+        };
+        let removed = reactions::take_back(&app.db, &to.organization_id, removal).await?;
         return Ok(removed.map_or(ReactionOutcome::Duplicate(None), ReactionOutcome::Stored));
     }
     let new = Reaction {

@@ -47,7 +47,10 @@ async fn a_tapback_is_added_to_the_message_it_names_and_removed() {
         (tapback("T-1", json!("love"), "p:1/sent-1"), "duplicate", vec![(ReactionType::Love, 1)]),
         (tapback("T-2", json!(2_004), "p:1/sent-1"), "tapback", vec![(ReactionType::Emphasize, 1)]),
         (tapback("T-3", json!("-emphasize"), "p:1/sent-1"), "tapback", vec![]),
+        (tapback("T-8", json!(2_000), "sent-1"), "tapback", vec![(ReactionType::Love, 0)]),
         (tapback("T-4", json!(2_001), "bp:sent-1"), "tapback", vec![(ReactionType::Like, 0)]),
+        // The late removal of the one that was replaced.
+        (tapback("T-9", json!(3_000), "sent-1"), "duplicate", vec![(ReactionType::Like, 0)]),
         (tapback("T-5", json!(3_001), "sent-1"), "tapback", vec![]),
         (tapback("T-6", json!("love"), "p:0/another"), "unknown_message", vec![]),
     ] {

@@ -7,6 +7,7 @@ mod fuzz;
 mod refusals;
 mod router_line;
 mod sendblue;
+mod tapback_languages;
 mod tapback_texts;
 
 use std::net::SocketAddr;

@@ -13,7 +13,7 @@ use crate::support::rows;
 
 impl Scene {
     /// Delivers words, under this id, and asserts what became of them.
-    async fn says(&self, talk: &Talk, handle: &str, words: &str, result: &str) {
+    pub(super) async fn says(&self, talk: &Talk, handle: &str, words: &str, result: &str) {
         let answer = self.sendblue(&sendblue_text(&talk.line, handle, words)).await;
         assert_eq!((answer.status, answer.body.as_str()), (200, result), "{words}");
     }
@@ -21,7 +21,7 @@ impl Scene {
 
 impl Talk {
     /// The live tapbacks on the message with this text.
-    async fn reactions_on(&self, text: &str) -> Vec<Reaction> {
+    pub(super) async fn reactions_on(&self, text: &str) -> Vec<Reaction> {
         let messages = self.messages().await;
         let message = messages.iter().find(|message| message.text.as_deref().unwrap_or_default() == text);
         message.unwrap_or_else(|| panic!("no message {text:?}")).reactions.clone()
@@ -170,8 +170,9 @@ async fn deliveries_of_one_tapback_at_the_same_time_make_one() {
 async fn what_is_taken_back_late_leaves_a_newer_tapback_alone() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
-    scene.says(&talk, "T-1", "Liked “hello”", "tapback").await;
-    scene.says(&talk, "T-2", "Removed a heart from “hello”", "duplicate").await;
+    scene.says(&talk, "T-1", "Loved “hello”", "tapback").await;
+    scene.says(&talk, "T-2", "Liked “hello”", "tapback").await;
+    scene.says(&talk, "T-3", "Removed a heart from “hello”", "duplicate").await;
     assert_eq!(talk.reactions_on("hello").await[0].reaction(), ReactionType::Like);
 }
 

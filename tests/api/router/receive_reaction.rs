@@ -106,6 +106,33 @@ async fn a_reaction_that_is_taken_back_is_gone_and_a_second_time_changes_nothing
 }
 
 #[tokio::test]
+async fn a_late_removal_ends_only_the_reaction_that_it_names() {
+    let Scene { app: _app, human, thread, text, agent, .. } = Scene::start().await;
+    let on = |kind| tapback(&human, &thread, &text.provider_message_id, kind);
+    let removal = |request| ReceiveReactionRequest { removed: true, ..request };
+    receive(&human, &on(ReactionType::Love)).await;
+    let like = receive(&human, &on(ReactionType::Like)).await;
+    // The removal of LOVE was under way when the human chose LIKE.
+    let late = receive(&human, &removal(on(ReactionType::Love))).await;
+    assert_eq!((late.outcome(), late.reaction_id), (ReceiveOutcome::Duplicate, None));
+    let [current] = &shown(&agent).await[..] else { panic!("one live reaction") };
+    assert_eq!((current.reaction(), Some(&current.id)), (ReactionType::Like, like.reaction_id.as_ref()));
+    // A part of its own has reactions of its own.
+    let other_part = ReceiveReactionRequest { part_index: 1, ..on(ReactionType::Like) };
+    assert_eq!(receive(&human, &removal(other_part)).await.outcome(), ReceiveOutcome::Duplicate);
+    let emoji = |emoji: &str| ReceiveReactionRequest {
+        custom_emoji: Some(emoji.to_owned()),
+        ..on(ReactionType::Custom)
+    };
+    receive(&human, &emoji("\u{1F98A}")).await;
+    let other = receive(&human, &removal(emoji("\u{1F388}"))).await;
+    assert_eq!((other.outcome(), other.reaction_id), (ReceiveOutcome::Duplicate, None));
+    assert_eq!(shown(&agent).await[0].custom_emoji.as_deref(), Some("\u{1F98A}"));
+    assert_eq!(receive(&human, &removal(emoji("\u{1F98A}"))).await.outcome(), ReceiveOutcome::Stored);
+    assert_eq!(shown(&agent).await, []);
+}
+
+#[tokio::test]
 async fn a_blocked_humans_reaction_is_not_recorded_at_all() {
     let Scene { app, identity, human, thread, text, .. } = Scene::start().await;
     let love = tapback(&human, &thread, &text.provider_message_id, ReactionType::Love);

@@ -169,16 +169,15 @@ async fn react(env: &Environment, pair: &Pair, chance: &mut StdRng) -> bool {
         let Some((text, id)) = stored.choose(chance).cloned() else { return true };
         let live = state.theirs.entry(id.clone()).or_insert(Possible::only(None));
         // What was asked for without an answer may still come true: nothing else is asked for then.
-        if live.known().is_none() {
-            return true;
-        }
+        let Some(current) = live.known().copied() else { return true };
         let before = live.clone();
         live.may_be(kind);
         let request = ReceiveReactionRequest {
             line_number: text.line_number,
             remote_number: text.remote_number,
             target_provider_message_id: text.provider_message_id,
-            reaction: kind.unwrap_or(ReactionType::Love).into(),
+            // A removal names the reaction that it ends.
+            reaction: kind.or(current).unwrap_or(ReactionType::Love).into(),
             removed: kind.is_none(),
             ..Default::default()
         };

@@ -229,11 +229,12 @@ impl World {
                 return self.touched_message(place);
             }
             Some(_) => match live {
-                Some(live) if removed => {
+                // Each kind has one emoji here.
+                Some(live) if removed && model.reactions[live].kind == kind => {
                     model.reactions[live].live = false;
                     (ReceiveOutcome::Stored, Some(model.reactions[live].id.clone()))
                 }
-                None if removed => (ReceiveOutcome::Duplicate, None),
+                _ if removed => (ReceiveOutcome::Duplicate, None),
                 Some(live) if model.reactions[live].kind == kind => {
                     (ReceiveOutcome::Duplicate, Some(model.reactions[live].id.clone()))
                 }

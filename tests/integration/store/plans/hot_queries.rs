@@ -176,7 +176,7 @@ const HOT: [Hot; 33] = [
     },
     Hot {
         text: ("WITH newest AS ( SELECT id, line_number", &["LIMIT $3"], NOTHING),
-        parameters: &["org", "conversation", "200", "line", "'text'", "'te'", "true", "1", "NULL"],
+        parameters: &["org", "conversation", "200", "line", "'text'", "'te'", "true", "1", "NULL", "' '"],
         indexes: &["messages_list_of_conversation", "reactions_one_live"],
     },
     // The router commands.
