@@ -12,7 +12,7 @@ const BATCH_SIZE: i64 = 1_000;
 /// be more such conversations. Marking does not do it, so that it stays a heap-only update; the next message does, but
 /// where none comes, lists of unread messages would pass the conversation for ever.
 pub async fn settle_horizons(db: &Database, organization_id: &OrganizationId) -> Result<bool, StoreError> {
-    let mut session = db.acquire(Affects::None).await?;
+    let mut session = db.acquire(Affects::organization(organization_id)).await?;
     session
         .run("query conversations::settle::settle_horizons", |connection| async move {
             let done = query!(

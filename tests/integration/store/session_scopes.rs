@@ -5,12 +5,11 @@ use std::path::Path;
 
 use crate::store::sources::sources;
 
-/// Writes that no list or get shows to their caller at once: deletions by age, the last use of a key, what only serves an
-/// index, and what only operators create.
-const NOT_SHOWN: [&str; 9] = [
+/// Writes that no list or get shows to their caller at once: deletions by age, the last use of a key, and what only
+/// operators create.
+const NOT_SHOWN: [&str; 8] = [
     "UPDATE api_keys k SET last_used_at",
     "UPDATE router_keys k SET last_used_at",
-    "UPDATE conversations SET clear_settled",
     "DELETE FROM idempotency_keys",
     "DELETE FROM router_commands",
     "DELETE FROM sent_messages",
