@@ -1,9 +1,15 @@
 //! The list of messages, newest first.
 
+use std::pin::pin;
+
+use futures_util::{Stream, TryStreamExt as _};
 use sqlx::query_as;
 
 use super::columns::{MessageColumns, add_reactions};
-use crate::domain::{ConversationId, Cursor, IdentityId, Message, OrganizationId, Page, PageRequest, View};
+use crate::domain::{
+    ConversationId, Cursor, IdentityId, MAX_RESPONSE_BYTES, Message, OrganizationId, Page, PageRequest, View,
+};
+use crate::error::Error;
 use crate::store::{Database, StoreError};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +36,7 @@ macro_rules! rows_of_scope {
     ($connection:ident, $organization_id:ident, $filter:ident, $page:ident, $messages:literal, $conversations:literal,
      $scope_id:expr) => {
         if $filter.is_read == Some(false) {
-            query_as!(
+            let rows = query_as!(
                 MessageColumns,
                 r#"SELECT id AS "id!", conversation_id AS "conversation_id!", assignment_id AS "assignment_id!",
                           direction AS "direction!", received_number, is_blocked AS "is_blocked!", text, media,
@@ -80,10 +86,10 @@ macro_rules! rows_of_scope {
                 $filter.view.shows(true),
                 $scope_id,
             )
-            .fetch_all(&mut *$connection)
-            .await?
+            .fetch(&mut *$connection);
+            rows_of_page(rows, text_bytes).await?
         } else {
-            query_as!(
+            let rows = query_as!(
                 MessageColumns,
                 r#"SELECT id AS "id!", conversation_id AS "conversation_id!", assignment_id AS "assignment_id!",
                           direction AS "direction!", received_number, is_blocked AS "is_blocked!", text, media,
@@ -126,8 +132,8 @@ macro_rules! rows_of_scope {
                 $scope_id,
                 $filter.is_read == Some(true),
             )
-            .fetch_all(&mut *$connection)
-            .await?
+            .fetch(&mut *$connection);
+            rows_of_page(rows, text_bytes).await?
         }
     };
 }
@@ -182,4 +188,62 @@ pub async fn list(
             Ok(page)
         })
         .await
+}
+
+fn text_bytes(row: &MessageColumns) -> usize {
+    row.text.as_ref().map_or(0, String::len)
+}
+
+/// Collects rows, and keeps no more of them than a response may have: a page of 200 of the longest texts would take 15 MiB
+/// of each session, only to be rejected. The other rows are read all the same, so that the connection can be used again.
+///
+/// # Errors
+/// `TooLarge` if the response would be too large, even without the row that only tells whether there is another page.
+async fn rows_of_page<T>(
+    rows: impl Stream<Item = Result<T, sqlx::Error>>,
+    size_of: impl Fn(&T) -> usize,
+) -> Result<Vec<T>, StoreError> {
+    let mut rows = pin!(rows);
+    let (mut kept, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.try_next().await? {
+        if bytes > MAX_RESPONSE_BYTES {
+            kept.clear();
+        } else {
+            bytes += size_of(&row);
+            kept.push(row);
+        }
+    }
+    if kept.is_empty() && bytes > 0 {
+        return Err(Error::TooLarge { what: "response", limit: MAX_RESPONSE_BYTES }.into());
+    }
+    Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::StreamExt as _;
+    use futures_util::stream::iter;
+
+    use super::{MAX_RESPONSE_BYTES, rows_of_page};
+    use crate::error::Error;
+    use crate::store::StoreError;
+
+    #[tokio::test]
+    async fn a_page_that_is_too_large_is_refused_and_its_last_row_may_be_of_any_size() {
+        for (sizes, is_accepted) in [
+            (vec![], true),
+            (vec![0, 0], true),
+            (vec![MAX_RESPONSE_BYTES, 1], true),
+            (vec![1, MAX_RESPONSE_BYTES, 1], false),
+            (vec![MAX_RESPONSE_BYTES + 1, 1, 1], false),
+        ] {
+            let rows = iter(sizes.clone()).map(Ok);
+            let page = rows_of_page(rows, |size| *size).await;
+            match page {
+                Ok(page) => assert!(is_accepted && page == sizes, "{sizes:?}"),
+                Err(StoreError::Refused(Error::TooLarge { .. })) => assert!(!is_accepted, "{sizes:?}"),
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
 }
