@@ -12,7 +12,7 @@ pub enum Consumer {
     Router,
     /// Look-ups of API keys that are not known to be valid.
     Unauthenticated,
-    /// Clients of health and reflection at one address; `None` for those on Unix sockets.
+    /// Clients of health and reflection at one IPv4 address, or in one /64 of IPv6; `None` for those on Unix sockets.
     Peer(Option<IpAddr>),
     /// Background tasks of the service itself.
     Background,

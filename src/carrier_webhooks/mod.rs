@@ -47,6 +47,8 @@ const LIMITS: Http1Limits = Http1Limits {
     name: "webhooks",
     // Bursts of a carrier are a few dozen.
     max_connections: 256,
+    // Half of them, since all carriers may come through one proxy. Twice as many as webhooks may be in progress.
+    max_connections_per_peer: 128,
     at_capacity: AtCapacity::Wait,
     // Carriers send it in one piece. Silent connections give way to others soon.
     header_timeout: Duration::from_secs(2),

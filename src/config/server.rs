@@ -108,7 +108,8 @@ pub struct ConnectionArgs {
     #[arg(long, env = "INKBOX_CONNECTIONS", default_value = "4096", value_name = "NUMBER",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub connections: u32,
-    /// Maximum number of open connections from one IP address; further ones are rejected [default: half of all].
+    /// Maximum number of open connections from one IPv4 address, or one /64 of IPv6; further ones are rejected [default: half
+    /// of all].
     #[arg(long, env = "INKBOX_CONNECTIONS_PER_PEER", value_name = "NUMBER",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub connections_per_peer: Option<u32>,

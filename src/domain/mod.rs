@@ -40,7 +40,7 @@ pub use message::{
     DeliveryError, DeliveryStatus, MAX_PARTS, MAX_TEXT_CHARACTERS, MAX_URL_CHARACTERS, Media, Message,
     SendStyle, Transport,
 };
-pub use page::{Cursor, Page, PageRequest, Start};
+pub use page::{Cursor, MAX_RESPONSE_BYTES, Page, PageRequest, Start};
 pub use phone_number::{InvalidPhoneNumber, PhoneNumber};
 pub use principal::{Principal, Tenant};
 pub use reaction::{Reaction, ReactionType};

@@ -59,6 +59,9 @@ impl PageRequest {
     }
 }
 
+/// Maximum size of a page in bytes, as of any other response: what gRPC clients accept by default.
+pub const MAX_RESPONSE_BYTES: usize = 4 << 20;
+
 /// One page of a list.
 #[derive(Debug, Clone)]
 pub struct Page<T> {

@@ -49,7 +49,7 @@ macro_rules! services {
             $(routes.add_service(
                 $server::new(services::$module::Service { $($field: $field.clone()),+ })
                     .max_decoding_message_size(request_limit)
-                    .max_encoding_message_size(wire::unary::MAX_RESPONSE_BYTES)
+                    .max_encoding_message_size(crate::domain::MAX_RESPONSE_BYTES)
                     .accept_compressed(CompressionEncoding::Gzip)
                     .accept_compressed(CompressionEncoding::Zstd)
                     .send_compressed(CompressionEncoding::Gzip)

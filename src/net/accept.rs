@@ -16,7 +16,7 @@ use super::{Shared, Stage, connection};
 
 /// Pause after a failed accept. A cause such as the limit of file descriptors persists, so that an immediate retry would
 /// be a busy loop.
-const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+pub(super) const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 /// Minimum interval between two warnings, since their cause can occur thousands of times a second.
 const WARNING_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -56,7 +56,7 @@ where
 }
 
 /// Whether the error concerns only the connection that was to be accepted, and not the listener.
-fn concerns_one_connection(error: &Error) -> bool {
+pub(super) fn concerns_one_connection(error: &Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::ConnectionAborted
@@ -66,15 +66,16 @@ fn concerns_one_connection(error: &Error) -> bool {
     )
 }
 
+/// A warning of an accept loop, logged at most every [`WARNING_INTERVAL`].
 #[derive(Default)]
-struct RateLimitedWarning {
+pub(super) struct RateLimitedWarning {
     last: Option<Instant>,
     /// Warnings since the last one that was logged.
     suppressed: u64,
 }
 
 impl RateLimitedWarning {
-    fn log(&mut self, what: &str, error: Option<Error>) {
+    pub(super) fn log(&mut self, what: &str, error: Option<Error>) {
         if self.last.is_some_and(|last| last.elapsed() < WARNING_INTERVAL) {
             self.suppressed += 1;
             return;

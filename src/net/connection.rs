@@ -17,10 +17,11 @@ use tonic::transport::server::TcpConnectInfo;
 use tower::Service;
 use tower::util::Oneshot;
 
+use super::activity::{Activity, CallCount};
 use super::io::Stream;
 use super::listeners::Socket;
 use super::stall::ProgressBody;
-use super::table::{Activity, CallCount, Registration};
+use super::table::Registration;
 use super::{Shared, Stage};
 
 /// Spread of the maximum age, as a factor, so that clients that connected together do not reconnect together.

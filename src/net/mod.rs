@@ -15,6 +15,7 @@
 //!   <https://github.com/grpc/grpc-rust/issues/1820>.
 
 mod accept;
+mod activity;
 mod connection;
 pub(crate) mod http1;
 mod io;
@@ -24,7 +25,7 @@ mod stall;
 mod table;
 pub mod tls;
 
-pub use table::Activity;
+pub use activity::Activity;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -44,7 +45,7 @@ use tower::Service;
 
 use listeners::Listeners;
 use stall::reset_if_stalled;
-use table::ConnectionTable;
+use table::{ConnectionTable, Keep};
 use tls::Tls;
 
 /// Window of HTTP/2 flow control of a stream, in bytes: what a client may send before anybody reads it. The longest text
@@ -67,7 +68,8 @@ pub struct ConnectionLimits {
     /// Maximum number of open connections. A further one takes the place of one without an authenticated call, or is
     /// rejected.
     pub connections: usize,
-    /// Maximum number of open connections from one IP address; further ones are rejected.
+    /// Maximum number of open connections from one IPv4 address or one /64 of IPv6. A further one takes the place of another
+    /// one of them without an authenticated call, or is rejected.
     pub per_peer: usize,
     /// How long a connection may be idle on which no call was authenticated.
     pub unauthenticated_idle: Duration,
@@ -166,7 +168,7 @@ impl Transport {
             http2: http2(&limits, CallTasks { tasks: calls.clone(), response_stall: limits.response_stall }),
             limits,
             tls,
-            table: ConnectionTable::new(limits.connections, limits.per_peer),
+            table: ConnectionTable::new(limits.connections, limits.per_peer, Keep::Authenticated),
             stage: at_stage,
             connections: connections.clone(),
         });

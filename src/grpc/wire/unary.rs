@@ -6,16 +6,13 @@ use prost::Message;
 use tonic::{Request, Response, Status};
 
 use crate::admission::CallPermit;
-use crate::domain::Principal;
+use crate::domain::{MAX_RESPONSE_BYTES, Principal};
 use crate::error::Error;
 use crate::grpc::wire::extensions::{CompressionThreshold, RequestId};
 use crate::grpc::wire::status;
 
-/// Maximum size of a response in bytes: what gRPC clients accept by default. Checked here, because an error of tonic's
-/// encoder would reach the caller without a reason.
-pub(in crate::grpc) const MAX_RESPONSE_BYTES: usize = 4 << 20;
-
-/// Runs a handler and encodes its result.
+/// Runs a handler and encodes its result. The size of the response is checked here, because an error of tonic's encoder
+/// would reach the caller without a reason.
 pub(in crate::grpc) async fn unary<Q, A: Message>(
     request: Request<Q>,
     handler: impl AsyncFnOnce(Principal, Q) -> Result<A, Error>,

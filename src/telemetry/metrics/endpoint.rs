@@ -21,6 +21,8 @@ const LIMITS: Http1Limits = Http1Limits {
     name: "metrics",
     // A scraper needs one connection; operators may look as well.
     max_connections: 16,
+    // Half of them, so that the probes of an orchestrator find a place whatever another address does.
+    max_connections_per_peer: 8,
     at_capacity: AtCapacity::Reject,
     header_timeout: Duration::from_secs(5),
     max_header_bytes: 16 << 10,

@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use inkbox_imessage::domain::CarrierKind;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -9,6 +11,9 @@ use crate::support::{PATIENCE, eventually};
 
 /// Maximum number of webhooks in progress in one process.
 const MAX_IN_FLIGHT: usize = 64;
+
+/// After this time a connection that has sent no request is closed.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Sends a request without the rest of its body.
 async fn start_request(scene: &Scene, secret: &str) -> TcpStream {
@@ -43,6 +48,19 @@ async fn webhooks_beyond_the_maximum_in_progress_get_503_and_a_retry_delay() {
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     eventually("a permit is free again", async || (scene.sendblue(&body).await.status == 200).then_some(()))
         .await;
+}
+
+#[tokio::test]
+async fn a_webhook_is_received_at_once_although_silent_connections_use_every_place() {
+    let scene = Scene::of(CarrierKind::Sendblue).await;
+    let talk = scene.talk().await;
+    let mut silent = Vec::new();
+    for _ in 0..300 {
+        silent.push(TcpStream::connect(scene.webhooks).await.unwrap());
+    }
+    let started = Instant::now();
+    assert_answer(&scene.sendblue(&sendblue_text(&talk.line, "E-1", "one")).await, 200, "stored");
+    assert!(started.elapsed() < HEADER_TIMEOUT, "it waited for the end of another connection");
 }
 
 #[tokio::test]

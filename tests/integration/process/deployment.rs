@@ -1,114 +1,25 @@
 //! The files in `deploy/` and `compose.yaml`, held against the program: what they name exists, and what they promise holds.
 
+mod expression;
+mod manifests;
+mod memory;
+mod network;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::Value;
-use yaml_rust2::{Yaml, YamlLoader};
-
+use crate::process::deployment::manifests::{
+    PLACEHOLDER, composed, configured, container, manifest, manifests, named, pod, port, seconds, selects,
+    settings, text, yaml,
+};
 use crate::process::folder::Folder;
+use crate::process::metrics::address_in;
+use crate::support::metrics::http;
 use crate::support::program::{Service, command, finish, run};
 
 /// What a drain takes beyond its settings at most: see docs/configuration.md.
 const MARGIN: Duration = Duration::from_secs(5);
-
-fn text(path: &str) -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
-}
-
-fn yaml(path: &str) -> Value {
-    let mut documents =
-        YamlLoader::load_from_str(&text(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
-    assert_eq!(documents.len(), 1, "{path}");
-    json(documents.swap_remove(0))
-}
-
-/// The same as JSON, with `<<` merged.
-fn json(yaml: Yaml) -> Value {
-    match yaml {
-        Yaml::Null => Value::Null,
-        Yaml::Boolean(value) => value.into(),
-        Yaml::Integer(value) => value.into(),
-        Yaml::String(value) => value.into(),
-        Yaml::Array(values) => values.into_iter().map(json).collect(),
-        Yaml::Hash(entries) => {
-            let mut merged = serde_json::Map::new();
-            let mut own = serde_json::Map::new();
-            for (name, value) in entries {
-                match (name.as_str().unwrap(), json(value)) {
-                    ("<<", Value::Object(shared)) => merged.extend(shared),
-                    (name, value) => drop(own.insert(name.to_owned(), value)),
-                }
-            }
-            merged.extend(own);
-            Value::Object(merged)
-        }
-        other => panic!("{other:?} has no place in these files"),
-    }
-}
-
-fn manifest(kind: &str) -> Value {
-    let file = match kind {
-        "ConfigMap" => "config.yaml",
-        "Secret" => "secret.example.yaml",
-        "Job" => "migrate.yaml",
-        "Deployment" => "deployment.yaml",
-        "Service" => "service.yaml",
-        "PodDisruptionBudget" => "poddisruptionbudget.yaml",
-        other => panic!("no file for {other}"),
-    };
-    let manifest = yaml(&format!("deploy/kubernetes/{file}"));
-    assert_eq!(manifest["kind"], kind);
-    manifest
-}
-
-/// Settings of the pods, but for the secret.
-fn configured() -> BTreeMap<String, String> {
-    let data = manifest("ConfigMap")["data"].take();
-    let data = data.as_object().unwrap();
-    data.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect()
-}
-
-/// Settings of the service in `compose.yaml`, merged with what all services share.
-fn composed() -> BTreeMap<String, String> {
-    let environment = yaml("compose.yaml")["services"]["service"]["environment"].take();
-    let environment = environment.as_object().unwrap();
-    assert!(environment.contains_key("DATABASE_URL"), "merged: {environment:?}");
-    environment.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect()
-}
-
-/// The variables that `serve` takes, with their defaults.
-async fn settings() -> BTreeMap<String, Option<String>> {
-    let help = run(&Folder::empty(), &["serve", "--help"]).await.succeeded();
-    let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut settings = BTreeMap::new();
-    for part in words.split("[env: ").skip(1) {
-        // `[env: NAME=value]`, or without the value where it is a secret.
-        let (name, rest) = part.split_at(part.find(['=', ']']).unwrap());
-        let default = rest.split_once("] [default: ").filter(|(before, _)| !before.contains('['));
-        let default = default.map(|(_, after)| after.split(']').next().unwrap().to_owned());
-        settings.insert(name.to_owned(), default);
-    }
-    settings
-}
-
-fn seconds(time: &str) -> Duration {
-    Duration::from_secs(time.strip_suffix('s').unwrap().parse().unwrap())
-}
-
-fn pod(workload: &Value) -> &Value {
-    &workload["spec"]["template"]["spec"]
-}
-
-fn container(workload: &Value) -> &Value {
-    &pod(workload)["containers"][0]
-}
-
-/// Whether a selector chooses these labels.
-fn selects(selector: &Value, labels: &Value) -> bool {
-    selector.as_object().unwrap().iter().all(|(name, value)| &labels[name] == value)
-}
 
 #[tokio::test]
 async fn every_variable_is_a_setting_and_every_value_is_one_that_it_takes() {
@@ -129,42 +40,65 @@ async fn every_variable_is_a_setting_and_every_value_is_one_that_it_takes() {
         let env = container(&manifest(kind))["env"].clone();
         assert_eq!(env[0]["name"], "DATABASE_URL");
         let from = &env[0]["valueFrom"]["secretKeyRef"];
-        let secret = manifest("Secret");
-        assert_eq!(from["name"], secret["metadata"]["name"]);
+        let secret = named("Secret", &from["name"]);
         assert!(secret["stringData"][from["key"].as_str().unwrap()].is_string());
     }
-    let from = &container(&manifest("Deployment"))["envFrom"][0]["configMapRef"]["name"].clone();
-    assert_eq!(from, &manifest("ConfigMap")["metadata"]["name"]);
 }
 
 #[tokio::test]
-async fn every_probe_asks_for_an_entry_that_exists_on_the_port_that_is_listened_on() {
+async fn the_secrets_of_the_examples_are_refused() {
+    let mut serve = command(&Folder::empty(), &["serve"]);
+    for secret in manifests("Secret") {
+        for (name, value) in secret["stringData"].as_object().unwrap() {
+            serve.env(name, value.as_str().unwrap());
+        }
+    }
+    serve.env("INKBOX_WEBHOOK_LISTEN", "127.0.0.1:0");
+    finish(serve).await.failed(2, "needs 16 characters or more");
+    assert!(text("deploy/kubernetes/secret.example.yaml").contains(PLACEHOLDER));
+}
+
+#[tokio::test]
+async fn a_pod_is_ready_only_with_its_database_and_is_not_restarted_without_it() {
     let folder = Folder::migrated().await;
-    let service = Service::start(&folder, &[]).await;
+    let service = Service::start(&folder, &["--metrics-listen", "127.0.0.1:0"]).await;
+    let metrics = address_in(&service.output()).expect("an address");
     let deployment = manifest("Deployment");
-    let server = container(&deployment);
-    let configured = configured();
-    let port = |name: &str| {
-        let ports = server["ports"].as_array().unwrap();
-        ports.iter().find(|port| port["name"] == name).unwrap()["containerPort"].to_string()
+    let status = async |probe: &str| {
+        let probe = &container(&deployment)[probe]["httpGet"];
+        assert_eq!(probe["port"], "metrics");
+        let (head, _) = http(metrics, "GET", probe["path"].as_str().unwrap()).await;
+        head.split(' ').nth(1).unwrap().to_owned()
     };
-    for (variable, name) in [("INKBOX_LISTEN", "grpc"), ("INKBOX_METRICS_LISTEN", "metrics")] {
-        assert!(configured[variable].ends_with(&format!(":{}", port(name))), "{variable}");
-        assert!(text("deploy/Dockerfile").lines().any(|line| {
-            line.strip_prefix("EXPOSE").is_some_and(|ports| ports.split(' ').any(|open| open == port(name)))
-        }));
-    }
     for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
-        let probe = &server[probe]["grpc"];
-        assert_eq!(probe["port"].to_string(), port("grpc"));
-        let entry = probe["service"].as_str().unwrap_or_default();
-        let mut health = command(&folder, &["health", "--service", entry]);
-        health.env("INKBOX_LISTEN", service.address.to_string());
-        finish(health).await.succeeded();
+        assert_eq!(status(probe).await, "200", "{probe}");
     }
-    // A liveness probe that follows the database would restart every pod when it is down.
-    assert_ne!(server["livenessProbe"]["grpc"]["service"].as_str().unwrap_or_default(), "");
-    assert_eq!(server["readinessProbe"]["grpc"].get("service"), None);
+    folder.end_postgres_for_good();
+    service.until_health_is(Some("NOT_SERVING")).await;
+    assert_eq!(status("startupProbe").await, "200");
+    assert_eq!(status("livenessProbe").await, "200");
+    assert_eq!(status("readinessProbe").await, "503");
+}
+
+#[test]
+fn every_port_is_one_that_is_listened_on_and_that_the_image_exposes() {
+    let (deployment, configured, dockerfile) =
+        (manifest("Deployment"), configured(), text("deploy/Dockerfile"));
+    let exposed = dockerfile.lines().find_map(|line| line.strip_prefix("EXPOSE ")).unwrap();
+    let listeners = [
+        ("INKBOX_LISTEN", "grpc"),
+        ("INKBOX_METRICS_LISTEN", "metrics"),
+        ("INKBOX_WEBHOOK_LISTEN", "webhooks"),
+    ];
+    for (variable, name) in listeners {
+        let port = port(&deployment, name).to_string();
+        assert!(configured[variable].ends_with(&format!(":{port}")), "{variable}");
+        assert!(exposed.split(' ').any(|open| open == port), "{name}");
+        let services = manifests("Service");
+        let ports = services.iter().flat_map(|service| service["spec"]["ports"].as_array().unwrap());
+        assert!(ports.into_iter().any(|port| port["targetPort"] == name), "no Service has {name}");
+    }
+    assert_eq!(container(&deployment)["ports"].as_array().unwrap().len(), listeners.len());
 }
 
 #[tokio::test]
@@ -205,13 +139,16 @@ fn selectors_choose_the_servers_and_nothing_else() {
     let servers = &deployment["spec"]["template"]["metadata"]["labels"];
     let job = manifest("Job");
     let migrate = &job["spec"]["template"]["metadata"]["labels"];
-    let (service, budget) = (manifest("Service"), manifest("PodDisruptionBudget"));
-    for selector in [
+    let (services, budget) = (manifests("Service"), manifest("PodDisruptionBudget"));
+    let policies = manifests("NetworkPolicy");
+    let of_services = services.iter().map(|service| &service["spec"]["selector"]);
+    let others = [
         &deployment["spec"]["selector"]["matchLabels"],
         &pod(&deployment)["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"],
-        &service["spec"]["selector"],
         &budget["spec"]["selector"]["matchLabels"],
-    ] {
+        &policies[0]["spec"]["podSelector"]["matchLabels"],
+    ];
+    for selector in of_services.chain(others) {
         assert!(selects(selector, servers) && !selects(selector, migrate), "{selector}");
     }
     let replicas = deployment["spec"]["replicas"].as_u64().unwrap();

@@ -11,7 +11,7 @@ use crate::support::metrics::Scrape;
 use crate::support::program::{Service, run};
 
 /// Where the service says that its metrics are.
-fn address_in(output: &str) -> Option<SocketAddr> {
+pub(super) fn address_in(output: &str) -> Option<SocketAddr> {
     let at = output.split_once("metrics.address=")?.1;
     at.split_whitespace().next()?.parse().ok()
 }

@@ -24,7 +24,7 @@ pub(super) async fn list(
                     + ", c.remote_number, c.clear_read
                    FROM messages m
                    JOIN conversations c ON c.organization_id = $1 AND c.id = m.conversation_id
-                   WHERE m.organization_id = $1 AND NOT m.is_blocked AND $6 AND "
+                   WHERE m.organization_id = $1 AND NOT m.is_blocked AND $8 AND "
                     + $messages
                     + "
                      AND (m.created_at, m.id) < ($3, $4)
@@ -36,17 +36,14 @@ pub(super) async fn list(
                     + ", c.remote_number, c.clear_read
                    FROM messages m
                    JOIN conversations c ON c.organization_id = $1 AND c.id = m.conversation_id
-                   WHERE m.organization_id = $1 AND m.is_blocked AND $7 AND "
+                   WHERE m.organization_id = $1 AND m.is_blocked AND $9 AND "
                     + $messages
                     + "
                      AND (m.created_at, m.id) < ($3, $4)
                    ORDER BY m.created_at DESC, m.id DESC
-                   LIMIT $5::bigint)
-                  ORDER BY created_at DESC, id DESC
-                  LIMIT $5::bigint OFFSET $8::bigint"],
+                   LIMIT $5::bigint)"],
                 view.shows(false),
                 view.shows(true),
-                request.offset,
             )
         };
     }

@@ -1,6 +1,7 @@
 //! The list of messages, newest first.
 
 mod all;
+mod page_rows;
 mod read;
 mod sql;
 mod unread;
@@ -28,15 +29,17 @@ struct ListRequest<'a> {
     organization_id: &'a OrganizationId,
     scope: MessageScope,
     after: Cursor,
-    /// The number of rows to read.
+    /// The number of rows from there to the end of the page.
     rows: i64,
-    /// The number of these to skip.
+    /// The number of these that are read, the last ones.
+    limit: i64,
+    /// The number of these that are skipped.
     offset: i64,
 }
 
 impl ListRequest<'_> {
     fn is_filled_by(&self, rows: &[MessageColumns]) -> bool {
-        i64::try_from(rows.len()).is_ok_and(|count| count >= self.rows)
+        i64::try_from(rows.len()).is_ok_and(|count| count >= self.limit)
     }
 }
 
@@ -56,6 +59,7 @@ pub async fn list(
                 scope,
                 after: page.after(),
                 rows: page.fetch_limit() + page.offset(),
+                limit: page.fetch_limit(),
                 offset: page.offset(),
             };
             let rows = rows(connection, &request, filter).await?;
@@ -70,33 +74,18 @@ pub async fn list(
         .await
 }
 
-/// The rows of a page, without those to skip.
+/// The rows of a page.
 async fn rows(
     connection: &mut DbConnection,
     request: &ListRequest<'_>,
     filter: MessageFilter,
 ) -> Result<Vec<MessageColumns>, StoreError> {
-    let (shows_allowed, shows_blocked) = (filter.view.shows(false), filter.view.shows(true));
-    let mut rows = Vec::new();
     match filter.is_read {
-        None => return all::list(connection, request, filter.view).await,
-        Some(true) if shows_allowed => rows = read::list(connection, request).await?,
+        None => all::list(connection, request, filter.view).await,
+        Some(true) if filter.view.shows(false) => read::list(connection, request).await,
         // Blocked messages are never read.
-        Some(true) => {}
-        Some(false) => {
-            if shows_allowed {
-                rows = unread::list(connection, request).await?;
-            }
-            if shows_blocked {
-                rows.extend(unread::list_blocked(connection, request).await?);
-                rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.created_at, row.id)));
-            }
-        }
+        Some(true) => Ok(Vec::new()),
+        Some(false) if !filter.view.shows(false) && !filter.view.shows(true) => Ok(Vec::new()),
+        Some(false) => unread::list(connection, request, filter.view).await,
     }
-    let selected = rows.into_iter().take(clamp(request.rows)).skip(clamp(request.offset));
-    Ok(selected.collect())
-}
-
-fn clamp(rows: i64) -> usize {
-    usize::try_from(rows).unwrap_or(usize::MAX)
 }

@@ -108,9 +108,7 @@ async fn past_unread(
                    WHERE m.organization_id = $1 AND m.direction = 2 AND " + $messages + "
                      AND (m.created_at, m.id) < ($3, $4)
                    ORDER BY m.created_at DESC, m.id DESC
-                   LIMIT $5::bigint)
-                  ORDER BY created_at DESC, id DESC
-                  LIMIT $5::bigint"],
+                   LIMIT $5::bigint)"],
             )
         };
     }

@@ -2,11 +2,11 @@
 
 /// Reads the messages that a subquery selects, newest first. The subquery has the columns of a message, and
 /// `remote_number` and `clear_read` of its conversation. The parameters of every statement begin with `$1` the
-/// organization, `$2` the id of the scope, `$3` and `$4` the cursor after which the page starts, and `$5` the number
-/// of rows to read.
+/// organization, `$2` the id of the scope, `$3` and `$4` the cursor after which the page starts, `$5` the number of
+/// rows from there to the end of the page, and `$6` and `$7` how many of these to read and to skip.
 macro_rules! message_rows {
     ($connection:expr, $request:expr, $scope_id:expr, [$($page:tt)*] $(, $argument:expr)* $(,)?) => {
-        sqlx::query_as!(
+        $crate::store::messages::list::page_rows::rows_of_page(sqlx::query_as!(
             $crate::store::messages::columns::MessageColumns,
             r#"SELECT id AS "id!", conversation_id AS "conversation_id!", assignment_id AS "assignment_id!",
                       direction AS "direction!", received_number, is_blocked AS "is_blocked!", text, media,
@@ -14,15 +14,18 @@ macro_rules! message_rows {
                       error_message, was_downgraded AS "was_downgraded!", created_at AS "created_at!",
                       updated_at AS "updated_at!", remote_number AS "remote_number!", clear_read AS "clear_read!"
                FROM ("# + $($page)* + ") page
-               ORDER BY created_at DESC, id DESC",
+               ORDER BY created_at DESC, id DESC
+               LIMIT $6::bigint OFFSET $7::bigint",
             $request.organization_id.as_str(),
             $scope_id,
             $request.after.at,
             $request.after.id,
-            $request.rows
+            $request.rows,
+            $request.limit,
+            $request.offset
             $(, $argument)*
         )
-        .fetch_all(&mut *$connection)
+        .fetch(&mut *$connection), |row| row.text.as_ref().map_or(0, String::len))
         .await?
     };
 }

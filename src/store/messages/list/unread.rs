@@ -7,20 +7,33 @@
 
 use super::sql::{in_scope, message_rows};
 use super::{ListRequest, MessageScope};
-use crate::domain::Cursor;
+use crate::domain::{Cursor, View};
 use crate::store::messages::columns::MessageColumns;
 use crate::store::{DbConnection, StoreError};
 
-/// The unread non-blocked messages.
+/// The unread messages of a view. Blocked messages are never read.
 pub(super) async fn list(
     connection: &mut DbConnection,
     request: &ListRequest<'_>,
+    view: View,
 ) -> Result<Vec<MessageColumns>, StoreError> {
-    if request.after == Cursor::START {
-        return first_page(connection, request).await;
+    if !view.shows(false) {
+        return blocked(connection, request).await;
     }
-    let rows = walk(connection, request).await?;
-    if request.is_filled_by(&rows) { Ok(rows) } else { later_page(connection, request).await }
+    if request.after == Cursor::START {
+        return first_page(connection, request, view.shows(true)).await;
+    }
+    let mut rows = walk(connection, request).await?;
+    if !request.is_filled_by(&rows) {
+        rows = later_page(connection, request).await?;
+    }
+    if view.shows(true) {
+        rows.extend(blocked(connection, request).await?);
+        rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.created_at, row.id)));
+        // A page that starts after a cursor skips nothing.
+        rows.truncate(usize::try_from(request.limit).unwrap_or(usize::MAX));
+    }
+    Ok(rows)
 }
 
 /// Reads each conversation only to its last unread message, and no message older than `floor`: a page of conversations
@@ -30,6 +43,7 @@ pub(super) async fn list(
 async fn first_page(
     connection: &mut DbConnection,
     request: &ListRequest<'_>,
+    shows_blocked: bool,
 ) -> Result<Vec<MessageColumns>, StoreError> {
     macro_rules! rows {
         ($columns:literal, $messages:literal, $conversations:literal, $scope_id:expr) => {
@@ -52,7 +66,7 @@ async fn first_page(
                       LIMIT 2 * $5::bigint),
                   floor AS MATERIALIZED (
                       SELECT created_at AS at FROM newest ORDER BY created_at DESC LIMIT 1 OFFSET $5::bigint - 1)
-                  SELECT " + $columns + ", c.remote_number, c.clear_read
+                  (SELECT " + $columns + ", c.remote_number, c.clear_read
                   FROM (SELECT c.id, c.remote_number, c.clear_read, c.clear_received, c.clear_settled, c.clear_settled_at
                         FROM conversations c
                         WHERE c.organization_id = $1 AND c.clear_received > c.clear_settled
@@ -67,7 +81,16 @@ async fn first_page(
                       ORDER BY m.created_at DESC, m.id DESC
                       LIMIT least($5::bigint, c.clear_received - c.clear_read)) m
                   ORDER BY m.created_at DESC, m.id DESC
-                  LIMIT $5::bigint"],
+                  LIMIT $5::bigint)
+                  UNION ALL
+                  (SELECT " + $columns + ", c.remote_number, c.clear_read
+                   FROM messages m
+                   JOIN conversations c ON c.organization_id = $1 AND c.id = m.conversation_id
+                   WHERE m.organization_id = $1 AND m.is_blocked AND $8 AND " + $messages + "
+                     AND (m.created_at, m.id) < ($3, $4)
+                   ORDER BY m.created_at DESC, m.id DESC
+                   LIMIT $5::bigint)"],
+                shows_blocked,
             )
         };
     }
@@ -141,8 +164,8 @@ async fn later_page(
     Ok(in_scope!(request.scope, rows))
 }
 
-/// The blocked messages, which are never read.
-pub(super) async fn list_blocked(
+/// The blocked messages.
+async fn blocked(
     connection: &mut DbConnection,
     request: &ListRequest<'_>,
 ) -> Result<Vec<MessageColumns>, StoreError> {

@@ -30,20 +30,25 @@ async fn it_serves_metrics_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn connections_beyond_its_bound_are_closed_and_one_that_says_nothing_gives_its_place_back() {
+async fn a_probe_is_answered_although_silent_connections_from_its_address_use_every_place() {
     let app = TestApp::start().await;
     let mut silent = Vec::new();
-    for _ in 0..16 {
+    for _ in 0..20 {
         silent.push(TcpStream::connect(app.metrics).await.unwrap());
     }
-    let mut beyond = TcpStream::connect(app.metrics).await.unwrap();
-    assert!(timeout(PATIENCE, beyond.read_u8()).await.expect("an end").is_err());
-    for stream in &mut silent {
-        assert!(timeout(Duration::from_millis(1), stream.read_u8()).await.is_err(), "still open");
-    }
-    for stream in &mut silent {
-        let _ = timeout(PATIENCE, stream.read_to_end(&mut Vec::new())).await.expect("an end");
-    }
+    let (head, _) = http(app.metrics, "GET", "/livez").await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    let mut first = silent.swap_remove(0);
+    assert!(timeout(PATIENCE, first.read_u8()).await.expect("the end of the first connection").is_err());
+    let mut last = silent.pop().unwrap();
+    assert!(timeout(Duration::from_millis(1), last.read_u8()).await.is_err(), "still open");
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_is_closed_after_seconds() {
+    let app = TestApp::start().await;
+    let mut silent = TcpStream::connect(app.metrics).await.unwrap();
+    let _ = timeout(PATIENCE, silent.read_to_end(&mut Vec::new())).await.expect("an end");
     Scrape::of(app.metrics).await;
 }
 

@@ -57,7 +57,7 @@ impl Scope {
     ) -> serde_json::Value {
         let organization = format!("'{LARGE}'");
         let rows = PAGE.to_string();
-        let mut parameters = vec![organization.as_str(), &self.id, after[0], after[1], &rows];
+        let mut parameters = vec![organization.as_str(), &self.id, after[0], after[1], &rows, &rows, "0"];
         parameters.extend(more);
         explain(session, query, &parameters, ", ANALYZE, TIMING OFF").await
     }
@@ -91,8 +91,8 @@ fn assert_looks_at(rows: f64, plan: &serde_json::Value) {
 async fn messages_of_each_scope_and_view_are_walks_along_the_index_of_the_scope() {
     let session = &mut session().await;
     for scope in scopes(session).await {
-        let query = the_one("SELECT", &["UNION ALL", scope.messages, "$8"], &[]);
-        let plan = scope.plan(session, &query, START, &["true", "true", "0"]).await;
+        let query = the_one("SELECT", &["UNION ALL", scope.messages, "$9"], &[]);
+        let plan = scope.plan(session, &query, START, &["true", "true"]).await;
         let scan = format!("Index Scan {}", scope.index);
         assert_eq!(scans_of_messages(&plan), [scan.clone(), scan], "{plan:#}");
         assert_looks_at(f64::from(4 * PAGE), &plan);
@@ -120,11 +120,11 @@ async fn few_unread_messages_are_found_without_looking_at_read_ones() {
     )
     .await;
     for scope in scopes(session).await {
-        for query in [
-            the_one("SELECT", &["floor", "c.clear_settled", scope.conversations], &["start.at"]),
-            the_one("SELECT", &["LIMIT c.clear_received - c.clear_read", scope.conversations], &[]),
-        ] {
-            let plan = scope.plan(session, &query, START, &[]).await;
+        let first: &[&str] = &["floor", "c.clear_settled", scope.conversations];
+        let later: &[&str] = &["LIMIT c.clear_received - c.clear_read", scope.conversations];
+        for (parts, flags) in [(first, &["false"][..]), (later, &[])] {
+            let query = the_one("SELECT", parts, &["start.at"]);
+            let plan = scope.plan(session, &query, START, flags).await;
             assert_looks_at(4.0, &plan);
         }
     }
@@ -135,7 +135,7 @@ async fn a_first_page_of_many_unread_messages_stops_at_the_conversations_that_ar
     let session = &mut session().await;
     for scope in scopes(session).await {
         let query = the_one("SELECT", &["floor", "c.clear_settled", scope.conversations], &["start.at"]);
-        let plan = scope.plan(session, &query, START, &[]).await;
+        let plan = scope.plan(session, &query, START, &["false"]).await;
         assert_looks_at(THROUGH_CONVERSATIONS, &plan);
     }
 }
