@@ -15,6 +15,7 @@
 //!   <https://github.com/grpc/grpc-rust/issues/1820>.
 
 mod accept;
+mod authority;
 mod connection;
 pub(crate) mod http1;
 mod io;
