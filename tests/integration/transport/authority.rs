@@ -199,7 +199,7 @@ async fn an_authority_that_cannot_be_replaced_fails_its_stream_only() {
 
 /// Python's gRPC client: `python3`, or the program that `INKBOX_TEST_PYTHON` names.
 #[tokio::test]
-#[allow(clippy::print_stderr, reason = "says that it was not run")]
+#[expect(clippy::print_stderr, reason = "says that it was not run")]
 async fn the_python_client_works_over_a_unix_socket_and_with_a_list_of_addresses() {
     const SCRIPT: &str = r"
 import sys, grpc
