@@ -118,6 +118,15 @@ pub enum Error {
     /// The deadline of the call has passed. The operation may still complete.
     #[error("deadline exceeded")]
     DeadlineExceeded,
+    /// The server has no such method, or cannot read what the client sends; the text says which.
+    #[error("not implemented: {0}")]
+    Unimplemented(&'static str),
+    /// The content type of the request is not that of gRPC with protobuf.
+    #[error("unsupported media type")]
+    UnsupportedMediaType,
+    /// The server ends a stream that its client may open again, as when it shuts down.
+    #[error("stream ended by the server")]
+    StreamEnded,
     /// A defect of the server. The cause has been logged; the client gets the request id.
     #[error("internal error")]
     Internal,
@@ -151,6 +160,8 @@ pub enum Resource {
     Reaction,
     /// A line, or the router line.
     Line,
+    /// An entry of the health service.
+    Service,
 }
 
 impl Resource {
@@ -166,6 +177,7 @@ impl Resource {
             Self::Message => "message",
             Self::Reaction => "reaction",
             Self::Line => "line",
+            Self::Service => "service",
         }
     }
 }

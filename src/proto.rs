@@ -10,9 +10,9 @@ impl ErrorReason {
         self.as_str_name().trim_start_matches("ERROR_REASON_")
     }
 
-    /// Every reason that an error can have, in the order of the proto.
+    /// Every reason that an error can have, by number. Numbers in between are reserved for features to come.
     pub fn all() -> impl Iterator<Item = Self> {
-        (1..).map_while(|number| Self::try_from(number).ok())
+        (1..64).filter_map(|number| Self::try_from(number).ok())
     }
 }
 

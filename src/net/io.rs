@@ -10,11 +10,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
+use super::authority::{AuthorityRewriter, PREFACE_BYTES};
 use super::listeners::Socket;
 use super::tls::Tls;
-
-/// Length of the HTTP/2 connection preface of a client, in bytes (RFC 9113, section 3.4).
-const PREFACE_BYTES: usize = 24;
 
 /// Whether the client has sent as many bytes as the HTTP/2 preface has. Shared with the stream. hyper checks the bytes.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +27,7 @@ impl PrefaceSeen {
 /// The byte stream of an open connection.
 pub(super) struct Stream {
     io: Io,
+    authority: AuthorityRewriter,
     /// Number of bytes read, not counted any further than the preface.
     bytes_read: usize,
     preface_seen: PrefaceSeen,
@@ -49,7 +48,8 @@ impl Stream {
             (Socket::Unix(stream), _) => Io::Unix(stream),
         };
         let preface_seen = PrefaceSeen::default();
-        Ok((Self { io, bytes_read: 0, preface_seen: preface_seen.clone() }, preface_seen))
+        let authority = AuthorityRewriter::default();
+        Ok((Self { io, authority, bytes_read: 0, preface_seen: preface_seen.clone() }, preface_seen))
     }
 }
 
@@ -66,17 +66,21 @@ macro_rules! poll_io {
 
 impl AsyncRead for Stream {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let this = self.as_mut();
-        let polled = poll_io!(this, io => Pin::new(io).poll_read(context, buffer));
-        if self.bytes_read < PREFACE_BYTES {
-            self.bytes_read += buffer.filled().len() - before;
-            if self.bytes_read >= PREFACE_BYTES {
-                self.preface_seen.0.store(true, Ordering::Relaxed);
+        let Self { io, authority, bytes_read, preface_seen } = self.get_mut();
+        let polled = match io {
+            Io::Tcp(io) => authority.poll_read(io, context, buffer),
+            Io::Tls(io) => authority.poll_read(io, context, buffer),
+            Io::Unix(io) => authority.poll_read(io, context, buffer),
+        };
+        if *bytes_read < PREFACE_BYTES {
+            *bytes_read += buffer.filled().len() - before;
+            if *bytes_read >= PREFACE_BYTES {
+                preface_seen.0.store(true, Ordering::Relaxed);
             }
         }
         polled

@@ -16,6 +16,7 @@
 
 mod accept;
 mod activity;
+mod authority;
 mod connection;
 pub(crate) mod http1;
 mod io;

@@ -7,13 +7,12 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tonic_health::ServingStatus;
 
 use super::error::ServeError;
 use crate::auth::KeyCache;
 use crate::carriers::CarrierRegistry;
 use crate::domain::{CarrierKind, PhoneNumber};
-use crate::server::health::Health;
+use crate::server::health::{Health, ServingStatus};
 use crate::store::{self, Database, DatabaseTarget, DbConnection, SchemaError, key_digests};
 use crate::telemetry::metrics::Metrics;
 
@@ -121,7 +120,7 @@ impl DatabaseMonitor {
                     if failed >= MAX_FAILED_POLLS {
                         tracing::info!("database is available: serving");
                         self.metrics.database_is(true);
-                        self.health.set(ServingStatus::Serving).await;
+                        self.health.set(ServingStatus::Serving);
                     }
                     failed = 0;
                 }
@@ -140,7 +139,7 @@ impl DatabaseMonitor {
                         );
                         tracing::error!(error = cause, "database is unavailable: not serving");
                         self.metrics.database_is(false);
-                        self.health.set(ServingStatus::NotServing).await;
+                        self.health.set(ServingStatus::NotServing);
                     }
                 }
             }

@@ -21,7 +21,7 @@ pub enum ServeError {
     Assembly(#[from] Error),
     /// The compiled proto files are invalid.
     #[error("reflection: {0}")]
-    Reflection(#[from] tonic_reflection::server::Error),
+    Reflection(#[from] prost::DecodeError),
     /// A background task ended before the shutdown.
     #[error("background task `{0}` ended unexpectedly")]
     TaskEnded(&'static str),

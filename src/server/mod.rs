@@ -20,7 +20,6 @@ use tokio::sync::watch;
 use tokio::time::{Instant, interval, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic_health::ServingStatus;
 use tower::ServiceBuilder;
 
 use self::database_monitor::DatabaseMonitor;
@@ -40,7 +39,7 @@ use crate::grpc::middleware::open_services::MAX_REQUEST_BYTES;
 use crate::maintenance::cleanup::{self, Retention};
 use crate::net::Transport;
 use crate::net::listeners::Listeners;
-use crate::server::health::{Health, publish_breaker_health};
+use crate::server::health::{Health, ServingStatus, publish_breaker_health};
 use crate::server::shutdown::Shutdown;
 use crate::store::{Database, DatabaseTarget};
 use crate::telemetry::metrics::{self, Exposition, Metrics, PoolSample, Sample};
@@ -131,7 +130,7 @@ impl Server {
         let (app, keys, limits) = (self.app.clone(), self.keys.clone(), self.settings.drain);
         let shutdown = Shutdown::default();
         let mut tasks = Supervisor::default();
-        let (health, mut transport) = self.open(listeners.into(), &shutdown).await?;
+        let (health, mut transport) = self.open(listeners.into(), &shutdown)?;
         for (name, task) in transport.take_tasks() {
             tasks.adopt(name, &shutdown.drain, task);
         }
@@ -141,7 +140,7 @@ impl Server {
             () = stop.cancelled() => {}
             () = tasks.failed() => {}
         }
-        health.set(ServingStatus::NotServing).await;
+        health.set(ServingStatus::NotServing);
         sleep(limits.grace).await;
         shutdown.drain.cancel();
         transport.drain(limits.finish).await;
@@ -163,19 +162,15 @@ impl Server {
     }
 
     /// Starts to accept connections.
-    async fn open(
-        &self,
-        listeners: Listeners,
-        shutdown: &Shutdown,
-    ) -> Result<(Health, Transport), ServeError> {
+    fn open(&self, listeners: Listeners, shutdown: &Shutdown) -> Result<(Health, Transport), ServeError> {
         let Self { settings, app, keys, .. } = self;
-        let (reporter, health_service) = tonic_health::server::health_reporter();
-        let health = Health::new(reporter, grpc::SERVICES).await;
+        let health = Health::new(grpc::SERVICES);
+        let reflection = reflection::service()?;
         let mut routes = grpc::routes(app, keys, settings.calls.request as usize);
         routes
-            .add_service(health_service.max_decoding_message_size(MAX_REQUEST_BYTES))
-            .add_service(reflection::builder().build_v1()?.max_decoding_message_size(MAX_REQUEST_BYTES))
-            .add_service(reflection::builder().build_v1alpha()?.max_decoding_message_size(MAX_REQUEST_BYTES));
+            .add_service(health.service().max_decoding_message_size(MAX_REQUEST_BYTES))
+            .add_service(reflection.clone())
+            .add_service(reflection::V1Alpha(reflection));
         let service = ServiceBuilder::new()
             .layer(AccessLogLayer::new(app.clock.clone(), app.metrics.calls.clone()))
             .layer(LimitsLayer::new(settings.calls, shutdown.drain.clone()))

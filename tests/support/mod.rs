@@ -13,6 +13,7 @@ pub mod cluster;
 pub mod database;
 pub mod history;
 pub mod http;
+pub mod http2;
 pub mod human;
 pub mod invariants;
 pub mod locks;

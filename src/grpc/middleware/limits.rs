@@ -1,4 +1,5 @@
-//! Limits of each single call: its duration, and the size of its request. `admission` limits calls in total.
+//! Limits of each single call: its content type, its duration, and the size of its request. `admission` limits calls in
+//! total.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -11,10 +12,11 @@ use tonic::body::Body;
 
 use crate::error::Error;
 use crate::grpc::middleware::auth::is_open_service;
+use crate::grpc::middleware::content_type;
 use crate::grpc::middleware::layer::{Inner, Middleware, MiddlewareLayer};
 use crate::grpc::middleware::open_services::OpenServices;
 use crate::grpc::middleware::timeout::effective_timeout;
-use crate::grpc::middleware::tonic_status::classify_tonic_status;
+use crate::grpc::middleware::tonic_status;
 use crate::grpc::wire::extensions::{CompressionThreshold, RequestId};
 use crate::grpc::wire::status;
 
@@ -56,14 +58,15 @@ impl Middleware for Limits {
         mut request: Request<Body>,
         mut inner: S,
     ) -> Result<Response<Body>, Infallible> {
+        let request_id = request.extensions().get::<RequestId>().cloned();
+        let request_id = request_id.as_ref().map(RequestId::as_str).unwrap_or_default();
+        if !content_type::is_grpc(request.headers()) {
+            return Ok(content_type::unsupported(request_id));
+        }
         if is_open_service(request.uri().path()) {
             return self.open_services.call(request, inner).await;
         }
-        let request_id = request.extensions().get::<RequestId>().cloned();
-        let reject = |error: &Error| {
-            let request_id = request_id.as_ref().map(RequestId::as_str).unwrap_or_default();
-            Ok(status::from_error(error, request_id).into_http())
-        };
+        let reject = |error: &Error| Ok(status::from_error(error, request_id).into_http());
         let limit = self.bounds.metadata as usize;
         if size_of(request.headers()) > limit {
             return reject(&Error::TooLarge { what: "request metadata", limit });
@@ -75,10 +78,7 @@ impl Middleware for Limits {
         let limit = effective_timeout(request.headers(), self.bounds.max_duration);
         match timeout(limit, inner.call(request)).await {
             Ok(Ok(response)) => {
-                match classify_tonic_status(response.headers(), self.bounds.request as usize) {
-                    Some(error) => reject(&error),
-                    None => Ok(response),
-                }
+                Ok(tonic_status::with_details(response, self.bounds.request as usize, request_id))
             }
             Ok(Err(never)) => match never {},
             Err(_) => reject(&Error::DeadlineExceeded),

@@ -4,6 +4,7 @@
 pub mod access_log;
 pub mod admission;
 pub mod auth;
+mod content_type;
 pub mod layer;
 pub mod limits;
 pub mod open_services;

@@ -14,7 +14,7 @@ use crate::admission::{Consumer, Share, Shares};
 use crate::error::Error;
 use crate::grpc::middleware::layer::Inner;
 use crate::grpc::middleware::stream_end::end_stream;
-use crate::grpc::middleware::tonic_status::classify_tonic_status;
+use crate::grpc::middleware::tonic_status;
 use crate::grpc::wire::extensions::RequestId;
 use crate::grpc::wire::status;
 use crate::net::Activity;
@@ -49,10 +49,8 @@ impl OpenServices {
         mut inner: S,
     ) -> Result<Response<Body>, Infallible> {
         let request_id = request.extensions().get::<RequestId>().cloned();
-        let reject = |error: &Error| {
-            let request_id = request_id.as_ref().map(RequestId::as_str).unwrap_or_default();
-            Ok(status::from_error(error, request_id).into_http())
-        };
+        let request_id = request_id.as_ref().map(RequestId::as_str).unwrap_or_default();
+        let reject = |error: &Error| Ok(status::from_error(error, request_id).into_http());
         let peer = request.extensions().get::<Arc<Activity>>().and_then(|connection| connection.peer());
         let places = if request.uri().path() == HEALTH_CHECK { &self.checks } else { &self.streams };
         let permit = match places.acquire(&Consumer::Peer(peer), 1) {
@@ -64,10 +62,7 @@ impl OpenServices {
         let Ok(response) = timeout(REQUEST_TIMEOUT, inner.call(request)).await else {
             return reject(&Error::DeadlineExceeded);
         };
-        let response = response?;
-        if let Some(error) = classify_tonic_status(response.headers(), MAX_REQUEST_BYTES) {
-            return reject(&error);
-        }
+        let response = tonic_status::with_details(response?, MAX_REQUEST_BYTES, request_id);
         Ok(response.map(|body| end_stream(self.shutdown.clone(), idle_limit, permit, body)))
     }
 }

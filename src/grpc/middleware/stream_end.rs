@@ -66,7 +66,7 @@ impl http_body::Body for EndStream {
             status::from_error(&Error::DeadlineExceeded, "")
         } else {
             ready!(self.shutdown.as_mut().poll(context));
-            status::shutting_down()
+            status::from_error(&Error::StreamEnded, "")
         };
         self.has_ended = true;
         let mut trailers = HeaderMap::new();

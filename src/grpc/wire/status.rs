@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use prost::Message;
 use prost_types::Any;
+use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
 use tonic_types::pb;
 
@@ -19,6 +20,9 @@ pub const ERROR_DOMAIN: &str = "imessage.inkbox";
 const STORAGE_RETRY: Duration = Duration::from_secs(1);
 /// Retry delay when this replica shuts down: time to find another one.
 const SHUTDOWN_RETRY: Duration = Duration::from_millis(500);
+/// The trailer that the retries of gRPC libraries follow (gRFC A6, "Pushback"): a delay in milliseconds. With a negative
+/// number they do not retry.
+const RETRY_PUSHBACK: &str = "grpc-retry-pushback-ms";
 /// Maximum number of fields named in one status: details travel as a header, and clients cap their headers at 8 KiB.
 const MAX_VIOLATIONS: usize = 20;
 
@@ -46,6 +50,9 @@ pub const fn reason(error: &Error) -> ErrorReason {
         Error::Overloaded { .. } => ErrorReason::Overloaded,
         Error::TooLarge { .. } => ErrorReason::TooLarge,
         Error::DeadlineExceeded => ErrorReason::DeadlineExceeded,
+        Error::Unimplemented(_) => ErrorReason::Unimplemented,
+        Error::UnsupportedMediaType => ErrorReason::UnsupportedMediaType,
+        Error::StreamEnded => ErrorReason::StreamEnded,
         Error::Internal => ErrorReason::Internal,
     }
 }
@@ -55,6 +62,8 @@ pub const fn reason(error: &Error) -> ErrorReason {
 pub const fn codes(reason: ErrorReason) -> (Code, u16) {
     match reason {
         ErrorReason::InvalidArgument => (Code::InvalidArgument, 422),
+        ErrorReason::UnsupportedMediaType => (Code::InvalidArgument, 415),
+        ErrorReason::Unimplemented => (Code::Unimplemented, 501),
         ErrorReason::ApiKeyInvalid => (Code::Unauthenticated, 401),
         ErrorReason::IdentityMismatch | ErrorReason::ScopeInsufficient | ErrorReason::RecipientBlocked => {
             (Code::PermissionDenied, 403)
@@ -71,7 +80,7 @@ pub const fn codes(reason: ErrorReason) -> (Code, u16) {
         ErrorReason::Overloaded => (Code::ResourceExhausted, 503),
         ErrorReason::TooLarge => (Code::ResourceExhausted, 413),
         ErrorReason::UpstreamFailed => (Code::Unavailable, 502),
-        ErrorReason::StorageUnavailable => (Code::Unavailable, 503),
+        ErrorReason::StorageUnavailable | ErrorReason::StreamEnded => (Code::Unavailable, 503),
         ErrorReason::DeadlineExceeded => (Code::DeadlineExceeded, 504),
         // No error has the reason UNSPECIFIED.
         ErrorReason::Internal | ErrorReason::Unspecified => (Code::Internal, 500),
@@ -92,6 +101,9 @@ fn message(error: &Error) -> String {
         Error::NotFound(resource) => return format!("{resource} not found, or not visible to this key"),
         Error::AlreadyExists { resource, .. } => return format!("{resource} already exists"),
         Error::TooLarge { what, limit } => return format!("{what} is larger than {limit} bytes"),
+        Error::Unimplemented(what) => what,
+        Error::UnsupportedMediaType => "the content type must be application/grpc",
+        Error::StreamEnded => "server is shutting down; reconnect and retry",
         Error::ApiKeyInvalid => "the API key is missing or not valid",
         Error::IdentityMismatch => "the key belongs to a different identity",
         Error::RecipientBlocked { .. } => "the identity's contact rules block this number",
@@ -151,6 +163,7 @@ const fn retry_after(error: &Error) -> Option<Duration> {
         | Error::Overloaded { retry_after } => Some(*retry_after),
         Error::UpstreamFailed { retry_after } => *retry_after,
         Error::StorageUnavailable => Some(STORAGE_RETRY),
+        Error::StreamEnded => Some(SHUTDOWN_RETRY),
         _ => None,
     }
 }
@@ -241,9 +254,17 @@ struct SortedErrorInfo {
     metadata: BTreeMap<String, String>,
 }
 
-fn with_details(code: Code, message: String, details: Vec<Any>) -> Status {
-    let rpc_status = pb::Status { code: code.into(), message: message.clone(), details };
-    Status::with_details(code, message, rpc_status.encode_to_vec().into())
+/// The metadata that tells gRPC libraries when to retry. Without a promised delay a retry cannot help, or is not safe: the
+/// caller has to decide.
+fn retry_pushback(retry_after: Option<Duration>) -> MetadataMap {
+    let value = match retry_after.map(|delay| delay.as_millis().to_string().parse()) {
+        Some(Ok(delay)) => delay,
+        // Digits always parse.
+        Some(Err(_)) | None => MetadataValue::from_static("-1"),
+    };
+    let mut metadata = MetadataMap::with_capacity(1);
+    metadata.insert(RETRY_PUSHBACK, value);
+    metadata
 }
 
 /// The status of an error. `request_id` is repeated in the details of internal errors, where it leads to the cause in
@@ -257,15 +278,12 @@ pub fn from_error(error: &Error, request_id: &str) -> Status {
         domain: ERROR_DOMAIN.to_owned(),
         metadata: metadata(error, http_status),
     };
-    let details = retry_after(error).map(retry_info).into_iter();
+    let (retry_after, message) = (retry_after(error), message(error));
+    let details = retry_after.map(retry_info).into_iter();
     let details = details.chain([detail("ErrorInfo", &error_info)]).chain(specific_detail(error, request_id));
-    with_details(code, message(error), details.collect())
-}
-
-/// Ends a stream (a health watch, or reflection) when the server shuts down.
-pub(in crate::grpc) fn shutting_down() -> Status {
-    let text = "server is shutting down; reconnect and retry".to_owned();
-    with_details(Code::Unavailable, text, vec![retry_info(SHUTDOWN_RETRY)])
+    let rpc_status = pb::Status { code: code.into(), message: message.clone(), details: details.collect() };
+    let details = rpc_status.encode_to_vec().into();
+    Status::with_details_and_metadata(code, message, details, retry_pushback(retry_after))
 }
 
 /// The outcome of a response that ended without a status: it was cut off, or is not gRPC.

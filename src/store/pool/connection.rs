@@ -16,7 +16,7 @@ use super::affects::Affects;
 use super::citus;
 use super::error::StoreError;
 use super::pgbouncer::{self, UnnamedStatement};
-use super::settings::{SETTINGS, STATEMENT_TIMEOUT};
+use super::settings::{SETTINGS, STATEMENT_TIMEOUT, with_search_path};
 use crate::domain::OrganizationId;
 
 /// What stands between the service and PostgreSQL.
@@ -72,7 +72,7 @@ impl DbConnection {
     pub async fn open(target: &DatabaseTarget) -> sqlx::Result<Self> {
         let options = PgConnectOptions::clone(&target.options).application_name("inkbox-imessage");
         let options = match target.pooler {
-            Pooler::None => options.options(SETTINGS),
+            Pooler::None => with_search_path(options).options(SETTINGS),
             // The one parameter that sqlx sends at the start and PgBouncer refuses.
             Pooler::Transaction => options.extra_float_digits(None),
         };

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::citus::{has_citus, statements};
 use super::connection::{DatabaseTarget, DbConnection};
 use super::error::{breaks_connection, sqlstate};
+use super::settings::with_search_path;
 
 /// All migrations, in order, as of compile time. [`migrate`] takes its own lock. A schema that a newer program has
 /// migrated further is accepted, since migrations expand first and contract later.
@@ -126,7 +127,7 @@ pub async fn apply_by_statement(connection: &mut PgConnection) -> Result<(), Sch
 pub(super) async fn lock_schema(options: &PgConnectOptions) -> Result<PgConnection, SchemaError> {
     // A separate connection: the lock belongs to the session, and closing it releases the lock in every case.
     // `warning` suppresses the notice at every start that the table of migrations exists.
-    let quiet = options.clone().options([QUIET]);
+    let quiet = with_search_path(options.clone()).options([QUIET]);
     let opening = timeout(CHECK_LIMIT, quiet.connect());
     let mut connection = opening.await.map_err(|_| no_answer())?.map_err(not_connected)?;
     let row = raw_sql("SHOW client_min_messages").fetch_one(&mut connection).await?;

@@ -15,12 +15,14 @@ use sqlx::postgres::{PgArguments, PgConnection, PgQueryResult, PgRow, PgStatemen
 use sqlx::{Either, Execute, Executor as _, Postgres, SqlStr, raw_sql};
 
 use super::citus;
-use super::settings::SETTINGS;
+use super::settings::{SEARCH_PATH, SETTINGS};
 
 /// Starts a transaction with the session settings. One message, so that the settings cost no round trip.
 static BEGIN_WITH_SETTINGS: LazyLock<String> = LazyLock::new(|| {
     let settings = SETTINGS.map(|(name, value)| format!("; SET LOCAL {name} = '{value}'")).concat();
-    format!("BEGIN{settings}")
+    // The search path is a list of names, and one name if it is quoted as a whole.
+    let (search_path, schemas) = SEARCH_PATH;
+    format!("BEGIN{settings}; SET LOCAL {search_path} = {schemas}")
 });
 
 pub(super) async fn begin(raw: &mut PgConnection, is_distributed: bool) -> sqlx::Result<()> {

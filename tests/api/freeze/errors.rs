@@ -51,6 +51,9 @@ fn every_error() -> Vec<Error> {
         Error::Overloaded { retry_after: second },
         Error::TooLarge { what: "the request", limit: 1_048_576 },
         Error::DeadlineExceeded,
+        Error::Unimplemented("the server has no such service or method"),
+        Error::UnsupportedMediaType,
+        Error::StreamEnded,
         Error::Internal,
     ];
     errors.extend(
@@ -63,6 +66,7 @@ fn every_error() -> Vec<Error> {
             Resource::Message,
             Resource::Reaction,
             Resource::Line,
+            Resource::Service,
         ]
         .map(Error::NotFound),
     );
@@ -102,6 +106,8 @@ fn describe(status: &Status) -> String {
     if let Some(retry) = details.retry_info() {
         writeln!(text, "  retry after: {:?}", retry.retry_delay.unwrap()).unwrap();
     }
+    let pushback = status.metadata().get("grpc-retry-pushback-ms").unwrap();
+    writeln!(text, "  retry pushback: {}", pushback.to_str().unwrap()).unwrap();
     if let Some(request) = details.request_info() {
         writeln!(text, "  request: {:?} {:?}", request.request_id, request.serving_data).unwrap();
     }

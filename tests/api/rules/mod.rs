@@ -3,10 +3,14 @@
 mod admission;
 mod auth;
 mod erasure;
+mod health;
 mod limits;
 pub(crate) mod metrics;
+mod protocol;
+mod reflection;
 mod replicas;
 mod retention;
+mod retries;
 mod slow_phones;
 mod supervision;
 mod verification;

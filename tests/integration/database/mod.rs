@@ -8,4 +8,5 @@ mod pooler;
 mod replica;
 mod replica_trust;
 mod restart;
+mod search_path;
 mod tls;
