@@ -8,7 +8,7 @@ use tracing::Instrument as _;
 
 use crate::admission::{ActionRate, Admission, inherit};
 use crate::carriers::{CarrierRegistry, ConversationQueues};
-use crate::clock::Clock;
+use crate::clock::{Clock, ClockSkew};
 use crate::error::{Error, Result};
 use crate::store::Database;
 use crate::telemetry::metrics::Metrics;
@@ -27,6 +27,8 @@ pub struct App {
     pub db: Database,
     /// The source of times and ids.
     pub clock: Arc<dyn Clock>,
+    /// How far the machine's clock is ahead of the database's.
+    pub skew: ClockSkew,
     pub admission: Admission,
     pub carriers: Arc<CarrierRegistry>,
     /// Serializes the carrier calls of each conversation.

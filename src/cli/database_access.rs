@@ -1,12 +1,15 @@
 //! Access to the database for the duration of a command.
 
+use std::sync::Arc;
+
 use sqlx::postgres::PgConnectOptions;
 use tokio_util::task::TaskTracker;
 
 use super::error::CliError;
+use crate::clock::{Clock, DatabaseClock, SystemClock};
 use crate::config::{DatabaseArgs, LogArgs};
 use crate::dev::embedded_postgres;
-use crate::store::{self, Database, DatabaseTarget};
+use crate::store::{self, Database, DatabaseTarget, DbConnection};
 
 /// Settings of every command that works on the database.
 #[derive(Debug, clap::Args)]
@@ -59,6 +62,15 @@ impl DatabaseAccess {
     pub(super) async fn endpoint(&self) -> Result<DatabaseTarget, CliError> {
         store::schema_is_current(&self.endpoint).await?;
         Ok(self.endpoint.clone())
+    }
+
+    /// The clock for commands that judge the age of data: the machine's, or the database's where that differs.
+    pub(super) async fn clock(&self) -> Result<Arc<dyn Clock>, CliError> {
+        let clock = DatabaseClock::new(SystemClock);
+        let mut connection = DbConnection::open(&self.endpoint).await.map_err(store::StoreError::from)?;
+        let (_, now) = store::key_digests::epoch(&mut connection).await?;
+        clock.compare(now);
+        Ok(Arc::new(clock))
     }
 
     /// The address of the database, whatever its schema.

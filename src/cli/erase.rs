@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::database_access::DatabaseAccess;
 use super::error::CliError;
 use super::output::print_status;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::config::DatabaseArgs;
 use crate::domain::{OrganizationId, PhoneNumber};
 use crate::maintenance::erase::{self, Erased, Subject};
@@ -37,7 +37,11 @@ pub(super) async fn erase(database: &DatabaseArgs, args: EraseArgs) -> Result<()
     let summary = async {
         let db = access.open().await?;
         organization_exists(&db, &subject.organization_id).await?;
-        if args.dry_run { count(&db, &subject).await } else { erase_all(&db, &subject).await }
+        if args.dry_run {
+            count(&db, &subject).await
+        } else {
+            erase_all(&db, &access.clock().await?, &subject).await
+        }
     }
     .await;
     access.end().await?;
@@ -74,9 +78,8 @@ async fn count(db: &Database, subject: &Subject) -> Result<String, CliError> {
     ))
 }
 
-async fn erase_all(db: &Database, subject: &Subject) -> Result<String, CliError> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let erased = erase::erase(db, &clock, subject).await?;
+async fn erase_all(db: &Database, clock: &Arc<dyn Clock>, subject: &Subject) -> Result<String, CliError> {
+    let erased = erase::erase(db, clock, subject).await?;
     if erased.is_nothing() {
         return Err(nothing_found(subject));
     }

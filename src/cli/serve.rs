@@ -12,7 +12,7 @@ use super::database_access::EMBEDDED_DATABASE;
 use super::error::CliError;
 use super::output::print_status;
 use crate::carrier_webhooks::Webhooks;
-use crate::clock::SystemClock;
+use crate::clock::{DatabaseClock, SystemClock};
 use crate::config::{ServeArgs, old_variables};
 use crate::dev::{demo, embedded_postgres};
 use crate::net::listeners::{ListenAddress, Listeners};
@@ -79,6 +79,7 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), CliError> {
         sends_per_day: (args.sends_per_day > 0).then_some(args.sends_per_day),
         actions_per_minute: NonZeroU32::new(args.actions_per_minute),
         retention: (&args.retention).into(),
+        max_clock_skew: args.retention.max_clock_skew,
         admission: args.server.admission.limits(),
         calls: args.server.calls.limits(),
         connections: args.server.connection_limits(),
@@ -116,7 +117,8 @@ async fn run(
     let failed = |error: &dyn std::fmt::Display| CliError::Failed(error.to_string());
     let addresses = listeners.addresses().map_err(|error| failed(&error))?;
     let with_tls = settings.tls.is_some();
-    let mut server = Server::new(settings, Arc::new(SystemClock)).map_err(|error| failed(&error))?;
+    let mut server =
+        Server::new(settings, Arc::new(DatabaseClock::new(SystemClock))).map_err(|error| failed(&error))?;
     if let Some(metrics) = metrics {
         let address = metrics.local_addr().map_err(|error| failed(&error))?;
         tracing::info!(metrics.address = %address, "metrics can be scraped");

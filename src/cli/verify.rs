@@ -1,9 +1,10 @@
 //! `verify`: checks and repairs the database.
 
+use chrono::{DateTime, Utc};
+
 use super::database_access::DatabaseAccess;
 use super::error::CliError;
 use super::output::print_status;
-use crate::clock::{Clock as _, SystemClock};
 use crate::config::DatabaseArgs;
 use crate::maintenance::verify::{self, Repaired, Report, ViolatedInvariant};
 use crate::store::DatabaseTarget;
@@ -20,18 +21,19 @@ pub(super) async fn verify(database: &DatabaseArgs, args: &VerifyArgs) -> Result
     let access = DatabaseAccess::connect(database).await?;
     let report = async {
         let endpoint = access.endpoint().await?;
+        let now = access.clock().await?.now();
         if args.repair {
-            repair(&endpoint).await?;
+            repair(&endpoint, now).await?;
         }
-        Ok::<_, CliError>(verify::verify(endpoint, SystemClock.now()).await?)
+        Ok::<_, CliError>(verify::verify(endpoint, now).await?)
     }
     .await;
     access.end().await?;
     print(&report?)
 }
 
-async fn repair(endpoint: &DatabaseTarget) -> Result<(), CliError> {
-    let repaired = verify::repair(endpoint, SystemClock.now()).await?;
+async fn repair(endpoint: &DatabaseTarget, now: DateTime<Utc>) -> Result<(), CliError> {
+    let repaired = verify::repair(endpoint, now).await?;
     if repaired.is_empty() {
         print_status("nothing repaired");
     }

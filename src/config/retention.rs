@@ -1,10 +1,12 @@
 //! Settings of retention.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use clap::Args;
 
+use super::parse::positive_duration;
 use crate::maintenance::cleanup::Retention;
 
 /// How long data is kept.
@@ -18,6 +20,9 @@ pub struct RetentionArgs {
     /// it is deleted.
     #[arg(long, env = "INKBOX_RELEASED_RETENTION", default_value = "off", value_name = "TIME")]
     pub released_retention: Age,
+    /// How far the machine's clock may be from the database's before cleanup stops deleting and redacting what is too old.
+    #[arg(long, env = "INKBOX_MAX_CLOCK_SKEW", default_value = "30s", value_name = "TIME", value_parser = positive_duration)]
+    pub max_clock_skew: Duration,
 }
 
 impl From<&RetentionArgs> for Retention {

@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::store::retention::expiry::{self, Deleted};
 use crate::store::retention::{self, BodyKind, DiscardOutcome, Participants};
 use crate::store::{StoreError, conversations};
+use crate::telemetry::metrics::CleanupOutcome as Outcome;
 
 /// How long idempotency keys are kept, and the provider message ids by which redeliveries and late delivery
 /// updates are recognised. Carriers redeliver within hours, callers retry within minutes.
@@ -70,17 +71,37 @@ impl Removed {
     }
 }
 
+/// What the background cleanup of a process does.
+#[derive(Debug, Clone, Copy)]
+pub struct Schedule {
+    /// Configured maximum ages.
+    pub retention: Retention,
+    /// How far the machine's clock may be from the database's. Beyond that no run begins: another replica, whose clock is
+    /// right, does the work, and nothing is deleted by a clock that is wrong.
+    pub max_skew: Duration,
+}
+
 /// Runs cleanup at a fixed interval until `stop` is cancelled.
-pub async fn run(app: App, retention: Retention, stop: CancellationToken) {
+pub async fn run(app: App, schedule: Schedule, stop: CancellationToken) {
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let cleaning = async {
         let mut start = String::new();
         loop {
             ticks.tick().await;
-            let run = Run::new(&app, retention).all(&start).await;
+            let skew = app.skew.get();
+            if skew.abs().to_std().unwrap_or(Duration::MAX) > schedule.max_skew {
+                app.metrics.cleanup.record(Outcome::Skipped, app.clock.now());
+                tracing::warn!(
+                    clock.skew_seconds = skew.as_seconds_f64(),
+                    "cleanup was skipped: the machine's clock differs too much from the database's"
+                );
+                continue;
+            }
+            let run = Run::new(&app, schedule.retention).all(&start).await;
             start = run.next_start;
-            app.metrics.cleanup.record(run.result.is_ok(), app.clock.now());
+            let outcome = if run.result.is_ok() { Outcome::Done } else { Outcome::Failed };
+            app.metrics.cleanup.record(outcome, app.clock.now());
             run.removed.log();
             if let Err(error) = run.result {
                 tracing::warn!(error = %error, "cleanup failed; the next run continues where it stopped");

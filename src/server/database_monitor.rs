@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::error::ServeError;
 use crate::auth::KeyCache;
 use crate::carriers::CarrierRegistry;
+use crate::clock::{Clock, ClockSkew, TOLERATED_SKEW};
 use crate::domain::{CarrierKind, PhoneNumber};
 use crate::server::health::{Health, ServingStatus};
 use crate::store::{self, Database, DatabaseTarget, DbConnection, SchemaError, key_digests};
@@ -35,6 +37,10 @@ pub(super) struct DatabaseMonitor {
     pub(super) keys: KeyCache,
     pub(super) health: Health,
     pub(super) metrics: Metrics,
+    /// Compared with the database's clock at each poll.
+    pub(super) clock: Arc<dyn Clock>,
+    /// Receives the result.
+    pub(super) skew: ClockSkew,
     /// Set to true when the pool is open.
     pub(super) ready: watch::Sender<bool>,
 }
@@ -48,6 +54,7 @@ impl DatabaseMonitor {
     pub(super) async fn run(self, stop: CancellationToken) -> Result<(), ServeError> {
         let monitoring = async {
             self.prepare().await?;
+            self.compare_clocks().await;
             self.db.open();
             self.ready.send_replace(true);
             tokio::join!(self.poll(), self.db.watch_replica());
@@ -109,6 +116,15 @@ impl DatabaseMonitor {
         }
     }
 
+    /// Compares the clocks before the first call is served, so that none is served by a wrong one.
+    async fn compare_clocks(&self) {
+        let mut connection = None;
+        while !matches!(timeout(POLL_TIMEOUT, self.read_epoch(&mut connection)).await, Ok(Ok(_))) {
+            connection = None;
+            sleep(POLL_INTERVAL).await;
+        }
+    }
+
     async fn poll(&self) {
         let mut connection = None;
         let mut failed = MAX_FAILED_POLLS;
@@ -147,12 +163,33 @@ impl DatabaseMonitor {
         }
     }
 
-    /// Reads the key epoch, the number of revocations, which also shows that the database answers.
+    /// Reads the key epoch, the number of revocations, which also shows that the database answers, and compares the clocks.
     async fn read_epoch(&self, connection: &mut Option<DbConnection>) -> Result<i64, store::StoreError> {
         let open = match connection {
             Some(open) => open,
             None => connection.insert(DbConnection::open(&self.endpoint).await?),
         };
-        key_digests::epoch(open).await
+        let asked = Instant::now();
+        let (epoch, time) = key_digests::epoch(open).await?;
+        // The database read its clock about halfway.
+        self.note_skew(self.clock.compare(time + asked.elapsed() / 2));
+        Ok(epoch)
+    }
+
+    fn note_skew(&self, skew: TimeDelta) {
+        let (is_wrong, was_wrong) = (skew.abs() > TOLERATED_SKEW, self.skew.get().abs() > TOLERATED_SKEW);
+        let seconds = skew.as_seconds_f64();
+        if is_wrong && !was_wrong {
+            tracing::warn!(
+                clock.skew_seconds = seconds,
+                "the machine's clock differs from the database's, which is used instead: check its time server"
+            );
+        } else if was_wrong && !is_wrong {
+            tracing::info!(
+                clock.skew_seconds = seconds,
+                "the machine's clock agrees with the database's again"
+            );
+        }
+        self.skew.record(skew);
     }
 }

@@ -29,14 +29,14 @@ use crate::app::{App, SendLimits};
 use crate::auth::KeyCache;
 use crate::carrier_webhooks::Webhooks;
 use crate::carriers::CarrierRegistry;
-use crate::clock::Clock;
+use crate::clock::{Clock, ClockSkew};
 use crate::grpc;
 use crate::grpc::middleware::access_log::AccessLogLayer;
 use crate::grpc::middleware::admission::AdmissionLayer;
 use crate::grpc::middleware::auth::AuthLayer;
 use crate::grpc::middleware::limits::LimitsLayer;
 use crate::grpc::middleware::open_services::MAX_REQUEST_BYTES;
-use crate::maintenance::cleanup::{self, Retention};
+use crate::maintenance::cleanup::{self, Schedule};
 use crate::net::Transport;
 use crate::net::listeners::Listeners;
 use crate::server::health::{Health, ServingStatus, publish_breaker_health};
@@ -88,7 +88,8 @@ impl Server {
         let admission = Admission::new(settings.admission);
         let actions = Arc::new(ActionRate::new(settings.actions_per_minute));
         let queues = Arc::default();
-        let app = App { db, clock, admission, carriers, queues, limits, actions, metrics, tasks };
+        let skew = ClockSkew::default();
+        let app = App { db, clock, skew, admission, carriers, queues, limits, actions, metrics, tasks };
         Ok(Self { settings, app, keys, ready: watch::Sender::new(false), metrics: None, webhooks: None })
     }
 
@@ -206,7 +207,8 @@ impl Server {
         let publish = publish_breaker_health(health.clone(), carriers, carrier_metrics, end.clone());
         tasks.spawn("carrier health", end, infallible(publish));
         tasks.spawn("key usage", end, infallible(flush_key_usage(keys.clone(), end.clone())));
-        let cleanup = clean_up(app.clone(), settings.retention, ready.subscribe(), end.clone());
+        let schedule = Schedule { retention: settings.retention, max_skew: settings.max_clock_skew };
+        let cleanup = clean_up(app.clone(), schedule, ready.subscribe(), end.clone());
         tasks.spawn("cleanup", end, infallible(cleanup));
         let monitor = DatabaseMonitor {
             endpoint: DatabaseTarget::new(settings.database.clone(), settings.pooler),
@@ -216,6 +218,8 @@ impl Server {
             keys,
             health: health.clone(),
             metrics: app.metrics,
+            clock: app.clock,
+            skew: app.skew,
             ready,
         };
         tasks.spawn("database monitor", end, monitor.run(end.clone()));
@@ -226,6 +230,7 @@ impl Server {
 fn exposition(app: &App, keys: &KeyCache) -> Exposition {
     let max_concurrent_calls = app.admission.calls.capacity();
     let (db, queues, tasks, keys) = (app.db.clone(), app.queues.clone(), app.tasks.clone(), keys.clone());
+    let skew = app.skew.clone();
     Exposition::new(&app.metrics, app.clock.now(), move || {
         let (pool, queues) = (db.pool_state(), queues.stats());
         Sample {
@@ -241,17 +246,18 @@ fn exposition(app: &App, keys: &KeyCache) -> Exposition {
             queues_busy: queues.busy,
             queue_waiting: queues.waiting,
             background_tasks: tasks.len(),
+            clock_skew: skew.get(),
         }
     })
 }
 
 /// Runs the cleanup from the moment the database is open.
-async fn clean_up(app: App, retention: Retention, mut ready: watch::Receiver<bool>, stop: CancellationToken) {
+async fn clean_up(app: App, schedule: Schedule, mut ready: watch::Receiver<bool>, stop: CancellationToken) {
     tokio::select! {
         Ok(_) = ready.wait_for(|ready| *ready) => {}
         () = stop.cancelled() => return,
     }
-    cleanup::run(app, retention, stop).await;
+    cleanup::run(app, schedule, stop).await;
 }
 
 async fn flush_key_usage(keys: KeyCache, stop: CancellationToken) {

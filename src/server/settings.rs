@@ -37,6 +37,8 @@ pub struct Settings {
     pub actions_per_minute: Option<NonZeroU32>,
     /// How long messages and released connections are kept.
     pub retention: Retention,
+    /// How far the machine's clock may be from the database's before cleanup stops.
+    pub max_clock_skew: Duration,
     /// Limits of all calls together, and the share of each organization.
     pub admission: AdmissionLimits,
     /// Limits of each call.

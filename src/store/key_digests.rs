@@ -102,11 +102,13 @@ impl Row {
     }
 }
 
-/// The number of revocations so far. The database monitor polls it twice a second on a separate connection,
-/// and detects an unavailable database at the same time.
-pub async fn epoch(connection: &mut DbConnection) -> Result<i64, StoreError> {
-    let row = query!("SELECT epoch FROM key_epoch WHERE singleton").fetch_one(connection).await?;
-    Ok(row.epoch)
+/// The number of revocations so far, and the database's time. The database monitor polls them twice a second on a separate
+/// connection, and detects an unavailable database at the same time.
+pub async fn epoch(connection: &mut DbConnection) -> Result<(i64, DateTime<Utc>), StoreError> {
+    let row = query!(r#"SELECT epoch, clock_timestamp() AS "now!" FROM key_epoch WHERE singleton"#)
+        .fetch_one(connection)
+        .await?;
+    Ok((row.epoch, row.now))
 }
 
 /// A use of a key.

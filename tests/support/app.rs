@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use inkbox_imessage::admission::{AdmissionLimits, Share};
 use inkbox_imessage::app::App;
 use inkbox_imessage::auth::{self, NewKey};
 use inkbox_imessage::carriers::CarrierSettings;
+use inkbox_imessage::clock::{Clock, DatabaseClock};
 use inkbox_imessage::domain::{ApiKeyScope, CarrierKind, LineRole, PhoneNumber};
 use inkbox_imessage::grpc::middleware::limits::CallLimits;
 use inkbox_imessage::maintenance::cleanup::Retention;
@@ -57,6 +59,7 @@ pub struct Builder {
     /// The database itself. The settings may lead to it through a pooler, past which tests make their rows.
     database: Option<PgConnectOptions>,
     clock: Arc<TestClock>,
+    follows_database: bool,
     prepare: Box<dyn FnOnce(Server) -> Server>,
 }
 
@@ -77,6 +80,18 @@ impl Builder {
     /// Uses the clock of another service.
     pub fn clock(mut self, clock: Arc<TestClock>) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Sets the clock ahead before the service starts.
+    pub fn advanced(self, by: TimeDelta) -> Self {
+        self.clock.advance(by);
+        self
+    }
+
+    /// Takes the clock for that of the machine, which may be wrong. Without this it is the right one.
+    pub const fn follows_database(mut self) -> Self {
+        self.follows_database = true;
         self
     }
 
@@ -104,7 +119,12 @@ impl Builder {
     /// Starts the service without waiting for it. Needs [`Self::database`].
     pub async fn launch(self) -> TestApp {
         let options = self.database.expect("launch() needs a database");
-        let mut server = (self.prepare)(Server::new(*self.settings, self.clock.clone()).unwrap());
+        let clock: Arc<dyn Clock> = if self.follows_database {
+            Arc::new(DatabaseClock::new(self.clock.clone()))
+        } else {
+            self.clock.clone()
+        };
+        let mut server = (self.prepare)(Server::new(*self.settings, clock).unwrap());
         let parts = server.app().clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -145,6 +165,7 @@ impl TestApp {
             settings: Box::new(Self::settings(PgConnectOptions::new_without_pgpass())),
             database: None,
             clock: Arc::default(),
+            follows_database: false,
             prepare: Box::new(|server| server),
         }
     }
@@ -162,6 +183,7 @@ impl TestApp {
             sends_per_day: None,
             actions_per_minute: None,
             retention: Retention::default(),
+            max_clock_skew: Duration::from_secs(30),
             admission: AdmissionLimits {
                 calls: 512,
                 memory: 64 << 20,
@@ -246,13 +268,13 @@ impl TestApp {
     /// Adds a line.
     pub async fn add_line_with(&self, number: &str, role: LineRole, carrier: CarrierKind) {
         let number = PhoneNumber::parse(number).unwrap();
-        let now = inkbox_imessage::clock::Clock::now(&*self.clock);
+        let now = self.clock.now();
         store::lines::add(&self.db, &number, role, carrier, now).await.unwrap().unwrap();
     }
 
     /// A caller with an admin key of an organization, which is created if it does not exist.
     pub async fn admin(&self, organization: &str) -> Caller {
-        let now = inkbox_imessage::clock::Clock::now(&*self.clock);
+        let now = self.clock.now();
         store::organizations::create(&self.db, &organization.into(), now).await.unwrap();
         self.caller(ApiKeyScope::Admin, Some(organization), None).await
     }

@@ -31,7 +31,7 @@ use crate::admission::{ActionRate, Admission, AdmissionLimits, Share};
 use crate::app::{App, SendLimits};
 use crate::auth::KeyCache;
 use crate::carriers::{CarrierRegistry, CarrierSettings};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, ClockSkew, SystemClock};
 use crate::domain::{Principal, Tenant};
 use crate::fuzzing::{corpus, mutated, once_in, over, pick};
 use crate::proto::FILE_DESCRIPTOR_SET;
@@ -195,7 +195,18 @@ fn app() -> App {
         share: Share::ALL,
         queue_timeout: Duration::ZERO,
     });
-    App { db, clock, admission, carriers, queues: Arc::default(), limits, actions, metrics, tasks }
+    App {
+        db,
+        clock,
+        skew: ClockSkew::default(),
+        admission,
+        carriers,
+        queues: Arc::default(),
+        limits,
+        actions,
+        metrics,
+        tasks,
+    }
 }
 
 /// Compares the response to a request with the bounds. Returns whether the request was rejected.

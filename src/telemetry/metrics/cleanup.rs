@@ -7,22 +7,40 @@ use prometheus_client::registry::Registry;
 
 use super::labelled::ByLabel;
 
+/// What came of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CleanupOutcome {
+    /// Everything that had expired was removed.
+    Done,
+    /// Something could not be removed.
+    Failed,
+    /// The run did not begin, because the machine's clock is wrong.
+    Skipped,
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct CleanupMetrics {
     done: Counter,
     failed: Counter,
+    skipped: Counter,
     /// Seconds since 1970; 0 before the first success.
     last_success: Gauge,
 }
 
 impl CleanupMetrics {
     /// Counts a run that ended at `now`.
-    pub fn record(&self, succeeded: bool, now: DateTime<Utc>) {
-        if succeeded {
-            self.done.inc();
-            self.last_success.set(now.timestamp());
-        } else {
-            self.failed.inc();
+    pub fn record(&self, outcome: CleanupOutcome, now: DateTime<Utc>) {
+        match outcome {
+            CleanupOutcome::Done => {
+                self.done.inc();
+                self.last_success.set(now.timestamp());
+            }
+            CleanupOutcome::Failed => {
+                self.failed.inc();
+            }
+            CleanupOutcome::Skipped => {
+                self.skipped.inc();
+            }
         }
     }
 
@@ -32,8 +50,9 @@ impl CleanupMetrics {
             ("inkbox_cleanup_runs", "Runs of the background cleanup, by outcome"),
             ("inkbox_sweeps", "Sweeps of what has had its time"),
         ] {
-            let Self { done, failed, .. } = self.clone();
-            let runs = ByLabel { label: "outcome", series: [("done", done), ("failed", failed)] };
+            let Self { done, failed, skipped, .. } = self.clone();
+            let series = [("done", done), ("failed", failed), ("skipped", skipped)];
+            let runs = ByLabel { label: "outcome", series };
             registry.register(name, help, runs);
         }
         for (name, help) in [

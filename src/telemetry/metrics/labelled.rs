@@ -1,18 +1,18 @@
-//! A metric with one label that has two fixed values.
+//! A metric with one label that has a few fixed values.
 
 use std::fmt;
 
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder};
-use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::{MetricType, TypedMetric};
 
-/// Encodes two separate metrics as the series of one. A `Family` would need a look-up at each change.
+/// Encodes separate metrics of one type as the series of one. A `Family` would need a look-up at each change.
 #[derive(Debug)]
-pub(super) struct ByLabel<M> {
+pub(super) struct ByLabel<M, const N: usize> {
     pub(super) label: &'static str,
-    pub(super) series: [(&'static str, M); 2],
+    pub(super) series: [(&'static str, M); N],
 }
 
-impl<M: EncodeMetric> EncodeMetric for ByLabel<M> {
+impl<M: EncodeMetric + TypedMetric, const N: usize> EncodeMetric for ByLabel<M, N> {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
         for (value, metric) in &self.series {
             metric.encode(encoder.encode_family(&[(self.label, *value)])?)?;
@@ -21,6 +21,6 @@ impl<M: EncodeMetric> EncodeMetric for ByLabel<M> {
     }
 
     fn metric_type(&self) -> MetricType {
-        self.series[0].1.metric_type()
+        M::TYPE
     }
 }

@@ -18,7 +18,7 @@ mod sampled;
 
 pub use calls::{CallMetrics, CallSeries, InFlight, UNKNOWN, code_name};
 pub use carriers::CarrierMetrics;
-pub use cleanup::CleanupMetrics;
+pub use cleanup::{CleanupMetrics, CleanupOutcome};
 pub use endpoint::serve;
 pub use keys::KeyMetrics;
 pub use sampled::{PoolSample, Sample};

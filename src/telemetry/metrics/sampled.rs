@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use chrono::TimeDelta;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
@@ -22,6 +23,8 @@ pub struct Sample {
     pub queue_waiting: usize,
     /// Tasks that outlive the call that started them.
     pub background_tasks: usize,
+    /// How far the machine's clock is ahead of the database's.
+    pub clock_skew: TimeDelta,
 }
 
 /// The database pool at one moment.
@@ -55,8 +58,15 @@ impl<F> fmt::Debug for SampledCollector<F> {
 
 impl<F: Fn() -> Sample + Send + Sync + 'static> Collector for SampledCollector<F> {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Sample { max_concurrent_calls, cached_keys, pool, queues_busy, queue_waiting, background_tasks } =
-            (self.sample)();
+        let Sample {
+            max_concurrent_calls,
+            cached_keys,
+            pool,
+            queues_busy,
+            queue_waiting,
+            background_tasks,
+            clock_skew,
+        } = (self.sample)();
         let mut gauge = |name, help, value: usize| write(&mut encoder, name, help, &ConstGauge::new(value));
         gauge(
             "inkbox_grpc_requests_limit",
@@ -77,6 +87,12 @@ impl<F: Fn() -> Sample + Send + Sync + 'static> Collector for SampledCollector<F
             let tasks = runtime.metrics().num_alive_tasks();
             gauge("inkbox_runtime_tasks", "Tasks: connections, calls, and what runs all the time", tasks)?;
         }
+        write(
+            &mut encoder,
+            "inkbox_clock_skew_seconds",
+            "How far the machine's clock is ahead of the database's",
+            &ConstGauge::new(clock_skew.as_seconds_f64()),
+        )?;
         let sessions = ByLabel {
             label: "state",
             series: [("in_use", ConstGauge::new(pool.in_use)), ("idle", ConstGauge::new(pool.idle))],

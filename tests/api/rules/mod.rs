@@ -2,6 +2,7 @@
 
 mod admission;
 mod auth;
+mod clocks;
 mod erasure;
 mod health;
 mod limits;
