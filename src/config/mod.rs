@@ -42,8 +42,11 @@ pub struct ServeArgs {
     #[arg(long, alias = "line-timeout", env = "INKBOX_CARRIER_TIMEOUT", default_value = "10s", value_name = "TIME",
           value_parser = duration)]
     pub carrier_timeout: Duration,
-    /// Maximum number of messages that one identity may send in any 24 hours; 0 = unlimited.
-    #[arg(long, env = "INKBOX_SENDS_PER_DAY", default_value = "1000", value_name = "NUMBER")]
+    /// Maximum number of messages that one identity may send in any 24 hours, up to 10000; 0 = unlimited.
+    // Each send counts those of the last 24 hours while other sends of the identity wait: 2 ms at most with this bound.
+    // Apple and the carriers close accounts that send a tenth of it.
+    #[arg(long, env = "INKBOX_SENDS_PER_DAY", default_value = "1000", value_name = "NUMBER",
+          value_parser = clap::value_parser!(u32).range(0..=10_000))]
     pub sends_per_day: u32,
     /// Maximum number of actions on phones by one identity in a minute: messages, tapbacks, typing and read receipts.
     /// 10 seconds' worth, and at least 10, may happen at once; 0 = unlimited.

@@ -139,6 +139,32 @@ async fn a_known_message_with_the_same_text_is_not_a_match() {
 }
 
 #[tokio::test]
+async fn pending_messages_with_the_same_text_that_are_replayed_at_once_take_one_record_each() {
+    let scene = Scene::sendblue().await;
+    scene.carrier.respond("send-message", [reply(504, "")]);
+    scene.carrier.respond("messages", [reply(200, &list(&[]))]);
+    let requests = ["a", "b", "c"].map(|key| keyed(to_conversation(&scene.id, "hi"), key));
+    for request in &requests {
+        let sent = scene.agent.send_message(request.clone()).await.unwrap().message.unwrap();
+        assert_eq!(sent.status(), DeliveryStatus::Pending);
+    }
+    scene.carrier.respond("messages", [reply(200, &list(&[("1", "hi", "SENT"), ("2", "hi", "SENT")]))]);
+    let replays = requests.map(|request| {
+        let agent = scene.agent.clone();
+        tokio::spawn(async move { agent.send_message(request).await })
+    });
+    let mut statuses = Vec::new();
+    for replay in replays {
+        statuses.push(replay.await.unwrap().unwrap().message.unwrap().status());
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses, [DeliveryStatus::Pending, DeliveryStatus::Queued, DeliveryStatus::Queued]);
+    let known = "SELECT provider_message_id FROM sent_messages ORDER BY 1";
+    let known: Vec<String> = sqlx::query_scalar(known).fetch_all(&scene.app.pool).await.unwrap();
+    assert_eq!(known, ["1", "2"]);
+}
+
+#[tokio::test]
 async fn a_failed_lookup_leaves_the_message_pending() {
     let scene = Scene::sendblue().await;
     scene.carrier.respond("send-message", [reply(504, "")]);

@@ -208,6 +208,18 @@ async fn what_decides_is_read_on_the_primary_and_so_is_what_the_standby_does_not
     let send = SendMessageRequest { target, text: Some("answer".to_owned()), ..Default::default() };
     assert_reason(agent.send_message(send).await, "RECIPIENT_BLOCKED");
 
+    let disable = UpdateIdentityRequest {
+        identity_id: identity.id.clone(),
+        imessage_enabled: Some(false),
+        ..Default::default()
+    };
+    admin.update_identity(disable.clone()).await.unwrap();
+    let here = app.with_secret(admin.secret.as_deref().unwrap());
+    let named =
+        ListConversationsRequest { agent_identity_id: Some(identity.id.clone()), ..Default::default() };
+    assert_reason(here.list_conversations(named).await, "IDENTITY_NOT_ENABLED");
+    admin.update_identity(UpdateIdentityRequest { imessage_enabled: Some(true), ..disable }).await.unwrap();
+
     // A key that was made a moment ago works at once, wherever.
     let fresh = app.with_secret(other.agent(&identity).await.secret.as_deref().unwrap());
     fresh.who_am_i(WhoAmIRequest {}).await.unwrap();

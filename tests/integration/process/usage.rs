@@ -64,6 +64,7 @@ async fn bad_configuration_is_one_line_and_exit_code_2() {
         ("INKBOX_HANDSHAKE_LIMIT", "nonsense"),
         ("INKBOX_MIGRATE", "nonsense"),
         ("INKBOX_DEMO", "nonsense"),
+        ("INKBOX_SENDS_PER_DAY", "10001"),
         ("INKBOX_DATABASE_SESSIONS", "0"),
         ("INKBOX_CARRIER_TIMEOUT", "nonsense"),
         // Under its old name.
