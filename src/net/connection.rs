@@ -5,11 +5,13 @@ use std::future::pending;
 use std::ops::Range;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use pin_project_lite::pin_project;
 use rand::RngExt as _;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::body::Body;
@@ -141,15 +143,38 @@ where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
 {
-    type Response = Response<ProgressBody<CallCount>>;
+    type Response = Response<ProgressBody<Option<CallCount>>>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+    type Future = CallFuture<S>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(self.peer.clone());
         request.extensions_mut().insert(self.activity.clone());
-        let (count, call) = (self.activity.begin_call(), Oneshot::new(self.service.clone(), request));
-        Box::pin(async move { Ok(call.await?.map(|body| ProgressBody::new(body, count))) })
+        let count = Some(self.activity.begin_call());
+        CallFuture { call: Oneshot::new(self.service.clone(), request), count }
+    }
+}
+
+pin_project! {
+    /// A call until its response begins. Not boxed, since every call has one.
+    struct CallFuture<S: Service<Request<Body>>> {
+        #[pin]
+        call: Oneshot<S, Request<Body>>,
+        // Moves into the body of the response.
+        count: Option<CallCount>,
+    }
+}
+
+impl<S> Future for CallFuture<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    type Output = Result<Response<ProgressBody<Option<CallCount>>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Ok(response) = ready!(this.call.poll(context));
+        Poll::Ready(Ok(response.map(|body| ProgressBody::new(body, this.count.take()))))
     }
 }
