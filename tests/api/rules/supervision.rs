@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use inkbox_imessage::clock::{Clock, SystemClock};
 use inkbox_imessage::server::{ServeError, Server};
 use tokio::net::TcpListener;
@@ -23,6 +23,10 @@ impl Clock for BrokenClock {
 
     fn new_id(&self) -> Uuid {
         SystemClock.new_id()
+    }
+
+    fn compare(&self, _database: DateTime<Utc>) -> TimeDelta {
+        TimeDelta::zero()
     }
 }
 
