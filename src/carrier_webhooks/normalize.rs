@@ -5,12 +5,14 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{MAX_URL_CHARACTERS, Media, Transport};
+use crate::domain::{MAX_TEXT_CHARACTERS, MAX_URL_CHARACTERS, Media, Transport};
 
 /// The place of a file in a text.
 const OBJECT_REPLACEMENT: char = '\u{fffc}';
 /// The place of something that cannot be shown as text: an app card, a poll, a place.
 const REPLACEMENT: char = '\u{fffd}';
+/// The end of a text that was cut.
+const CUT: &str = " […]";
 /// Files that phones attach to links for their preview. Nobody else can use them.
 const HIDDEN_FILE: &str = ".pluginpayloadattachment";
 /// Apple's epoch, 1970 and year 1 stand for "no time". There was no iMessage before 2007-01-01.
@@ -30,7 +32,7 @@ impl Words<'_> {
     pub(super) fn text(self) -> Option<String> {
         let parts: Vec<_> =
             [self.subject, self.text].into_iter().flatten().filter_map(|part| self.clean(part)).collect();
-        (!parts.is_empty()).then(|| parts.join("\n"))
+        (!parts.is_empty()).then(|| shortened(parts.join("\n")))
     }
 
     fn clean(self, text: &str) -> Option<String> {
@@ -47,6 +49,19 @@ impl Words<'_> {
         // Blanks that stood beside a mark are no part of the text.
         Some(if cleaned.len() == text.len() { cleaned } else { cleaned.trim().to_owned() })
     }
+}
+
+/// Cuts a text that is longer than one may be, and says so at its end: a human wrote it, and will not send it again.
+fn shortened(mut text: String) -> String {
+    if text.chars().count() > MAX_TEXT_CHARACTERS {
+        let kept = MAX_TEXT_CHARACTERS - CUT.chars().count();
+        if let Some((end, _)) = text.char_indices().nth(kept) {
+            text.truncate(end);
+        }
+        text.push_str(CUT);
+        tracing::warn!("a received text was cut: it is longer than {MAX_TEXT_CHARACTERS} characters");
+    }
+    text
 }
 
 /// A file as a carrier names it.

@@ -10,12 +10,13 @@ use axum::routing::post;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
+use super::body::BodyReader;
 use super::decode::decode;
 use super::dispatch::dispatch;
 use super::event::Event;
 use super::response::WebhookResponse;
 use super::secret::{self, Secret, Secrets};
-use super::{bluebubbles, body, sendblue};
+use super::{bluebubbles, sendblue};
 use crate::app::App;
 use crate::domain::CarrierKind;
 
@@ -29,6 +30,7 @@ struct WebhookState {
     app: App,
     secrets: Arc<Secrets>,
     in_flight: Arc<Semaphore>,
+    bodies: Arc<BodyReader>,
 }
 
 /// The routes of the carriers that have a secret.
@@ -44,7 +46,7 @@ pub(super) fn routes(app: App, secrets: Secrets) -> Router {
         routes = routes.route("/webhooks/bluebubbles/{line}", post(bluebubbles_server));
     }
     let in_flight = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
-    routes.with_state(WebhookState { app, secrets: Arc::new(secrets), in_flight })
+    routes.with_state(WebhookState { app, secrets: Arc::new(secrets), in_flight, bodies: Arc::default() })
 }
 
 async fn sendblue_account(State(state): State<WebhookState>, request: Request) -> Response {
@@ -112,8 +114,8 @@ impl WebhookState {
         let Ok(permit) = self.in_flight.clone().try_acquire_owned() else {
             return WebhookResponse::OVERLOADED;
         };
-        let event = match body::read(request.into_body()).await {
-            Ok(body) => match decode(&body) {
+        let event = match self.bodies.read(request.into_body()).await {
+            Ok(body) => match decode(&body.bytes) {
                 Some(body) => parse(&body),
                 None => return WebhookResponse::MALFORMED,
             },

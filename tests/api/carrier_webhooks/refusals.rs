@@ -121,27 +121,48 @@ async fn what_is_for_nobody_is_acknowledged_and_not_stored() {
 async fn a_body_that_is_too_large_is_413_and_nothing_is_stored() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
-    let body = |padding: usize| {
-        let mut body = sendblue_text(&talk.line, "E-1", "one");
+    let body = |id: &str, padding: usize| {
+        let mut body = sendblue_text(&talk.line, id, "one");
         body["padding"] = json!("x".repeat(padding));
         body
     };
-    let rest = body(0).to_string().len();
-    assert_answer(&scene.sendblue(&body(256 * 1024 - rest + 1)).await, 413, "too_large");
-    assert_answer(&scene.sendblue(&body(700 * 1024)).await, 413, "too_large");
+    let rest = body("E-1", 0).to_string().len();
+    let most = 1024 * 1024 - rest;
+    assert_answer(&scene.sendblue(&body("E-1", most + 1)).await, 413, "too_large");
+    assert_answer(&scene.sendblue(&body("E-1", 2 * most)).await, 413, "too_large");
     assert_eq!(scene.rows("messages").await, 1);
-    assert_answer(&scene.sendblue(&body(256 * 1024 - rest)).await, 200, "stored");
+    assert_answer(&scene.sendblue(&body("E-1", most)).await, 200, "stored");
+    let at_once = (2..10).map(|n| body(&format!("E-{n}"), most)).collect::<Vec<_>>();
+    let answers = futures_util::future::join_all(at_once.iter().map(|body| scene.sendblue(body))).await;
+    for answer in answers {
+        assert_answer(&answer, 200, "stored");
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_is_too_long_is_stored_cut_and_says_so() {
+    let scene = Scene::of(CarrierKind::Sendblue).await;
+    let talk = scene.talk().await;
+    let most = "ü".repeat(18_996);
+    for (id, text, stored) in [
+        ("E-1", most.clone(), most.clone()),
+        ("E-2", format!("{most}ü"), format!("{} […]", "ü".repeat(18_992))),
+    ] {
+        assert_answer(&scene.sendblue(&sendblue_text(&talk.line, id, &text)).await, 200, "stored");
+        let messages = talk.messages().await;
+        let texts: Vec<_> = messages.iter().map(|message| message.text.as_deref().unwrap()).collect();
+        assert!(texts.contains(&&*stored), "{id}");
+    }
 }
 
 #[tokio::test]
 async fn fields_are_validated_as_in_the_rpc_and_nothing_is_stored() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
-    let changes: [(&str, Value); 4] = [
+    let changes: [(&str, Value); 3] = [
         ("from_number", json!("15551230001")),
         ("sendblue_number", json!("nonsense")),
         ("message_handle", json!("x".repeat(256))),
-        ("content", json!("x".repeat(18_997))),
     ];
     for (name, value) in changes {
         let mut body = sendblue_text(&talk.line, "E-1", "one");

@@ -75,7 +75,7 @@ async fn uses() -> Vec<(&'static str, u64)> {
         + constant("src/auth/key_cache.rs", "WRONG_CAPACITY")
         + constant("src/auth/key_usage.rs", "MAX_KEYS")
         + constant("src/carriers/registry.rs", "MAX_CACHED_LINES");
-    let webhook_body = 4 * constant("src/carrier_webhooks/body.rs", "MAX_BYTES");
+    let bodies = |name| constant("src/carrier_webhooks/body.rs", name);
     vec![
         ("the process at rest", base()),
         ("requests and responses", of("INKBOX_MESSAGE_MEMORY")),
@@ -99,7 +99,8 @@ async fn uses() -> Vec<(&'static str, u64)> {
         (
             "webhooks",
             webhooks("max_connections") * webhooks("max_header_bytes")
-                + constant("src/carrier_webhooks/routes.rs", "MAX_IN_FLIGHT") * webhook_body,
+                + constant("src/carrier_webhooks/routes.rs", "MAX_IN_FLIGHT") * 4 * bodies("USUAL_BYTES")
+                + bodies("MAX_LARGE_BODIES") * 4 * bodies("MAX_BYTES"),
         ),
         ("known keys and lines", entries * 200),
         ("queued log lines", constant("src/telemetry/log_writer.rs", "MAX_QUEUED_LINES") * 512),
