@@ -7,7 +7,7 @@ use super::json::{code, flag, millis, text};
 use super::normalize::{self, File, Sender, Words};
 use super::tapback_text;
 use crate::domain::{DeliveryStatus, Media, ReactionType, Transport};
-use crate::messaging::inbound::{RawDeliveryUpdate, RawReaction, RawText};
+use crate::messaging::inbound::{Change, RawDeliveryUpdate, RawReaction, RawText};
 
 /// Between the service and the address in the guid of a chat with one person, such as `iMessage;-;+15551230001`.
 const SEPARATOR: &str = ";-;";
@@ -24,9 +24,9 @@ pub(super) fn parse(line: &str, body: &Value) -> Event {
     match text(body, "type") {
         _ if is_group(data) => Event::Ignored("a group chat"),
         Some("new-message") if flag(data, "isFromMe") => Event::Ignored("an echo"),
-        Some("new-message") => inbound(line, data),
-        // Updates of a human's message, such as an edit, are ignored: the stored text stays as it was first received.
+        Some("new-message") => inbound(line, data, Delivery::New),
         Some("updated-message") if flag(data, "isFromMe") => status_update(line, data, None),
+        Some("updated-message") => inbound(line, data, Delivery::Update),
         Some("message-send-error") => status_update(line, data, Some(DeliveryStatus::Error)),
         _ => Event::Ignored("an event of another type"),
     }
@@ -44,7 +44,15 @@ fn is_group(message: &Value) -> bool {
     })
 }
 
-fn inbound(line: &str, message: &Value) -> Event {
+/// What the type of a webhook says about a message of a human.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Delivery {
+    New,
+    /// A later state of a message. Servers do not name its chat, so that it may be from a group.
+    Update,
+}
+
+fn inbound(line: &str, message: &Value, delivery: Delivery) -> Event {
     let handle = message.get("handle").unwrap_or(&Value::Null);
     let chat_guids = || chats(message).filter_map(|chat| text(chat, "guid"));
     let chat_address = chat_guids().find_map(|guid| guid.split_once(SEPARATOR)).map(|(_, address)| address);
@@ -59,6 +67,10 @@ fn inbound(line: &str, message: &Value) -> Event {
     };
     match Association::of(message, words.text) {
         Some(Association::Tapback { reaction, custom_emoji, removed }) => {
+            // It may have been removed since.
+            if delivery == Delivery::Update {
+                return Event::Ignored("an update of a tapback");
+            }
             if let Some((part_index, target)) = text(message, "associatedMessageGuid").map(target) {
                 return Event::Tapback(RawReaction {
                     line_number: line.to_owned(),
@@ -74,18 +86,11 @@ fn inbound(line: &str, message: &Value) -> Event {
         Some(Association::NoText(reason)) => return Event::Ignored(reason),
         None => {}
     }
-    // A server may deliver a message a second time without its chat. It would no longer be known that it is from a group.
-    if chats(message).next().is_none() {
-        return Event::Ignored("a message without its chat");
-    }
     let content = words.text();
     let media: Vec<_> =
         message.get("attachments").and_then(Value::as_array).into_iter().flatten().filter_map(file).collect();
-    if content.is_none() && media.is_empty() {
-        return Event::Ignored("a message without text and files");
-    }
     let mut services = chat_guids().filter_map(|guid| guid.split(';').next()).chain(text(handle, "service"));
-    Event::Text(RawText {
+    let raw = RawText {
         line_number: line.to_owned(),
         remote_number,
         text: content,
@@ -93,7 +98,33 @@ fn inbound(line: &str, message: &Value) -> Event {
         provider_message_id: text(message, "guid").unwrap_or_default().to_owned(),
         sent_at: normalize::sent_at(millis(message, "dateCreated")),
         transport: services.find_map(normalize::transport).unwrap_or(Transport::Unspecified),
-    })
+        reply_to: text(message, "threadOriginatorGuid").map(|guid| target(guid).1.to_owned()),
+        chat: chat_guids().find(|guid| guid.contains(SEPARATOR)).map(str::to_owned),
+    };
+    // A server may also deliver a new message a second time without its chat.
+    let is_new = delivery == Delivery::New && chats(message).next().is_some();
+    match (is_new, raw.is_empty()) {
+        (true, false) => Event::Text(raw),
+        // A card stays without words and files.
+        (true, true) if words.is_card => Event::Ignored("a message without text and files"),
+        (true, true) => Event::Empty(raw),
+        (false, _) => Event::Update(raw, change(message)),
+    }
+}
+
+/// Edits and retractions. Apple does not always set a time of retraction: a message is also taken back if it was edited
+/// and all of its parts are listed as retracted, so that none is left.
+fn change(message: &Value) -> Change {
+    let edited_at = millis(message, "dateEdited");
+    let summary = message.get("messageSummaryInfo").and_then(|summaries| summaries.get(0));
+    let has_retracted_parts = summary
+        .and_then(|summary| summary.get("retractedParts"))
+        .and_then(Value::as_array)
+        .is_some_and(|parts| !parts.is_empty());
+    let has_no_parts = message.get("partCount").and_then(Value::as_i64) == Some(0);
+    let retracted_at = millis(message, "dateRetracted")
+        .or_else(|| edited_at.filter(|_| has_retracted_parts && has_no_parts));
+    Change { edited_at, retracted_at }
 }
 
 /// Only the id of a file is stored. Its URL at the server would contain the server's password, which must not be stored

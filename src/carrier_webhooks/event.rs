@@ -4,12 +4,16 @@ use chrono::{DateTime, Utc};
 
 use crate::carriers::{CarrierError, CarrierReason};
 use crate::domain::DeliveryError;
-use crate::messaging::inbound::{RawDeliveryUpdate, RawReaction, RawText};
+use crate::messaging::inbound::{Change, RawDeliveryUpdate, RawReaction, RawText};
 
 #[derive(Debug, Clone)]
 pub(super) enum Event {
     /// A human sent a message.
     Text(RawText),
+    /// A human sent a message that has neither a text nor a file yet, and not to a group.
+    Empty(RawText),
+    /// A message of a human was delivered again, changed or completed. Its chat may be that of a group.
+    Update(RawText, Change),
     /// A human added a tapback to a message, or removed one.
     Tapback(RawReaction),
     /// The delivery status of an outbound message.

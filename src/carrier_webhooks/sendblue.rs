@@ -50,6 +50,8 @@ pub(super) fn parse(body: &Value) -> Event {
             // Older bodies do not have the field, and are of messages by iMessage.
             None => Transport::IMessage,
         },
+        chat: None,
+        reply_to: None,
     })
 }
 
