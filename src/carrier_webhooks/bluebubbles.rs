@@ -23,7 +23,7 @@ pub(super) fn parse(line: &str, body: &Value) -> Event {
     };
     match text(body, "type") {
         _ if is_group(data) => Event::Ignored("a group chat"),
-        Some("new-message") if flag(data, "isFromMe") => Event::Ignored("an echo"),
+        Some("new-message") if flag(data, "isFromMe") => sent(line, data),
         Some("new-message") => inbound(line, data, Delivery::New),
         Some("updated-message") if flag(data, "isFromMe") => status_update(line, data, None),
         Some("updated-message") => inbound(line, data, Delivery::Update),
@@ -54,17 +54,13 @@ enum Delivery {
 
 fn inbound(line: &str, message: &Value, delivery: Delivery) -> Event {
     let handle = message.get("handle").unwrap_or(&Value::Null);
-    let chat_guids = || chats(message).filter_map(|chat| text(chat, "guid"));
-    let chat_address = chat_guids().find_map(|guid| guid.split_once(SEPARATOR)).map(|(_, address)| address);
+    let chat_address =
+        chat_guids(message).find_map(|guid| guid.split_once(SEPARATOR)).map(|(_, address)| address);
     let remote_number = match normalize::sender([text(handle, "address"), chat_address]) {
         Sender::Number(number) => number,
         Sender::NoNumber(reason) => return Event::Ignored(reason),
     };
-    let words = Words {
-        subject: text(message, "subject"),
-        text: text(message, "text"),
-        is_card: text(message, "balloonBundleId").is_some(),
-    };
+    let words = words(message);
     match Association::of(message, words.text) {
         Some(Association::Tapback { reaction, custom_emoji, removed }) => {
             // It may have been removed since.
@@ -86,21 +82,7 @@ fn inbound(line: &str, message: &Value, delivery: Delivery) -> Event {
         Some(Association::NoText(reason)) => return Event::Ignored(reason),
         None => {}
     }
-    let content = words.text();
-    let media: Vec<_> =
-        message.get("attachments").and_then(Value::as_array).into_iter().flatten().filter_map(file).collect();
-    let mut services = chat_guids().filter_map(|guid| guid.split(';').next()).chain(text(handle, "service"));
-    let raw = RawText {
-        line_number: line.to_owned(),
-        remote_number,
-        text: content,
-        media,
-        provider_message_id: text(message, "guid").unwrap_or_default().to_owned(),
-        sent_at: normalize::sent_at(millis(message, "dateCreated")),
-        transport: services.find_map(normalize::transport).unwrap_or(Transport::Unspecified),
-        reply_to: text(message, "threadOriginatorGuid").map(|guid| target(guid).1.to_owned()),
-        chat: chat_guids().find(|guid| guid.contains(SEPARATOR)).map(str::to_owned),
-    };
+    let raw = raw_text(line, message, remote_number, words);
     // A server may also deliver a new message a second time without its chat.
     let is_new = delivery == Delivery::New && chats(message).next().is_some();
     match (is_new, raw.is_empty()) {
@@ -110,6 +92,56 @@ fn inbound(line: &str, message: &Value, delivery: Delivery) -> Event {
         (true, true) => Event::Empty(raw),
         (false, _) => Event::Update(raw, change(message)),
     }
+}
+
+fn words(message: &Value) -> Words<'_> {
+    Words {
+        subject: text(message, "subject"),
+        text: text(message, "text"),
+        is_card: text(message, "balloonBundleId").is_some(),
+    }
+}
+
+fn chat_guids(message: &Value) -> impl Iterator<Item = &str> {
+    chats(message).filter_map(|chat| text(chat, "guid"))
+}
+
+fn raw_text(line: &str, message: &Value, remote_number: String, words: Words<'_>) -> RawText {
+    let media = message.get("attachments").and_then(Value::as_array).into_iter().flatten().filter_map(file);
+    let handle = message.get("handle").unwrap_or(&Value::Null);
+    let services = chat_guids(message).filter_map(|guid| guid.split(';').next());
+    let transport = services.chain(text(handle, "service")).find_map(normalize::transport);
+    RawText {
+        line_number: line.to_owned(),
+        remote_number,
+        text: words.text(),
+        media: media.collect(),
+        provider_message_id: text(message, "guid").unwrap_or_default().to_owned(),
+        sent_at: normalize::sent_at(millis(message, "dateCreated")),
+        transport: transport.unwrap_or(Transport::Unspecified),
+        reply_to: text(message, "threadOriginatorGuid").map(|guid| target(guid).1.to_owned()),
+        chat: chat_guids(message).find(|guid| guid.contains(SEPARATOR)).map(str::to_owned),
+    }
+}
+
+/// A message from the account of the line: one that this service sent, or that a person sent by hand.
+fn sent(line: &str, message: &Value) -> Event {
+    // Without its chat, it may be to a group. A failed message has not reached the human.
+    let has_failed = code(message, "error").is_some_and(|code| code != "0");
+    if chats(message).next().is_none() || has_failed || Association::of(message, None).is_some() {
+        return Event::Ignored("an echo");
+    }
+    let handle = message.get("handle").unwrap_or(&Value::Null);
+    let chat_address = chat_guids(message).find_map(|guid| guid.split_once(SEPARATOR));
+    let addresses = [chat_address.map(|(_, address)| address), text(handle, "address")];
+    let Sender::Number(remote_number) = normalize::sender(addresses) else {
+        return Event::Ignored("an echo");
+    };
+    let raw = raw_text(line, message, remote_number, words(message));
+    if raw.is_empty() {
+        return Event::Ignored("an echo");
+    }
+    Event::Sent(raw, text(message, "tempGuid").map(str::to_owned))
 }
 
 /// Edits and retractions. Apple does not always set a time of retraction: a message is also taken back if it was edited

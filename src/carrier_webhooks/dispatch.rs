@@ -9,7 +9,7 @@ use super::event::{Event, StatusUpdate};
 use super::reply;
 use super::response::WebhookResponse;
 use super::tapback_text::{self, TapbackText};
-use super::updates::{receive_empty, receive_update};
+use super::updates::{receive_empty, receive_sent, receive_update};
 use crate::app::App;
 use crate::domain::{CarrierKind, LineRole, PhoneNumber, Thread};
 use crate::error::{Error, Resource, Result};
@@ -37,6 +37,7 @@ pub(super) async fn dispatch(app: &App, carrier: CarrierKind, event: Event) -> R
             Ok(WebhookResponse::done("ignored"))
         }
         Event::Text(text) => receive_text(app, carrier, text).await,
+        Event::Sent(text, other_id) => receive_sent(app, carrier, text, other_id).await,
         Event::Empty(text) => receive_empty(app, carrier, text).await,
         Event::Update(text, change) => receive_update(app, carrier, text, change).await,
         Event::Tapback(reaction) => receive_tapback(app, carrier, reaction).await,

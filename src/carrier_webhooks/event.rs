@@ -14,6 +14,9 @@ pub(super) enum Event {
     Empty(RawText),
     /// A message of a human was delivered again, changed or completed. Its chat may be that of a group.
     Update(RawText, Change),
+    /// A message was sent from the account of a line, by this service or by hand; and another id by which this service may
+    /// know it.
+    Sent(RawText, Option<String>),
     /// A human added a tapback to a message, or removed one.
     Tapback(RawReaction),
     /// The delivery status of an outbound message.

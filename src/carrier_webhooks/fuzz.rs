@@ -86,7 +86,7 @@ fn check(event: Event) -> bool {
                 assert!(file.size_bytes.is_none_or(|size| size >= 0));
             }
         }
-        Event::Empty(raw) | Event::Update(raw, _) => {
+        Event::Empty(raw) | Event::Update(raw, _) | Event::Sent(raw, _) => {
             let text = raw.validate_partial(&mut violations, now);
             let Some(text) = valid(violations, text) else { return false };
             number(&text.line_number);
@@ -186,7 +186,7 @@ fn bodies_of_bluebubbles() {
         let event = bluebubbles::parse(line, body);
         if body["data"]["isFromMe"] == true {
             assert!(
-                matches!(event, Event::Status(_) | Event::Ignored(_)),
+                matches!(event, Event::Sent(..) | Event::Status(_) | Event::Ignored(_)),
                 "an outbound message is not inbound"
             );
         }

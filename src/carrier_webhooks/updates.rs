@@ -1,4 +1,4 @@
-//! Later deliveries of a human's message, and messages whose files are still to come.
+//! Later deliveries of a human's message, messages whose files are still to come, and messages sent by hand.
 
 use tokio::time::sleep;
 
@@ -7,7 +7,7 @@ use super::response::WebhookResponse;
 use crate::app::App;
 use crate::domain::{CarrierKind, LineRole};
 use crate::error::Result;
-use crate::messaging::inbound::{self, Change, RawText, UpdateOutcome};
+use crate::messaging::inbound::{self, ByHandOutcome, Change, RawText, UpdateOutcome};
 use crate::store::inbound::InboundText;
 use crate::validation::Violations;
 
@@ -63,6 +63,32 @@ pub(super) async fn receive_update(
         sleep(RETRY_PAUSE).await;
     }
     Ok(WebhookResponse::done("unknown_message"))
+}
+
+/// Stores a message that a person sent by hand from the account of a line. Echoes of what this service sent change nothing.
+///
+/// # Errors
+/// `InvalidArgument`, `StorageUnavailable`.
+pub(super) async fn receive_sent(
+    app: &App,
+    carrier: CarrierKind,
+    raw: RawText,
+    other_id: Option<String>,
+) -> Result<WebhookResponse> {
+    let text = validate(app, raw)?;
+    match line_role(app, carrier, &text.line_number).await? {
+        None => return Ok(unknown_line(carrier)),
+        // Replies of the router line are not stored.
+        Some(LineRole::Router) => return Ok(WebhookResponse::done("ignored")),
+        Some(LineRole::Pool) => {}
+    }
+    let outcome = inbound::receive_sent_by_hand(app, &text, other_id.as_deref()).await?;
+    Ok(WebhookResponse::done(match outcome {
+        ByHandOutcome::Stored => "stored_by_hand",
+        ByHandOutcome::Known => "ignored",
+        ByHandOutcome::NotConnected => "not_connected",
+        ByHandOutcome::IdentityDisabled => "identity_disabled",
+    }))
 }
 
 fn validate(app: &App, raw: RawText) -> Result<InboundText> {

@@ -206,7 +206,18 @@ fn an_unknown_tapback_stays_a_text() {
 fn irrelevant_events_are_ignored() {
     let of = |change: fn(&mut Value)| event("new-message", change);
     for body in [
-        of(|data| data["isFromMe"] = json!(true)),
+        of(|data| {
+            data["isFromMe"] = json!(true);
+            data["error"] = json!(22);
+        }),
+        of(|data| {
+            data["isFromMe"] = json!(true);
+            data["chats"] = Value::Null;
+        }),
+        of(|data| {
+            data["isFromMe"] = json!(true);
+            data["associatedMessageType"] = json!("love");
+        }),
         of(|data| data["chats"] = json!([{ "guid": "iMessage;+;chat1" }])),
         of(|data| data["handle"]["address"] = json!("someone@example.com")),
         of(|data| data["chats"] = json!([{ "guid": "chat66", "style": 43 }])),
@@ -243,6 +254,17 @@ fn a_message_without_content_is_empty_and_its_chat_is_named() {
         assert!(raw.is_empty());
         assert_eq!((raw.provider_message_id.as_str(), raw.chat.is_some()), ("G-1", true));
     }
+}
+
+#[test]
+fn a_message_of_the_account_names_the_human_of_the_chat() {
+    let body = event("new-message", |data| {
+        data["isFromMe"] = json!(true);
+        data["handle"] = Value::Null;
+        data["tempGuid"] = json!("ours");
+    });
+    let Event::Sent(raw, other_id) = parse(LINE, &body) else { panic!("not sent") };
+    assert_eq!((raw.remote_number.as_str(), other_id.as_deref()), ("+15551230001", Some("ours")));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Receiving what carriers deliver: texts, tapbacks and delivery reports.
 
+mod by_hand;
 mod delivery_status;
 mod pool_line;
 mod reaction;
@@ -8,6 +9,7 @@ mod tapback_text;
 mod update;
 mod validate;
 
+pub use by_hand::{ByHandOutcome, receive_sent_by_hand};
 pub use delivery_status::update_delivery_status;
 pub use reaction::{InboundReaction, ReactionOutcome, receive_reaction};
 pub use tapback_text::{TapbackWords, receive_tapback_text};

@@ -2,6 +2,7 @@
 
 mod bluebubbles;
 mod bounds;
+mod by_hand;
 mod chats;
 mod delivery_updates;
 mod fuzz;
