@@ -247,6 +247,8 @@ fn status_update(line: &str, message: &Value, status: Option<DeliveryStatus>) ->
         },
         other_id,
         sent_at: millis(message, "dateCreated"),
+        // Of a message that was sent by hand, the server posts `new-message` as well.
+        message: None,
     })
 }
 

@@ -9,7 +9,7 @@ use super::event::{Event, StatusUpdate};
 use super::reply;
 use super::response::WebhookResponse;
 use super::tapback_text::{self, TapbackText};
-use super::updates::{receive_empty, receive_sent, receive_update};
+use super::updates::{receive_empty, receive_sent, receive_update, store_recent_by_hand};
 use crate::app::App;
 use crate::domain::{CarrierKind, LineRole, PhoneNumber, Thread};
 use crate::error::{Error, Resource, Result};
@@ -142,7 +142,7 @@ const fn reaction_result(outcome: ReactionOutcome) -> &'static str {
 }
 
 async fn receive_status(app: &App, carrier: CarrierKind, update: StatusUpdate) -> Result<WebhookResponse> {
-    let StatusUpdate { update: raw, other_id, sent_at } = update;
+    let StatusUpdate { update: raw, other_id, sent_at, message } = update;
     let mut violations = Violations::default();
     let now = app.clock.now();
     let other = other_id.map(|id| {
@@ -166,6 +166,13 @@ async fn receive_status(app: &App, carrier: CarrierKind, update: StatusUpdate) -
             && apply(app, other.clone()).await?
         {
             return Ok(WebhookResponse::done("status"));
+        }
+        if attempt == 1
+            && let Some(message) = &message
+            && store_recent_by_hand(app, message, now).await?
+        {
+            apply(app, update).await?;
+            return Ok(WebhookResponse::done("stored_by_hand"));
         }
         if !sent_at.is_some_and(|sent_at| may_be_in_progress(app, sent_at, now)) {
             // The message was not sent by this service, or was sent long ago.

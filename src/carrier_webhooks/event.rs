@@ -32,6 +32,8 @@ pub(super) struct StatusUpdate {
     pub(super) other_id: Option<String>,
     /// Time at which the carrier received the message; `None` if it is not reported.
     pub(super) sent_at: Option<DateTime<Utc>>,
+    /// The message, if the webhook contains it and it was not rejected.
+    pub(super) message: Option<RawText>,
 }
 
 /// The error of a failed message, from the carrier's error code. The error is shown to agents, and the carrier's own

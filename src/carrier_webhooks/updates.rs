@@ -1,5 +1,6 @@
 //! Later deliveries of a human's message, messages whose files are still to come, and messages sent by hand.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::sleep;
 
 use super::dispatch::{ATTEMPTS, RETRY_PAUSE, line_role, may_be_in_progress, text_result, unknown_line};
@@ -10,6 +11,9 @@ use crate::error::Result;
 use crate::messaging::inbound::{self, ByHandOutcome, Change, RawText, UpdateOutcome};
 use crate::store::inbound::InboundText;
 use crate::validation::Violations;
+
+/// Maximum age of a message whose status update can tell that it was sent by hand.
+const MAX_REPORT_AGE: TimeDelta = TimeDelta::days(1);
 
 /// Remembers a message without text and files, so that it is stored when its files arrive.
 ///
@@ -89,6 +93,19 @@ pub(super) async fn receive_sent(
         ByHandOutcome::NotConnected => "not_connected",
         ByHandOutcome::IdentityDisabled => "identity_disabled",
     }))
+}
+
+/// Stores a message that a status update contains, if it was sent by hand within the last day. An older one may be of this
+/// service, which forgets the carrier's ids of deleted messages. Returns whether it was stored.
+///
+/// # Errors
+/// `InvalidArgument`, `StorageUnavailable`.
+pub(super) async fn store_recent_by_hand(app: &App, raw: &RawText, now: DateTime<Utc>) -> Result<bool> {
+    if raw.sent_at.is_none_or(|sent_at| now - sent_at > MAX_REPORT_AGE) {
+        return Ok(false);
+    }
+    let text = validate(app, raw.clone())?;
+    Ok(inbound::receive_sent_by_hand(app, &text, None).await? == ByHandOutcome::Stored)
 }
 
 fn validate(app: &App, raw: RawText) -> Result<InboundText> {

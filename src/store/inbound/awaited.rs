@@ -29,7 +29,6 @@ pub async fn await_files(db: &Database, text: &InboundText, now: DateTime<Utc>) 
 }
 
 /// The chat of a message that was remembered as empty at or after a point in time; `None` if it was not.
-#[expect(clippy::option_option, reason = "a message that was not remembered differs from one without a chat")]
 pub async fn awaited_chat(
     db: &Database,
     text: &InboundText,

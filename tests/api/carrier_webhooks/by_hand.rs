@@ -1,12 +1,13 @@
 //! Messages that a person sends by hand from the account of a line, and echoes of what the service sends.
 
+use inkbox_imessage::clock::Clock as _;
 use inkbox_imessage::domain::CarrierKind;
 use inkbox_imessage::proto::{
     DeliveryStatus, ListConversationsRequest, Message, MessageDirection, MessageOrigin,
 };
 use serde_json::{Value, json};
 
-use super::{HUMAN, Scene, Talk, assert_answer, bluebubbles_event};
+use super::{HUMAN, Scene, Talk, assert_answer, bluebubbles_event, sendblue_echo};
 use crate::messages::{send, to_conversation};
 use crate::support::{Human, invariants};
 
@@ -101,6 +102,37 @@ async fn messages_to_groups_and_to_strangers_are_not_stored() {
         assert_answer(&scene.bluebubbles(&talk.line, &body).await, 200, result);
     }
     assert_eq!(scene.rows("messages").await, 1);
+}
+
+#[tokio::test]
+async fn a_message_from_the_dashboard_of_sendblue_is_stored_and_an_early_echo_is_not() {
+    let scene = Scene::of(CarrierKind::Sendblue).await;
+    let talk = scene.talk().await;
+    let echo = |handle: &str, text: &str, status: &str| {
+        let mut body = sendblue_echo(&talk.line, handle, status);
+        body["content"] = json!(text);
+        body["number"] = json!(HUMAN);
+        body["date_sent"] = json!(scene.app.clock.now().to_rfc3339());
+        body
+    };
+    let manual = echo("M-1", "I am on it", "DELIVERED");
+    assert_answer(&scene.sendblue(&manual).await, 200, "stored_by_hand");
+    assert_answer(&scene.sendblue(&manual).await, 200, "status");
+    let message = outbound(&talk).await.remove(0);
+    assert_eq!((message.origin(), message.status()), (MessageOrigin::ByHand, DeliveryStatus::Delivered));
+    let closed = scene.phone.gate().lock_owned().await;
+    let (agent, request) = (talk.agent.clone(), to_conversation(&talk.conversation_id, "hi"));
+    let sending = tokio::spawn(async move { agent.send_message(request).await.unwrap() });
+    crate::support::eventually("the carrier is called", async || scene.phone.sent().pop()).await;
+    assert_answer(&scene.sendblue(&echo("sent-1", "hi", "SENT")).await, 503, "too_early");
+    drop(closed);
+    sending.await.unwrap();
+    assert_answer(&scene.sendblue(&echo("sent-1", "hi", "SENT")).await, 200, "status");
+    assert_eq!(outbound(&talk).await.len(), 2);
+    // One of the status URL, which accepts no messages.
+    assert_answer(&scene.sendblue_status(&echo("M-3", "x", "SENT")).await, 503, "too_early");
+    assert_eq!(outbound(&talk).await.len(), 2);
+    invariants::hold(&scene.app).await;
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
 //! Files that arrive after their message.
 
 use inkbox_imessage::clock::Clock as _;
-use inkbox_imessage::domain::CarrierKind;
+use inkbox_imessage::domain::{CarrierKind, Media, PhoneNumber, Transport};
 use inkbox_imessage::maintenance::cleanup::{self, Retention};
+use inkbox_imessage::messaging::inbound::{Change, receive_update};
 use inkbox_imessage::proto::{ListConversationsRequest, Message, MessageTransport};
+use inkbox_imessage::store::inbound::InboundText;
 use serde_json::{Value, json};
 
 use super::{HUMAN, Scene, Talk, assert_answer, bluebubbles_event, sendblue_text};
@@ -50,6 +52,39 @@ async fn a_photo_alone_is_stored_when_its_file_arrives() {
     let stored = messages.iter().find(|message| !message.media.is_empty()).unwrap();
     assert_eq!(urls(stored), ["at_0"]);
     assert_eq!(stored.transport(), MessageTransport::Imessage);
+    invariants::hold(&scene.app).await;
+}
+
+#[tokio::test]
+async fn another_replica_stores_the_photo_and_its_deliveries_at_once_store_it_once() {
+    let scene = Scene::of(CarrierKind::BlueBubbles).await;
+    let talk = scene.talk().await;
+    let empty = bluebubbles_event("new-message", "G-1", "");
+    assert_answer(&scene.bluebubbles(&talk.line, &empty).await, 200, "awaits_files");
+    let replica = scene.app.replica().await;
+    let parsed = |url: &str| InboundText {
+        line_number: PhoneNumber::parse(&talk.line).unwrap(),
+        remote_number: PhoneNumber::parse(HUMAN).unwrap(),
+        text: None,
+        media: vec![Media { url: url.to_owned(), content_type: None, size_bytes: None }],
+        provider_message_id: "G-1".to_owned(),
+        sent_at: replica.clock.now(),
+        transport: Transport::IMessage,
+        chat: None,
+        reply_to: None,
+    };
+    let urls_of = ["bluebubbles:attachment/at_0", "bluebubbles:attachment/at_1"];
+    let deliveries = (0..8).map(|n| {
+        let text = parsed(urls_of[n % 2]);
+        let parts = if n < 4 { replica.parts.clone() } else { scene.app.parts.clone() };
+        async move { receive_update(&parts, &text, Change::default()).await.unwrap() }
+    });
+    futures_util::future::join_all(deliveries).await;
+    let messages = talk.messages().await;
+    let stored = messages.iter().find(|message| !message.media.is_empty()).unwrap();
+    let mut stored = urls(stored);
+    stored.sort_unstable();
+    assert_eq!((messages.len(), stored), (2, vec!["at_0", "at_1"]));
     invariants::hold(&scene.app).await;
 }
 

@@ -77,7 +77,7 @@ fn encode(outcome: TextOutcome) -> ReceiveMessageResponse {
             encode_stored(&mut response, ReceiveOutcome::StoredBlocked, stored);
         }
         TextOutcome::Completed(stored) | TextOutcome::Duplicate(stored) => {
-            encode_stored(&mut response, ReceiveOutcome::Duplicate, stored)
+            encode_stored(&mut response, ReceiveOutcome::Duplicate, stored);
         }
         TextOutcome::Forgotten => response.set_outcome(ReceiveOutcome::Duplicate),
         TextOutcome::NotConnected => response.set_outcome(ReceiveOutcome::NotConnected),
