@@ -7,7 +7,7 @@ use super::json::{code, flag, millis, text};
 use super::normalize::{self, File, Sender, Words};
 use super::tapback_text;
 use crate::domain::{DeliveryStatus, Media, ReactionType, Transport};
-use crate::messaging::inbound::{RawDeliveryUpdate, RawReaction, RawText};
+use crate::messaging::inbound::{Change, RawDeliveryUpdate, RawReaction, RawText};
 
 /// Between the service and the address in the guid of a chat with one person, such as `iMessage;-;+15551230001`.
 const SEPARATOR: &str = ";-;";
@@ -23,10 +23,10 @@ pub(super) fn parse(line: &str, body: &Value) -> Event {
     };
     match text(body, "type") {
         _ if is_group(data) => Event::Ignored("a group chat"),
-        Some("new-message") if flag(data, "isFromMe") => Event::Ignored("an echo"),
-        Some("new-message") => inbound(line, data),
-        // Updates of a human's message, such as an edit, are ignored: the stored text stays as it was first received.
+        Some("new-message") if flag(data, "isFromMe") => sent(line, data),
+        Some("new-message") => inbound(line, data, Delivery::New),
         Some("updated-message") if flag(data, "isFromMe") => status_update(line, data, None),
+        Some("updated-message") => inbound(line, data, Delivery::Update),
         Some("message-send-error") => status_update(line, data, Some(DeliveryStatus::Error)),
         _ => Event::Ignored("an event of another type"),
     }
@@ -44,21 +44,29 @@ fn is_group(message: &Value) -> bool {
     })
 }
 
-fn inbound(line: &str, message: &Value) -> Event {
+/// What the type of a webhook says about a message of a human.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Delivery {
+    New,
+    /// A later state of a message. Servers do not name its chat, so that it may be from a group.
+    Update,
+}
+
+fn inbound(line: &str, message: &Value, delivery: Delivery) -> Event {
     let handle = message.get("handle").unwrap_or(&Value::Null);
-    let chat_guids = || chats(message).filter_map(|chat| text(chat, "guid"));
-    let chat_address = chat_guids().find_map(|guid| guid.split_once(SEPARATOR)).map(|(_, address)| address);
+    let chat_address =
+        chat_guids(message).find_map(|guid| guid.split_once(SEPARATOR)).map(|(_, address)| address);
     let remote_number = match normalize::sender([text(handle, "address"), chat_address]) {
         Sender::Number(number) => number,
         Sender::NoNumber(reason) => return Event::Ignored(reason),
     };
-    let words = Words {
-        subject: text(message, "subject"),
-        text: text(message, "text"),
-        is_card: text(message, "balloonBundleId").is_some(),
-    };
+    let words = words(message);
     match Association::of(message, words.text) {
         Some(Association::Tapback { reaction, custom_emoji, removed }) => {
+            // It may have been removed since.
+            if delivery == Delivery::Update {
+                return Event::Ignored("an update of a tapback");
+            }
             if let Some((part_index, target)) = text(message, "associatedMessageGuid").map(target) {
                 return Event::Tapback(RawReaction {
                     line_number: line.to_owned(),
@@ -74,26 +82,81 @@ fn inbound(line: &str, message: &Value) -> Event {
         Some(Association::NoText(reason)) => return Event::Ignored(reason),
         None => {}
     }
-    // A server may deliver a message a second time without its chat. It would no longer be known that it is from a group.
-    if chats(message).next().is_none() {
-        return Event::Ignored("a message without its chat");
+    let raw = raw_text(line, message, remote_number, words);
+    // A server may also deliver a new message a second time without its chat.
+    let is_new = delivery == Delivery::New && chats(message).next().is_some();
+    match (is_new, raw.is_empty()) {
+        (true, false) => Event::Text(raw),
+        // A card stays without words and files.
+        (true, true) if words.is_card => Event::Ignored("a message without text and files"),
+        (true, true) => Event::Empty(raw),
+        (false, _) => Event::Update(raw, change(message)),
     }
-    let content = words.text();
-    let media: Vec<_> =
-        message.get("attachments").and_then(Value::as_array).into_iter().flatten().filter_map(file).collect();
-    if content.is_none() && media.is_empty() {
-        return Event::Ignored("a message without text and files");
+}
+
+fn words(message: &Value) -> Words<'_> {
+    Words {
+        subject: text(message, "subject"),
+        text: text(message, "text"),
+        is_card: text(message, "balloonBundleId").is_some(),
     }
-    let mut services = chat_guids().filter_map(|guid| guid.split(';').next()).chain(text(handle, "service"));
-    Event::Text(RawText {
+}
+
+fn chat_guids(message: &Value) -> impl Iterator<Item = &str> {
+    chats(message).filter_map(|chat| text(chat, "guid"))
+}
+
+fn raw_text(line: &str, message: &Value, remote_number: String, words: Words<'_>) -> RawText {
+    let media = message.get("attachments").and_then(Value::as_array).into_iter().flatten().filter_map(file);
+    let handle = message.get("handle").unwrap_or(&Value::Null);
+    let services = chat_guids(message).filter_map(|guid| guid.split(';').next());
+    let transport = services.chain(text(handle, "service")).find_map(normalize::transport);
+    RawText {
         line_number: line.to_owned(),
         remote_number,
-        text: content,
-        media,
+        text: words.text(),
+        media: media.collect(),
         provider_message_id: text(message, "guid").unwrap_or_default().to_owned(),
         sent_at: normalize::sent_at(millis(message, "dateCreated")),
-        transport: services.find_map(normalize::transport).unwrap_or(Transport::Unspecified),
-    })
+        transport: transport.unwrap_or(Transport::Unspecified),
+        reply_to: text(message, "threadOriginatorGuid").map(|guid| target(guid).1.to_owned()),
+        chat: chat_guids(message).find(|guid| guid.contains(SEPARATOR)).map(str::to_owned),
+    }
+}
+
+/// A message from the account of the line: one that this service sent, or that a person sent by hand.
+fn sent(line: &str, message: &Value) -> Event {
+    // Without its chat, it may be to a group. A failed message has not reached the human.
+    let has_failed = code(message, "error").is_some_and(|code| code != "0");
+    if chats(message).next().is_none() || has_failed || Association::of(message, None).is_some() {
+        return Event::Ignored("an echo");
+    }
+    let handle = message.get("handle").unwrap_or(&Value::Null);
+    let chat_address = chat_guids(message).find_map(|guid| guid.split_once(SEPARATOR));
+    let addresses = [chat_address.map(|(_, address)| address), text(handle, "address")];
+    let Sender::Number(remote_number) = normalize::sender(addresses) else {
+        return Event::Ignored("an echo");
+    };
+    let raw = raw_text(line, message, remote_number, words(message));
+    if raw.is_empty() {
+        return Event::Ignored("an echo");
+    }
+    Event::Sent(raw, text(message, "tempGuid").map(str::to_owned))
+}
+
+/// Edits and retractions. Apple does not always set a time of retraction: a message is also taken back if it was edited
+/// and all of its parts are listed as retracted, so that none is left.
+fn change(message: &Value) -> Change {
+    let edited_at = millis(message, "dateEdited");
+    let summary = message.get("messageSummaryInfo").and_then(|summaries| summaries.get(0));
+    let has_retracted_parts = summary
+        .and_then(|summary| summary.get("retractedParts"))
+        .and_then(Value::as_array)
+        .is_some_and(|parts| !parts.is_empty());
+    let has_no_parts = message.get("partCount").and_then(Value::as_i64) == Some(0);
+    let retracted_at = millis(message, "dateRetracted")
+        .or_else(|| edited_at.filter(|_| has_retracted_parts && has_no_parts));
+    Change { edited_at, retracted_at }
 }
 
 /// Only the id of a file is stored. Its URL at the server would contain the server's password, which must not be stored
@@ -184,6 +247,8 @@ fn status_update(line: &str, message: &Value, status: Option<DeliveryStatus>) ->
         },
         other_id,
         sent_at: millis(message, "dateCreated"),
+        // Of a message that was sent by hand, the server posts `new-message` as well.
+        message: None,
     })
 }
 

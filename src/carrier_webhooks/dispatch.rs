@@ -9,8 +9,9 @@ use super::event::{Event, StatusUpdate};
 use super::reply;
 use super::response::WebhookResponse;
 use super::tapback_text::{self, TapbackText};
+use super::updates::{receive_empty, receive_sent, receive_update, store_recent_by_hand};
 use crate::app::App;
-use crate::domain::{CarrierKind, LineRole, PhoneNumber};
+use crate::domain::{CarrierKind, LineRole, PhoneNumber, Thread};
 use crate::error::{Error, Resource, Result};
 use crate::messaging::inbound::{self, RawReaction, RawText, ReactionOutcome, TextOutcome};
 use crate::messaging::outbound;
@@ -19,10 +20,11 @@ use crate::store::inbound::InboundText;
 use crate::store::messages::{DeliveryUpdate, UpdateOutcome, update_status};
 use crate::validation::Violations;
 
-/// Number of times that a status update is tried while its message is unknown, before the carrier is asked to redeliver.
-const STATUS_ATTEMPTS: u32 = 4;
+/// Number of times that an update is tried while its message is unknown. Of a status update, the carrier is asked to
+/// redeliver it then.
+pub(super) const ATTEMPTS: u32 = 4;
 /// Pause between two attempts. The carrier's id of a message is usually stored within milliseconds.
-const STATUS_RETRY_PAUSE: Duration = Duration::from_millis(500);
+pub(super) const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// Processes an event of this carrier. Its effects are committed when this returns `Ok`.
 ///
@@ -35,20 +37,27 @@ pub(super) async fn dispatch(app: &App, carrier: CarrierKind, event: Event) -> R
             Ok(WebhookResponse::done("ignored"))
         }
         Event::Text(text) => receive_text(app, carrier, text).await,
+        Event::Sent(text, other_id) => receive_sent(app, carrier, text, other_id).await,
+        Event::Empty(text) => receive_empty(app, carrier, text).await,
+        Event::Update(text, change) => receive_update(app, carrier, text, change).await,
         Event::Tapback(reaction) => receive_tapback(app, carrier, reaction).await,
         Event::Status(update) => receive_status(app, carrier, update).await,
     }
 }
 
 /// The role of a line; `None` if the number is not a line with this carrier.
-async fn line_role(app: &App, carrier: CarrierKind, line_number: &PhoneNumber) -> Result<Option<LineRole>> {
+pub(super) async fn line_role(
+    app: &App,
+    carrier: CarrierKind,
+    line_number: &PhoneNumber,
+) -> Result<Option<LineRole>> {
     let line = store::lines::find(&app.db, line_number).await?;
     Ok(line.filter(|(_, line_carrier)| *line_carrier == carrier).map(|(role, _)| role))
 }
 
 /// The response to an event for a number that is not a line with this carrier. An account at Sendblue may have lines that
 /// this service does not use. The URL of a BlueBubbles server contains the line, so there it is a configuration error.
-fn unknown_line(carrier: CarrierKind) -> WebhookResponse {
+pub(super) fn unknown_line(carrier: CarrierKind) -> WebhookResponse {
     tracing::warn!(%carrier, "webhook for a number that is not a line with this carrier");
     match carrier {
         CarrierKind::BlueBubbles => WebhookResponse::not_found("no_such_line"),
@@ -69,9 +78,23 @@ async fn receive_text(app: &App, carrier: CarrierKind, raw: RawText) -> Result<W
         }
         text.text = Some(tapback.visible);
     }
-    let (line_number, remote_number) = (text.line_number.clone(), text.remote_number.clone());
+    let thread = Thread {
+        owner: None,
+        line_number: text.line_number.clone(),
+        remote_number: text.remote_number.clone(),
+        chat: text.chat.clone(),
+    };
     let outcome = inbound::receive(app, text).await?;
-    let (result, reply) = match outcome {
+    let (result, reply) = text_result(outcome);
+    if let Some(reply) = reply {
+        reply::send(app, &thread, &reply).await;
+    }
+    Ok(WebhookResponse::done(result))
+}
+
+/// The name of a result, and the reply of the router line.
+pub(super) fn text_result(outcome: TextOutcome) -> (&'static str, Option<String>) {
+    match outcome {
         TextOutcome::Connected { reply, .. } => ("connected", Some(reply)),
         TextOutcome::Disconnected { reply, .. } => ("disconnected", Some(reply)),
         TextOutcome::Refused { reply } => ("refused", Some(reply)),
@@ -79,15 +102,12 @@ async fn receive_text(app: &App, carrier: CarrierKind, raw: RawText) -> Result<W
         TextOutcome::DuplicateCommand { .. } | TextOutcome::Duplicate(_) | TextOutcome::Forgotten => {
             ("duplicate", None)
         }
+        TextOutcome::Completed(_) => ("updated", None),
         TextOutcome::Stored(_) => ("stored", None),
         TextOutcome::StoredBlocked(_) => ("stored_blocked", None),
         TextOutcome::NotConnected => ("not_connected", None),
         TextOutcome::IdentityDisabled => ("identity_disabled", None),
-    };
-    if let Some(reply) = reply {
-        reply::send(app, &line_number, &remote_number, &reply).await;
     }
-    Ok(WebhookResponse::done(result))
 }
 
 /// The tapback that a text describes. A text with files is not a tapback.
@@ -122,7 +142,7 @@ const fn reaction_result(outcome: ReactionOutcome) -> &'static str {
 }
 
 async fn receive_status(app: &App, carrier: CarrierKind, update: StatusUpdate) -> Result<WebhookResponse> {
-    let StatusUpdate { update: raw, other_id, sent_at } = update;
+    let StatusUpdate { update: raw, other_id, sent_at, message } = update;
     let mut violations = Violations::default();
     let now = app.clock.now();
     let other = other_id.map(|id| {
@@ -138,7 +158,7 @@ async fn receive_status(app: &App, carrier: CarrierKind, update: StatusUpdate) -
         Some(LineRole::Router) => return Ok(WebhookResponse::done("ignored")),
         Some(LineRole::Pool) => {}
     }
-    for attempt in 1..=STATUS_ATTEMPTS {
+    for attempt in 1..=ATTEMPTS {
         if apply(app, update.clone()).await? {
             return Ok(WebhookResponse::done("status"));
         }
@@ -147,12 +167,19 @@ async fn receive_status(app: &App, carrier: CarrierKind, update: StatusUpdate) -
         {
             return Ok(WebhookResponse::done("status"));
         }
+        if attempt == 1
+            && let Some(message) = &message
+            && store_recent_by_hand(app, message, now).await?
+        {
+            apply(app, update).await?;
+            return Ok(WebhookResponse::done("stored_by_hand"));
+        }
         if !sent_at.is_some_and(|sent_at| may_be_in_progress(app, sent_at, now)) {
             // The message was not sent by this service, or was sent long ago.
             return Ok(WebhookResponse::done("unknown_message"));
         }
-        if attempt < STATUS_ATTEMPTS {
-            sleep(STATUS_RETRY_PAUSE).await;
+        if attempt < ATTEMPTS {
+            sleep(RETRY_PAUSE).await;
         }
     }
     Ok(WebhookResponse::TOO_EARLY)
@@ -167,8 +194,8 @@ async fn apply(app: &App, update: DeliveryUpdate) -> Result<bool> {
     }
 }
 
-/// Whether the send of a message may still be in progress, so that the carrier's id of it is not stored yet.
-fn may_be_in_progress(app: &App, sent_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+/// Whether the send or the delivery of a message may still be in progress, so that the carrier's id of it is not stored yet.
+pub(super) fn may_be_in_progress(app: &App, sent_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     (now - sent_at)
         .abs()
         .to_std()

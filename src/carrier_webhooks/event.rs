@@ -4,12 +4,19 @@ use chrono::{DateTime, Utc};
 
 use crate::carriers::{CarrierError, CarrierReason};
 use crate::domain::DeliveryError;
-use crate::messaging::inbound::{RawDeliveryUpdate, RawReaction, RawText};
+use crate::messaging::inbound::{Change, RawDeliveryUpdate, RawReaction, RawText};
 
 #[derive(Debug, Clone)]
 pub(super) enum Event {
     /// A human sent a message.
     Text(RawText),
+    /// A human sent a message that has neither a text nor a file yet, and not to a group.
+    Empty(RawText),
+    /// A message of a human was delivered again, changed or completed. Its chat may be that of a group.
+    Update(RawText, Change),
+    /// A message was sent from the account of a line, by this service or by hand; and another id by which this service may
+    /// know it.
+    Sent(RawText, Option<String>),
     /// A human added a tapback to a message, or removed one.
     Tapback(RawReaction),
     /// The delivery status of an outbound message.
@@ -25,6 +32,8 @@ pub(super) struct StatusUpdate {
     pub(super) other_id: Option<String>,
     /// Time at which the carrier received the message; `None` if it is not reported.
     pub(super) sent_at: Option<DateTime<Utc>>,
+    /// The message, if the webhook contains it and it was not rejected.
+    pub(super) message: Option<RawText>,
 }
 
 /// The error of a failed message, from the carrier's error code. The error is shown to agents, and the carrier's own

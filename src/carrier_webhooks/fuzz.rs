@@ -86,6 +86,14 @@ fn check(event: Event) -> bool {
                 assert!(file.size_bytes.is_none_or(|size| size >= 0));
             }
         }
+        Event::Empty(raw) | Event::Update(raw, _) | Event::Sent(raw, _) => {
+            let text = raw.validate_partial(&mut violations, now);
+            let Some(text) = valid(violations, text) else { return false };
+            number(&text.line_number);
+            number(&text.remote_number);
+            id(&text.provider_message_id);
+            assert!(text.chat.is_none_or(|chat| chat.chars().count() <= 255 && !chat.contains('\0')));
+        }
         Event::Tapback(raw) => {
             let reaction = raw.validate(&mut violations);
             let Some((line, tapback)) = valid(violations, reaction) else { return false };
@@ -159,7 +167,7 @@ fn bodies_of_sendblue() {
     over_bodies("sendblue", |body, _| {
         let status_event = sendblue::parse_status(body);
         assert!(
-            !matches!(status_event, Event::Text(_) | Event::Tapback(_)),
+            matches!(status_event, Event::Status(_) | Event::Ignored(_)),
             "the status URL accepts status updates only"
         );
         check(status_event);
@@ -178,7 +186,7 @@ fn bodies_of_bluebubbles() {
         let event = bluebubbles::parse(line, body);
         if body["data"]["isFromMe"] == true {
             assert!(
-                !matches!(event, Event::Text(_) | Event::Tapback(_)),
+                matches!(event, Event::Sent(..) | Event::Status(_) | Event::Ignored(_)),
                 "an outbound message is not inbound"
             );
         }

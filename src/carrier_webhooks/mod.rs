@@ -32,6 +32,7 @@ mod routes;
 mod secret;
 mod sendblue;
 mod tapback_text;
+mod updates;
 
 pub use secret::{Secret, Secrets};
 

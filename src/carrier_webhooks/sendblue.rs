@@ -25,32 +25,52 @@ pub(super) fn parse(body: &Value) -> Event {
         tracing::warn!("a human has opted out: Sendblue rejects messages to their number");
     }
     if flag(body, "is_outbound") {
-        return status_update(body);
+        return sent(body);
     }
     let remote_number = match normalize::sender([text(body, "from_number"), text(body, "number")]) {
         Sender::Number(number) => number,
         Sender::NoNumber(reason) => return Event::Ignored(reason),
     };
-    let words = Words { text: text(body, "content"), ..Words::default() }.text();
-    let media: Vec<_> = media_urls(body).filter_map(|url| File { url, ..File::default() }.media()).collect();
-    if words.is_none() && media.is_empty() {
+    let line_number = first(body, &["sendblue_number", "to_number"]).unwrap_or_default();
+    let raw = raw_text(body, line_number, remote_number);
+    if raw.is_empty() {
         return Event::Ignored("a message without text and files");
     }
-    let line_number = first(body, &["sendblue_number", "to_number"]).unwrap_or_default();
-    Event::Text(RawText {
+    Event::Text(raw)
+}
+
+fn raw_text(body: &Value, line_number: &str, remote_number: String) -> RawText {
+    RawText {
         line_number: line_number.to_owned(),
-        provider_message_id: message_handle
+        provider_message_id: text(body, "message_handle")
             .map_or_else(|| made_id(body, &[line_number, &remote_number]), str::to_owned),
         remote_number,
-        text: words,
-        media,
+        text: Words { text: text(body, "content"), ..Words::default() }.text(),
+        media: media_urls(body).filter_map(|url| File { url, ..File::default() }.media()).collect(),
         sent_at: normalize::sent_at(time(body, "date_sent")),
         transport: match text(body, "service") {
             Some(service) => normalize::transport(service).unwrap_or(Transport::Unspecified),
             // Older bodies do not have the field, and are of messages by iMessage.
             None => Transport::IMessage,
         },
-    })
+        chat: None,
+        reply_to: None,
+    }
+}
+
+/// A message of the account with its status. The type `outbound` is posted for each message that is sent, also from the
+/// dashboard.
+fn sent(body: &Value) -> Event {
+    let mut event = status_update(body);
+    if let Event::Status(update) = &mut event
+        && update.update.status.is_some_and(|status| !status.is_failure())
+        && let Sender::Number(remote_number) =
+            normalize::sender([text(body, "number"), text(body, "to_number")])
+    {
+        let raw = raw_text(body, &update.update.line_number, remote_number);
+        update.message = Some(raw).filter(|raw| !raw.is_empty() && text(body, "message_handle").is_some());
+    }
+    event
 }
 
 /// The files of a message: one, or several.
@@ -104,6 +124,7 @@ fn status_update(body: &Value) -> Event {
         },
         other_id: None,
         sent_at: time(body, "date_sent"),
+        message: None,
     })
 }
 

@@ -83,6 +83,8 @@ pub struct OutboundMessage<'a> {
     pub media_url: Option<&'a str>,
     /// Bubble or screen effect.
     pub style: Option<SendStyle>,
+    /// The carrier's id of the message that it replies to.
+    pub reply_to: Option<&'a str>,
     /// Start of the send. A lookup considers only messages that are not older.
     pub at: DateTime<Utc>,
 }

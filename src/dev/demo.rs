@@ -142,6 +142,8 @@ fn text(app: &App, line_number: PhoneNumber, words: &str) -> Result<InboundText>
         provider_message_id: app.clock.new_id().to_string(),
         sent_at: app.clock.now(),
         transport: Transport::IMessage,
+        chat: None,
+        reply_to: None,
     })
 }
 

@@ -1,10 +1,9 @@
 //! Messages and their delivery.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 use super::wire_enum::wire_enum;
-use super::{ConnectionId, ConversationId, Direction, MessageId, PhoneNumber, Reaction};
+use super::{ConnectionId, ConversationId, Direction, Media, MessageId, PhoneNumber, Reaction};
 
 /// Maximum length of a text, in characters (Unicode scalar values): the limit of the carriers' APIs.
 pub const MAX_TEXT_CHARACTERS: usize = 18_996;
@@ -22,6 +21,16 @@ wire_enum! {
         IMessage = 1,
         Sms = 2,
         Rcs = 3,
+    }
+}
+
+wire_enum! {
+    /// Who sent an outbound message.
+    MessageOrigin {
+        /// An agent, through this service.
+        Service = 1,
+        /// A person, from the account of the line, such as in the Messages app of the Mac.
+        ByHand = 2,
     }
 }
 
@@ -81,18 +90,6 @@ wire_enum! {
     }
 }
 
-/// A file of a message. Stored as JSON in this form.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Media {
-    pub url: String,
-    /// MIME type, if the carrier reported it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub content_type: Option<String>,
-    /// Size in bytes, if the carrier reported it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub size_bytes: Option<i64>,
-}
-
 /// Why a delivery failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryError {
@@ -111,7 +108,7 @@ pub struct Message {
     pub direction: Direction,
     /// The human's number.
     pub remote_number: PhoneNumber,
-    /// Unchanged; `None` if the message has only media.
+    /// As the human last edited it; `None` if the message has only media, or was taken back.
     pub text: Option<String>,
     pub media: Vec<Media>,
     /// `None` for inbound messages.
@@ -130,6 +127,16 @@ pub struct Message {
     /// The time by which messages are ordered.
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+    /// When the human last edited it.
+    pub edited_at: Option<DateTime<Utc>>,
+    /// When the human took it back.
+    pub retracted_at: Option<DateTime<Utc>>,
+    /// The text before the first change; for admins only.
+    pub original_text: Option<String>,
+    /// The message of the same conversation that this one replies to.
+    pub reply_to: Option<MessageId>,
+    /// [`MessageOrigin::Service`] for inbound messages, where it has no meaning.
+    pub origin: MessageOrigin,
 }
 
 impl DeliveryStatus {

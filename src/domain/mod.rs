@@ -13,11 +13,13 @@ mod idempotency_key;
 mod identity;
 mod ids;
 mod line;
+mod media;
 mod message;
 mod page;
 mod phone_number;
 mod principal;
 mod reaction;
+mod revision;
 mod router_command;
 mod thread;
 mod view;
@@ -36,14 +38,16 @@ pub use ids::{
     ApiKeyId, ConnectionId, ConversationId, IdentityId, MessageId, OrganizationId, ReactionId, RuleId,
 };
 pub use line::{CarrierKind, LineRole};
+pub use media::{MAX_MEDIA, Media, with_missing_files};
 pub use message::{
-    DeliveryError, DeliveryStatus, MAX_PARTS, MAX_TEXT_CHARACTERS, MAX_URL_CHARACTERS, Media, Message,
-    SendStyle, Transport,
+    DeliveryError, DeliveryStatus, MAX_PARTS, MAX_TEXT_CHARACTERS, MAX_URL_CHARACTERS, Message,
+    MessageOrigin, SendStyle, Transport,
 };
 pub use page::{Cursor, MAX_RESPONSE_BYTES, Page, PageRequest, Start};
 pub use phone_number::{InvalidPhoneNumber, PhoneNumber};
 pub use principal::{Principal, Tenant};
 pub use reaction::{Reaction, ReactionType};
+pub use revision::Content;
 pub use router_command::RouterCommand;
 pub use thread::{Thread, ThreadOwner};
 pub use view::View;

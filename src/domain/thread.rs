@@ -16,4 +16,7 @@ pub struct Thread {
     pub owner: Option<ThreadOwner>,
     pub line_number: PhoneNumber,
     pub remote_number: PhoneNumber,
+    /// The carrier's id of the chat in which the human's newest text arrived; `None` if there was none, or if the carrier
+    /// addresses humans by number.
+    pub chat: Option<String>,
 }

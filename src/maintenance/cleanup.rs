@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::domain::{ConversationId, Cursor, OrganizationId};
 use crate::error::Result;
+use crate::messaging::inbound::MAX_WAIT_FOR_FILES;
 use crate::store::retention::expiry::{self, Deleted};
 use crate::store::retention::{self, BodyKind, DiscardOutcome, Participants};
 use crate::store::{StoreError, conversations};
@@ -215,6 +216,8 @@ impl<'a> Run<'a> {
         *records += drain(|| expiry::delete_sent_messages(db, before)).await?;
         *records += drain(|| expiry::delete_tapback_texts(db, before)).await?;
         *records += drain(|| expiry::delete_forgotten_texts(db, before)).await?;
+        let awaited_since = self.app.clock.now() - MAX_WAIT_FOR_FILES;
+        *records += drain(|| expiry::delete_awaited_files(db, awaited_since)).await?;
         Ok(())
     }
 

@@ -33,6 +33,8 @@ pub struct PhoneLine {
 #[derive(Default)]
 struct Inner {
     sent: Mutex<Vec<SentText>>,
+    /// Path and body of the requests to BlueBubbles.
+    mac_requests: Mutex<Vec<(String, Value)>>,
     gate: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -43,7 +45,7 @@ impl PhoneLine {
         let inner = Arc::<Inner>::default();
         let router = Router::new()
             .route("/api/send-message", post(sendblue))
-            .route("/mac/{line}/api/v1/message/text", post(bluebubbles))
+            .route("/mac/{line}/api/v1/{*path}", post(bluebubbles))
             .with_state(inner.clone());
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { url, inner, serving }
@@ -77,6 +79,11 @@ impl PhoneLine {
     /// All messages, including rejected ones.
     pub fn sent(&self) -> Vec<SentText> {
         self.inner.sent.lock().unwrap().clone()
+    }
+
+    /// Path and body of every request to BlueBubbles, oldest first.
+    pub fn mac_requests(&self) -> Vec<(String, Value)> {
+        self.inner.mac_requests.lock().unwrap().clone()
     }
 
     /// While a test holds this lock, no request gets a response.
@@ -120,9 +127,17 @@ async fn sendblue(State(inner): State<Arc<Inner>>, body: Bytes) -> Response {
     }
 }
 
-async fn bluebubbles(State(inner): State<Arc<Inner>>, Path(line): Path<String>, body: Bytes) -> Response {
-    let body: Value = serde_json::from_slice(&body).unwrap();
-    let to = body["chatGuid"].as_str().unwrap().trim_start_matches("iMessage;-;").to_owned();
+async fn bluebubbles(
+    State(inner): State<Arc<Inner>>,
+    Path((line, path)): Path<(String, String)>,
+    body: Bytes,
+) -> Response {
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    inner.mac_requests.lock().unwrap().push((path.clone(), body.clone()));
+    if path != "message/text" {
+        return reply(200, &json!({ "status": 200, "message": "Done!", "data": { "guid": "done" } }));
+    }
+    let to = body["chatGuid"].as_str().unwrap().split(';').next_back().unwrap().to_owned();
     let text = SentText { line, to, text: body["message"].as_str().unwrap_or_default().to_owned() };
     match inner.record(text).await {
         Some(number) => {

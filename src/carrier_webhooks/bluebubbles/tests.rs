@@ -206,17 +206,31 @@ fn an_unknown_tapback_stays_a_text() {
 fn irrelevant_events_are_ignored() {
     let of = |change: fn(&mut Value)| event("new-message", change);
     for body in [
-        of(|data| data["isFromMe"] = json!(true)),
+        of(|data| {
+            data["isFromMe"] = json!(true);
+            data["error"] = json!(22);
+        }),
+        of(|data| {
+            data["isFromMe"] = json!(true);
+            data["chats"] = Value::Null;
+        }),
+        of(|data| {
+            data["isFromMe"] = json!(true);
+            data["associatedMessageType"] = json!("love");
+        }),
         of(|data| data["chats"] = json!([{ "guid": "iMessage;+;chat1" }])),
         of(|data| data["handle"]["address"] = json!("someone@example.com")),
-        of(|data| data["text"] = Value::Null),
         of(|data| data["chats"] = json!([{ "guid": "chat66", "style": 43 }])),
-        of(|data| data["chats"] = Value::Null),
         of(|data| data["handle"]["address"] = json!("72975")),
-        of(|data| data["text"] = json!("\u{fffd}")),
         of(|data| data["associatedMessageType"] = json!("2007")),
         of(|data| data["associatedMessageType"] = json!("4000")),
-        event("updated-message", |_| {}),
+        event("updated-message", |data| data["associatedMessageType"] = json!("love")),
+        event("updated-message", |data| data["associatedMessageType"] = json!("2007")),
+        event("updated-message", |data| data["chats"] = json!([{ "guid": "iMessage;+;chat1" }])),
+        of(|data| {
+            data["text"] = json!("\u{fffd}");
+            data["balloonBundleId"] = json!("com.example.card");
+        }),
         event("updated-message", |data| data["isFromMe"] = json!(true)),
         json!({ "type": "typing-indicator", "data": { "display": true, "guid": "iMessage;-;+15551230001" } }),
         json!({ "type": "chat-read-status-changed", "data": { "chatGuid": "iMessage;-;+15551230001", "read": true } }),
@@ -226,6 +240,43 @@ fn irrelevant_events_are_ignored() {
         json!({}),
     ] {
         assert!(matches!(parse(LINE, &body), Event::Ignored(_)), "{body}");
+    }
+}
+
+#[test]
+fn a_message_without_content_is_empty_and_its_chat_is_named() {
+    for change in [
+        (|data: &mut Value| data["text"] = Value::Null) as fn(&mut Value),
+        |data| data["text"] = json!("\u{fffc}"),
+        |data| data["text"] = json!("\u{fffd}"),
+    ] {
+        let Event::Empty(raw) = parse(LINE, &event("new-message", change)) else { panic!("not empty") };
+        assert!(raw.is_empty());
+        assert_eq!((raw.provider_message_id.as_str(), raw.chat.is_some()), ("G-1", true));
+    }
+}
+
+#[test]
+fn a_message_of_the_account_names_the_human_of_the_chat() {
+    let body = event("new-message", |data| {
+        data["isFromMe"] = json!(true);
+        data["handle"] = Value::Null;
+        data["tempGuid"] = json!("ours");
+    });
+    let Event::Sent(raw, other_id) = parse(LINE, &body) else { panic!("not sent") };
+    assert_eq!((raw.remote_number.as_str(), other_id.as_deref()), ("+15551230001", Some("ours")));
+}
+
+#[test]
+fn a_message_without_its_chat_is_an_update() {
+    for (kind, chats) in [
+        ("new-message", Value::Null),
+        ("new-message", json!([])),
+        ("updated-message", Value::Null),
+        ("updated-message", json!([{ "guid": "iMessage;-;+15551230001", "style": 45 }])),
+    ] {
+        let body = event(kind, |data| data["chats"] = chats.clone());
+        assert!(matches!(parse(LINE, &body), Event::Update(..)), "{body}");
     }
 }
 

@@ -46,6 +46,8 @@ struct NewMessage<'a> {
     method: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     effect_id: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    selected_message_guid: Option<&'a str>,
 }
 
 /// Body of `message/react`.
@@ -116,9 +118,15 @@ fn json(body: &impl Serialize) -> Result<Vec<u8>, CarrierError> {
     serde_json::to_vec(body).map_err(|_| CarrierError::REJECTED)
 }
 
-/// The id of a chat with one person in the Messages app.
+/// The id of the human's chat in the Messages app: the one in which the newest text arrived, since a Mac may have only
+/// that one. Ids are matched as a whole, and their first part is the service (`iMessage`, `SMS`), or `any` from macOS 26.
+///
+/// Without a text of a webhook, the id is guessed. That concerns texts from before the id was stored, until the human's
+/// next one, and gateways that deliver texts by `RouterService`. `iMessage` is what these calls have always named, so a
+/// Mac on which they work continues to work; macOS 15 and older have no chat named `any`, and the server's helper does not
+/// translate it (bluebubbles-helper, `getChat`).
 fn chat_guid(thread: &Thread) -> String {
-    format!("iMessage;-;{}", thread.remote_number.as_str())
+    thread.chat.clone().unwrap_or_else(|| format!("iMessage;-;{}", thread.remote_number.as_str()))
 }
 
 impl Carrier for BlueBubbles {
@@ -147,13 +155,14 @@ impl Carrier for BlueBubbles {
             match action {
                 Action::ReadReceipt => server.post(call, &["chat", &chat, "read"], None, idempotent).await,
                 Action::Typing => server.post(call, &["chat", &chat, "typing"], None, idempotent).await,
-                Action::Message(OutboundMessage { id, text, media_url: None, style, .. }) => {
+                Action::Message(OutboundMessage { id, text, media_url: None, style, reply_to, .. }) => {
                     let body = NewMessage {
                         chat_guid: &chat,
                         temp_guid: &id.to_string(),
                         message: text.unwrap_or_default(),
                         method: "private-api",
                         effect_id: style.map(effect),
+                        selected_message_guid: reply_to,
                     };
                     let assess = |response: &HttpResponse| assess(response, RequestKind::Message);
                     server.post(call, &["message", "text"], Some(json(&body)?), assess).await

@@ -104,7 +104,8 @@ impl Sendblue {
 impl Carrier for Sendblue {
     fn supports(&self, action: Action<'_>) -> bool {
         match action {
-            Action::ReadReceipt | Action::Typing | Action::Message(_) => true,
+            Action::ReadReceipt | Action::Typing => true,
+            Action::Message(message) => message.reply_to.is_none(),
             Action::Reaction(tapback) => reaction(tapback.reaction).is_some(),
             Action::ReactionRemoval(_) => false,
         }

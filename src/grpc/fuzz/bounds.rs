@@ -34,8 +34,15 @@ fn check(rpc: &str, message: &DynamicMessage, field: &FieldDescriptor, wrong: &m
     let text = || value.as_str().unwrap_or_default();
     let is_wrong = counts
         && match name {
-            "agent_identity_id" | "identity_id" | "connection_id" | "conversation_id" | "message_id"
-            | "reaction_id" | "contact_rule_id" | "api_key_id" => !is_uuid(text()),
+            "agent_identity_id"
+            | "identity_id"
+            | "connection_id"
+            | "conversation_id"
+            | "message_id"
+            | "reaction_id"
+            | "contact_rule_id"
+            | "api_key_id"
+            | "reply_to_message_id" => !is_uuid(text()),
             "limit" if rpc == "SandboxService/ListDeliveries" => !(1..=1_000).contains(&number(&value)),
             "limit" => !(1..=200).contains(&number(&value)),
             "offset" => number(&value) < 0,
@@ -74,7 +81,12 @@ fn check(rpc: &str, message: &DynamicMessage, field: &FieldDescriptor, wrong: &m
                 }
                 false
             }
-            "imessage_enabled" | "is_blocked" | "is_read" | "removed" | "was_downgraded" => false,
+            "imessage_enabled"
+            | "is_blocked"
+            | "is_read"
+            | "plain_reply_fallback"
+            | "removed"
+            | "was_downgraded" => false,
             other => panic!("{rpc}: add the bound of {other}"),
         };
     if is_wrong {

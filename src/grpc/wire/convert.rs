@@ -5,8 +5,8 @@ use prost_types::Timestamp;
 
 use crate::carriers::Delivery;
 use crate::domain::{
-    ApiKey, AssignmentStatus, Connection, ContactRule, Conversation, ConversationSummary, Identity, Media,
-    Message, OrganizationId, PhoneNumber, Reaction,
+    ApiKey, AssignmentStatus, Connection, ContactRule, Conversation, ConversationSummary, Direction,
+    Identity, Media, Message, OrganizationId, PhoneNumber, Reaction, Tenant,
 };
 use crate::proto;
 
@@ -65,6 +65,13 @@ impl From<Connection> for proto::Connection {
     }
 }
 
+/// A message as this caller may see it: the text before an edit or a retraction is shown to admin keys only.
+pub(in crate::grpc) fn message_for(caller: &Tenant, mut message: Message) -> proto::Message {
+    let original_text = message.original_text.take().filter(|_| caller.is_admin());
+    proto::Message { original_text, ..message.into() }
+}
+
+/// Without what only some callers may see.
 impl From<Message> for proto::Message {
     fn from(message: Message) -> Self {
         Self {
@@ -87,6 +94,14 @@ impl From<Message> for proto::Message {
             created_at: Some(timestamp(message.created_at)),
             updated_at: Some(timestamp(message.updated_at)),
             was_downgraded: message.was_downgraded,
+            edited_at: message.edited_at.map(timestamp),
+            retracted_at: message.retracted_at.map(timestamp),
+            original_text: None,
+            reply_to_message_id: message.reply_to.map(Into::into),
+            origin: match message.direction {
+                Direction::Inbound => proto::MessageOrigin::Unspecified.into(),
+                Direction::Outbound => message.origin.into(),
+            },
         }
     }
 }

@@ -1,15 +1,19 @@
 //! Receiving what carriers deliver: texts, tapbacks and delivery reports.
 
+mod by_hand;
 mod delivery_status;
 mod pool_line;
 mod reaction;
 mod router_line;
 mod tapback_text;
+mod update;
 mod validate;
 
+pub use by_hand::{ByHandOutcome, receive_sent_by_hand};
 pub use delivery_status::update_delivery_status;
 pub use reaction::{InboundReaction, ReactionOutcome, receive_reaction};
 pub use tapback_text::{TapbackWords, receive_tapback_text};
+pub use update::{Change, MAX_WAIT_FOR_FILES, UpdateOutcome, await_files, receive_update};
 pub use validate::{MAX_EMOJI_CHARACTERS, RawDeliveryUpdate, RawReaction, RawText};
 
 use crate::app::App;
@@ -47,6 +51,8 @@ pub enum TextOutcome {
     Stored(StoredMessage),
     /// Pool line: stored and hidden from the agent, because the human is blocked.
     StoredBlocked(StoredMessage),
+    /// Pool line: stored by an earlier delivery, without some of the files that this one has.
+    Completed(StoredMessage),
     /// Pool line: stored by an earlier delivery.
     Duplicate(StoredMessage),
     /// Pool line: stored by an earlier delivery, and deleted since.

@@ -3,7 +3,9 @@
 use super::TextOutcome;
 use crate::app::App;
 use crate::error::Result;
-use crate::store::inbound::{self, AppendOutcome, InboundText, NewInbound, Route, StoredMessage};
+use crate::store::inbound::{
+    self, AppendOutcome, InboundText, MessageUpdate, NewInbound, ReplyTarget, Route, StoredMessage,
+};
 
 /// The message that another organization stored for the same delivery. A carrier may redeliver a text after its
 /// connection was released and the human has connected to another organization on the same line. The text belongs only
@@ -44,17 +46,43 @@ pub(super) async fn deliver(app: &App, text: &InboundText, route: Route) -> Resu
     )
     .await?;
     if let Some(stored) = context.delivered {
-        return Ok(Some(TextOutcome::Duplicate(stored)));
+        let update = MessageUpdate::of(text, app.clock.now());
+        let has_files = !text.media.is_empty();
+        let is_completed =
+            has_files && inbound::update(&app.db, &to.organization_id, update).await? == Some(true);
+        return Ok(Some(if is_completed {
+            TextOutcome::Completed(stored)
+        } else {
+            TextOutcome::Duplicate(stored)
+        }));
     }
     if !context.imessage_enabled {
         return Ok(Some(TextOutcome::IdentityDisabled));
     }
+    // Before the text is stored: what an agent sends in answer to it must name this chat.
+    if let Some(chat) = &text.chat {
+        inbound::set_chat(&app.db, &to.organization_id, to.connection_id, chat).await?;
+    }
     let is_blocked = context.verdict.is_blocked();
+    let reply_to = match (&text.reply_to, context.conversation_id) {
+        (Some(original), Some(conversation_id)) => {
+            let target = ReplyTarget {
+                conversation_id,
+                line_number: &text.line_number,
+                provider_message_id: original,
+                // The id of a blocked message must not be visible to the agent.
+                includes_blocked: is_blocked,
+            };
+            inbound::find_reply_target(&app.db, &to.organization_id, target).await?
+        }
+        _ => None,
+    };
     let new = NewInbound {
         text: text.clone(),
         to,
         message_id: app.clock.new_id().into(),
         new_conversation_id: app.clock.new_id().into(),
+        reply_to,
         is_blocked,
         now: app.clock.now(),
     };

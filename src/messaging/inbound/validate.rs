@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 
 use super::InboundReaction;
 use crate::domain::{
-    DeliveryError, DeliveryStatus, MAX_PARTS, MAX_TEXT_CHARACTERS, MAX_URL_CHARACTERS, Media, PhoneNumber,
-    ReactionType, Transport,
+    DeliveryError, DeliveryStatus, MAX_MEDIA, MAX_PARTS, MAX_TEXT_CHARACTERS, MAX_URL_CHARACTERS, Media,
+    PhoneNumber, ReactionType, Transport,
 };
 use crate::store::inbound::InboundText;
 use crate::store::messages::DeliveryUpdate;
@@ -17,8 +17,6 @@ const MAX_PROVIDER_ID_CHARACTERS: usize = 255;
 pub const MAX_EMOJI_CHARACTERS: usize = 64;
 /// Maximum length of the code and of the description of a carrier's error, in characters.
 const MAX_ERROR_CHARACTERS: usize = 1_000;
-/// Maximum number of files of a message. Carriers deliver one; phones allow twenty.
-const MAX_MEDIA: usize = 20;
 /// Maximum length of a MIME type, in characters (RFC 6838: 127 on either side of the slash).
 const MAX_CONTENT_TYPE_CHARACTERS: usize = 255;
 
@@ -35,14 +33,37 @@ pub struct RawText {
     /// `None` = now.
     pub sent_at: Option<DateTime<Utc>>,
     pub transport: Transport,
+    /// The carrier's id of the chat; `None` if the carrier addresses humans by number.
+    pub chat: Option<String>,
+    /// The carrier's id of the message that this one replies to.
+    pub reply_to: Option<String>,
 }
 
 impl RawText {
+    /// Whether there is neither a text nor a file.
+    pub fn is_empty(&self) -> bool {
+        self.text.as_ref().is_none_or(String::is_empty) && self.media.is_empty()
+    }
+
     /// The text, or `None` if a field is invalid.
     pub fn validate(self, violations: &mut Violations, now: DateTime<Utc>) -> Option<InboundText> {
+        self.validate_content(violations, now, true)
+    }
+
+    /// The same for a delivery that may be empty: an update of a text, or a text whose files are still to come.
+    pub fn validate_partial(self, violations: &mut Violations, now: DateTime<Utc>) -> Option<InboundText> {
+        self.validate_content(violations, now, false)
+    }
+
+    fn validate_content(
+        self,
+        violations: &mut Violations,
+        now: DateTime<Utc>,
+        requires_content: bool,
+    ) -> Option<InboundText> {
         let line_number = violations.phone_number("line_number", &self.line_number);
         let remote_number = violations.phone_number("remote_number", &self.remote_number);
-        if self.text.as_ref().is_none_or(String::is_empty) && self.media.is_empty() {
+        if requires_content && self.is_empty() {
             violations.add("text", "is required if there is no media");
         }
         let text = match self.text {
@@ -64,8 +85,16 @@ impl RawText {
             // The carrier's clock may be ahead of this process's, but no text is newer than now.
             sent_at: self.sent_at.map_or(now, |sent_at| sent_at.min(now)),
             transport: self.transport,
+            // A chat that cannot be stored is not named in later calls either.
+            chat: self.chat.filter(|chat| is_storable_id(chat)),
+            // No message has an id that cannot be stored.
+            reply_to: self.reply_to.filter(|id| is_storable_id(id)),
         })
     }
+}
+
+fn is_storable_id(id: &str) -> bool {
+    id.chars().count() <= MAX_PROVIDER_ID_CHARACTERS && !id.contains('\0')
 }
 
 fn validate_media(violations: &mut Violations, media: Vec<Media>) -> Option<Vec<Media>> {

@@ -8,12 +8,15 @@ use chrono::{DateTime, Utc};
 use tokio::time::sleep;
 
 use super::reconcile::{max_send_duration, outcome_of, reconcile};
+use super::reply::ReplyTo;
 use super::request::SendRequest;
 use super::validate::Content;
 use crate::admission::RETRY_AFTER;
 use crate::app::App;
 use crate::carriers::{Action, CarrierError, OutboundMessage, QueueGuard};
-use crate::domain::{ConversationId, DeliveryStatus, Direction, Message, OrganizationId, Transport};
+use crate::domain::{
+    ConversationId, DeliveryStatus, Direction, Message, MessageOrigin, OrganizationId, Transport,
+};
 use crate::error::{Error, Resource, Result};
 use crate::store::conversations::{self, ContactTarget};
 use crate::store::messages::{self, NewOutbound, Outcome, Reservation};
@@ -40,37 +43,48 @@ pub(super) async fn dispatch(
     organization_id: OrganizationId,
     target: ContactTarget,
     request: SendRequest,
+    reply_to: Option<ReplyTo>,
     turn: QueueGuard,
 ) -> Result<Dispatched> {
     // Before anything is stored: an error here leaves the idempotency key free.
     let carrier = app.carriers.for_line(&target.line_number).await?;
     let SendRequest { content: Content { text, media }, send_style, idempotency_key, .. } = request;
+    let message_id = app.clock.new_id().into();
+    // Taken after the wait in the queue, so that messages are listed in the order in which they were sent.
+    let now = app.clock.now();
+    let plain = OutboundMessage {
+        id: message_id,
+        text: text.as_deref(),
+        media_url: media.as_ref().map(|file| file.url.as_str()),
+        style: send_style,
+        reply_to: None,
+        at: now,
+    };
+    if !carrier.supports(Action::Message(plain)) {
+        return Err(Error::NotSupportedByCarrier);
+    }
+    let reply = match reply_to {
+        Some(reply_to) => reply_to.as_carrier_knows_it(&*carrier, &target, plain)?,
+        None => None,
+    };
+    let (reply_to, provider_reply_to) = reply.unzip();
     let new = NewOutbound {
         organization_id,
         identity_id: target.identity_id,
         conversation_id: target.conversation_id,
         assignment_id: target.eligibility.connection_id,
         line_number: target.line_number.clone(),
-        message_id: app.clock.new_id().into(),
-        text,
-        media,
+        message_id,
+        text: text.clone(),
+        media: media.clone(),
         send_style,
+        reply_to,
         idempotency_key,
         per_day: app.limits.per_day,
         longest: max_send_duration(app.limits.line_time_out),
-        // Taken after the wait in the queue, so that messages are listed in the order in which they were sent.
-        now: app.clock.now(),
+        now,
     };
-    let message = OutboundMessage {
-        id: new.message_id,
-        text: new.text.as_deref(),
-        media_url: new.media.as_ref().map(|file| file.url.as_str()),
-        style: new.send_style,
-        at: new.now,
-    };
-    if !carrier.supports(Action::Message(message)) {
-        return Err(Error::NotSupportedByCarrier);
-    }
+    let message = OutboundMessage { reply_to: provider_reply_to.as_deref(), ..plain };
     app.actions.count(new.identity_id)?;
     match messages::reserve(&app.db, new.clone()).await? {
         Reservation::Acquired => {}
@@ -99,8 +113,8 @@ pub(super) async fn dispatch(
         assignment_id: new.assignment_id,
         direction: Direction::Outbound,
         remote_number: target.remote_number,
-        text: new.text,
-        media: new.media.into_iter().collect(),
+        text,
+        media: media.into_iter().collect(),
         send_style: new.send_style,
         transport: Transport::IMessage,
         status: if is_queued { DeliveryStatus::Queued } else { DeliveryStatus::Pending },
@@ -111,6 +125,11 @@ pub(super) async fn dispatch(
         reactions: Vec::new(),
         created_at: new.now,
         updated_at: recorded_at.filter(|_| is_queued).unwrap_or(new.now),
+        edited_at: None,
+        retracted_at: None,
+        original_text: None,
+        reply_to: new.reply_to,
+        origin: MessageOrigin::Service,
     })))
 }
 

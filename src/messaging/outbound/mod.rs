@@ -3,11 +3,12 @@
 mod dispatch;
 mod idempotency;
 mod reconcile;
+mod reply;
 mod request;
 mod send;
 mod validate;
 
 pub use self::reconcile::max_send_duration;
-pub use self::request::{SendRequest, SendTarget};
+pub use self::request::{Reply, SendRequest, SendTarget};
 pub use self::send::send;
 pub use self::validate::{Content, validate_idempotency_key};

@@ -74,12 +74,15 @@ pub(super) async fn reconcile_pending(
         }),
         line_number: sent.line_number,
         remote_number: pending.remote_number.clone(),
+        chat: sent.chat,
     };
     let message = OutboundMessage {
         id: pending.id,
         text: pending.text.as_deref(),
         media_url: pending.media.first().map(|file| file.url.as_str()),
         style: pending.send_style,
+        // A lookup goes by chat, time and text.
+        reply_to: None,
         at: pending.created_at,
     };
     let outcome = outcome_of(&reconcile(app, &*carrier, &thread, message).await);

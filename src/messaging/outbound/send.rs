@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::dispatch::{Dispatched, current_target, dispatch};
 use super::idempotency::replay;
+use super::reply::ReplyTo;
 use super::request::{SendRequest, SendTarget};
 use crate::app::App;
 use crate::domain::{IdentityId, Ineligible, Message, Tenant};
@@ -18,7 +19,8 @@ const KEY_RETRY: Duration = Duration::from_secs(1);
 /// queued, or pending if the outcome is unknown. A send that has begun is completed even if the caller disconnects.
 ///
 /// # Errors
-/// In this order: `IdentityMismatch`, `NotFound`; those of the idempotency key; `IdentityNotEnabled`,
+/// In this order: `IdentityMismatch`, `NotFound`; those of the idempotency key; `NotFound` of the message that is replied
+/// to; `IdentityNotEnabled`,
 /// `RecipientBlocked`, `RecipientNotConnected`, `ConnectionReleased`, `RecipientHasNotMessaged`, `NotSupportedByCarrier`,
 /// `RateLimited`, `Overloaded` (nothing is stored, and the key stays free); `UpstreamFailed` (stored as failed). The
 /// checks are made again when the conversation's queue reaches the send.
@@ -30,13 +32,21 @@ pub async fn send(app: &App, tenant: &Tenant, request: SendRequest) -> Result<Me
     if let Some(first) = replay(app, organization_id, identity_id, key.as_ref()).await? {
         return Ok(first);
     }
+    // Visibility comes before eligibility, as everywhere.
+    let reply_to = match request.reply {
+        Some(reply) => Some(ReplyTo::find(app, tenant, identity_id, reply).await?),
+        None => None,
+    };
     let mut target = recipient.check(app).await?;
+    if let Some(reply_to) = &reply_to {
+        reply_to.check_conversation(&target)?;
+    }
     app.admission.begin_carrier_call()?;
     let turn = app.queues.enter(organization_id, target.conversation_id).await?;
     if turn.has_waited() {
         target = current_target(app, organization_id, target.conversation_id).await?;
     }
-    let sending = dispatch(app.clone(), organization_id.clone(), target, request, turn);
+    let sending = dispatch(app.clone(), organization_id.clone(), target, request, reply_to, turn);
     match app.run_to_completion(sending).await? {
         Dispatched::Sent(message) => Ok(*message),
         Dispatched::DuplicateKey => {

@@ -20,6 +20,8 @@ pub struct ContactTarget {
     /// The line of its newest connection.
     pub line_number: PhoneNumber,
     pub remote_number: PhoneNumber,
+    /// The carrier's id of the chat on that connection, if it is known.
+    pub chat: Option<String>,
     /// The number of non-blocked inbound messages: the horizon of a mark-read call that begins now.
     pub received_count: i32,
     /// Whether a call may reach the human, and the newest connection.
@@ -37,6 +39,7 @@ impl ContactTarget {
             }),
             line_number: self.line_number.clone(),
             remote_number: self.remote_number.clone(),
+            chat: self.chat.clone(),
         }
     }
 }
@@ -80,12 +83,12 @@ async fn by_id(
         Row,
         r#"SELECT c.id, c.agent_identity_id, c.remote_number, c.assignment_id, c.assignment_released,
                       c.assignment_messaged, c.clear_received,
-                  k.line_number, i.imessage_enabled, i.filter_mode,
+                  k.line_number, k.carrier_chat, i.imessage_enabled, i.filter_mode,
                   r.id AS "rule_id?", r.action AS "rule_action?", r.status AS "rule_status?"
            FROM conversations c
            CROSS JOIN LATERAL (SELECT imessage_enabled, filter_mode FROM identities
                                WHERE organization_id = $1 AND id = c.agent_identity_id OFFSET 0) i
-           CROSS JOIN LATERAL (SELECT line_number FROM connections
+           CROSS JOIN LATERAL (SELECT line_number, carrier_chat FROM connections
                                WHERE organization_id = $1 AND id = c.assignment_id OFFSET 0) k
            LEFT JOIN LATERAL (SELECT id, action, status FROM contact_rules
                               WHERE organization_id = $1 AND agent_identity_id = c.agent_identity_id
@@ -110,6 +113,7 @@ struct Row {
     assignment_messaged: bool,
     clear_received: i32,
     line_number: String,
+    carrier_chat: Option<String>,
     imessage_enabled: bool,
     filter_mode: i16,
     rule_id: Option<Uuid>,
@@ -125,6 +129,7 @@ impl Row {
             conversation_id: self.id.into(),
             line_number: self.line_number.clone().into(),
             remote_number: self.remote_number.clone().into(),
+            chat: self.carrier_chat.clone(),
             received_count: self.clear_received,
             eligibility: Eligibility {
                 imessage_enabled: self.imessage_enabled,

@@ -47,7 +47,7 @@ pub async fn recipient(
                           c.id AS "conversation_id?", c.assignment_id AS "assignment_id?",
                           c.assignment_released AS "assignment_released?",
                           c.assignment_messaged AS "assignment_messaged?", c.clear_received AS "clear_received?",
-                          newest.line_number AS "line_number?"
+                          newest.line_number AS "line_number?", newest.carrier_chat AS "carrier_chat?"
                    FROM identities i
                    LEFT JOIN contact_rules r ON r.organization_id = $1 AND r.agent_identity_id = $2
                                             AND r.match_target = $3
@@ -72,6 +72,7 @@ pub async fn recipient(
                     conversation_id: conversation_id.into(),
                     line_number: line_number.into(),
                     remote_number: number.clone(),
+                    chat: row.carrier_chat,
                     received_count: row.clear_received.unwrap_or(0),
                     eligibility: Eligibility {
                         imessage_enabled: row.imessage_enabled,

@@ -90,7 +90,7 @@ async fn append_single(
 
 /// Creates the conversation without a message; `None` if the connection is not active. The lock of the connection
 /// serializes concurrent first messages, and makes a release wait for them.
-async fn create_conversation(
+pub(super) async fn create_conversation(
     connection: &mut DbConnection,
     new: &NewInbound,
 ) -> Result<Option<ConversationId>, StoreError> {

@@ -20,6 +20,10 @@ pub struct InboundText {
     /// When it was sent, not later than now.
     pub sent_at: DateTime<Utc>,
     pub transport: Transport,
+    /// The carrier's id of the chat; `None` if the carrier addresses humans by number.
+    pub chat: Option<String>,
+    /// The carrier's id of the message that this one replies to.
+    pub reply_to: Option<String>,
 }
 
 /// A message that is stored.
@@ -38,6 +42,8 @@ pub struct NewInbound {
     pub message_id: MessageId,
     /// The id of the conversation, if this is its first message.
     pub new_conversation_id: ConversationId,
+    /// The message of the same conversation that it replies to.
+    pub reply_to: Option<MessageId>,
     /// Whether it is hidden from the agent.
     pub is_blocked: bool,
     /// When it arrived.
@@ -60,6 +66,7 @@ impl NewInbound {
             text: self.text.text.as_deref(),
             media: (!self.text.media.is_empty()).then(|| serde_json::json!(self.text.media)),
             transport: self.text.transport,
+            reply_to: self.reply_to.map(MessageId::uuid),
             created_at: self.text.sent_at,
             updated_at: self.now,
         }

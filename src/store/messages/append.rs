@@ -12,7 +12,9 @@ use serde_json::Value;
 use sqlx::query;
 use uuid::Uuid;
 
-use crate::domain::{DeliveryStatus, Direction, OrganizationId, SendStyle, Transport, preview};
+use crate::domain::{
+    DeliveryStatus, Direction, MessageOrigin, OrganizationId, SendStyle, Transport, preview,
+};
 use crate::error::Error;
 use crate::store::{DbConnection, StoreError};
 
@@ -29,6 +31,8 @@ pub(in crate::store) struct NewMessage<'a> {
     pub(in crate::store) text: Option<&'a str>,
     pub(in crate::store) media: Option<Value>,
     pub(in crate::store) transport: Transport,
+    /// The message of the same conversation that it replies to.
+    pub(in crate::store) reply_to: Option<Uuid>,
     pub(in crate::store) created_at: DateTime<Utc>,
     pub(in crate::store) updated_at: DateTime<Utc>,
 }
@@ -45,6 +49,8 @@ pub(in crate::store) enum Kind {
         /// How long the send may be in flight, from the start of the statement.
         max_seconds: f64,
     },
+    /// Sent by hand from the account of the line, which no rule of this service can prevent.
+    ByHand,
 }
 
 /// What to do with a conversation that another transaction has locked.
@@ -104,12 +110,13 @@ macro_rules! append_sql {
                  blocked_latest_at = CASE WHEN n.is_blocked THEN greatest(blocked_latest_at, n.sent_at)
                      ELSE blocked_latest_at END
              FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::boolean[], $8::text[],
-                         $9::text[], $10::jsonb[], $11::timestamptz[], $13::timestamptz[], $14::smallint[])
+                         $9::text[], $10::jsonb[], $11::timestamptz[], $13::timestamptz[], $14::smallint[],
+                         $15::uuid[])
                   n (conversation_id, connection_id, message_id, line_number, provider_message_id, is_blocked, text,
-                     preview, media, sent_at, stored_at, transport)",
+                     preview, media, sent_at, stored_at, transport, reply_to)",
             "c.organization_id = $1 AND c.id = n.conversation_id AND c.assignment_id = n.connection_id
                AND NOT c.assignment_released
-               AND CASE WHEN $12::smallint = 1 THEN true ELSE
+               AND CASE WHEN $12::smallint = 1 OR $16::smallint = 2 THEN true ELSE
                    c.assignment_messaged
                    AND (c.closing_until IS NULL OR c.closing_until <= statement_timestamp())
                    AND (SELECT i.imessage_enabled
@@ -119,7 +126,7 @@ macro_rules! append_sql {
                                                  AND r.match_target = c.remote_number AND r.status = 1
                         WHERE i.organization_id = $1 AND i.id = c.agent_identity_id) IS TRUE END
              RETURNING n.message_id, n.conversation_id, c.agent_identity_id, n.connection_id, n.line_number,
-                       n.provider_message_id, n.is_blocked, n.text, n.media, n.transport, n.sent_at, n.stored_at,
+                       n.provider_message_id, n.is_blocked, n.text, n.media, n.transport, n.reply_to, n.sent_at, n.stored_at,
                        CASE WHEN $12::smallint = 1 AND NOT n.is_blocked THEN c.clear_received END
                            AS received_number"
         )
@@ -135,10 +142,11 @@ macro_rules! in_one_statement {
             "WITH " + $lock + "summary AS (" + $update + " " + $select + " " + $where + ")
              INSERT INTO messages (organization_id, id, conversation_id, agent_identity_id, assignment_id, line_number,
                                    provider_message_id, direction, received_number, is_blocked, text, media,
-                                   send_style, transport, status, created_at, updated_at, in_flight_until)
+                                   send_style, transport, status, created_at, updated_at, in_flight_until,
+                                   reply_to_message_id, origin)
              SELECT $1, message_id, conversation_id, agent_identity_id, connection_id, line_number, provider_message_id,
-                    $12, received_number, is_blocked, text, media, $15, transport, $16, sent_at, stored_at,
-                    statement_timestamp() + make_interval(secs => $17)
+                    $12, received_number, is_blocked, text, media, $17, transport, $18, sent_at, stored_at,
+                    statement_timestamp() + make_interval(secs => $19), reply_to, $16
              FROM summary
              RETURNING id",
             $columns.organization_id,
@@ -155,6 +163,8 @@ macro_rules! in_one_statement {
             $columns.direction,
             &$columns.updated_at,
             &$columns.transports,
+            &$columns.replies_to as &[Option<Uuid>],
+            $columns.origin,
             $columns.send_style,
             $columns.status,
             $columns.max_seconds,
@@ -186,6 +196,8 @@ macro_rules! update_summary {
             $columns.direction,
             &$columns.updated_at,
             &$columns.transports,
+            &$columns.replies_to as &[Option<Uuid>],
+            $columns.origin,
         )
         .fetch_optional($connection)
         .await?
@@ -207,6 +219,8 @@ struct Columns<'a> {
     created_at: Vec<DateTime<Utc>>,
     updated_at: Vec<DateTime<Utc>>,
     transports: Vec<i16>,
+    replies_to: Vec<Option<Uuid>>,
+    origin: i16,
     direction: i16,
     send_style: i16,
     status: i16,
@@ -217,12 +231,17 @@ impl<'a> Columns<'a> {
     fn new(organization_id: &'a OrganizationId, kind: Kind, messages: Vec<NewMessage<'a>>) -> Self {
         let (direction, send_style, status, max_seconds) = match kind {
             Kind::Inbound => (Direction::Inbound, 0, DeliveryStatus::Received, None),
+            Kind::ByHand => (Direction::Outbound, 0, DeliveryStatus::Sent, None),
             Kind::Outbound { send_style, max_seconds } => (
                 Direction::Outbound,
                 send_style.map_or(0, SendStyle::number),
                 DeliveryStatus::Pending,
                 Some(max_seconds),
             ),
+        };
+        let origin = match kind {
+            Kind::ByHand => MessageOrigin::ByHand,
+            Kind::Inbound | Kind::Outbound { .. } => MessageOrigin::Service,
         };
         Self {
             organization_id: organization_id.as_str(),
@@ -237,6 +256,8 @@ impl<'a> Columns<'a> {
             created_at: messages.iter().map(|message| message.created_at).collect(),
             updated_at: messages.iter().map(|message| message.updated_at).collect(),
             transports: messages.iter().map(|message| message.transport.number()).collect(),
+            replies_to: messages.iter().map(|message| message.reply_to).collect(),
+            origin: origin.number(),
             media: messages.into_iter().map(|message| message.media).collect(),
             direction: direction.number(),
             send_style,
@@ -311,9 +332,10 @@ async fn two_steps(connection: &mut DbConnection, columns: &Columns<'_>) -> Resu
     query!(
         "INSERT INTO messages (organization_id, id, conversation_id, agent_identity_id, assignment_id, line_number,
                                provider_message_id, direction, received_number, is_blocked, text, media, send_style,
-                               transport, status, created_at, updated_at, in_flight_until)
+                               transport, status, created_at, updated_at, in_flight_until, reply_to_message_id,
+                               origin)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                 statement_timestamp() + make_interval(secs => $18))",
+                 statement_timestamp() + make_interval(secs => $18), $19, $20)",
         columns.organization_id,
         row.message_id,
         row.conversation_id,
@@ -332,6 +354,8 @@ async fn two_steps(connection: &mut DbConnection, columns: &Columns<'_>) -> Resu
         row.sent_at,
         row.stored_at,
         columns.max_seconds,
+        row.reply_to,
+        columns.origin,
     )
     .execute(connection)
     .await?;

@@ -8,6 +8,8 @@ use crate::store::{Affects, Database, StoreError};
 #[derive(Debug, Clone)]
 pub struct CarrierRef {
     pub line_number: PhoneNumber,
+    /// The carrier's id of the chat on the connection of the message, if it is known.
+    pub chat: Option<String>,
     /// The carrier's id; `None` if the carrier is not known to have accepted the message.
     pub provider_message_id: Option<String>,
 }
@@ -22,8 +24,10 @@ pub async fn find_carrier_ref(
     session
         .run("query messages::look_up::dispatch", |connection| async move {
             let row = query!(
-                "SELECT line_number, provider_message_id FROM messages
-                 WHERE organization_id = $1 AND id = $2 AND direction = 2",
+                r#"SELECT m.line_number, m.provider_message_id, k.carrier_chat AS "carrier_chat?"
+                   FROM messages m
+                   LEFT JOIN connections k ON k.organization_id = $1 AND k.id = m.assignment_id
+                   WHERE m.organization_id = $1 AND m.id = $2 AND m.direction = 2"#,
                 organization_id.as_str(),
                 message_id.uuid(),
             )
@@ -31,6 +35,7 @@ pub async fn find_carrier_ref(
             .await?;
             Ok(row.map(|row| CarrierRef {
                 line_number: row.line_number.into(),
+                chat: row.carrier_chat,
                 provider_message_id: row.provider_message_id,
             }))
         })

@@ -5,7 +5,8 @@ use sqlx::query_as;
 use uuid::Uuid;
 
 use crate::domain::{
-    DeliveryError, DeliveryStatus, Direction, Media, Message, OrganizationId, Reaction, SendStyle, Transport,
+    DeliveryError, DeliveryStatus, Direction, Media, Message, MessageOrigin, OrganizationId, Reaction,
+    SendStyle, Transport,
 };
 use crate::store::reactions::ReactionRow;
 use crate::store::{DbConnection, StoreError};
@@ -28,6 +29,11 @@ pub(super) struct MessageColumns {
     pub(super) was_downgraded: bool,
     pub(super) created_at: DateTime<Utc>,
     pub(super) updated_at: DateTime<Utc>,
+    pub(super) edited_at: Option<DateTime<Utc>>,
+    pub(super) retracted_at: Option<DateTime<Utc>>,
+    pub(super) original_text: Option<String>,
+    pub(super) reply_to_message_id: Option<Uuid>,
+    pub(super) origin: i16,
     pub(super) remote_number: String,
     pub(super) clear_read: i32,
 }
@@ -67,6 +73,11 @@ impl TryFrom<MessageColumns> for Message {
             reactions: Vec::new(),
             created_at: row.created_at,
             updated_at: row.updated_at,
+            edited_at: row.edited_at,
+            retracted_at: row.retracted_at,
+            original_text: row.original_text,
+            reply_to: row.reply_to_message_id.map(Into::into),
+            origin: MessageOrigin::from_number(row.origin).ok_or_else(|| corrupt("origin"))?,
         })
     }
 }

@@ -51,7 +51,8 @@ async fn one(
         MessageColumns,
         "SELECT m.id, m.conversation_id, m.assignment_id, m.direction, m.received_number, m.is_blocked, m.text,
                         m.media, m.send_style, m.transport, m.status, m.error_code, m.error_message,
-                        m.was_downgraded, m.created_at, m.updated_at, c.remote_number, c.clear_read
+                        m.was_downgraded, m.created_at, m.updated_at, m.edited_at, m.retracted_at, m.original_text,
+                        m.reply_to_message_id, m.origin, c.remote_number, c.clear_read
                  FROM messages m
                  JOIN conversations c ON c.organization_id = $1 AND c.id = m.conversation_id
                  WHERE m.organization_id = $1 AND m.id = $2 AND ($3::uuid IS NULL OR m.agent_identity_id = $3)

@@ -30,6 +30,8 @@ pub struct NewOutbound {
     pub text: Option<String>,
     pub media: Option<Media>,
     pub send_style: Option<SendStyle>,
+    /// The message of the same conversation that it replies to.
+    pub reply_to: Option<MessageId>,
     /// The client's idempotency key, if it sent one.
     pub idempotency_key: Option<IdempotencyKey>,
     /// How many messages the sender may send in 24 hours.
@@ -94,6 +96,7 @@ async fn append_outbound(connection: &mut DbConnection, new: &NewOutbound) -> Re
         text: new.text.as_deref(),
         media: new.media.as_ref().map(|file| serde_json::json!([file])),
         transport: Transport::IMessage,
+        reply_to: new.reply_to.map(MessageId::uuid),
         created_at: new.now,
         updated_at: new.now,
     };
@@ -122,7 +125,8 @@ async fn check_limit(
     .await?;
     let oldest_counted = query!(
         "SELECT created_at FROM messages
-         WHERE organization_id = $1 AND agent_identity_id = $2 AND direction = 2 AND status <> 8 AND created_at > $3
+         WHERE organization_id = $1 AND agent_identity_id = $2 AND direction = 2 AND origin = 1 AND status <> 8
+           AND created_at > $3
          ORDER BY created_at DESC
          LIMIT 1 OFFSET $4",
         new.organization_id.as_str(),

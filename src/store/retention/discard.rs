@@ -232,6 +232,16 @@ async fn discard_connections(
         participants.remote_number.as_str(),
         participants.organization_id.as_str(),
     )
+    .execute(&mut *connection)
+    .await?;
+    // The human may be connected to another organization on the line.
+    query!(
+        "DELETE FROM awaited_files a
+         WHERE a.remote_number = $2 AND a.line_number = ANY ($1)
+           AND NOT EXISTS (SELECT FROM routes r WHERE r.remote_number = $2 AND r.line_number = a.line_number)",
+        &unused,
+        participants.remote_number.as_str(),
+    )
     .execute(connection)
     .await?;
     Ok(())

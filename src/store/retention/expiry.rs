@@ -117,6 +117,18 @@ delete_expired!(
                      LIMIT $2)"
 );
 
+delete_expired!(
+    /// Deletes the empty messages that were remembered before a point in time.
+    delete_awaited_files,
+    "query sweeps::awaited_files",
+    "DELETE FROM awaited_files
+                 WHERE (remote_number, line_number, provider_message_id) IN (
+                     SELECT remote_number, line_number, provider_message_id FROM awaited_files
+                     WHERE created_at < $1
+                     ORDER BY created_at
+                     LIMIT $2)"
+);
+
 /// The next organizations after an id, in the order of their ids.
 pub async fn list_organizations(db: &Database, after: &str) -> Result<Vec<OrganizationId>, StoreError> {
     let mut session = db.acquire(Affects::None).await?;

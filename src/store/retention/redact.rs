@@ -220,8 +220,9 @@ async fn redact_messages(
     .execute(&mut *connection)
     .await?;
     query!(
-        "UPDATE messages SET text = NULL, media = NULL, updated_at = $3
-         WHERE organization_id = $1 AND id = ANY ($2) AND (text IS NOT NULL OR media IS NOT NULL)",
+        "UPDATE messages SET text = NULL, media = NULL, original_text = NULL, updated_at = $3
+         WHERE organization_id = $1 AND id = ANY ($2)
+           AND (text IS NOT NULL OR media IS NOT NULL OR original_text IS NOT NULL)",
         organization_id.as_str(),
         &ids,
         now,

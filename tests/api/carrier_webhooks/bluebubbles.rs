@@ -16,11 +16,12 @@ async fn a_text_is_stored_once_and_an_echo_is_not() {
     text["data"]["something_new"] = json!({ "unknown": true });
     assert_answer(&scene.bluebubbles(&talk.line, &text).await, 200, "stored");
     assert_answer(&scene.bluebubbles(&talk.line, &text).await, 200, "duplicate");
-    let mut echo = bluebubbles_event("new-message", "G-2", "two");
+    send(&talk.agent, &talk.conversation_id, "two").await;
+    let mut echo = bluebubbles_event("new-message", "sent-1", "two");
     echo["data"]["isFromMe"] = json!(true);
     assert_answer(&scene.bluebubbles(&talk.line, &echo).await, 200, "ignored");
     let messages = talk.messages().await;
-    assert_eq!(messages.len(), 2);
+    assert_eq!(messages.len(), 3);
     let message = messages.iter().find(|message| message.text() == "one").unwrap();
     assert_eq!(message.transport(), MessageTransport::Sms);
     assert_eq!(message.created_at.map(|time| time.seconds), Some(1_767_323_045));

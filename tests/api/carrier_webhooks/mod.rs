@@ -2,9 +2,14 @@
 
 mod bluebubbles;
 mod bounds;
+mod by_hand;
+mod chats;
 mod delivery_updates;
 mod fuzz;
+mod late_files;
 mod refusals;
+mod replies;
+mod revisions;
 mod router_line;
 mod sendblue;
 mod tapback_languages;

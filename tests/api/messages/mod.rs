@@ -13,6 +13,7 @@ mod send_ordering;
 mod send_outcomes;
 mod send_reaction;
 mod send_refusals;
+mod send_replies;
 
 use inkbox_imessage::proto::send_message_request::Target;
 use inkbox_imessage::proto::{

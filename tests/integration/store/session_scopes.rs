@@ -7,11 +7,13 @@ use crate::store::sources::sources;
 
 /// Writes that no list or get shows to their caller at once: deletions by age, the last use of a key, and what only
 /// operators create.
-const NOT_SHOWN: [&str; 8] = [
+const NOT_SHOWN: [&str; 10] = [
     "UPDATE api_keys k SET last_used_at",
     "UPDATE router_keys k SET last_used_at",
     "DELETE FROM idempotency_keys",
     "DELETE FROM router_commands",
+    "INSERT INTO awaited_files",
+    "DELETE FROM awaited_files",
     "DELETE FROM sent_messages",
     "DELETE FROM forgotten_texts",
     "INSERT INTO lines",

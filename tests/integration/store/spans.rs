@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::store::sources::sources;
 
 /// All of them. A name stays when its function moves or is renamed; a new function adds a name.
-const NAMES: [&str; 77] = [
+const NAMES: [&str; 85] = [
     "query api_keys::get",
     "query api_keys::get_router_key",
     "query api_keys::list",
@@ -39,7 +39,12 @@ const NAMES: [&str; 77] = [
     "query identities::update",
     "query inbound::append::store_alone",
     "query inbound::append::store_among_others",
+    "query inbound::awaited::await_files",
+    "query inbound::awaited::awaited_chat",
+    "query inbound::by_hand::is_own_message",
+    "query inbound::chat::set_chat",
     "query inbound::find_delivered",
+    "query inbound::reply_target::find_reply_target",
     "query inbound::route::route",
     "query inbound::situation::situation",
     "query key_digests::find",
@@ -62,6 +67,7 @@ const NAMES: [&str; 77] = [
     "query reactions::target",
     "query retention::bodies::to_be_blanked",
     "query retention::released::released",
+    "query sweeps::awaited_files",
     "query sweeps::forgotten_texts",
     "query sweeps::idempotency_keys",
     "query sweeps::organizations_after",
@@ -76,6 +82,8 @@ const NAMES: [&str; 77] = [
     "transaction erasure::purge::purge",
     "transaction identities::create",
     "transaction inbound::append::store_in_transaction",
+    "transaction inbound::by_hand::store_sent_by_hand",
+    "transaction inbound::update::update",
     "transaction messages::send::claim",
     "transaction messages::send::finish",
     "transaction messages::send::resolve",

@@ -33,13 +33,14 @@ pub enum Meaning {
 }
 
 /// Every field of every request, by name: a field means the same wherever it stands.
-const FIELDS: [(&str, Meaning); 45] = [
+const FIELDS: [(&str, Meaning); 47] = [
     ("agent_identity_id", Meaning::Id(Kind::Identity)),
     ("identity_id", Meaning::Id(Kind::Identity)),
     ("connection_id", Meaning::Id(Kind::Connection)),
     ("conversation_id", Meaning::Id(Kind::Conversation)),
     ("message_id", Meaning::Id(Kind::Message)),
     ("reaction_id", Meaning::Id(Kind::Reaction)),
+    ("reply_to_message_id", Meaning::Id(Kind::Message)),
     ("contact_rule_id", Meaning::Id(Kind::ContactRule)),
     ("api_key_id", Meaning::Id(Kind::ApiKey)),
     ("page_token", Meaning::PageToken),
@@ -71,6 +72,7 @@ const FIELDS: [(&str, Meaning); 45] = [
     ("part_index", Meaning::Plain),
     ("reaction", Meaning::Plain),
     ("removed", Meaning::Plain),
+    ("plain_reply_fallback", Meaning::Plain),
     ("send_style", Meaning::Plain),
     ("sent_at", Meaning::Plain),
     ("size_bytes", Meaning::Plain),

@@ -1,7 +1,7 @@
 //! What the lists and gets should show, worked out from the model's messages.
 
 use inkbox_imessage::proto::{
-    self, AssignmentStatus, ConversationSummary, MessageDirection, MessageTransport,
+    self, AssignmentStatus, ConversationSummary, MessageDirection, MessageOrigin, MessageTransport,
 };
 use prost_types::Timestamp;
 
@@ -99,6 +99,11 @@ impl Model {
             created_at: Some(timestamp(message.created_at)),
             updated_at: Some(timestamp(message.updated_at)),
             was_downgraded: message.downgraded,
+            edited_at: None,
+            retracted_at: None,
+            original_text: None,
+            reply_to_message_id: None,
+            origin: if message.inbound { MessageOrigin::Unspecified } else { MessageOrigin::Service }.into(),
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::domain::{IdentityId, MessageId, Principal, View};
 use crate::error::{Error, Resource, Result};
+use crate::grpc::wire::convert::message_for;
 use crate::grpc::wire::request::Violations;
 use crate::proto::{GetMessageRequest, GetMessageResponse};
 use crate::store;
@@ -32,5 +33,5 @@ pub(super) async fn get(
     let view = View::of(tenant, None);
     let found = store::messages::get(&app.db, &tenant.organization_id, identity_id, view, params.id).await?;
     let message = found.ok_or(Error::NotFound(Resource::Message))?;
-    Ok(GetMessageResponse { message: Some(message.into()) })
+    Ok(GetMessageResponse { message: Some(message_for(tenant, message)) })
 }

@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::auth::find_named_identity;
 use crate::domain::{ConversationId, IdentityId, Principal, View};
 use crate::error::{Error, Resource, Result};
+use crate::grpc::wire::convert::message_for;
 use crate::grpc::wire::page_token::{ListBinding, RequestedPage};
 use crate::grpc::wire::request::Violations;
 use crate::proto::{ListMessagesRequest, ListMessagesResponse};
@@ -68,6 +69,6 @@ pub(super) async fn list(
     let page = store::messages::list(&app.db, organization_id, scope, filter, &page).await?;
     Ok(ListMessagesResponse {
         next_page_token: binding.next_token(&page),
-        messages: page.rows.into_iter().map(Into::into).collect(),
+        messages: page.rows.into_iter().map(|message| message_for(tenant, message)).collect(),
     })
 }

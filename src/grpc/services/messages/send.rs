@@ -6,8 +6,9 @@ use sha2::{Digest as _, Sha256};
 use crate::app::App;
 use crate::domain::{IdempotencyKey, Principal, SendStyle};
 use crate::error::Result;
+use crate::grpc::wire::convert::message_for;
 use crate::grpc::wire::request::Violations;
-use crate::messaging::outbound::{self, Content, SendRequest, SendTarget, validate_idempotency_key};
+use crate::messaging::outbound::{self, Content, Reply, SendRequest, SendTarget, validate_idempotency_key};
 use crate::proto::send_message_request::Target;
 use crate::proto::{SendMessageRequest, SendMessageResponse};
 
@@ -37,6 +38,7 @@ fn parse(caller: &Principal, request: SendMessageRequest) -> Result<SendRequest>
         |number| SendStyle::from_wire(number).map(Some),
         None,
     );
+    let reply_to = violations.optional_id("reply_to_message_id", request.reply_to_message_id.as_deref());
     let key = match request.idempotency_key {
         None => Some(None),
         Some(key) => validate_idempotency_key(&mut violations, key).map(Some),
@@ -47,6 +49,8 @@ fn parse(caller: &Principal, request: SendMessageRequest) -> Result<SendRequest>
             identity_id: identity_id?,
             content: content?,
             send_style: send_style?,
+            reply: reply_to?
+                .map(|message_id| Reply { message_id, may_be_plain: request.plain_reply_fallback }),
             idempotency_key: key?.map(|key| IdempotencyKey { key, request_digest }),
         })
     })
@@ -66,5 +70,5 @@ pub(super) async fn send(
     let request = parse(caller, request)?;
     let tenant = caller.require_tenant()?;
     let message = outbound::send(app, tenant, request).await?;
-    Ok(SendMessageResponse { message: Some(message.into()) })
+    Ok(SendMessageResponse { message: Some(message_for(tenant, message)) })
 }

@@ -29,6 +29,8 @@ fn parse(app: &App, request: ReceiveMessageRequest) -> Result<InboundText> {
         // An invalid value has added a violation, which rejects the request; the placeholder is never used.
         sent_at: sent_at.flatten(),
         transport: transport.unwrap_or(Transport::Unspecified),
+        chat: None,
+        reply_to: None,
     };
     let text = raw.validate(&mut violations, app.clock.now());
     violations.finish(|| text)
@@ -74,7 +76,9 @@ fn encode(outcome: TextOutcome) -> ReceiveMessageResponse {
         TextOutcome::StoredBlocked(stored) => {
             encode_stored(&mut response, ReceiveOutcome::StoredBlocked, stored);
         }
-        TextOutcome::Duplicate(stored) => encode_stored(&mut response, ReceiveOutcome::Duplicate, stored),
+        TextOutcome::Completed(stored) | TextOutcome::Duplicate(stored) => {
+            encode_stored(&mut response, ReceiveOutcome::Duplicate, stored);
+        }
         TextOutcome::Forgotten => response.set_outcome(ReceiveOutcome::Duplicate),
         TextOutcome::NotConnected => response.set_outcome(ReceiveOutcome::NotConnected),
         TextOutcome::IdentityDisabled => response.set_outcome(ReceiveOutcome::IdentityDisabled),

@@ -91,7 +91,26 @@ const INVARIANTS: &[Invariant<KeyRange>] = &[
         "SELECT m.id FROM messages m
          JOIN retention_progress p ON p.organization_id = $1
          WHERE m.organization_id = $1 AND m.id > $2 AND m.id <= $3
-           AND m.id <= p.messages_to AND (m.text IS NOT NULL OR m.media IS NOT NULL)"
+           AND m.id <= p.messages_to
+           AND (m.text IS NOT NULL OR m.media IS NOT NULL OR m.original_text IS NOT NULL)"
+    ),
+    range_check!(
+        "only an edited or retracted message has an original text, and a retracted one has no text and no files",
+        None,
+        "SELECT m.id FROM messages m
+         WHERE m.organization_id = $1 AND m.id > $2 AND m.id <= $3
+           AND ((m.original_text IS NOT NULL AND m.edited_at IS NULL AND m.retracted_at IS NULL)
+             OR (m.retracted_at IS NOT NULL AND (m.text IS NOT NULL OR m.media IS NOT NULL)))"
+    ),
+    range_check!(
+        "a reply refers to a message of the same conversation",
+        None,
+        "SELECT m.id FROM messages m
+         LEFT JOIN messages r ON r.organization_id = $1 AND r.id = m.reply_to_message_id
+         WHERE m.organization_id = $1 AND m.id > $2 AND m.id <= $3 AND m.reply_to_message_id IS NOT NULL
+           AND r.conversation_id IS DISTINCT FROM m.conversation_id
+           AND NOT EXISTS (SELECT FROM discarded_conversations d
+                           WHERE d.organization_id = $1 AND d.conversation_id = m.conversation_id)"
     ),
     range_check!(
         "an idempotency key refers to a message that its identity sent",

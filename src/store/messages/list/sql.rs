@@ -12,7 +12,8 @@ macro_rules! message_rows {
                       direction AS "direction!", received_number, is_blocked AS "is_blocked!", text, media,
                       send_style AS "send_style!", transport AS "transport!", status AS "status!", error_code,
                       error_message, was_downgraded AS "was_downgraded!", created_at AS "created_at!",
-                      updated_at AS "updated_at!", remote_number AS "remote_number!", clear_read AS "clear_read!"
+                      updated_at AS "updated_at!", edited_at, retracted_at, original_text, reply_to_message_id,
+                      origin AS "origin!", remote_number AS "remote_number!", clear_read AS "clear_read!"
                FROM ("# + $($page)* + ") page
                ORDER BY created_at DESC, id DESC
                LIMIT $6::bigint OFFSET $7::bigint",
@@ -25,7 +26,10 @@ macro_rules! message_rows {
             $request.offset
             $(, $argument)*
         )
-        .fetch(&mut *$connection), |row| row.text.as_ref().map_or(0, String::len))
+        .fetch(&mut *$connection), |row| {
+            let texts = [&row.text, &row.original_text].into_iter().flatten();
+            texts.map(String::len).sum()
+        })
         .await?
     };
 }
@@ -64,7 +68,7 @@ macro_rules! with_columns {
         $rows!(
             "m.id, m.conversation_id, m.assignment_id, m.direction, m.received_number, m.is_blocked, m.text, m.media,
              m.send_style, m.transport, m.status, m.error_code, m.error_message, m.was_downgraded, m.created_at,
-             m.updated_at",
+             m.updated_at, m.edited_at, m.retracted_at, m.original_text, m.reply_to_message_id, m.origin",
             $($argument)*
         )
     };

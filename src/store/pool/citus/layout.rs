@@ -19,10 +19,11 @@ pub const FIRST: [(&str, &str); 3] =
 
 /// Global tables that are not reference tables. They grow with traffic, so that a write must not go to every node, and each
 /// is queried by one column, which all its unique keys contain.
-pub const GLOBAL: [(&str, Placement); 7] = [
+pub const GLOBAL: [(&str, Placement); 8] = [
     // Co-locates the routes of a human: connect reads all of them, and a text names its human.
     ("routes", Placement::Spread("remote_number")),
     ("routed_organizations", Placement::Spread("remote_number")),
+    ("awaited_files", Placement::Spread("remote_number")),
     // By the carrier's id and not by the line, since one line can have most of the traffic; the router line has all commands.
     ("router_commands", Placement::Spread("provider_message_id")),
     ("sent_messages", Placement::Spread("provider_message_id")),

@@ -46,6 +46,9 @@ const IN_FLIGHT: &str = "only a pending outbound message is in flight";
 const FINDABLE: &str = "an accepted outbound message is found by its provider message id for 7 days";
 const ONE_OWNER: &str = "an inbound message is stored in one organization only";
 const SAID: &str = "bodies of messages past retention are redacted";
+const REVISED: &str =
+    "only an edited or retracted message has an original text, and a retracted one has no text and no files";
+const REPLY: &str = "a reply refers to a message of the same conversation";
 const IDEMPOTENCY: &str = "an idempotency key refers to a message that its identity sent";
 const REACTION: &str = "a reaction has the conversation of its message";
 const ONE_LIVE: &str = "at most one live reaction per message part and direction";
@@ -233,6 +236,34 @@ pub(super) const BREAKAGES: &[Breakage] = &[
         sql: "UPDATE messages SET media = '[]' WHERE id = (SELECT id FROM messages WHERE text IS NULL ORDER BY id LIMIT 1)",
         besides: &[],
         left: &[SAID],
+    },
+    Breakage {
+        name: SAID,
+        sql: "UPDATE messages SET original_text = 'back', edited_at = now()
+              WHERE id = (SELECT id FROM messages WHERE text IS NULL AND direction = 1 ORDER BY id LIMIT 1)",
+        besides: &[],
+        left: &[SAID],
+    },
+    Breakage {
+        name: REVISED,
+        sql: concat!("UPDATE messages SET original_text = 'before' WHERE id = ", text!()),
+        besides: &[],
+        left: &[REVISED],
+    },
+    Breakage {
+        name: REVISED,
+        sql: concat!("UPDATE messages SET retracted_at = now() WHERE id = ", text!()),
+        besides: &[],
+        left: &[REVISED],
+    },
+    Breakage {
+        name: REPLY,
+        sql: concat!(
+            "UPDATE messages SET reply_to_message_id = (SELECT id FROM messages WHERE text = 'bye') WHERE id = ",
+            text!()
+        ),
+        besides: &[],
+        left: &[REPLY],
     },
     Breakage {
         name: IDEMPOTENCY,

@@ -35,7 +35,7 @@ const fn of_verify(beginning: &'static str, fault: &'static str) -> Exception {
     Exception { beginning, fault, reason: OF_VERIFY }
 }
 
-const EXCEPTIONS: [Exception; 23] = [
+const EXCEPTIONS: [Exception; 24] = [
     of_verify(
         "WITH i AS MATERIALIZED (SELECT organization_id, id, agent_handle FROM identities) SELECT",
         NOT_UNDERSTOOD,
@@ -91,6 +91,11 @@ const EXCEPTIONS: [Exception; 23] = [
         beginning: "DELETE FROM router_commands WHERE (line_number",
         fault: NOT_BOUND,
         reason: "a sweep of what is a week old, in bounded batches",
+    },
+    Exception {
+        beginning: "DELETE FROM awaited_files WHERE (remote_number",
+        fault: NOT_BOUND,
+        reason: "a sweep of what is a day old, in bounded batches",
     },
     Exception {
         beginning: "DELETE FROM sent_messages WHERE (line_number, provider_message_id) IN ( SELECT",
