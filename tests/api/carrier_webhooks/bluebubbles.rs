@@ -118,6 +118,31 @@ async fn updates_of_the_server_change_the_status_of_an_outbound_message() {
 }
 
 #[tokio::test]
+async fn stickers_votes_and_app_cards_never_become_texts() {
+    let scene = Scene::of(CarrierKind::BlueBubbles).await;
+    let talk = scene.talk().await;
+    let mut card = bluebubbles_event("new-message", "G-9", "\u{fffd}");
+    card["data"]["balloonBundleId"] = json!("com.example.card");
+    let mut bodies = vec![card];
+    for kind in [json!(2_007), json!("3007"), json!(4_000)] {
+        let mut body = bluebubbles_event("new-message", "G-1", "a sticker or a vote");
+        body["data"]["associatedMessageType"] = kind;
+        body["data"]["associatedMessageGuid"] = json!("p:0/text-0");
+        body["data"]["attachments"] = json!([{ "guid": "at_0", "mimeType": "image/heic" }]);
+        bodies.push(body);
+    }
+    for mut body in bodies {
+        for (kind, is_from_me) in [("new-message", false), ("updated-message", false), ("new-message", true)]
+        {
+            body["type"] = json!(kind);
+            body["data"]["isFromMe"] = json!(is_from_me);
+            assert_answer(&scene.bluebubbles(&talk.line, &body).await, 200, "ignored");
+        }
+    }
+    assert_eq!(scene.rows("messages").await, 1);
+}
+
+#[tokio::test]
 async fn other_events_are_acknowledged_and_not_stored() {
     let scene = Scene::of(CarrierKind::BlueBubbles).await;
     let talk = scene.talk().await;

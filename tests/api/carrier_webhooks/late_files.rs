@@ -5,11 +5,13 @@ use inkbox_imessage::domain::{CarrierKind, Media, PhoneNumber, Transport};
 use inkbox_imessage::maintenance::cleanup::{self, Retention};
 use inkbox_imessage::messaging::inbound::{Change, receive_update};
 use inkbox_imessage::proto::{ListConversationsRequest, Message, MessageTransport};
+use inkbox_imessage::server::Settings;
 use inkbox_imessage::store::inbound::InboundText;
 use serde_json::{Value, json};
 
 use super::{HUMAN, Scene, Talk, assert_answer, bluebubbles_event, sendblue_text};
-use crate::support::invariants;
+use crate::support::app::{POOL_LINES, ROUTER_LINE};
+use crate::support::{TestApp, invariants};
 
 /// An update as a server serializes it, without chats, with these files.
 fn update(guid: &str, text: &str, files: &[&str]) -> Value {
@@ -61,7 +63,13 @@ async fn another_replica_stores_the_photo_and_its_deliveries_at_once_store_it_on
     let talk = scene.talk().await;
     let empty = bluebubbles_event("new-message", "G-1", "");
     assert_answer(&scene.bluebubbles(&talk.line, &empty).await, 200, "awaits_files");
-    let replica = scene.app.replica().await;
+    let carriers = scene.phone.settings(CarrierKind::BlueBubbles, &[ROUTER_LINE, POOL_LINES[0]]);
+    let replica = TestApp::builder()
+        .database(scene.app.options.clone())
+        .settings(|settings: &mut Settings| settings.lines = carriers)
+        .launch()
+        .await;
+    replica.until_ready().await;
     let parsed = |url: &str| InboundText {
         line_number: PhoneNumber::parse(&talk.line).unwrap(),
         remote_number: PhoneNumber::parse(HUMAN).unwrap(),
