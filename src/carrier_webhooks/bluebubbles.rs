@@ -48,7 +48,7 @@ fn inbound(line: &str, message: &Value) -> Event {
     let handle = message.get("handle").unwrap_or(&Value::Null);
     let chat_guids = || chats(message).filter_map(|chat| text(chat, "guid"));
     let chat_address = chat_guids().find_map(|guid| guid.split_once(SEPARATOR)).map(|(_, address)| address);
-    let remote_number = match normalize::sender([text(handle, "address"), chat_address]) {
+    let remote_number = match normalize::sender([text(handle, "address"), chat_address], line) {
         Sender::Number(number) => number,
         Sender::NoNumber(reason) => return Event::Ignored(reason),
     };

@@ -27,7 +27,10 @@ pub(super) fn parse(body: &Value) -> Event {
     if flag(body, "is_outbound") {
         return status_update(body);
     }
-    let remote_number = match normalize::sender([text(body, "from_number"), text(body, "number")]) {
+    let line_number =
+        normalize::line_number(first(body, &["sendblue_number", "to_number"]).unwrap_or_default());
+    let senders = [text(body, "from_number"), text(body, "number")];
+    let remote_number = match normalize::sender(senders, &line_number) {
         Sender::Number(number) => number,
         Sender::NoNumber(reason) => return Event::Ignored(reason),
     };
@@ -36,11 +39,10 @@ pub(super) fn parse(body: &Value) -> Event {
     if words.is_none() && media.is_empty() {
         return Event::Ignored("a message without text and files");
     }
-    let line_number = first(body, &["sendblue_number", "to_number"]).unwrap_or_default();
     Event::Text(RawText {
-        line_number: line_number.to_owned(),
         provider_message_id: message_handle
-            .map_or_else(|| made_id(body, &[line_number, &remote_number]), str::to_owned),
+            .map_or_else(|| made_id(body, &[&line_number, &remote_number]), str::to_owned),
+        line_number,
         remote_number,
         text: words,
         media,
@@ -96,7 +98,9 @@ fn status_update(body: &Value) -> Event {
     };
     Event::Status(StatusUpdate {
         update: RawDeliveryUpdate {
-            line_number: first(body, &["sendblue_number", "from_number"]).unwrap_or_default().to_owned(),
+            line_number: normalize::line_number(
+                first(body, &["sendblue_number", "from_number"]).unwrap_or_default(),
+            ),
             provider_message_id: text(body, "message_handle").unwrap_or_default().to_owned(),
             status: Some(status),
             error: status.is_failure().then(|| delivery_error(code(body, "error_code").as_deref())),

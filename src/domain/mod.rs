@@ -41,7 +41,7 @@ pub use message::{
     SendStyle, Transport,
 };
 pub use page::{Cursor, MAX_RESPONSE_BYTES, Page, PageRequest, Start};
-pub use phone_number::{InvalidPhoneNumber, PhoneNumber};
+pub use phone_number::{FORMER_FORMS, InvalidPhoneNumber, NoNumber, PhoneNumber};
 pub use principal::{Principal, Tenant};
 pub use reaction::{Reaction, ReactionType};
 pub use router_command::RouterCommand;

@@ -19,6 +19,12 @@ pub struct Recipient {
 }
 
 impl Recipient {
+    /// Whether the two have neither a connection nor a conversation.
+    #[must_use]
+    pub const fn is_unknown(&self) -> bool {
+        !self.eligibility.is_connected && self.conversation.is_none()
+    }
+
     /// The target of a send.
     ///
     /// # Errors

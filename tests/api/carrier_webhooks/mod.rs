@@ -4,6 +4,7 @@ mod bluebubbles;
 mod bounds;
 mod delivery_updates;
 mod fuzz;
+mod numbers;
 mod refusals;
 mod router_line;
 mod sendblue;

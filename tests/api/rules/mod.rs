@@ -6,6 +6,7 @@ mod erasure;
 mod health;
 mod limits;
 pub(crate) mod metrics;
+mod numbers;
 mod protocol;
 mod reflection;
 mod replicas;
