@@ -14,6 +14,7 @@ mod identity;
 mod ids;
 mod line;
 mod message;
+mod opt_out;
 mod page;
 mod phone_number;
 mod principal;
@@ -40,6 +41,7 @@ pub use message::{
     DeliveryError, DeliveryStatus, MAX_PARTS, MAX_TEXT_CHARACTERS, MAX_URL_CHARACTERS, Media, Message,
     SendStyle, Transport,
 };
+pub use opt_out::OptOutKeyword;
 pub use page::{Cursor, MAX_RESPONSE_BYTES, Page, PageRequest, Start};
 pub use phone_number::{FORMER_FORMS, InvalidPhoneNumber, NoNumber, PhoneNumber};
 pub use principal::{Principal, Tenant};

@@ -19,7 +19,7 @@ const KEY_RETRY: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// In this order: `IdentityMismatch`, `NotFound`; those of the idempotency key; `IdentityNotEnabled`,
-/// `RecipientBlocked`, `RecipientNotConnected`, `ConnectionReleased`, `RecipientHasNotMessaged`, `NotSupportedByCarrier`,
+/// `RecipientBlocked`, `RecipientNotConnected`, `ConnectionReleased`, `RecipientOptedOut`, `RecipientHasNotMessaged`, `NotSupportedByCarrier`,
 /// `RateLimited`, `Overloaded` (nothing is stored, and the key stays free); `UpstreamFailed` (stored as failed). The
 /// checks are made again when the conversation's queue reaches the send.
 pub async fn send(app: &App, tenant: &Tenant, request: SendRequest) -> Result<Message> {

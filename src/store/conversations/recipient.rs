@@ -52,7 +52,8 @@ pub async fn recipient(
                           active.id AS "connection_id?",
                           c.id AS "conversation_id?", c.assignment_id AS "assignment_id?",
                           c.assignment_released AS "assignment_released?",
-                          c.assignment_messaged AS "assignment_messaged?", c.clear_received AS "clear_received?",
+                          c.assignment_messaged AS "assignment_messaged?",
+                          c.opted_out_at AS "opted_out_at?", c.clear_received AS "clear_received?",
                           newest.line_number AS "line_number?"
                    FROM identities i
                    LEFT JOIN contact_rules r ON r.organization_id = $1 AND r.agent_identity_id = $2
@@ -84,6 +85,7 @@ pub async fn recipient(
                         verdict,
                         connection_id: assignment_id.into(),
                         is_released: row.assignment_released.unwrap_or(true),
+                        has_opted_out: row.opted_out_at.is_some(),
                         has_inbound: row.assignment_messaged.unwrap_or(false),
                     },
                 }),

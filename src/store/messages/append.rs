@@ -12,7 +12,9 @@ use serde_json::Value;
 use sqlx::query;
 use uuid::Uuid;
 
-use crate::domain::{DeliveryStatus, Direction, OrganizationId, SendStyle, Transport, preview};
+use crate::domain::{
+    DeliveryStatus, Direction, OptOutKeyword, OrganizationId, SendStyle, Transport, preview,
+};
 use crate::error::Error;
 use crate::store::{DbConnection, StoreError};
 
@@ -31,6 +33,8 @@ pub(in crate::store) struct NewMessage<'a> {
     pub(in crate::store) transport: Transport,
     pub(in crate::store) created_at: DateTime<Utc>,
     pub(in crate::store) updated_at: DateTime<Utc>,
+    /// Whether it is a keyword of the human that ends or resumes messages.
+    pub(in crate::store) keyword: Option<OptOutKeyword>,
 }
 
 /// What the messages of one statement have in common.
@@ -38,8 +42,8 @@ pub(in crate::store) struct NewMessage<'a> {
 pub(in crate::store) enum Kind {
     /// Received from humans.
     Inbound,
-    /// About to be sent. Appended only if the human has sent a message on the connection, no release of it waits, and the
-    /// identity may reach the human: the statement repeats the rules of `domain::eligibility`.
+    /// About to be sent. Appended only if the human has sent a message on the connection and has not opted out, no release of it
+    /// waits, and the identity may reach the human: the statement repeats the rules of `domain::eligibility`.
     Outbound {
         send_style: Option<SendStyle>,
         /// How long the send may be in flight, from the start of the statement.
@@ -58,7 +62,8 @@ pub(in crate::store) enum Locked {
 /// Passes the update of the summaries to `$run`, as two literals that `query!` can check: up to its conditions, and its
 /// conditions with what it returns.
 ///
-/// `IS NOT FALSE` covers a view without a message, whose comparison is NULL.
+/// `IS NOT FALSE` covers a view without a message, whose comparison is NULL. Of two keywords the one that was sent later
+/// counts, in whatever order they arrive.
 macro_rules! append_sql {
     ($run:ident, $($argument:tt)*) => {
         $run!(
@@ -66,6 +71,9 @@ macro_rules! append_sql {
             "UPDATE conversations c SET
                  updated_at = CASE WHEN n.is_blocked THEN updated_at ELSE greatest(updated_at, n.stored_at) END,
                  assignment_messaged = assignment_messaged OR ($12::smallint = 1 AND NOT n.is_blocked),
+                 opted_out_at = CASE n.keyword WHEN 1 THEN greatest(opted_out_at, n.sent_at)
+                     WHEN 2 THEN CASE WHEN n.sent_at < opted_out_at THEN opted_out_at END
+                     ELSE opted_out_at END,
                  latest_at = greatest(latest_at, n.sent_at),
                  blocked_is_latest = CASE
                      WHEN n.is_blocked THEN blocked_is_latest
@@ -104,13 +112,14 @@ macro_rules! append_sql {
                  blocked_latest_at = CASE WHEN n.is_blocked THEN greatest(blocked_latest_at, n.sent_at)
                      ELSE blocked_latest_at END
              FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::boolean[], $8::text[],
-                         $9::text[], $10::jsonb[], $11::timestamptz[], $13::timestamptz[], $14::smallint[])
+                         $9::text[], $10::jsonb[], $11::timestamptz[], $13::timestamptz[], $14::smallint[],
+                         $15::smallint[])
                   n (conversation_id, connection_id, message_id, line_number, provider_message_id, is_blocked, text,
-                     preview, media, sent_at, stored_at, transport)",
+                     preview, media, sent_at, stored_at, transport, keyword)",
             "c.organization_id = $1 AND c.id = n.conversation_id AND c.assignment_id = n.connection_id
                AND NOT c.assignment_released
                AND CASE WHEN $12::smallint = 1 THEN true ELSE
-                   c.assignment_messaged
+                   c.assignment_messaged AND c.opted_out_at IS NULL
                    AND (c.closing_until IS NULL OR c.closing_until <= statement_timestamp())
                    AND (SELECT i.imessage_enabled
                                AND CASE i.filter_mode WHEN 1 THEN r.action IS DISTINCT FROM 2 ELSE r.action = 1 END
@@ -137,8 +146,8 @@ macro_rules! in_one_statement {
                                    provider_message_id, direction, received_number, is_blocked, text, media,
                                    send_style, transport, status, created_at, updated_at, in_flight_until)
              SELECT $1, message_id, conversation_id, agent_identity_id, connection_id, line_number, provider_message_id,
-                    $12, received_number, is_blocked, text, media, $15, transport, $16, sent_at, stored_at,
-                    statement_timestamp() + make_interval(secs => $17)
+                    $12, received_number, is_blocked, text, media, $16, transport, $17, sent_at, stored_at,
+                    statement_timestamp() + make_interval(secs => $18)
              FROM summary
              RETURNING id",
             $columns.organization_id,
@@ -155,6 +164,7 @@ macro_rules! in_one_statement {
             $columns.direction,
             &$columns.updated_at,
             &$columns.transports,
+            &$columns.keywords as &[Option<i16>],
             $columns.send_style,
             $columns.status,
             $columns.max_seconds,
@@ -186,6 +196,7 @@ macro_rules! update_summary {
             $columns.direction,
             &$columns.updated_at,
             &$columns.transports,
+            &$columns.keywords as &[Option<i16>],
         )
         .fetch_optional($connection)
         .await?
@@ -207,6 +218,7 @@ struct Columns<'a> {
     created_at: Vec<DateTime<Utc>>,
     updated_at: Vec<DateTime<Utc>>,
     transports: Vec<i16>,
+    keywords: Vec<Option<i16>>,
     direction: i16,
     send_style: i16,
     status: i16,
@@ -237,6 +249,7 @@ impl<'a> Columns<'a> {
             created_at: messages.iter().map(|message| message.created_at).collect(),
             updated_at: messages.iter().map(|message| message.updated_at).collect(),
             transports: messages.iter().map(|message| message.transport.number()).collect(),
+            keywords: messages.iter().map(|message| message.keyword.map(|keyword| keyword as i16)).collect(),
             media: messages.into_iter().map(|message| message.media).collect(),
             direction: direction.number(),
             send_style,

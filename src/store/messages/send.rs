@@ -96,6 +96,7 @@ async fn append_outbound(connection: &mut DbConnection, new: &NewOutbound) -> Re
         transport: Transport::IMessage,
         created_at: new.now,
         updated_at: new.now,
+        keyword: None,
     };
     let kind = Kind::Outbound {
         send_style: new.send_style,

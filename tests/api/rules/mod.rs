@@ -7,6 +7,7 @@ mod health;
 mod limits;
 pub(crate) mod metrics;
 mod numbers;
+mod opt_out;
 mod protocol;
 mod reflection;
 mod replicas;
