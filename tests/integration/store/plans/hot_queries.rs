@@ -213,7 +213,7 @@ const HOT: [Hot; 33] = [
 ];
 
 /// Parameters of the statements that append messages.
-const APPENDED: [&str; 17] = [
+const APPENDED: [&str; 18] = [
     "org",
     "ARRAY[conversation]",
     "ARRAY[connection]",
@@ -228,6 +228,7 @@ const APPENDED: [&str; 17] = [
     "1",
     "ARRAY[at]",
     "ARRAY[1]",
+    "ARRAY[NULL::smallint]",
     "0",
     "9",
     "NULL::double precision",
