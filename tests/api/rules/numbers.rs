@@ -1,5 +1,6 @@
 //! Numbers that reach the same subscriber are one human, in whatever form they are given.
 
+use inkbox_imessage::domain::{FORMER_FORMS, PhoneNumber};
 use inkbox_imessage::proto::{
     ContactRuleAction, CreateContactRuleRequest, ReactionType, ReceiveOutcome, ReceiveReactionRequest,
 };
@@ -47,6 +48,47 @@ async fn equivalent_numbers_are_one_human_with_one_conversation() {
     let sent = deliveries(&admin).await;
     let canonical = SUBSCRIBERS.map(|[canonical, _]| canonical);
     assert!(sent.iter().all(|delivery| canonical.contains(&delivery.remote_number.as_str())));
+}
+
+#[tokio::test]
+async fn verify_finds_exactly_the_numbers_that_are_not_canonical() {
+    let app = TestApp::start().await;
+    for number in [
+        "+525512345678",
+        "+5215512345678",
+        "+521551234567",
+        "+52155123456789",
+        "+5210512345678",
+        "+5491123456789",
+        "+541123456789",
+        "+54111523456789",
+        "+549111523456789",
+        "+54341153456789",
+        "+54290115423456",
+        "+549290115423456",
+        "+544123456789",
+        "+548001234567",
+        "+54112345678",
+        "+5411123456789",
+        "+551187654321",
+        "+5511987654321",
+        "+551161234567",
+        "+551171234567",
+        "+551132345678",
+        "+551087654321",
+        "+55118765432",
+        "+15551230001",
+        "+12",
+    ] {
+        let is_found: bool = sqlx::query_scalar("SELECT $1 ~ $2")
+            .bind(number)
+            .bind(FORMER_FORMS)
+            .fetch_one(&app.pool)
+            .await
+            .unwrap();
+        let canonical = PhoneNumber::parse_subscriber(number).unwrap();
+        assert_eq!(is_found, canonical.as_str() != number, "{number}");
+    }
 }
 
 #[tokio::test]
