@@ -13,7 +13,7 @@ pub enum OptOutKeyword {
 
 /// Keywords that end messages, in lower case.
 const STOP: [&str; 15] = [
-    // CTIA, Messaging Principles and Best Practices (2023), 5.1.3, and what messaging APIs honour by default.
+    // What messaging APIs honour by default: the lists of Telnyx and Braze (docs/opt-out.md).
     "stop",
     "stopall",
     "stop all",
@@ -21,15 +21,15 @@ const STOP: [&str; 15] = [
     "cancel",
     "end",
     "quit",
-    // 47 CFR 64.1200 (a)(10), in force since 2025: words that revoke consent by reply.
+    // 47 CFR 64.1200 (a)(10): words that revoke consent by reply. With a hyphen: the list of AWS.
     "revoke",
     "optout",
     "opt out",
     "opt-out",
-    // French, which carriers in Canada honour with and without the accent.
+    // French: the list of AWS for Canada; the accent is how it is spelled.
     "arret",
     "arrêt",
-    // Spanish and Portuguese.
+    // Spanish and Portuguese. No list of a carrier was found; agents write in these languages as well.
     "parar",
     "alto",
 ];
