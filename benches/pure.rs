@@ -59,6 +59,7 @@ fn summary(number: u128) -> ConversationSummary {
             assignment_status: AssignmentStatus::Active,
             created_at: at,
             updated_at: at,
+            opted_out_at: None,
         },
         latest: Latest {
             text: Some("Is the invoice of last week on its way?".to_owned()),

@@ -81,6 +81,9 @@ pub enum Error {
     /// The conversation's newest connection has ended.
     #[error("connection released")]
     ConnectionReleased,
+    /// The human has asked for no more messages.
+    #[error("recipient has opted out")]
+    RecipientOptedOut,
     /// A unique value is taken by another row.
     #[error("{resource} already exists")]
     AlreadyExists {
@@ -205,6 +208,7 @@ impl From<Ineligible> for Error {
             Ineligible::RecipientNotConnected { connect_command } => {
                 Self::RecipientNotConnected { router_number: None, connect_command }
             }
+            Ineligible::RecipientOptedOut => Self::RecipientOptedOut,
             Ineligible::RecipientHasNotMessaged => Self::RecipientHasNotMessaged,
         }
     }

@@ -1,6 +1,6 @@
 //! Validation of external input, shared by all APIs. All violations of a request are collected and reported together.
 
-use crate::domain::PhoneNumber;
+use crate::domain::{InvalidPhoneNumber, PhoneNumber};
 use crate::error::{Error, FieldViolation, Result};
 
 /// The violations of one request. Each method parses a field; it adds a violation and returns `None` if the field is
@@ -27,8 +27,22 @@ impl Violations {
         self.violations.push(FieldViolation { field: field.into(), description: description.into() });
     }
 
-    pub fn phone_number(&mut self, field: &str, text: &str) -> Option<PhoneNumber> {
-        match PhoneNumber::parse(text) {
+    /// The number of a line, in E.164 form.
+    pub fn line_number(&mut self, field: &str, text: &str) -> Option<PhoneNumber> {
+        self.phone_number(field, PhoneNumber::parse(text))
+    }
+
+    /// The number of a human, in E.164 form; its canonical form is returned.
+    pub fn subscriber(&mut self, field: &str, text: &str) -> Option<PhoneNumber> {
+        self.phone_number(field, PhoneNumber::parse_subscriber(text))
+    }
+
+    fn phone_number(
+        &mut self,
+        field: &str,
+        parsed: Result<PhoneNumber, InvalidPhoneNumber>,
+    ) -> Option<PhoneNumber> {
+        match parsed {
             Ok(number) => Some(number),
             Err(error) => {
                 self.add(field, error.to_string());

@@ -33,7 +33,7 @@ pub async fn serve(database_url: &str, address: &str) -> Result<()> {
 
 struct Bare(PgPool);
 
-type Row = (Uuid, Uuid, String, Uuid, bool, DateTime<Utc>, DateTime<Utc>);
+type Row = (Uuid, Uuid, String, Uuid, bool, DateTime<Utc>, DateTime<Utc>, Option<DateTime<Utc>>);
 
 impl Bare {
     async fn get(&self, request: Request<GetConversationRequest>) -> Result<Conversation> {
@@ -46,7 +46,8 @@ impl Bare {
                 .await?;
         let id = Uuid::from_str(&request.get_ref().conversation_id)?;
         let row: Row = sqlx::query_as(
-            "SELECT id, agent_identity_id, remote_number, assignment_id, assignment_released, created_at, updated_at
+            "SELECT id, agent_identity_id, remote_number, assignment_id, assignment_released, created_at, updated_at,
+                    opted_out_at
              FROM conversations WHERE organization_id = $1 AND id = $2",
         )
         .bind(organization)
@@ -66,6 +67,7 @@ impl Bare {
             assignment_status: status.into(),
             created_at: time(row.5),
             updated_at: time(row.6),
+            opted_out_at: row.7.and_then(time),
         })
     }
 }

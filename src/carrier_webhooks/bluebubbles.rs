@@ -56,7 +56,7 @@ fn inbound(line: &str, message: &Value, delivery: Delivery) -> Event {
     let handle = message.get("handle").unwrap_or(&Value::Null);
     let chat_address =
         chat_guids(message).find_map(|guid| guid.split_once(SEPARATOR)).map(|(_, address)| address);
-    let remote_number = match normalize::sender([text(handle, "address"), chat_address]) {
+    let remote_number = match normalize::sender([text(handle, "address"), chat_address], line) {
         Sender::Number(number) => number,
         Sender::NoNumber(reason) => return Event::Ignored(reason),
     };
@@ -134,7 +134,7 @@ fn sent(line: &str, message: &Value) -> Event {
     let handle = message.get("handle").unwrap_or(&Value::Null);
     let chat_address = chat_guids(message).find_map(|guid| guid.split_once(SEPARATOR));
     let addresses = [chat_address.map(|(_, address)| address), text(handle, "address")];
-    let Sender::Number(remote_number) = normalize::sender(addresses) else {
+    let Sender::Number(remote_number) = normalize::sender(addresses, line) else {
         return Event::Ignored("an echo");
     };
     let raw = raw_text(line, message, remote_number, words(message));

@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{MAX_TEXT_CHARACTERS, MAX_URL_CHARACTERS, Media, Transport};
+use crate::domain::{MAX_TEXT_CHARACTERS, MAX_URL_CHARACTERS, Media, NoNumber, PhoneNumber, Transport};
 
 /// The place of a file in a text.
 const OBJECT_REPLACEMENT: char = '\u{fffc}';
@@ -118,6 +118,8 @@ pub(super) fn transport(service: &str) -> Option<Transport> {
     }
 }
 
+const NO_HUMAN: &str = "from a short code or a named sender";
+
 /// Who sent a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Sender {
@@ -127,21 +129,28 @@ pub(super) enum Sender {
     NoNumber(&'static str),
 }
 
-/// The first address that is not empty.
-pub(super) fn sender<'a>(addresses: impl IntoIterator<Item = Option<&'a str>>) -> Sender {
+/// The first address that is not empty. A national number belongs to the country of the line.
+pub(super) fn sender<'a>(addresses: impl IntoIterator<Item = Option<&'a str>>, line_number: &str) -> Sender {
     let address = addresses.into_iter().flatten().map(str::trim).find(|address| !address.is_empty());
     let address = address.unwrap_or_default();
     if address.contains('@') {
         return Sender::NoNumber("from an e-mail address");
     }
-    // Of a number in another notation, the separators are left out. A country is never guessed.
-    let number: String =
-        address.chars().filter(|c| !matches!(c, ' ' | '\u{a0}' | '-' | '(' | ')' | '.')).collect();
-    let digits = number.chars().filter(char::is_ascii_digit).count();
-    if number.chars().any(char::is_alphabetic) || (!number.starts_with('+') && (1..=6).contains(&digits)) {
-        return Sender::NoNumber("from a short code or a named sender");
+    let without_scheme = address.split_once(':').map_or(address, |(_, number)| number);
+    if without_scheme.contains(char::is_alphabetic) {
+        return Sender::NoNumber(NO_HUMAN);
     }
-    Sender::Number(number)
+    match PhoneNumber::from_notation(address, PhoneNumber::parse(line_number).ok().as_ref()) {
+        Ok(number) => Sender::Number(number.into_string()),
+        Err(NoNumber::ShortCode) => Sender::NoNumber(NO_HUMAN),
+        // The validation names the field.
+        Err(NoNumber::Malformed) => Sender::Number(address.to_owned()),
+    }
+}
+
+/// The number of a line in E.164 form, which carriers may write in another notation. The country is never guessed.
+pub(super) fn line_number(text: &str) -> String {
+    PhoneNumber::from_notation(text, None).map_or_else(|_| text.to_owned(), PhoneNumber::into_string)
 }
 
 #[cfg(test)]

@@ -27,12 +27,14 @@ pub(super) fn parse(body: &Value) -> Event {
     if flag(body, "is_outbound") {
         return sent(body);
     }
-    let remote_number = match normalize::sender([text(body, "from_number"), text(body, "number")]) {
+    let line_number =
+        normalize::line_number(first(body, &["sendblue_number", "to_number"]).unwrap_or_default());
+    let senders = [text(body, "from_number"), text(body, "number")];
+    let remote_number = match normalize::sender(senders, &line_number) {
         Sender::Number(number) => number,
         Sender::NoNumber(reason) => return Event::Ignored(reason),
     };
-    let line_number = first(body, &["sendblue_number", "to_number"]).unwrap_or_default();
-    let raw = raw_text(body, line_number, remote_number);
+    let raw = raw_text(body, &line_number, remote_number);
     if raw.is_empty() {
         return Event::Ignored("a message without text and files");
     }
@@ -65,7 +67,7 @@ fn sent(body: &Value) -> Event {
     if let Event::Status(update) = &mut event
         && update.update.status.is_some_and(|status| !status.is_failure())
         && let Sender::Number(remote_number) =
-            normalize::sender([text(body, "number"), text(body, "to_number")])
+            normalize::sender([text(body, "number"), text(body, "to_number")], &update.update.line_number)
     {
         let raw = raw_text(body, &update.update.line_number, remote_number);
         update.message = Some(raw).filter(|raw| !raw.is_empty() && text(body, "message_handle").is_some());
@@ -116,7 +118,9 @@ fn status_update(body: &Value) -> Event {
     };
     Event::Status(StatusUpdate {
         update: RawDeliveryUpdate {
-            line_number: first(body, &["sendblue_number", "from_number"]).unwrap_or_default().to_owned(),
+            line_number: normalize::line_number(
+                first(body, &["sendblue_number", "from_number"]).unwrap_or_default(),
+            ),
             provider_message_id: text(body, "message_handle").unwrap_or_default().to_owned(),
             status: Some(status),
             error: status.is_failure().then(|| delivery_error(code(body, "error_code").as_deref())),

@@ -30,8 +30,8 @@ pub(super) struct EraseArgs {
 }
 
 pub(super) async fn erase(database: &DatabaseArgs, args: EraseArgs) -> Result<(), CliError> {
-    let remote_number =
-        PhoneNumber::parse(&args.number).map_err(|error| CliError::Usage(format!("--number {error}")))?;
+    let remote_number = PhoneNumber::parse_subscriber(&args.number)
+        .map_err(|error| CliError::Usage(format!("--number {error}")))?;
     let subject = Subject { organization_id: args.org.into(), remote_number, keep_rules: args.keep_rules };
     let access = DatabaseAccess::connect(database).await?;
     let summary = async {
@@ -63,8 +63,10 @@ fn nothing_found(subject: &Subject) -> CliError {
 }
 
 async fn count(db: &Database, subject: &Subject) -> Result<String, CliError> {
-    let counts =
-        store::retention::count_subject(db, &subject.organization_id, &subject.remote_number).await?;
+    let mut counts = SubjectCounts::default();
+    for form in subject.remote_number.forms() {
+        counts = counts + store::retention::count_subject(db, &subject.organization_id, &form).await?;
+    }
     let contact_rules = if subject.keep_rules { 0 } else { counts.contact_rules };
     let counts = SubjectCounts { contact_rules, ..counts };
     if counts == SubjectCounts::default() {

@@ -76,11 +76,42 @@ pub fn verdict(mode: FilterMode, rule: Option<RuleOnNumber>) -> Verdict {
     }
 }
 
+/// What one rule must do that replaces two for the same human. An active block wins, since nobody may be reached who was
+/// blocked; then an active rule; of two paused ones the block.
+#[must_use]
+pub fn merged(one: RuleOnNumber, other: RuleOnNumber) -> (RuleAction, RuleStatus) {
+    let both = [one, other];
+    let is_active = |rule: &RuleOnNumber| rule.status == RuleStatus::Active;
+    let blocks = |rule: &RuleOnNumber| rule.action == RuleAction::Block;
+    let status = if both.iter().any(is_active) { RuleStatus::Active } else { RuleStatus::Paused };
+    let is_blocked = both.iter().any(|rule| rule.status == status && blocks(rule));
+    (if is_blocked { RuleAction::Block } else { RuleAction::Allow }, status)
+}
+
 #[cfg(test)]
 mod tests {
     use uuid::Uuid;
 
-    use super::{FilterMode, RuleAction, RuleOnNumber, RuleStatus, Verdict, verdict};
+    use super::{FilterMode, RuleAction, RuleOnNumber, RuleStatus, Verdict, merged, verdict};
+
+    #[test]
+    fn of_two_rules_the_active_block_wins() {
+        use RuleAction::{Allow, Block};
+        use RuleStatus::{Active, Paused};
+
+        let rule = |(action, status)| RuleOnNumber { id: Uuid::from_u128(1).into(), action, status };
+        for (one, other, expected) in [
+            ((Block, Active), (Allow, Active), (Block, Active)),
+            ((Block, Active), (Block, Paused), (Block, Active)),
+            ((Allow, Active), (Block, Paused), (Allow, Active)),
+            ((Allow, Active), (Allow, Active), (Allow, Active)),
+            ((Allow, Paused), (Block, Paused), (Block, Paused)),
+            ((Allow, Paused), (Allow, Paused), (Allow, Paused)),
+        ] {
+            assert_eq!(merged(rule(one), rule(other)), expected, "{one:?} {other:?}");
+            assert_eq!(merged(rule(other), rule(one)), expected, "{other:?} {one:?}");
+        }
+    }
 
     #[test]
     fn verdict_by_mode_action_and_status() {

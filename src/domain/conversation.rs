@@ -22,6 +22,8 @@ pub struct Conversation {
     pub created_at: DateTime<Utc>,
     /// Time of the last non-blocked message or change of the connection.
     pub updated_at: DateTime<Utc>,
+    /// Time of the text with which the human opted out; `None` if messages may be sent.
+    pub opted_out_at: Option<DateTime<Utc>>,
 }
 
 /// The newest message of a view, as lists show it.

@@ -11,6 +11,8 @@ pub enum Ineligible {
         matched_rule_id: Option<RuleId>,
     },
     ConnectionReleased,
+    /// The human has asked for no more messages, and only the human can take that back.
+    RecipientOptedOut,
     /// No connection and no conversation. The command connects the human.
     RecipientNotConnected {
         connect_command: String,
@@ -21,28 +23,41 @@ pub enum Ineligible {
 
 /// The state of a conversation that decides whether its human may be reached, read as one snapshot.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one fact, which one check reads")]
 pub struct Eligibility {
     pub imessage_enabled: bool,
     pub verdict: Verdict,
     /// The newest connection of the conversation.
     pub connection_id: ConnectionId,
     pub is_released: bool,
+    /// Whether the human has asked for no more messages.
+    pub has_opted_out: bool,
     /// Whether the human has sent a message on that connection that was not blocked.
     pub has_inbound: bool,
 }
 
 impl Eligibility {
-    /// The checks of every call.
+    /// The checks of every call. They are all that a read receipt needs: it is no message to a human who has opted out.
     ///
     /// # Errors
     /// `IdentityNotEnabled`, `RecipientBlocked`, `ConnectionReleased`.
-    pub fn check(&self) -> Result<(), Ineligible> {
+    pub fn check_receipt(&self) -> Result<(), Ineligible> {
         check_identity(self.imessage_enabled, self.verdict)?;
         if self.is_released { Err(Ineligible::ConnectionReleased) } else { Ok(()) }
     }
 
-    /// The checks of a call about a message: those of every call, and that the connection which carried the message is
-    /// the active one, because the carrier's message id has no meaning on another line.
+    /// The checks of a call that the human did not ask for: those of every call, and that the human has not opted out. The
+    /// connection comes first, since connecting again is also the way back for a human who has opted out.
+    ///
+    /// # Errors
+    /// Those of [`Self::check_receipt`], then `RecipientOptedOut`.
+    pub fn check(&self) -> Result<(), Ineligible> {
+        self.check_receipt()?;
+        if self.has_opted_out { Err(Ineligible::RecipientOptedOut) } else { Ok(()) }
+    }
+
+    /// The checks of a call about a message: [`Self::check`], and that the connection which carried the message is the
+    /// active one, because the carrier's message id has no meaning on another line.
     ///
     /// # Errors
     /// Those of [`Self::check`].
@@ -51,7 +66,7 @@ impl Eligibility {
         if self.connection_id == carried_by { Ok(()) } else { Err(Ineligible::ConnectionReleased) }
     }
 
-    /// The checks of a send: those of every call, and that the human has sent a message on the connection.
+    /// The checks of a send: [`Self::check`], and that the human has sent a message on the connection.
     ///
     /// # Errors
     /// Those of [`Self::check`], then `RecipientHasNotMessaged`.
@@ -126,28 +141,45 @@ mod tests {
         Err(Ineligible::ConnectionReleased)
     }
 
+    fn opted_out() -> Result<(), Ineligible> {
+        Err(Ineligible::RecipientOptedOut)
+    }
+
     fn silent() -> Result<(), Ineligible> {
         Err(Ineligible::RecipientHasNotMessaged)
     }
 
     #[test]
     fn the_checks_of_a_conversation_come_in_their_order() {
-        // enabled, verdict, released, has inbound; any call, a call about a message of another connection, a send
+        // enabled, verdict, (released, opted out, has inbound); a receipt, any other call, a call about a message of
+        // another connection, a send
         let table = [
-            (false, BLOCKED, true, false, disabled(), disabled(), disabled()),
-            (true, BLOCKED, true, false, blocked(), blocked(), blocked()),
-            (true, ALLOWED, true, false, released(), released(), released()),
-            (true, ALLOWED, false, false, Ok(()), released(), silent()),
-            (true, ALLOWED, false, true, Ok(()), released(), Ok(())),
+            (false, BLOCKED, (true, true, false), disabled(), disabled(), disabled(), disabled()),
+            (true, BLOCKED, (true, true, false), blocked(), blocked(), blocked(), blocked()),
+            (true, ALLOWED, (true, true, false), released(), released(), released(), released()),
+            (true, ALLOWED, (false, true, false), Ok(()), opted_out(), opted_out(), opted_out()),
+            (true, ALLOWED, (false, false, false), Ok(()), Ok(()), released(), silent()),
+            (true, ALLOWED, (false, false, true), Ok(()), Ok(()), released(), Ok(())),
         ];
-        for (imessage_enabled, verdict, is_released, has_inbound, any, about, send) in table {
+        for (
+            imessage_enabled,
+            verdict,
+            (is_released, has_opted_out, has_inbound),
+            receipt,
+            any,
+            about,
+            send,
+        ) in table
+        {
             let state = Eligibility {
                 imessage_enabled,
                 verdict,
                 connection_id: connection(1),
                 is_released,
+                has_opted_out,
                 has_inbound,
             };
+            assert_eq!(state.check_receipt(), receipt, "{state:?}");
             assert_eq!(state.check(), any, "{state:?}");
             assert_eq!(state.check_on(connection(1)), any, "{state:?}");
             assert_eq!(state.check_on(connection(2)), about, "{state:?}");
@@ -159,23 +191,25 @@ mod tests {
     fn the_checks_of_a_recipient_come_in_their_order() {
         let not_connected =
             || Err(Ineligible::RecipientNotConnected { connect_command: "connect @ada".to_owned() });
-        // enabled, verdict, connected, conversation with (released, has inbound); a send
+        // enabled, verdict, connected, conversation with (released, opted out, has inbound); a send
         let table = [
             (false, BLOCKED, false, None, disabled()),
             (true, BLOCKED, false, None, blocked()),
-            (true, ALLOWED, false, Some((true, true)), released()),
+            (true, ALLOWED, false, Some((true, true, true)), released()),
             (true, ALLOWED, false, None, not_connected()),
             (true, ALLOWED, true, None, silent()),
-            (true, ALLOWED, true, Some((true, true)), released()),
-            (true, ALLOWED, true, Some((false, false)), silent()),
-            (true, ALLOWED, true, Some((false, true)), Ok(())),
+            (true, ALLOWED, true, Some((true, true, true)), released()),
+            (true, ALLOWED, true, Some((false, true, true)), opted_out()),
+            (true, ALLOWED, true, Some((false, false, false)), silent()),
+            (true, ALLOWED, true, Some((false, false, true)), Ok(())),
         ];
         for (imessage_enabled, verdict, is_connected, conversation, send) in table {
-            let conversation = conversation.map(|(is_released, has_inbound)| Eligibility {
+            let conversation = conversation.map(|(is_released, has_opted_out, has_inbound)| Eligibility {
                 imessage_enabled,
                 verdict,
                 connection_id: connection(1),
                 is_released,
+                has_opted_out,
                 has_inbound,
             });
             let agent_handle = "ada".to_owned();

@@ -10,6 +10,15 @@ fn is_e164(text: &str) -> bool {
         if (1..=14).contains(&rest.len()) && rest.iter().all(char::is_ascii_digit))
 }
 
+fn check_forms(number: &PhoneNumber) {
+    let canonical = number.clone().canonical();
+    assert!(is_e164(canonical.as_str()));
+    assert_eq!(canonical.clone().canonical(), canonical, "the canonical form is final");
+    let forms = number.forms();
+    assert_eq!(forms.first(), Some(&canonical));
+    assert!(forms.into_iter().all(|form| form.canonical() == canonical), "all forms are equivalent");
+}
+
 #[test]
 fn phone_numbers() {
     over_texts("phone_numbers", |input, _| {
@@ -20,6 +29,11 @@ fn phone_numbers() {
             assert_eq!(number.as_str(), given, "nothing is trimmed or guessed");
             assert_eq!(PhoneNumber::parse(number.as_str()).as_ref(), Ok(&number));
             assert!(!format!("{number:?}").contains(|c: char| c.is_ascii_digit()));
+            check_forms(&number);
+        }
+        let line = PhoneNumber::from("+12025550101".to_owned());
+        if let Ok(number) = PhoneNumber::from_notation(&given, Some(&line)) {
+            assert!(is_e164(number.as_str()));
         }
     });
 }

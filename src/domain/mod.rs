@@ -15,6 +15,7 @@ mod ids;
 mod line;
 mod media;
 mod message;
+mod opt_out;
 mod page;
 mod phone_number;
 mod principal;
@@ -27,7 +28,7 @@ mod wire_enum;
 
 pub use api_key::{ApiKey, ApiKeyScope, KeyDigest, Secret};
 pub use connection::{AssignmentStatus, Connection};
-pub use contact_rule::{ContactRule, RuleAction, RuleOnNumber, RuleStatus, Verdict, verdict};
+pub use contact_rule::{ContactRule, RuleAction, RuleOnNumber, RuleStatus, Verdict, merged, verdict};
 pub use conversation::{Conversation, ConversationSummary, Latest, PREVIEW_CHARACTERS, preview};
 pub use direction::Direction;
 pub use eligibility::{Eligibility, Ineligible, RecipientEligibility};
@@ -43,8 +44,9 @@ pub use message::{
     DeliveryError, DeliveryStatus, MAX_PARTS, MAX_TEXT_CHARACTERS, MAX_URL_CHARACTERS, Message,
     MessageOrigin, SendStyle, Transport,
 };
+pub use opt_out::OptOutKeyword;
 pub use page::{Cursor, MAX_RESPONSE_BYTES, Page, PageRequest, Start};
-pub use phone_number::{InvalidPhoneNumber, PhoneNumber};
+pub use phone_number::{FORMER_FORMS, InvalidPhoneNumber, NoNumber, PhoneNumber};
 pub use principal::{Principal, Tenant};
 pub use reaction::{Reaction, ReactionType};
 pub use revision::Content;

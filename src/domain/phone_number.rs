@@ -1,8 +1,17 @@
 //! Phone numbers.
 
+mod equivalent;
+mod notation;
+
 use std::fmt;
 
+pub use equivalent::FORMER_FORMS;
+pub use notation::NoNumber;
+
 /// A phone number in E.164 format: `+` and 2 to 15 digits, of which the first is not zero.
+///
+/// The number of a human is kept in its [canonical form](Self::canonical), because some subscribers have several numbers
+/// in E.164. The number of a line is kept as the operator gave it.
 ///
 /// `Debug` hides the digits, so that a derived `Debug` never writes a number to the log.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -13,7 +22,8 @@ pub struct PhoneNumber(String);
 pub struct InvalidPhoneNumber;
 
 impl PhoneNumber {
-    /// Accepts exactly E.164. Nothing is trimmed or guessed, because an almost correct number reaches a stranger.
+    /// Accepts exactly E.164. Nothing is trimmed or guessed, because an almost correct number reaches a stranger. Whether
+    /// the number is assigned is not checked: lists of assigned ranges are older than the newest ranges.
     ///
     /// # Errors
     /// The text is not in E.164 format.
@@ -22,6 +32,14 @@ impl PhoneNumber {
         let well_formed =
             (2..=15).contains(&digits.len()) && digits[0] != b'0' && digits.iter().all(u8::is_ascii_digit);
         if well_formed { Ok(Self(text.to_owned())) } else { Err(InvalidPhoneNumber) }
+    }
+
+    /// The number of a human, in any form that reaches the same subscriber: [`Self::parse`] and [`Self::canonical`].
+    ///
+    /// # Errors
+    /// The text is not in E.164 format.
+    pub fn parse_subscriber(text: &str) -> Result<Self, InvalidPhoneNumber> {
+        Self::parse(text).map(Self::canonical)
     }
 
     #[must_use]

@@ -59,7 +59,7 @@ fn distinct(mut written: Vec<Handle>, meant: Vec<Handle>) -> Vec<Handle> {
 }
 
 /// A command without what people add to it.
-fn without_additions(text: &str) -> String {
+pub(super) fn without_additions(text: &str) -> String {
     let visible: String = text.chars().filter(|c| !is_invisible(*c)).collect();
     let text = visible.replace('\u{ff20}', "@");
     let is_around = |c: char| c.is_whitespace() || QUOTATION_MARKS.contains(&c);

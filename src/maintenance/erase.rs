@@ -73,6 +73,20 @@ impl Erased {
 pub async fn erase(db: &Database, clock: &Arc<dyn Clock>, subject: &Subject) -> Result<Erased, StoreError> {
     let mut erased = Erased::default();
     purge_left_over(db, clock, &subject.organization_id, &mut erased).await?;
+    // An earlier version may have stored the human under another form of the number.
+    for form in subject.remote_number.forms() {
+        let subject = Subject { remote_number: form, ..subject.clone() };
+        erase_number(db, clock, &subject, &mut erased).await?;
+    }
+    Ok(erased)
+}
+
+async fn erase_number(
+    db: &Database,
+    clock: &Arc<dyn Clock>,
+    subject: &Subject,
+    erased: &mut Erased,
+) -> Result<(), StoreError> {
     loop {
         let identities =
             retention::connected_identities(db, &subject.organization_id, &subject.remote_number).await?;
@@ -80,14 +94,14 @@ pub async fn erase(db: &Database, clock: &Arc<dyn Clock>, subject: &Subject) -> 
             break;
         }
         for identity_id in identities {
-            erase_pair(db, clock, subject, identity_id, &mut erased).await?;
+            erase_pair(db, clock, subject, identity_id, erased).await?;
         }
     }
     if !subject.keep_rules {
         erased.contact_rules +=
             retention::delete_contact_rules(db, &subject.organization_id, &subject.remote_number).await?;
     }
-    Ok(erased)
+    Ok(())
 }
 
 /// Purges the conversations that interrupted erasures left over. Discarded conversations do not store a

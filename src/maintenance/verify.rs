@@ -5,7 +5,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use crate::domain::OrganizationId;
+use crate::domain::{FORMER_FORMS, OrganizationId};
 use crate::maintenance::cleanup::DEDUPLICATION_RETENTION;
 use crate::store::integrity::Checker;
 use crate::store::integrity::checks::{
@@ -136,8 +136,13 @@ impl Verifier {
         owner: &OrganizationId,
     ) -> Result<(), StoreError> {
         let findable_since = self.now - DEDUPLICATION_RETENTION + MAX_CLOCK_SKEW;
-        let mut range =
-            KeyRange { organization_id: owner.clone(), after: Uuid::nil(), to: Uuid::max(), findable_since };
+        let mut range = KeyRange {
+            organization_id: owner.clone(),
+            after: Uuid::nil(),
+            to: Uuid::max(),
+            findable_since,
+            former_forms: FORMER_FORMS,
+        };
         loop {
             let checked = self.checker.check(table, &range).await?;
             self.report.rows += checked.rows;
@@ -206,7 +211,7 @@ impl Verifier {
     ) -> Result<u64, StoreError> {
         let mut count = 0;
         for violation in violations {
-            let repaired = repair_violation(&mut self.checker, kind, violation).await?;
+            let repaired = repair_violation(&mut self.checker, kind, violation, self.now).await?;
             count += repaired;
             // Orphaned contact history is repaired in batches, so that the first empty batch is the end.
             if kind == Repair::OrphanedContactHistory && repaired == 0 {

@@ -11,7 +11,7 @@ use crate::store::{conversations, reactions};
 ///
 /// # Errors
 /// `NotFound`, `IdentityNotEnabled`, `RecipientBlocked`, `ConnectionReleased` (also if the message was on an earlier
-/// connection), `RecipientHasNotMessaged`, `NotSupportedByCarrier`, `Overloaded`, `RateLimited`,
+/// connection), `RecipientOptedOut`, `RecipientHasNotMessaged`, `NotSupportedByCarrier`, `Overloaded`, `RateLimited`,
 /// `UpstreamFailed`.
 pub async fn send_reaction(
     app: &App,
@@ -65,7 +65,7 @@ pub async fn send_reaction(
 ///
 /// # Errors
 /// `NotFound`, `ScopeInsufficient` for the human's tapback, `IdentityNotEnabled`, `RecipientBlocked`,
-/// `ConnectionReleased`, `NotSupportedByCarrier`, `Overloaded`, `RateLimited`, `UpstreamFailed`.
+/// `ConnectionReleased`, `RecipientOptedOut`, `NotSupportedByCarrier`, `Overloaded`, `RateLimited`, `UpstreamFailed`.
 pub async fn remove_reaction(app: &App, tenant: &Tenant, id: ReactionId) -> Result<()> {
     let (organization_id, identity_id) = (&tenant.organization_id, tenant.identity_id);
     let view = View::of(tenant, None);

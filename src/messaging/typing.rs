@@ -10,7 +10,7 @@ use crate::store::conversations::{self, ContactTarget};
 /// would clear it.
 ///
 /// # Errors
-/// `NotFound`, `IdentityNotEnabled`, `RecipientBlocked`, `ConnectionReleased`, `Overloaded`, `RateLimited`,
+/// `NotFound`, `IdentityNotEnabled`, `RecipientBlocked`, `ConnectionReleased`, `RecipientOptedOut`, `Overloaded`, `RateLimited`,
 /// `UpstreamFailed`, `NotSupportedByCarrier`.
 pub async fn send_typing(app: &App, tenant: &Tenant, id: ConversationId) -> Result<()> {
     let organization_id = &tenant.organization_id;

@@ -1,6 +1,6 @@
 use chrono::DateTime;
 
-use super::{File, Sender, Words, sender, sent_at, transport};
+use super::{File, Sender, Words, line_number, sender, sent_at, transport};
 use crate::domain::Transport;
 
 fn text(text: &str) -> Option<String> {
@@ -83,12 +83,26 @@ fn only_known_names_of_transports_count() {
 
 #[test]
 fn a_sender_is_the_first_address_and_has_a_number() {
+    let sender = |addresses: &[Option<&str>]| sender(addresses.iter().copied(), "+12025550101");
     let number = |text: &str| Sender::Number(text.to_owned());
-    assert_eq!(sender([Some("+12025550147")]), number("+12025550147"));
-    assert_eq!(sender([None, Some(""), Some("+12025550147")]), number("+12025550147"));
-    assert_eq!(sender([Some(" +1 (202) 555-0147")]), number("+12025550147"));
-    for nobody in ["someone@example.com", "72975", "ACME", "+1-800-ACME"] {
-        assert!(matches!(sender([Some(nobody)]), Sender::NoNumber(_)), "{nobody}");
+    assert_eq!(sender(&[Some("+12025550147")]), number("+12025550147"));
+    assert_eq!(sender(&[None, Some(""), Some("+12025550147")]), number("+12025550147"));
+    for notation in [" +1 (202) 555-0147", "202.555.0147", "tel:+1-202-555-0147", "001 202 555 0147"] {
+        assert_eq!(sender(&[Some(notation)]), number("+12025550147"), "{notation}");
     }
-    assert_eq!(sender([None]), number(""), "the validation names the missing field");
+    for nobody in
+        ["someone@example.com", "mailto:someone@example.com", "72975", "tel:72975", "ACME", "+1-800-ACME"]
+    {
+        assert!(matches!(sender(&[Some(nobody)]), Sender::NoNumber(_)), "{nobody}");
+    }
+    assert_eq!(sender(&[None]), number(""), "the validation names the missing field");
+    assert_eq!(sender(&[Some("+")]), number("+"), "the validation names the malformed field");
+}
+
+#[test]
+fn a_line_is_read_in_each_notation_with_a_country() {
+    for notation in ["+12025550101", "+1 202-555-0101", "tel:+12025550101", "0012025550101"] {
+        assert_eq!(line_number(notation), "+12025550101", "{notation}");
+    }
+    assert_eq!(line_number("202 555 0101"), "202 555 0101", "the validation names the field");
 }

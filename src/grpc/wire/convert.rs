@@ -24,6 +24,7 @@ impl From<Conversation> for proto::Conversation {
             created_at: Some(timestamp(conversation.created_at)),
             updated_at: Some(timestamp(conversation.updated_at)),
             agent_identity_id: conversation.agent_identity_id.into(),
+            opted_out_at: conversation.opted_out_at.map(timestamp),
         }
     }
 }
@@ -39,6 +40,7 @@ impl From<ConversationSummary> for proto::ConversationSummary {
             created_at: conversation.created_at,
             updated_at: conversation.updated_at,
             agent_identity_id: conversation.agent_identity_id,
+            opted_out_at: conversation.opted_out_at,
             latest_text: summary.latest.text,
             latest_message_at: Some(timestamp(summary.latest.at)),
             latest_direction: summary.latest.direction.into(),

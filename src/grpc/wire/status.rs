@@ -40,6 +40,7 @@ pub const fn reason(error: &Error) -> ErrorReason {
         Error::IdentityNotEnabled => ErrorReason::IdentityNotEnabled,
         Error::ConnectionReleased => ErrorReason::ConnectionReleased,
         Error::RecipientHasNotMessaged => ErrorReason::RecipientHasNotMessaged,
+        Error::RecipientOptedOut => ErrorReason::RecipientOptedOut,
         Error::NotSupportedByCarrier => ErrorReason::NotSupportedByCarrier,
         Error::IdempotencyKeyReused => ErrorReason::IdempotencyKeyReused,
         Error::IdempotencyInProgress { .. } => ErrorReason::IdempotencyInProgress,
@@ -72,6 +73,7 @@ pub const fn codes(reason: ErrorReason) -> (Code, u16) {
         ErrorReason::IdentityNotEnabled => (Code::FailedPrecondition, 400),
         ErrorReason::ConnectionReleased
         | ErrorReason::RecipientHasNotMessaged
+        | ErrorReason::RecipientOptedOut
         | ErrorReason::NotSupportedByCarrier
         | ErrorReason::IdempotencyKeyReused => (Code::FailedPrecondition, 409),
         ErrorReason::IdempotencyInProgress => (Code::Aborted, 409),
@@ -112,6 +114,7 @@ fn message(error: &Error) -> String {
              router number"
         }
         Error::RecipientHasNotMessaged => "the recipient has not sent a message on the active connection yet",
+        Error::RecipientOptedOut => "the recipient has opted out of messages in this conversation",
         Error::IdempotencyKeyReused => "the idempotency key was already used with a different request",
         Error::IdempotencyInProgress { .. } => {
             "a request with this idempotency key is still in progress; retry with back-off"
@@ -214,6 +217,9 @@ const fn precondition(error: &Error) -> Option<(&'static str, &'static str)> {
         Error::IdentityNotEnabled => ("agent_identity", "an admin must enable iMessage for the identity"),
         Error::ConnectionReleased => {
             ("connection", "the recipient must connect again through the router number")
+        }
+        Error::RecipientOptedOut => {
+            ("conversation", "the recipient must write START, or connect again through the router number")
         }
         Error::NotSupportedByCarrier => {
             ("carrier", "only conversations of another carrier support this operation")

@@ -89,6 +89,6 @@ pub async fn receive_sent_by_hand(
     Ok(match inbound::store_sent_by_hand(&app.db, new).await? {
         AppendOutcome::Stored(_) => ByHandOutcome::Stored,
         AppendOutcome::Delivered => ByHandOutcome::Known,
-        AppendOutcome::NotConnected => ByHandOutcome::NotConnected,
+        AppendOutcome::Stale => ByHandOutcome::NotConnected,
     })
 }

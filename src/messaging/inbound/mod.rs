@@ -19,7 +19,7 @@ pub use validate::{MAX_EMOJI_CHARACTERS, RawDeliveryUpdate, RawReaction, RawText
 use crate::app::App;
 use crate::domain::{ConnectionId, LineRole, PhoneNumber};
 use crate::error::{Error, Resource, Result};
-use crate::store::inbound::{self, InboundText, StoredMessage};
+use crate::store::inbound::{self, InboundText, Route, StoredMessage};
 
 /// Maximum number of attempts to route a text. Routing is repeated if the connection ends between two statements, so all
 /// attempts fail only if the human disconnects and reconnects this often within milliseconds.
@@ -67,12 +67,11 @@ pub enum TextOutcome {
 ///
 /// # Errors
 /// `NotFound` when there is no line with this number.
-pub async fn receive(app: &App, text: InboundText) -> Result<TextOutcome> {
+pub async fn receive(app: &App, mut text: InboundText) -> Result<TextOutcome> {
     for _ in 0..MAX_ROUTE_ATTEMPTS {
-        let route =
-            inbound::route(&app.db, &text.line_number, &text.remote_number, &text.provider_message_id)
-                .await?
-                .ok_or(Error::NotFound(Resource::Line))?;
+        let (route, stored_number) =
+            find_route(app, &text.line_number, &text.remote_number, &text.provider_message_id).await?;
+        text.remote_number = stored_number;
         let outcome = match route.role {
             LineRole::Router => Some(router_line::run(app, &text).await?),
             LineRole::Pool => pool_line::deliver(app, &text, route).await?,
@@ -86,4 +85,29 @@ pub async fn receive(app: &App, text: InboundText) -> Result<TextOutcome> {
         "inbound message could not be routed: its connection changed on every attempt"
     );
     Err(Error::StorageUnavailable)
+}
+
+/// The route of a human, and the number under which the two are connected: the canonical one, or the form under which an
+/// earlier version stored the human, until `verify --repair` has rewritten it.
+async fn find_route(
+    app: &App,
+    line_number: &PhoneNumber,
+    remote_number: &PhoneNumber,
+    provider_message_id: &str,
+) -> Result<(Route, PhoneNumber)> {
+    let find = |number: PhoneNumber| async move {
+        let route = inbound::route(&app.db, line_number, &number, provider_message_id).await?;
+        Ok::<_, Error>((route.ok_or(Error::NotFound(Resource::Line))?, number))
+    };
+    let found = find(remote_number.clone()).await?;
+    if found.0.role == LineRole::Router || found.0.to.is_some() {
+        return Ok(found);
+    }
+    for form in remote_number.forms().into_iter().filter(|form| form != remote_number) {
+        let former = find(form).await?;
+        if former.0.to.is_some() {
+            return Ok(former);
+        }
+    }
+    Ok(found)
 }

@@ -28,7 +28,8 @@ pub(super) async fn delivered_elsewhere(
     Ok(None)
 }
 
-/// Stores a text in the conversation of its route. `None` if the route has changed and must be looked up again.
+/// Stores a text in the conversation of its route. `None` if the route or what decides whether the human is blocked has
+/// changed and must be looked up again.
 pub(super) async fn deliver(app: &App, text: &InboundText, route: Route) -> Result<Option<TextOutcome>> {
     if route.was_deleted {
         return Ok(Some(TextOutcome::Forgotten));
@@ -89,6 +90,6 @@ pub(super) async fn deliver(app: &App, text: &InboundText, route: Route) -> Resu
     Ok(match inbound::store(&app.db, new, context.conversation_id).await? {
         AppendOutcome::Stored(stored) if is_blocked => Some(TextOutcome::StoredBlocked(stored)),
         AppendOutcome::Stored(stored) => Some(TextOutcome::Stored(stored)),
-        AppendOutcome::Delivered | AppendOutcome::NotConnected => None,
+        AppendOutcome::Delivered | AppendOutcome::Stale => None,
     })
 }

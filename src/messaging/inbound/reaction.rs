@@ -1,5 +1,6 @@
 //! Tapbacks that humans put on messages, or remove.
 
+use super::find_route;
 use crate::app::App;
 use crate::domain::{Direction, LineRole, PhoneNumber, Reaction, ReactionId, ReactionType};
 use crate::error::{Error, Resource, Result};
@@ -45,9 +46,7 @@ pub async fn receive_reaction(
     reaction: InboundReaction,
 ) -> Result<ReactionOutcome> {
     let on = &reaction.target_provider_message_id;
-    let route = inbound::route(&app.db, line_number, &reaction.remote_number, on)
-        .await?
-        .ok_or(Error::NotFound(Resource::Line))?;
+    let (route, remote_number) = find_route(app, line_number, &reaction.remote_number, on).await?;
     let to = match (route.role, route.to) {
         (LineRole::Pool, Some(to)) => to,
         (LineRole::Pool, None) | (LineRole::Router, _) => return Ok(ReactionOutcome::NotConnected),
@@ -55,7 +54,7 @@ pub async fn receive_reaction(
     let context = inbound::delivery_context(
         &app.db,
         &to,
-        &reaction.remote_number,
+        &remote_number,
         line_number,
         &reaction.target_provider_message_id,
     )

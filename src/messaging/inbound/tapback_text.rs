@@ -1,9 +1,9 @@
 //! Tapbacks that a carrier delivers as text, such as `Loved "see you at eight"`.
 
-use super::{ReactionOutcome, pool_line};
+use super::{ReactionOutcome, find_route, pool_line};
 use crate::app::App;
 use crate::domain::{LineRole, ReactionType};
-use crate::error::{Error, Resource, Result};
+use crate::error::Result;
 use crate::store::inbound::{self, InboundText};
 use crate::store::tapback_texts::{self, NewTapbackText, Quoted, TapbackOutcome};
 
@@ -33,9 +33,8 @@ pub async fn receive_tapback_text(
     if tapback_texts::was_delivered(&app.db, &text.line_number, &text.provider_message_id).await? {
         return Ok(Some(ReactionOutcome::Duplicate(None)));
     }
-    let route = inbound::route(&app.db, &text.line_number, &text.remote_number, &text.provider_message_id)
-        .await?
-        .ok_or(Error::NotFound(Resource::Line))?;
+    let (route, remote_number) =
+        find_route(app, &text.line_number, &text.remote_number, &text.provider_message_id).await?;
     // A tapback on a reply of the router line belongs to no conversation, and is no command that help would answer.
     if route.role == LineRole::Router {
         return Ok(Some(ReactionOutcome::NotConnected));
@@ -44,14 +43,9 @@ pub async fn receive_tapback_text(
         return Ok(None);
     }
     let Some(to) = route.to else { return Ok(None) };
-    let context = inbound::delivery_context(
-        &app.db,
-        &to,
-        &text.remote_number,
-        &text.line_number,
-        &text.provider_message_id,
-    )
-    .await?;
+    let context =
+        inbound::delivery_context(&app.db, &to, &remote_number, &text.line_number, &text.provider_message_id)
+            .await?;
     let (None, Some(conversation_id)) = (context.delivered, context.conversation_id) else {
         return Ok(None);
     };

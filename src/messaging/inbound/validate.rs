@@ -61,8 +61,8 @@ impl RawText {
         now: DateTime<Utc>,
         requires_content: bool,
     ) -> Option<InboundText> {
-        let line_number = violations.phone_number("line_number", &self.line_number);
-        let remote_number = violations.phone_number("remote_number", &self.remote_number);
+        let line_number = violations.line_number("line_number", &self.line_number);
+        let remote_number = violations.subscriber("remote_number", &self.remote_number);
         if requires_content && self.is_empty() {
             violations.add("text", "is required if there is no media");
         }
@@ -140,8 +140,8 @@ pub struct RawReaction {
 impl RawReaction {
     /// The line and the tapback, or `None` if a field is invalid.
     pub fn validate(self, violations: &mut Violations) -> Option<(PhoneNumber, InboundReaction)> {
-        let line_number = violations.phone_number("line_number", &self.line_number);
-        let remote_number = violations.phone_number("remote_number", &self.remote_number);
+        let line_number = violations.line_number("line_number", &self.line_number);
+        let remote_number = violations.subscriber("remote_number", &self.remote_number);
         let target = violations.required_text(
             "target_provider_message_id",
             self.target_provider_message_id,
@@ -185,7 +185,7 @@ pub struct RawDeliveryUpdate {
 impl RawDeliveryUpdate {
     /// The report, or `None` if a field is invalid.
     pub fn validate(self, violations: &mut Violations, now: DateTime<Utc>) -> Option<DeliveryUpdate> {
-        let line_number = violations.phone_number("line_number", &self.line_number);
+        let line_number = violations.line_number("line_number", &self.line_number);
         let provider_message_id = violations.required_text(
             "provider_message_id",
             self.provider_message_id,

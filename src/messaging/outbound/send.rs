@@ -7,7 +7,7 @@ use super::idempotency::replay;
 use super::reply::ReplyTo;
 use super::request::{SendRequest, SendTarget};
 use crate::app::App;
-use crate::domain::{IdentityId, Ineligible, Message, Tenant};
+use crate::domain::{IdentityId, Ineligible, Message, PhoneNumber, Tenant};
 use crate::error::{Error, Resource, Result};
 use crate::store::conversations::{self, ContactTarget, Recipient};
 use crate::store::lines;
@@ -20,8 +20,8 @@ const KEY_RETRY: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// In this order: `IdentityMismatch`, `NotFound`; those of the idempotency key; `NotFound` of the message that is replied
-/// to; `IdentityNotEnabled`,
-/// `RecipientBlocked`, `RecipientNotConnected`, `ConnectionReleased`, `RecipientHasNotMessaged`, `NotSupportedByCarrier`,
+/// to; `IdentityNotEnabled`, `RecipientBlocked`, `RecipientNotConnected`, `ConnectionReleased`, `RecipientOptedOut`,
+/// `RecipientHasNotMessaged`, `NotSupportedByCarrier`,
 /// `RateLimited`, `Overloaded` (nothing is stored, and the key stays free); `UpstreamFailed` (stored as failed). The
 /// checks are made again when the conversation's queue reaches the send.
 pub async fn send(app: &App, tenant: &Tenant, request: SendRequest) -> Result<Message> {
@@ -75,12 +75,34 @@ async fn find_recipient(app: &App, tenant: &Tenant, request: &SendRequest) -> Re
         }
         SendTarget::Number(number) => {
             let identity_id = identity_id.ok_or(Error::NotFound(Resource::Identity))?;
-            let recipient = conversations::recipient(&app.db, organization_id, identity_id, number)
-                .await?
-                .ok_or(Error::NotFound(Resource::Identity))?;
+            let recipient = find_number(app, tenant, identity_id, number).await?;
             Ok((identity_id, Found::Number(recipient)))
         }
     }
+}
+
+/// Looks for the number, and if it is unknown for the form under which an earlier version stored the human.
+async fn find_number(
+    app: &App,
+    tenant: &Tenant,
+    identity_id: IdentityId,
+    number: &PhoneNumber,
+) -> Result<Recipient> {
+    let find = |form: PhoneNumber| async move {
+        let recipient =
+            conversations::recipient(&app.db, &tenant.organization_id, identity_id, &form).await?;
+        recipient.ok_or(Error::NotFound(Resource::Identity))
+    };
+    let found = find(number.clone()).await?;
+    if found.is_unknown() {
+        for form in number.forms().into_iter().filter(|form| form != number) {
+            let former = find(form).await?;
+            if !former.is_unknown() {
+                return Ok(former);
+            }
+        }
+    }
+    Ok(found)
 }
 
 impl Found {

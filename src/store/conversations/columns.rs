@@ -13,6 +13,7 @@ pub(super) struct ConversationColumns {
     pub(super) assignment_released: bool,
     pub(super) created_at: DateTime<Utc>,
     pub(super) updated_at: DateTime<Utc>,
+    pub(super) opted_out_at: Option<DateTime<Utc>>,
 }
 
 impl From<ConversationColumns> for Conversation {
@@ -29,6 +30,7 @@ impl From<ConversationColumns> for Conversation {
             },
             created_at: row.created_at,
             updated_at: row.updated_at,
+            opted_out_at: row.opted_out_at,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a call that reaches the human's phone needs to know of its conversation.
 
+use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use sqlx::query_as;
 use uuid::Uuid;
@@ -82,7 +83,7 @@ async fn by_id(
     let rows = query_as!(
         Row,
         r#"SELECT c.id, c.agent_identity_id, c.remote_number, c.assignment_id, c.assignment_released,
-                      c.assignment_messaged, c.clear_received,
+                  c.assignment_messaged, c.opted_out_at, c.clear_received,
                   k.line_number, k.carrier_chat, i.imessage_enabled, i.filter_mode,
                   r.id AS "rule_id?", r.action AS "rule_action?", r.status AS "rule_status?"
            FROM conversations c
@@ -111,6 +112,7 @@ struct Row {
     assignment_id: Uuid,
     assignment_released: bool,
     assignment_messaged: bool,
+    opted_out_at: Option<DateTime<Utc>>,
     clear_received: i32,
     line_number: String,
     carrier_chat: Option<String>,
@@ -136,6 +138,7 @@ impl Row {
                 verdict: verdict(filter_mode(self.filter_mode, self.agent_identity_id)?, rule),
                 connection_id: self.assignment_id.into(),
                 is_released: self.assignment_released,
+                has_opted_out: self.opted_out_at.is_some(),
                 has_inbound: self.assignment_messaged,
             },
         })

@@ -53,7 +53,8 @@ async fn by_id(
     let uuids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
     let rows = query_as!(
         ConversationColumns,
-        "SELECT id, agent_identity_id, remote_number, assignment_id, assignment_released, created_at, updated_at
+        "SELECT id, agent_identity_id, remote_number, assignment_id, assignment_released, created_at, updated_at,
+                opted_out_at
          FROM conversations
          WHERE organization_id = $1 AND id = ANY($2) AND ($3::uuid IS NULL OR agent_identity_id = $3)",
         organization_id.as_str(),

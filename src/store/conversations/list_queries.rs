@@ -39,6 +39,7 @@ pub(super) struct Row {
     assignment_released: bool,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
+    opted_out_at: Option<DateTime<Utc>>,
     latest_at: DateTime<Utc>,
     latest_text: Option<String>,
     latest_direction: i16,
@@ -65,6 +66,7 @@ impl TryFrom<Row> for ConversationSummary {
                 assignment_released: row.assignment_released,
                 created_at: row.created_at,
                 updated_at: row.updated_at,
+                opted_out_at: row.opted_out_at,
             }
             .into(),
             latest: Latest {
@@ -117,7 +119,7 @@ macro_rules! rows_of_view {
                 query_as!(
                     Row,
                     "SELECT NULL::bigint AS page, id, agent_identity_id, remote_number, assignment_id,
-                            assignment_released, created_at, updated_at, " + $summary + "
+                            assignment_released, created_at, updated_at, opted_out_at, " + $summary + "
                      FROM conversations
                      WHERE organization_id = $1 AND " + $at + " > '-infinity' AND (" + $at + ", id) < ($2, $3)
                      ORDER BY " + $at + " DESC, id DESC
@@ -134,7 +136,7 @@ macro_rules! rows_of_view {
                 query_as!(
                     Row,
                     "SELECT NULL::bigint AS page, id, agent_identity_id, remote_number, assignment_id,
-                            assignment_released, created_at, updated_at, " + $summary + "
+                            assignment_released, created_at, updated_at, opted_out_at, " + $summary + "
                      FROM conversations
                      WHERE organization_id = $1 AND agent_identity_id = $6 AND " + $at + " > '-infinity'
                        AND (" + $at + ", id) < ($2, $3)
@@ -153,12 +155,12 @@ macro_rules! rows_of_view {
                 query_as!(
                     Row,
                     "SELECT page, id, agent_identity_id, remote_number, assignment_id, assignment_released, created_at,
-                            updated_at, \"latest_at!\", \"latest_text?\", \"latest_direction!\",
+                            updated_at, opted_out_at, \"latest_at!\", \"latest_text?\", \"latest_direction!\",
                             \"latest_has_media!\", \"unread_count!\", \"total_count!\"
                      FROM unnest($2::timestamptz[], $3::uuid[]) WITH ORDINALITY s (after_at, after_id, page)
                      CROSS JOIN LATERAL (
                          SELECT id, agent_identity_id, remote_number, assignment_id, assignment_released,
-                                created_at, updated_at, " + $summary + "
+                                created_at, updated_at, opted_out_at, " + $summary + "
                          FROM conversations
                          WHERE organization_id = $1 AND " + $at + " > '-infinity'
                            AND (" + $at + ", id) < (after_at, after_id)
@@ -176,13 +178,13 @@ macro_rules! rows_of_view {
                 query_as!(
                     Row,
                     "SELECT page, id, agent_identity_id, remote_number, assignment_id, assignment_released, created_at,
-                            updated_at, \"latest_at!\", \"latest_text?\", \"latest_direction!\",
+                            updated_at, opted_out_at, \"latest_at!\", \"latest_text?\", \"latest_direction!\",
                             \"latest_has_media!\", \"unread_count!\", \"total_count!\"
                      FROM unnest($2::timestamptz[], $3::uuid[], $6::uuid[]) WITH ORDINALITY
                           s (after_at, after_id, of_identity, page)
                      CROSS JOIN LATERAL (
                          SELECT id, agent_identity_id, remote_number, assignment_id, assignment_released,
-                                created_at, updated_at, " + $summary + "
+                                created_at, updated_at, opted_out_at, " + $summary + "
                          FROM conversations
                          WHERE organization_id = $1 AND agent_identity_id = of_identity AND " + $at + " > '-infinity'
                            AND (" + $at + ", id) < (after_at, after_id)
@@ -275,6 +277,7 @@ mod tests {
             assignment_released: false,
             created_at: DateTime::<Utc>::UNIX_EPOCH,
             updated_at: DateTime::<Utc>::UNIX_EPOCH,
+            opted_out_at: None,
             latest_at: DateTime::<Utc>::UNIX_EPOCH,
             latest_text: None,
             latest_direction: 1,

@@ -19,6 +19,12 @@ pub struct Recipient {
 }
 
 impl Recipient {
+    /// Whether the two have neither a connection nor a conversation.
+    #[must_use]
+    pub const fn is_unknown(&self) -> bool {
+        !self.eligibility.is_connected && self.conversation.is_none()
+    }
+
     /// The target of a send.
     ///
     /// # Errors
@@ -46,7 +52,8 @@ pub async fn recipient(
                           active.id AS "connection_id?",
                           c.id AS "conversation_id?", c.assignment_id AS "assignment_id?",
                           c.assignment_released AS "assignment_released?",
-                          c.assignment_messaged AS "assignment_messaged?", c.clear_received AS "clear_received?",
+                          c.assignment_messaged AS "assignment_messaged?",
+                          c.opted_out_at AS "opted_out_at?", c.clear_received AS "clear_received?",
                           newest.line_number AS "line_number?", newest.carrier_chat AS "carrier_chat?"
                    FROM identities i
                    LEFT JOIN contact_rules r ON r.organization_id = $1 AND r.agent_identity_id = $2
@@ -79,6 +86,7 @@ pub async fn recipient(
                         verdict,
                         connection_id: assignment_id.into(),
                         is_released: row.assignment_released.unwrap_or(true),
+                        has_opted_out: row.opted_out_at.is_some(),
                         has_inbound: row.assignment_messaged.unwrap_or(false),
                     },
                 }),

@@ -7,6 +7,7 @@ use sqlx::query;
 use super::append_batch::{AppendBatch, AppendItem};
 use super::message::{NewInbound, StoredMessage};
 use crate::domain::ConversationId;
+use crate::error::Error;
 use crate::store::conversations::id_of_participants;
 use crate::store::messages::ONE_PER_PROVIDER_ID;
 use crate::store::messages::append::{Kind, Locked, append};
@@ -17,8 +18,8 @@ pub enum AppendOutcome {
     Stored(StoredMessage),
     /// Another delivery of the same message was stored first.
     Delivered,
-    /// The connection ended in the meantime; nothing was stored.
-    NotConnected,
+    /// The connection ended, or what decides whether the human is blocked changed in the meantime; nothing was stored.
+    Stale,
 }
 
 /// Stores a message and updates the summary of its conversation: in one statement with other messages of the same moment,
@@ -41,6 +42,7 @@ pub async fn store(
     };
     match stored {
         Err(error) if error.violates(ONE_PER_PROVIDER_ID) => Ok(AppendOutcome::Delivered),
+        Err(StoreError::Refused(Error::ConnectionReleased)) => Ok(AppendOutcome::Stale),
         other => other,
     }
 }
@@ -65,9 +67,13 @@ async fn store_first(db: &Database, new: Arc<NewInbound>) -> Result<AppendOutcom
     db.transaction(affects, "transaction inbound::append::store_in_transaction", move |connection| {
         let new = new.clone();
         Box::pin(async move {
-            match create_conversation(connection, &new).await? {
-                Some(conversation_id) => append_single(connection, &new, conversation_id).await,
-                None => Ok(AppendOutcome::NotConnected),
+            let Some(conversation_id) = create_conversation(connection, &new).await? else {
+                return Ok(AppendOutcome::Stale);
+            };
+            match append_single(connection, &new, conversation_id).await? {
+                // Rolls back, since a conversation begins with a message.
+                AppendOutcome::Stale => Err(Error::ConnectionReleased.into()),
+                outcome => Ok(outcome),
             }
         })
     })
@@ -82,7 +88,7 @@ async fn append_single(
     let messages = vec![new.message(conversation_id)];
     let appended = append(connection, &new.to.organization_id, Kind::Inbound, Locked::Wait, messages).await?;
     Ok(if appended.is_empty() {
-        AppendOutcome::NotConnected
+        AppendOutcome::Stale
     } else {
         AppendOutcome::Stored(new.stored_in(conversation_id))
     })

@@ -10,7 +10,7 @@ use super::append::{AppendOutcome, create_conversation};
 use super::message::NewInbound;
 use crate::domain::{ConversationId, OrganizationId};
 use crate::store::messages::ONE_PER_PROVIDER_ID;
-use crate::store::messages::append::{Kind, Locked, append};
+use crate::store::messages::append::{Kind, Locked, NewMessage, append};
 use crate::store::tapback_texts::BLANKS;
 use crate::store::{Affects, Database, DbConnection, StoreError};
 
@@ -78,12 +78,13 @@ pub async fn store_sent_by_hand(db: &Database, new: NewInbound) -> Result<Append
 async fn store_in(connection: &mut DbConnection, new: &NewInbound) -> Result<AppendOutcome, StoreError> {
     let organization_id = &new.to.organization_id;
     let Some(conversation_id) = create_conversation(connection, new).await? else {
-        return Ok(AppendOutcome::NotConnected);
+        return Ok(AppendOutcome::Stale);
     };
-    let messages = vec![new.message(conversation_id)];
+    // A keyword that ends messages is one only from the human.
+    let messages = vec![NewMessage { keyword: None, ..new.message(conversation_id) }];
     let appended = append(connection, organization_id, Kind::ByHand, Locked::Wait, messages).await?;
     if appended.is_empty() {
-        return Ok(AppendOutcome::NotConnected);
+        return Ok(AppendOutcome::Stale);
     }
     query!(
         "INSERT INTO sent_messages (line_number, provider_message_id, organization_id, message_id, created_at)

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::route::Destination;
-use crate::domain::{ConnectionId, ConversationId, Media, MessageId, PhoneNumber, Transport};
+use crate::domain::{ConnectionId, ConversationId, Media, MessageId, OptOutKeyword, PhoneNumber, Transport};
 use crate::store::messages::append::NewMessage;
 
 /// A message that a carrier delivered.
@@ -69,6 +69,7 @@ impl NewInbound {
             reply_to: self.reply_to.map(MessageId::uuid),
             created_at: self.text.sent_at,
             updated_at: self.now,
+            keyword: self.text.text.as_deref().and_then(OptOutKeyword::parse),
         }
     }
 }

@@ -13,7 +13,7 @@ use sqlx::query;
 use uuid::Uuid;
 
 use crate::domain::{
-    DeliveryStatus, Direction, MessageOrigin, OrganizationId, SendStyle, Transport, preview,
+    DeliveryStatus, Direction, MessageOrigin, OptOutKeyword, OrganizationId, SendStyle, Transport, preview,
 };
 use crate::error::Error;
 use crate::store::{DbConnection, StoreError};
@@ -35,15 +35,18 @@ pub(in crate::store) struct NewMessage<'a> {
     pub(in crate::store) reply_to: Option<Uuid>,
     pub(in crate::store) created_at: DateTime<Utc>,
     pub(in crate::store) updated_at: DateTime<Utc>,
+    /// Whether it is a keyword of the human that ends or resumes messages.
+    pub(in crate::store) keyword: Option<OptOutKeyword>,
 }
 
 /// What the messages of one statement have in common.
 #[derive(Clone, Copy)]
 pub(in crate::store) enum Kind {
-    /// Received from humans.
+    /// Received from humans. Appended only if the identity is enabled and the human is blocked or not as the message says:
+    /// a rule that was acknowledged in the meantime applies.
     Inbound,
-    /// About to be sent. Appended only if the human has sent a message on the connection, no release of it waits, and the
-    /// identity may reach the human: the statement repeats the rules of `domain::eligibility`.
+    /// About to be sent. Appended only if the human has sent a message on the connection and has not opted out, no release
+    /// of it waits, and the identity may reach the human: the statement repeats the rules of `domain::eligibility`.
     Outbound {
         send_style: Option<SendStyle>,
         /// How long the send may be in flight, from the start of the statement.
@@ -64,7 +67,8 @@ pub(in crate::store) enum Locked {
 /// Passes the update of the summaries to `$run`, as two literals that `query!` can check: up to its conditions, and its
 /// conditions with what it returns.
 ///
-/// `IS NOT FALSE` covers a view without a message, whose comparison is NULL.
+/// `IS NOT FALSE` covers a view without a message, whose comparison is NULL. Of two keywords the one that was sent later
+/// counts, in whatever order they arrive.
 macro_rules! append_sql {
     ($run:ident, $($argument:tt)*) => {
         $run!(
@@ -72,6 +76,9 @@ macro_rules! append_sql {
             "UPDATE conversations c SET
                  updated_at = CASE WHEN n.is_blocked THEN updated_at ELSE greatest(updated_at, n.stored_at) END,
                  assignment_messaged = assignment_messaged OR ($12::smallint = 1 AND NOT n.is_blocked),
+                 opted_out_at = CASE n.keyword WHEN 1 THEN greatest(opted_out_at, n.sent_at)
+                     WHEN 2 THEN CASE WHEN n.sent_at < opted_out_at THEN opted_out_at END
+                     ELSE opted_out_at END,
                  latest_at = greatest(latest_at, n.sent_at),
                  blocked_is_latest = CASE
                      WHEN n.is_blocked THEN blocked_is_latest
@@ -111,20 +118,21 @@ macro_rules! append_sql {
                      ELSE blocked_latest_at END
              FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::boolean[], $8::text[],
                          $9::text[], $10::jsonb[], $11::timestamptz[], $13::timestamptz[], $14::smallint[],
-                         $15::uuid[])
+                         $15::uuid[], $17::smallint[])
                   n (conversation_id, connection_id, message_id, line_number, provider_message_id, is_blocked, text,
-                     preview, media, sent_at, stored_at, transport, reply_to)",
+                     preview, media, sent_at, stored_at, transport, reply_to, keyword)",
             "c.organization_id = $1 AND c.id = n.conversation_id AND c.assignment_id = n.connection_id
                AND NOT c.assignment_released
-               AND CASE WHEN $12::smallint = 1 OR $16::smallint = 2 THEN true ELSE
-                   c.assignment_messaged
-                   AND (c.closing_until IS NULL OR c.closing_until <= statement_timestamp())
-                   AND (SELECT i.imessage_enabled
-                               AND CASE i.filter_mode WHEN 1 THEN r.action IS DISTINCT FROM 2 ELSE r.action = 1 END
-                        FROM identities i
-                        LEFT JOIN contact_rules r ON r.organization_id = $1 AND r.agent_identity_id = i.id
-                                                 AND r.match_target = c.remote_number AND r.status = 1
-                        WHERE i.organization_id = $1 AND i.id = c.agent_identity_id) IS TRUE END
+               AND ($12::smallint = 1 OR $16::smallint = 2
+                 OR (c.assignment_messaged AND c.opted_out_at IS NULL
+                     AND (c.closing_until IS NULL OR c.closing_until <= statement_timestamp())))
+               AND ($16::smallint = 2
+                 OR (SELECT i.imessage_enabled AND n.is_blocked <> CASE i.filter_mode
+                         WHEN 1 THEN r.action IS DISTINCT FROM 2 ELSE r.action IS NOT DISTINCT FROM 1 END
+                     FROM identities i
+                     LEFT JOIN contact_rules r ON r.organization_id = $1 AND r.agent_identity_id = i.id
+                                              AND r.match_target = c.remote_number AND r.status = 1
+                     WHERE i.organization_id = $1 AND i.id = c.agent_identity_id) IS TRUE)
              RETURNING n.message_id, n.conversation_id, c.agent_identity_id, n.connection_id, n.line_number,
                        n.provider_message_id, n.is_blocked, n.text, n.media, n.transport, n.reply_to, n.sent_at, n.stored_at,
                        CASE WHEN $12::smallint = 1 AND NOT n.is_blocked THEN c.clear_received END
@@ -145,8 +153,8 @@ macro_rules! in_one_statement {
                                    send_style, transport, status, created_at, updated_at, in_flight_until,
                                    reply_to_message_id, origin)
              SELECT $1, message_id, conversation_id, agent_identity_id, connection_id, line_number, provider_message_id,
-                    $12, received_number, is_blocked, text, media, $17, transport, $18, sent_at, stored_at,
-                    statement_timestamp() + make_interval(secs => $19), reply_to, $16
+                    $12, received_number, is_blocked, text, media, $18, transport, $19, sent_at, stored_at,
+                    statement_timestamp() + make_interval(secs => $20), reply_to, $16
              FROM summary
              RETURNING id",
             $columns.organization_id,
@@ -165,6 +173,7 @@ macro_rules! in_one_statement {
             &$columns.transports,
             &$columns.replies_to as &[Option<Uuid>],
             $columns.origin,
+            &$columns.keywords as &[Option<i16>],
             $columns.send_style,
             $columns.status,
             $columns.max_seconds,
@@ -198,6 +207,7 @@ macro_rules! update_summary {
             &$columns.transports,
             &$columns.replies_to as &[Option<Uuid>],
             $columns.origin,
+            &$columns.keywords as &[Option<i16>],
         )
         .fetch_optional($connection)
         .await?
@@ -221,6 +231,7 @@ struct Columns<'a> {
     transports: Vec<i16>,
     replies_to: Vec<Option<Uuid>>,
     origin: i16,
+    keywords: Vec<Option<i16>>,
     direction: i16,
     send_style: i16,
     status: i16,
@@ -258,6 +269,7 @@ impl<'a> Columns<'a> {
             transports: messages.iter().map(|message| message.transport.number()).collect(),
             replies_to: messages.iter().map(|message| message.reply_to).collect(),
             origin: origin.number(),
+            keywords: messages.iter().map(|message| message.keyword.map(|keyword| keyword as i16)).collect(),
             media: messages.into_iter().map(|message| message.media).collect(),
             direction: direction.number(),
             send_style,

@@ -99,6 +99,7 @@ async fn append_outbound(connection: &mut DbConnection, new: &NewOutbound) -> Re
         reply_to: new.reply_to.map(MessageId::uuid),
         created_at: new.now,
         updated_at: new.now,
+        keyword: None,
     };
     let kind = Kind::Outbound {
         send_style: new.send_style,

@@ -23,6 +23,20 @@ pub struct SubjectCounts {
     pub contact_rules: i64,
 }
 
+impl std::ops::Add for SubjectCounts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            connections: self.connections + other.connections,
+            active: self.active + other.active,
+            conversations: self.conversations + other.conversations,
+            messages: self.messages + other.messages,
+            contact_rules: self.contact_rules + other.contact_rules,
+        }
+    }
+}
+
 /// Counts the data about a human. Messages are counted by the conversations' summaries.
 pub async fn count_subject(
     db: &Database,

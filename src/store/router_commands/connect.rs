@@ -42,6 +42,7 @@ pub(super) async fn connect(
     for _ in 0..MAX_ATTEMPTS {
         let connected = active_route(connection, &request.remote_number, &agent).await?;
         if let Some((connection_id, line_number)) = connected {
+            opt_in(connection, request, &agent).await?;
             return Ok(CommandOutcome::Connected { connection_id, line_number, handle });
         }
         let Some(line_number) = reserve_line(connection, request, &agent).await? else {
@@ -152,7 +153,7 @@ async fn insert_connection(
         query!(
             "UPDATE conversations
              SET assignment_id = $4, assignment_released = false, assignment_messaged = false,
-                 updated_at = greatest(updated_at, $5)
+                 opted_out_at = NULL, updated_at = greatest(updated_at, $5)
              WHERE organization_id = $1 AND agent_identity_id = $2 AND remote_number = $3",
             agent.organization_id.as_str(),
             agent.identity_id.uuid(),
@@ -164,6 +165,24 @@ async fn insert_connection(
         .await?;
     }
     Ok(inserted)
+}
+
+/// Clears the opt-out of a human who is connected and sends the command once more, which asks for messages.
+async fn opt_in(
+    connection: &mut DbConnection,
+    request: &CommandRequest,
+    agent: &Agent,
+) -> Result<(), StoreError> {
+    query!(
+        "UPDATE conversations SET opted_out_at = NULL
+         WHERE organization_id = $1 AND agent_identity_id = $2 AND remote_number = $3 AND opted_out_at IS NOT NULL",
+        agent.organization_id.as_str(),
+        agent.identity_id.uuid(),
+        request.remote_number.as_str(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Undoes [`reserve_line`]. Also removes the contact history unless there was a connection before: nothing

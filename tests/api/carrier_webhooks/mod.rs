@@ -7,6 +7,7 @@ mod chats;
 mod delivery_updates;
 mod fuzz;
 mod late_files;
+mod numbers;
 mod refusals;
 mod replies;
 mod revisions;

@@ -160,7 +160,7 @@ async fn fields_are_validated_as_in_the_rpc_and_nothing_is_stored() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let changes: [(&str, Value); 3] = [
-        ("from_number", json!("15551230001")),
+        ("from_number", json!("+1555123000199999")),
         ("sendblue_number", json!("nonsense")),
         ("message_handle", json!("x".repeat(256))),
     ];

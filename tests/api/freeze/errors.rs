@@ -37,6 +37,7 @@ fn every_error() -> Vec<Error> {
         },
         Error::RecipientNotConnected { router_number: None, connect_command: "connect @sales".to_owned() },
         Error::RecipientHasNotMessaged,
+        Error::RecipientOptedOut,
         Error::IdempotencyKeyReused,
         Error::IdempotencyInProgress { retry_after: second },
         Error::RateLimited { retry_after: second },

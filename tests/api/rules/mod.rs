@@ -7,6 +7,8 @@ mod erasure;
 mod health;
 mod limits;
 pub(crate) mod metrics;
+mod numbers;
+mod opt_out;
 mod protocol;
 mod reflection;
 mod replicas;

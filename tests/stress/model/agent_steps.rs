@@ -127,7 +127,7 @@ impl World {
         let (agent, human, id) = (row.agent, row.human, row.id.clone());
         let request = MarkConversationReadRequest { conversation_id: id.clone() };
         let answer = self.caller(who, agent).mark_conversation_read(request).await;
-        let refused = self.refused(who, human, self.model.check_call(agent, human));
+        let refused = self.refused(who, human, self.model.check_receipt(agent, human));
         if let Some(answer) = as_predicted(answer, refused) {
             let marked = self.model.mark_read(place);
             assert_eq!((answer.conversation_id, answer.updated_count), (id, marked));

@@ -176,6 +176,7 @@ impl Model {
             created_at: Some(timestamp(conversation.created_at)),
             updated_at: Some(timestamp(updated_at)),
             agent_identity_id: self.agents[agent].id.clone(),
+            opted_out_at: conversation.opted_out_at.map(timestamp),
         }
     }
 
@@ -204,6 +205,7 @@ impl Model {
                 created_at: conversation.created_at,
                 updated_at: conversation.updated_at,
                 agent_identity_id: conversation.agent_identity_id,
+                opted_out_at: conversation.opted_out_at,
                 latest_text: newest.text.as_ref().map(|text| text.chars().take(PREVIEW).collect()),
                 latest_message_at: Some(timestamp(newest.created_at)),
                 latest_direction: direction(newest.inbound),

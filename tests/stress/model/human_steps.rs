@@ -110,6 +110,7 @@ impl World {
                     return;
                 }
                 assert_eq!(outcome, ReceiveOutcome::Connected);
+                self.model.opt_in(agent, human);
                 let (id, line) = (answer.connection_id.clone().unwrap(), answer.line_number.clone().unwrap());
                 if let Some(active) = self.model.active_connection(agent, human) {
                     let active = &self.model.connections[active];
@@ -168,13 +169,15 @@ impl World {
         assert_eq!(outcome, expected);
         let conversation_id = answer.conversation_id.clone().unwrap();
         let conversation = model.conversation(agent, human).unwrap_or_else(|| {
-            let row = Conversation { id: conversation_id.clone(), agent, human, created_at: now };
+            let id = conversation_id.clone();
+            let row = Conversation { id, agent, human, created_at: now, opted_out_at: None };
             model.conversations.push(row);
             model.conversations.len() - 1
         });
         assert_eq!(model.conversations[conversation].id, conversation_id);
         assert_eq!(answer.connection_id.as_ref(), Some(&model.connections[connection].id));
         let sent_at = request.sent_at.map_or(now, |at| at.seconds * 1_000_000 + i64::from(at.nanos) / 1_000);
+        model.hear(conversation, request.text.as_deref(), sent_at.min(now));
         model.messages.push(Message {
             id: answer.message_id.clone().unwrap(),
             conversation,

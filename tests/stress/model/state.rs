@@ -54,6 +54,8 @@ pub struct Conversation {
     pub agent: usize,
     pub human: usize,
     pub created_at: Micros,
+    /// When the human opted out.
+    pub opted_out_at: Option<Micros>,
 }
 
 #[derive(Debug)]
@@ -197,8 +199,8 @@ impl Model {
         self.humans[human] == crate::model::FAILING_HUMAN
     }
 
-    /// The rules that stand between a call and a phone.
-    pub fn check_call(&self, agent: usize, human: usize) -> Result<(), Reason> {
+    /// The rules that stand between a receipt and a phone.
+    pub fn check_receipt(&self, agent: usize, human: usize) -> Result<(), Reason> {
         if !self.agents[agent].enabled {
             return Err("IDENTITY_NOT_ENABLED");
         }
@@ -209,6 +211,33 @@ impl Model {
             return Err("CONNECTION_RELEASED");
         }
         Ok(())
+    }
+
+    /// The same for every other call: the human has not opted out.
+    pub fn check_call(&self, agent: usize, human: usize) -> Result<(), Reason> {
+        self.check_receipt(agent, human)?;
+        let conversation = self.conversation(agent, human);
+        if conversation.is_some_and(|at| self.conversations[at].opted_out_at.is_some()) {
+            return Err("RECIPIENT_OPTED_OUT");
+        }
+        Ok(())
+    }
+
+    /// Takes a text that may be a keyword; a later one counts.
+    pub fn hear(&mut self, conversation: usize, text: Option<&str>, sent_at: Micros) {
+        let opted_out_at = &mut self.conversations[conversation].opted_out_at;
+        match text {
+            Some("STOP") => *opted_out_at = Some(opted_out_at.map_or(sent_at, |at| at.max(sent_at))),
+            Some("Start.") if opted_out_at.is_some_and(|at| sent_at >= at) => *opted_out_at = None,
+            _ => {}
+        }
+    }
+
+    /// The human connects to an agent, which opts in.
+    pub fn opt_in(&mut self, agent: usize, human: usize) {
+        if let Some(at) = self.conversation(agent, human) {
+            self.conversations[at].opted_out_at = None;
+        }
     }
 
     /// The same for a tapback: the connection that carried its message has to be the active one.

@@ -59,6 +59,10 @@ pub enum Body {
     LongText,
     Media,
     TextAndMedia,
+    /// The keyword with which a human opts out.
+    Stop,
+    /// The keyword with which a human opts in.
+    Start,
 }
 
 /// Whose key makes a call.
@@ -162,6 +166,8 @@ fn body() -> impl Strategy<Value = Body> {
         1 => Just(Body::LongText),
         2 => Just(Body::Media),
         1 => Just(Body::TextAndMedia),
+        1 => Just(Body::Stop),
+        1 => Just(Body::Start),
     ]
 }
 

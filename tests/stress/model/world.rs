@@ -145,6 +145,8 @@ impl World {
             Body::LongText => (Some(format!("{} {mark}", "é".repeat(300))), None),
             Body::Media => (None, Some(url)),
             Body::TextAndMedia => (Some(format!("text {mark}")), Some(url)),
+            Body::Stop => (Some("STOP".to_owned()), None),
+            Body::Start => (Some("Start.".to_owned()), None),
         }
     }
 

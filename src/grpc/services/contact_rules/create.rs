@@ -22,7 +22,7 @@ fn parse(caller: &Principal, request: &CreateContactRuleRequest) -> Result<Param
         violations.add("agent_identity_id", "is required with an admin key");
     }
     let action = violations.required_enum("action", request.action, RuleAction::from_wire);
-    let match_target = violations.phone_number("match_target", &request.match_target);
+    let match_target = violations.subscriber("match_target", &request.match_target);
     violations
         .finish(|| Some(Params { identity_id: identity_id?, action: action?, match_target: match_target? }))
 }

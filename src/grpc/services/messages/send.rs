@@ -28,7 +28,7 @@ fn parse(caller: &Principal, request: SendMessageRequest) -> Result<SendRequest>
             if identity_id == Some(None) && caller.is_admin() {
                 violations.add("agent_identity_id", "is required with an admin key and `to`");
             }
-            violations.phone_number("to", number).map(SendTarget::Number)
+            violations.subscriber("to", number).map(SendTarget::Number)
         }
     };
     let content = Content::validate(&mut violations, request.text, request.media_urls);

@@ -22,6 +22,13 @@ pub(super) const CONNECTIONS: TableChecks = table_checks!(
                              AND o.remote_number = k.remote_number AND o.released_at IS NULL AND o.id <> k.id)"
         ),
         range_check!(
+            "the number of a connection is canonical",
+            Some(Repair::Subscriber),
+            "SELECT k.id FROM connections k
+             WHERE k.organization_id = $1 AND k.id > $2 AND k.id <= $3 AND k.remote_number ~ $4",
+            former_forms
+        ),
+        range_check!(
             "the line of a connection is a known pool line",
             None,
             "SELECT k.id FROM connections k
@@ -50,7 +57,7 @@ pub(super) const REACTIONS: TableChecks = table_checks!(
     &[
         range_check!(
             "a reaction has the conversation of its message",
-            None,
+            Some(Repair::Reaction),
             "SELECT r.id FROM reactions r
              LEFT JOIN messages m ON m.organization_id = $1 AND m.id = r.message_id
              WHERE r.organization_id = $1 AND r.id > $2 AND r.id <= $3
@@ -80,13 +87,22 @@ pub(super) const CONTACT_RULES: TableChecks = table_checks!(
     "contact_rules",
     5_000,
     "SELECT id FROM contact_rules WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3",
-    &[range_check!(
-        "at most one contact rule per identity and number",
-        None,
-        "SELECT r.id FROM contact_rules r
-         WHERE r.organization_id = $1 AND r.id > $2 AND r.id <= $3
-           AND EXISTS (SELECT FROM contact_rules o
-                       WHERE o.organization_id = $1 AND o.agent_identity_id = r.agent_identity_id
-                         AND o.match_target = r.match_target AND o.id <> r.id)"
-    )]
+    &[
+        range_check!(
+            "at most one contact rule per identity and number",
+            None,
+            "SELECT r.id FROM contact_rules r
+             WHERE r.organization_id = $1 AND r.id > $2 AND r.id <= $3
+               AND EXISTS (SELECT FROM contact_rules o
+                           WHERE o.organization_id = $1 AND o.agent_identity_id = r.agent_identity_id
+                             AND o.match_target = r.match_target AND o.id <> r.id)"
+        ),
+        range_check!(
+            "the number of a contact rule is canonical",
+            Some(Repair::Subscriber),
+            "SELECT r.id FROM contact_rules r
+             WHERE r.organization_id = $1 AND r.id > $2 AND r.id <= $3 AND r.match_target ~ $4",
+            former_forms
+        ),
+    ]
 );

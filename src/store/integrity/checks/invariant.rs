@@ -37,6 +37,11 @@ pub enum Repair {
     MissingContactHistory,
     /// `routed_organizations` rows without a connection: a batch at a time, whichever violation is given.
     OrphanedContactHistory,
+    /// The conversation of a reaction (id), from its message.
+    Reaction,
+    /// Everything that an identity has under a number that is not canonical, found by a connection or contact rule (id). A
+    /// conversation has the number of its connections.
+    Subscriber,
 }
 
 /// Consecutive rows of one organization in one table.
@@ -51,6 +56,8 @@ pub struct KeyRange {
     /// Outbound messages created later must have a `sent_messages` row; those of older messages may have
     /// expired.
     pub findable_since: DateTime<Utc>,
+    /// A regular expression of the numbers that are not canonical.
+    pub former_forms: &'static str,
 }
 
 /// A row that violates an invariant.

@@ -85,7 +85,7 @@ async fn renumber(
 }
 
 /// Rebuilds counters, horizon and previews of both views.
-async fn rebuild_summary(
+pub(super) async fn rebuild_summary(
     link: &mut DbConnection,
     organization_id: &OrganizationId,
     id: Uuid,
@@ -122,7 +122,7 @@ async fn rebuild_summary(
 
 /// Assigns the active connection of the identity and human; if there is none, the connection that the
 /// conversation already refers to; else the newest one.
-async fn reassign(
+pub(super) async fn reassign(
     link: &mut DbConnection,
     organization_id: &OrganizationId,
     id: Uuid,

@@ -4,7 +4,10 @@
 
 mod conversation;
 mod global_tables;
+mod reaction;
+mod subscriber;
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::Checker;
@@ -17,7 +20,12 @@ use crate::store::StoreError;
 ///
 /// # Errors
 /// The database's.
-pub async fn repair(checker: &mut Checker, kind: Repair, violation: &Violation) -> Result<u64, StoreError> {
+pub async fn repair(
+    checker: &mut Checker,
+    kind: Repair,
+    violation: &Violation,
+    now: DateTime<Utc>,
+) -> Result<u64, StoreError> {
     let organization_id = violation.organization_id.clone();
     let id = Uuid::try_parse(&violation.id).ok();
     let line_number = violation.id.clone();
@@ -33,6 +41,8 @@ pub async fn repair(checker: &mut Checker, kind: Repair, violation: &Violation) 
                 (Repair::MissingContactHistory, Some(owner), Some(id)) => {
                     global_tables::add_contact_history(link, &owner, id).await
                 }
+                (Repair::Reaction, Some(owner), Some(id)) => reaction::reassign(link, &owner, id).await,
+                (Repair::Subscriber, Some(owner), Some(id)) => subscriber::merge(link, &owner, id, now).await,
                 (Repair::LineCount, ..) => global_tables::recount_line(link, &line_number).await,
                 (Repair::OrphanedContactHistory, ..) => {
                     global_tables::remove_orphaned_contact_history(link).await
@@ -44,6 +54,10 @@ pub async fn repair(checker: &mut Checker, kind: Repair, violation: &Violation) 
     match repaired.await {
         Err(failure) if failure.is_serialization_conflict() || failure.is_lock_timeout() => {
             tracing::warn!(error = %failure, "rows are locked by another transaction; not repaired");
+            Ok(0)
+        }
+        Err(failure) if kind == Repair::Subscriber && subscriber::met_a_concurrent_change(&failure) => {
+            tracing::warn!(error = %failure, "the human has connected or written meanwhile; not repaired");
             Ok(0)
         }
         repaired => repaired,

@@ -1,13 +1,17 @@
 use std::collections::BTreeSet;
 
 use futures_util::future::{join, join_all};
+use inkbox_imessage::clock::Clock as _;
+use inkbox_imessage::domain::Transport;
 use inkbox_imessage::proto::{
     AssignmentStatus, ConversationSummary, Identity, ListConversationsRequest, ReceiveMessageRequest,
     ReceiveMessageResponse, ReceiveOutcome, ReleaseConnectionRequest,
 };
+use inkbox_imessage::store::inbound::{self, AppendOutcome, Destination, InboundText, NewInbound};
+use uuid::Uuid;
 
 use crate::support::snapshot::numbers;
-use crate::support::{Human, TestApp};
+use crate::support::{Human, TestApp, rows};
 
 /// Races are run for so many humans, each with a thread of its own.
 const ROUNDS: usize = 5;
@@ -134,5 +138,49 @@ async fn texts_that_race_with_a_reconnect_stay_in_the_one_conversation() {
         assert_eq!(last.connection_id, Some(again.connection_id.clone()));
         let listed = conversation(&app, &identity, &human).await.unwrap();
         assert_eq!((listed.total_count, &listed.assignment_id), (stored + 1, &again.connection_id));
+    }
+}
+
+/// What decides is read before the text is stored, so that a rule may be acknowledged in between.
+#[tokio::test]
+async fn a_text_that_was_routed_before_a_rule_was_acknowledged_is_not_stored_as_if_there_were_none() {
+    let app = TestApp::start().await;
+    let identity = app.identity("org_a").await;
+    for (number, is_first) in [("+15551230001", true), ("+15551230002", false)] {
+        let human = Human::new(&app, number).await;
+        let thread = human.connects(&identity).await;
+        let conversation_id =
+            if is_first { None } else { human.says(&thread, "hello").await.conversation_id };
+        rows::block(&app.pool, &identity, number).await;
+        let new = |is_blocked| NewInbound {
+            text: InboundText {
+                line_number: thread.line.clone().into(),
+                remote_number: number.to_owned().into(),
+                text: Some("late".to_owned()),
+                media: Vec::new(),
+                provider_message_id: format!("late-{number}"),
+                sent_at: app.clock.now(),
+                transport: Transport::IMessage,
+                chat: None,
+                reply_to: None,
+            },
+            to: Destination {
+                organization_id: "org_a".into(),
+                identity_id: identity.id.parse::<Uuid>().unwrap().into(),
+                connection_id: thread.connection_id.parse::<Uuid>().unwrap().into(),
+            },
+            message_id: app.clock.new_id().into(),
+            new_conversation_id: app.clock.new_id().into(),
+            reply_to: None,
+            is_blocked,
+            now: app.clock.now(),
+        };
+        let conversation_id = conversation_id.map(|id| id.parse::<Uuid>().unwrap().into());
+        let before = conversation(&app, &identity, &human).await;
+        let outcome = inbound::store(&app.parts.db, new(false), conversation_id).await.unwrap();
+        assert!(matches!(outcome, AppendOutcome::Stale), "{outcome:?}");
+        assert_eq!(conversation(&app, &identity, &human).await, before, "nothing is stored");
+        let outcome = inbound::store(&app.parts.db, new(true), conversation_id).await.unwrap();
+        assert!(matches!(outcome, AppendOutcome::Stored(_)), "{outcome:?}");
     }
 }

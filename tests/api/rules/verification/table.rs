@@ -18,6 +18,8 @@ const fn repaired(name: &'static str, sql: &'static str, besides: &'static [&'st
 }
 
 pub(super) const ROUTES: &str = "routes match the active connections";
+const CANONICAL_CONNECTION: &str = "the number of a connection is canonical";
+const CANONICAL_RULE: &str = "the number of a contact rule is canonical";
 const ONCE: &str = "at most one active connection per identity and human";
 const POOL_LINE: &str = "the line of a connection is a known pool line";
 const REMEMBERED: &str = "every connection has a routed_organizations row";
@@ -70,7 +72,23 @@ macro_rules! text {
     };
 }
 
+/// Statements that give a human with a conversation the number that an earlier version would have stored.
+const FORMER: &str = "INSERT INTO routes SELECT line_number, '+5215512345678', organization_id, agent_identity_id, connection_id
+                      FROM routes WHERE remote_number = '+15551230004';
+                      DELETE FROM routes WHERE remote_number = '+15551230004';
+                      INSERT INTO routed_organizations SELECT line_number, '+5215512345678', organization_id
+                      FROM routed_organizations WHERE remote_number = '+15551230004';
+                      DELETE FROM routed_organizations WHERE remote_number = '+15551230004';
+                      UPDATE connections SET remote_number = '+5215512345678' WHERE remote_number = '+15551230004';
+                      UPDATE conversations SET remote_number = '+5215512345678' WHERE remote_number = '+15551230004'";
+
 pub(super) const BREAKAGES: &[Breakage] = &[
+    repaired(CANONICAL_CONNECTION, FORMER, &[]),
+    repaired(
+        CANONICAL_RULE,
+        "UPDATE contact_rules SET match_target = '+541123456789' WHERE match_target = '+15551239999'",
+        &[],
+    ),
     Breakage {
         name: ONCE,
         sql: "DROP INDEX connections_one_active;
@@ -271,12 +289,7 @@ pub(super) const BREAKAGES: &[Breakage] = &[
         besides: &[],
         left: &[IDEMPOTENCY],
     },
-    Breakage {
-        name: REACTION,
-        sql: "UPDATE reactions SET conversation_id = '00000000-0000-7000-8000-000000000009'",
-        besides: &[],
-        left: &[REACTION],
-    },
+    repaired(REACTION, "UPDATE reactions SET conversation_id = '00000000-0000-7000-8000-000000000009'", &[]),
     Breakage {
         name: ONE_LIVE,
         sql: "DROP INDEX reactions_one_live;

@@ -213,7 +213,7 @@ const HOT: [Hot; 33] = [
 ];
 
 /// Parameters of the statements that append messages.
-const APPENDED: [&str; 19] = [
+const APPENDED: [&str; 20] = [
     "org",
     "ARRAY[conversation]",
     "ARRAY[connection]",
@@ -230,6 +230,7 @@ const APPENDED: [&str; 19] = [
     "ARRAY[1]",
     "ARRAY[NULL::uuid]",
     "1",
+    "ARRAY[NULL::smallint]",
     "0",
     "9",
     "NULL::double precision",
