@@ -51,3 +51,29 @@ pub async fn find_idempotency_record(
         })
         .await
 }
+
+/// Frees a key for a new request, unless another one has used it since.
+pub async fn free_idempotency_key(
+    db: &Database,
+    organization_id: &OrganizationId,
+    identity_id: IdentityId,
+    key: &str,
+    message_id: MessageId,
+) -> Result<(), StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
+    session
+        .run("query messages::idempotency::free_idempotency_key", |connection| async move {
+            query!(
+                "DELETE FROM idempotency_keys
+                 WHERE organization_id = $1 AND agent_identity_id = $2 AND key = $3 AND message_id = $4",
+                organization_id.as_str(),
+                identity_id.uuid(),
+                key,
+                message_id.uuid(),
+            )
+            .execute(connection)
+            .await?;
+            Ok(())
+        })
+        .await
+}

@@ -11,7 +11,7 @@ mod status;
 
 pub use carrier_ref::{CarrierRef, find_carrier_ref, known_provider_ids};
 pub use get::{get, get_from_primary};
-pub use idempotency::{IdempotencyRecord, find_idempotency_record};
+pub use idempotency::{IdempotencyRecord, find_idempotency_record, free_idempotency_key};
 pub use list::{MessageFilter, MessageScope, list};
 pub use send::{NewOutbound, Outcome, Reservation, record_lookup, record_result, reserve};
 pub use status::{DeliveryUpdate, UpdateOutcome, update_status};

@@ -1,9 +1,10 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use futures_util::future::join_all;
 use inkbox_imessage::clock::Clock as _;
 use inkbox_imessage::maintenance::cleanup::{self, Retention};
-use inkbox_imessage::proto::{DeliveryStatus, ReleaseConnectionRequest, SendMessageRequest};
+use inkbox_imessage::proto::{DeliveryStatus, Message, ReleaseConnectionRequest, SendMessageRequest};
 
 use super::{delivered, deliveries, keyed, messages_of, to_conversation, to_number};
 use crate::support::{Human, Scene, TestApp, assert_reason, eventually};
@@ -95,20 +96,57 @@ async fn calls_at_the_same_time_under_one_key_send_once_and_tell_the_others_so()
 }
 
 #[tokio::test]
-async fn a_failed_send_replays_its_failure_without_calling_the_line_again() {
-    let app = TestApp::start().await;
-    let identity = app.identity("org_a").await;
-    let (admin, agent) = (app.admin("org_a").await, app.agent(&identity).await);
-    for (number, can_retry) in [("+15005550001", true), ("+15005550005", false)] {
-        let human = Human::new(&app, number).await;
-        let (_, id) = human.converses(&identity, "hello").await;
-        let request = keyed(to_conversation(&id, "hi"), number);
-        for _ in 0..2 {
-            let details = assert_reason(agent.send_message(request.clone()).await, "UPSTREAM_FAILED");
-            assert_eq!(details.retry_info().is_some(), can_retry, "{number}");
-        }
-        assert_eq!(delivered(&admin, &id).await.len(), 1);
+async fn a_send_that_failed_for_good_replays_its_failure_without_calling_the_line_again() {
+    let Scene { app: _app, conversation_id: id, admin, agent, .. } = Scene::with_human("+15005550005").await;
+    let request = keyed(to_conversation(&id, "hi"), "key");
+    for _ in 0..2 {
+        let details = assert_reason(agent.send_message(request.clone()).await, "UPSTREAM_FAILED");
+        assert!(details.retry_info().is_none());
     }
+    assert_reason(
+        agent.send_message(keyed(to_conversation(&id, "bye"), "key")).await,
+        "IDEMPOTENCY_KEY_REUSED",
+    );
+    assert_eq!(delivered(&admin, &id).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_failure_that_a_retry_can_cure_frees_the_key_and_the_retry_sends() {
+    let Scene { app: _app, conversation_id: id, agent, .. } = Scene::with_human("+15005550002").await;
+    let request = keyed(to_conversation(&id, "hi"), "key");
+    let details = assert_reason(agent.send_message(request.clone()).await, "UPSTREAM_FAILED");
+    assert!(details.retry_info().is_some());
+    let sent = agent.send_message(request.clone()).await.unwrap();
+    assert_eq!(sent.message.as_ref().unwrap().status(), DeliveryStatus::Queued);
+    assert_eq!(agent.send_message(request).await.unwrap(), sent, "from now on it is replayed");
+    let statuses: Vec<_> = messages_of(&agent, &id).await.iter().map(Message::status).collect();
+    assert_eq!(statuses, [DeliveryStatus::Queued, DeliveryStatus::Error, DeliveryStatus::Received]);
+    // The key of a failed message is free for another request as well.
+    let other = [keyed(to_conversation(&id, "one"), "other"), keyed(to_conversation(&id, "two"), "other")];
+    assert_reason(agent.send_message(other[0].clone()).await, "UPSTREAM_FAILED");
+    assert_eq!(
+        agent.send_message(other[1].clone()).await.unwrap().message.unwrap().text.as_deref(),
+        Some("two")
+    );
+    assert_reason(agent.send_message(other[0].clone()).await, "IDEMPOTENCY_KEY_REUSED");
+}
+
+#[tokio::test]
+async fn of_eight_retries_at_once_after_a_failure_one_sends() {
+    let Scene { app: _app, conversation_id: id, admin, agent, .. } = Scene::with_human("+15005550002").await;
+    let request = keyed(to_conversation(&id, "hi"), "key");
+    assert_reason(agent.send_message(request.clone()).await, "UPSTREAM_FAILED");
+    let retries = (0..8).map(|_| agent.send_message(request.clone()));
+    let mut sent = Vec::new();
+    for answer in join_all(retries).await {
+        match answer {
+            Ok(answer) => sent.push(answer.message.unwrap().id),
+            refused => drop(assert_reason(refused, "IDEMPOTENCY_IN_PROGRESS")),
+        }
+    }
+    sent.dedup();
+    assert_eq!(sent.len(), 1);
+    assert_eq!(delivered(&admin, &id).await.len(), 2, "the failure and one retry");
 }
 
 #[tokio::test]
