@@ -5,7 +5,9 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{MAX_TEXT_CHARACTERS, MAX_URL_CHARACTERS, Media, NoNumber, PhoneNumber, Transport};
+use crate::domain::{
+    MAX_TEXT_CHARACTERS, MAX_URL_CHARACTERS, Media, NoNumber, PhoneNumber, Transport, beginning,
+};
 
 /// The place of a file in a text.
 const OBJECT_REPLACEMENT: char = '\u{fffc}';
@@ -54,10 +56,8 @@ impl Words<'_> {
 /// Cuts a text that is longer than one may be, and says so at its end: a human wrote it, and will not send it again.
 fn shortened(mut text: String) -> String {
     if text.chars().count() > MAX_TEXT_CHARACTERS {
-        let kept = MAX_TEXT_CHARACTERS - CUT.chars().count();
-        if let Some((end, _)) = text.char_indices().nth(kept) {
-            text.truncate(end);
-        }
+        let kept = beginning(&text, MAX_TEXT_CHARACTERS - CUT.chars().count()).len();
+        text.truncate(kept);
         text.push_str(CUT);
         tracing::warn!("a received text was cut: it is longer than {MAX_TEXT_CHARACTERS} characters");
     }

@@ -1,6 +1,7 @@
 //! Conversations and their summaries.
 
 use chrono::{DateTime, Utc};
+use unicode_segmentation::GraphemeCursor;
 
 use super::{AssignmentStatus, ConnectionId, ConversationId, Direction, IdentityId, PhoneNumber};
 
@@ -46,10 +47,25 @@ pub struct ConversationSummary {
     pub total_count: i32,
 }
 
-/// The first [`PREVIEW_CHARACTERS`] characters of a text.
+/// The preview of a text: its beginning of at most [`PREVIEW_CHARACTERS`] characters.
 #[must_use]
 pub fn preview(text: &str) -> &str {
-    text.char_indices().nth(PREVIEW_CHARACTERS).map_or(text, |(end, _)| &text[..end])
+    beginning(text, PREVIEW_CHARACTERS)
+}
+
+/// The beginning of a text, of at most so many characters. It is cut where no written character is divided: an emoji, a
+/// flag, and a letter with its accent can consist of several characters.
+#[must_use]
+pub fn beginning(text: &str, characters: usize) -> &str {
+    let Some((end, _)) = text.char_indices().nth(characters) else { return text };
+    let mut cursor = GraphemeCursor::new(end, text.len(), true);
+    let boundary = match cursor.is_boundary(text, 0) {
+        Ok(false) => cursor.prev_boundary(text, 0).ok().flatten(),
+        _ => Some(end),
+    };
+    // A letter under hundreds of accents is cut after all.
+    let end = boundary.filter(|boundary| *boundary > 0).unwrap_or(end);
+    &text[..end]
 }
 
 #[cfg(test)]
@@ -62,5 +78,25 @@ mod tests {
         let exact = "é".repeat(PREVIEW_CHARACTERS);
         assert_eq!(preview(&exact), exact);
         assert_eq!(preview(&"é".repeat(PREVIEW_CHARACTERS + 1)), exact);
+    }
+
+    #[test]
+    fn preview_divides_no_written_character() {
+        let begin = "a".repeat(PREVIEW_CHARACTERS - 1);
+        for character in
+            ["👨\u{200d}👩\u{200d}👧\u{200d}👦", "👍🏽", "🇩🇪", "e\u{301}", "क्षि", "1\u{fe0f}\u{20e3}"]
+        {
+            assert_eq!(preview(&format!("{begin}{character} bye")), begin, "{character}");
+            let fits = "a".repeat(PREVIEW_CHARACTERS - character.chars().count());
+            assert_eq!(
+                preview(&format!("{fits}{character}bye")),
+                format!("{fits}{character}"),
+                "{character}"
+            );
+        }
+        // Flags are pairs, counted from the first one.
+        assert_eq!(preview(&format!("a{}", "🇩🇪".repeat(200))).chars().count(), PREVIEW_CHARACTERS - 1);
+        let accents = format!("e{}", "\u{301}".repeat(1_000));
+        assert_eq!(preview(&accents).chars().count(), PREVIEW_CHARACTERS, "there is no other place to cut");
     }
 }

@@ -29,7 +29,7 @@ mod wire_enum;
 pub use api_key::{ApiKey, ApiKeyScope, KeyDigest, Secret};
 pub use connection::{AssignmentStatus, Connection};
 pub use contact_rule::{ContactRule, RuleAction, RuleOnNumber, RuleStatus, Verdict, merged, verdict};
-pub use conversation::{Conversation, ConversationSummary, Latest, PREVIEW_CHARACTERS, preview};
+pub use conversation::{Conversation, ConversationSummary, Latest, PREVIEW_CHARACTERS, beginning, preview};
 pub use direction::Direction;
 pub use eligibility::{Eligibility, Ineligible, RecipientEligibility};
 pub use handle::{Handle, InvalidHandle};

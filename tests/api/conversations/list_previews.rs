@@ -1,9 +1,10 @@
 use chrono::TimeDelta;
 use inkbox_imessage::clock::Clock as _;
+use inkbox_imessage::maintenance::verify;
 use inkbox_imessage::proto::{Media, MessageDirection, ReceiveMessageRequest};
 
 use super::{listed, numbers, only, timestamp};
-use crate::support::{Human, TestApp, rows};
+use crate::support::{Human, TestApp, invariants, rows};
 
 fn photo() -> Media {
     Media { url: "https://example.com/photo.jpg".to_owned(), ..Default::default() }
@@ -112,4 +113,31 @@ async fn a_time_in_the_future_counts_as_now() {
     app.clock.advance(TimeDelta::seconds(1));
     other.converses(&identity, "hello").await;
     assert_eq!(numbers(&listed(&agent, None).await), [&other.number, &human.number]);
+}
+
+#[tokio::test]
+async fn a_preview_divides_no_emoji_and_an_older_one_that_does_is_still_valid() {
+    let app = TestApp::start().await;
+    let identity = app.identity("org_a").await;
+    let human = Human::new(&app, "+15551230001").await;
+    let thread = human.connects(&identity).await;
+    let begin = "a".repeat(255);
+    human.says(&thread, &format!("{begin}👨\u{200d}👩\u{200d}👧\u{200d}👦 bye")).await;
+    let agent = app.agent(&identity).await;
+    assert_eq!(only(&agent, None).await.latest_text.as_deref(), Some(&*begin));
+    invariants::hold(&app).await;
+
+    // As the previous version cut it.
+    sqlx::query("UPDATE conversations SET clear_latest_text = clear_latest_text || '👨'")
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    invariants::hold(&app).await;
+    for broken in ["clear_latest_text || '👩'", "left(clear_latest_text, 0)", "'b'", "NULL"] {
+        let broken = format!("UPDATE conversations SET clear_latest_text = {broken}");
+        sqlx::query(sqlx::AssertSqlSafe(broken)).execute(&app.pool).await.unwrap();
+        let repaired = verify::repair(&app.options, app.clock.now()).await.unwrap();
+        assert_eq!(repaired.len(), 1, "{repaired:?}");
+        assert_eq!(only(&agent, None).await.latest_text.as_deref(), Some(&*begin));
+    }
 }

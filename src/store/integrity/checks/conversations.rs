@@ -34,23 +34,30 @@ const INVARIANTS: &[Invariant<KeyRange>] = &[
          WHERE c.organization_id = $1 AND c.id > $2 AND c.id <= $3
            AND (c.clear_total, c.blocked_total, c.clear_received) <> (m.clear, m.blocked, m.received)"
     ),
+    // A preview is shorter where the 257th character belongs to the same written character as those before it.
     range_check!(
         "the previews of a conversation match the newest message of each view",
         Some(Repair::Conversation),
         "SELECT c.id FROM conversations c
          LEFT JOIN LATERAL (
-             SELECT id, created_at, direction, left(text, 256) AS text, media IS NOT NULL AS has_media FROM messages m
+             SELECT id, created_at, direction, left(text, 257) AS text, media IS NOT NULL AS has_media FROM messages m
              WHERE m.organization_id = $1 AND m.conversation_id = c.id AND NOT is_blocked
              ORDER BY created_at DESC, id DESC LIMIT 1) l ON true
          LEFT JOIN LATERAL (
-             SELECT id, created_at, left(text, 256) AS text, media IS NOT NULL AS has_media FROM messages m
+             SELECT id, created_at, left(text, 257) AS text, media IS NOT NULL AS has_media FROM messages m
              WHERE m.organization_id = $1 AND m.conversation_id = c.id AND is_blocked
              ORDER BY created_at DESC, id DESC LIMIT 1) b ON true
          WHERE c.organization_id = $1 AND c.id > $2 AND c.id <= $3
-           AND ((c.clear_latest_id, c.clear_latest_at, c.clear_latest_direction, c.clear_latest_text,
-                 c.clear_latest_has_media) IS DISTINCT FROM (l.id, l.created_at, l.direction, l.text, l.has_media)
-             OR (c.blocked_latest_id, c.blocked_latest_at, c.blocked_latest_text, c.blocked_latest_has_media)
-                IS DISTINCT FROM (b.id, b.created_at, b.text, b.has_media)
+           AND ((c.clear_latest_id, c.clear_latest_at, c.clear_latest_direction, c.clear_latest_has_media)
+                IS DISTINCT FROM (l.id, l.created_at, l.direction, l.has_media)
+             OR (c.clear_latest_text IS DISTINCT FROM left(l.text, 256)
+                 AND (length(l.text) > 256 AND length(c.clear_latest_text) BETWEEN 1 AND 255
+                      AND starts_with(l.text, c.clear_latest_text)) IS NOT TRUE)
+             OR (c.blocked_latest_id, c.blocked_latest_at, c.blocked_latest_has_media)
+                IS DISTINCT FROM (b.id, b.created_at, b.has_media)
+             OR (c.blocked_latest_text IS DISTINCT FROM left(b.text, 256)
+                 AND (length(b.text) > 256 AND length(c.blocked_latest_text) BETWEEN 1 AND 255
+                      AND starts_with(b.text, c.blocked_latest_text)) IS NOT TRUE)
              OR c.latest_at <> greatest(l.created_at, b.created_at)
              OR c.blocked_is_latest <> coalesce((b.created_at, b.id) > (l.created_at, l.id), b.id IS NOT NULL))"
     ),

@@ -3,7 +3,7 @@
 use sqlx::query;
 use uuid::Uuid;
 
-use crate::domain::OrganizationId;
+use crate::domain::{OrganizationId, preview};
 use crate::store::retention::lock_retention;
 use crate::store::{DbConnection, StoreError};
 
@@ -91,6 +91,18 @@ pub(super) async fn rebuild_summary(
     id: Uuid,
     read: i32,
 ) -> Result<(), StoreError> {
+    let newest = query!(
+        r#"SELECT (SELECT left(text, 257) FROM messages
+                   WHERE organization_id = $1 AND conversation_id = $2 AND NOT is_blocked
+                   ORDER BY created_at DESC, id DESC LIMIT 1) AS "clear?",
+                  (SELECT left(text, 257) FROM messages
+                   WHERE organization_id = $1 AND conversation_id = $2 AND is_blocked
+                   ORDER BY created_at DESC, id DESC LIMIT 1) AS "blocked?""#,
+        organization_id.as_str(),
+        id,
+    )
+    .fetch_one(&mut *link)
+    .await?;
     query!(
         "UPDATE conversations c SET
              clear_total = s.clear, clear_received = s.received, blocked_total = s.blocked,
@@ -98,22 +110,24 @@ pub(super) async fn rebuild_summary(
              latest_at = coalesce(greatest(l.created_at, b.created_at), latest_at),
              blocked_is_latest = coalesce((b.created_at, b.id) > (l.created_at, l.id), b.id IS NOT NULL),
              clear_latest_id = l.id, clear_latest_at = l.created_at, clear_latest_direction = l.direction,
-             clear_latest_text = l.text, clear_latest_has_media = l.has_media,
+             clear_latest_text = $4, clear_latest_has_media = l.has_media,
              blocked_latest_id = b.id, blocked_latest_at = b.created_at,
-             blocked_latest_text = b.text, blocked_latest_has_media = b.has_media
+             blocked_latest_text = $5, blocked_latest_has_media = b.has_media
          FROM (SELECT count(*) FILTER (WHERE NOT is_blocked) AS clear, count(*) FILTER (WHERE is_blocked) AS blocked,
                       count(*) FILTER (WHERE NOT is_blocked AND direction = 1) AS received
                FROM messages WHERE organization_id = $1 AND conversation_id = $2) s
-         LEFT JOIN (SELECT id, created_at, direction, left(text, 256) AS text, media IS NOT NULL AS has_media
+         LEFT JOIN (SELECT id, created_at, direction, media IS NOT NULL AS has_media
                     FROM messages WHERE organization_id = $1 AND conversation_id = $2 AND NOT is_blocked
                     ORDER BY created_at DESC, id DESC LIMIT 1) l ON true
-         LEFT JOIN (SELECT id, created_at, left(text, 256) AS text, media IS NOT NULL AS has_media
+         LEFT JOIN (SELECT id, created_at, media IS NOT NULL AS has_media
                     FROM messages WHERE organization_id = $1 AND conversation_id = $2 AND is_blocked
                     ORDER BY created_at DESC, id DESC LIMIT 1) b ON true
          WHERE c.organization_id = $1 AND c.id = $2",
         organization_id.as_str(),
         id,
         read,
+        newest.clear.as_deref().map(preview),
+        newest.blocked.as_deref().map(preview),
     )
     .execute(link)
     .await?;
