@@ -6,7 +6,7 @@ use super::dispatch::{Dispatched, current_target, dispatch};
 use super::idempotency::replay;
 use super::request::{SendRequest, SendTarget};
 use crate::app::App;
-use crate::domain::{IdentityId, Ineligible, Message, Tenant};
+use crate::domain::{IdentityId, Ineligible, Message, PhoneNumber, Tenant};
 use crate::error::{Error, Resource, Result};
 use crate::store::conversations::{self, ContactTarget, Recipient};
 use crate::store::lines;
@@ -50,7 +50,7 @@ pub async fn send(app: &App, tenant: &Tenant, request: SendRequest) -> Result<Me
 /// The recipient of a send, visible to the caller but not checked yet.
 enum Found {
     Conversation(ContactTarget),
-    Number(Recipient),
+    Number(PhoneNumber, Recipient),
 }
 
 async fn find_recipient(app: &App, tenant: &Tenant, request: &SendRequest) -> Result<(IdentityId, Found)> {
@@ -68,7 +68,7 @@ async fn find_recipient(app: &App, tenant: &Tenant, request: &SendRequest) -> Re
             let recipient = conversations::recipient(&app.db, organization_id, identity_id, number)
                 .await?
                 .ok_or(Error::NotFound(Resource::Identity))?;
-            Ok((identity_id, Found::Number(recipient)))
+            Ok((identity_id, Found::Number(number.clone(), recipient)))
         }
     }
 }
@@ -77,15 +77,15 @@ impl Found {
     async fn check(self, app: &App) -> Result<ContactTarget> {
         match self {
             Self::Conversation(target) => {
-                target.eligibility.check_send()?;
+                target.check_send()?;
                 Ok(target)
             }
-            Self::Number(recipient) => match recipient.into_target() {
+            Self::Number(number, recipient) => match recipient.into_target() {
                 Err(Ineligible::RecipientNotConnected { connect_command }) => {
                     let router_number = lines::router_number(&app.db).await?;
                     Err(Error::RecipientNotConnected { router_number, connect_command })
                 }
-                checked => Ok(checked?),
+                checked => checked.map_err(|ineligible| Error::ineligible(ineligible, &number)),
             },
         }
     }
