@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
@@ -36,6 +37,8 @@ pub struct App {
     pub limits: SendLimits,
     /// Limits how often an identity may reach phones. Each use case that does counts its action after all checks.
     pub actions: Arc<ActionRate>,
+    /// Wakes the task that sends replies of the router line.
+    pub router_replies: Arc<Notify>,
     pub metrics: Metrics,
     /// Work that is detached from its caller. A drain waits for it.
     pub tasks: TaskTracker,

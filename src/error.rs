@@ -49,6 +49,8 @@ pub enum Error {
     /// A contact rule, or the default of a whitelist, blocks the human.
     #[error("recipient blocked")]
     RecipientBlocked {
+        /// The number that is blocked.
+        address: PhoneNumber,
         /// The blocking rule; `None` if the filter mode blocks by default.
         matched_rule_id: Option<RuleId>,
     },
@@ -198,12 +200,16 @@ impl Error {
     }
 }
 
-/// The router number of `RecipientNotConnected` is not known here; the caller adds it.
-impl From<Ineligible> for Error {
-    fn from(ineligible: Ineligible) -> Self {
+impl Error {
+    /// Why the human with this number may not be reached. The router number of `RecipientNotConnected` is not known
+    /// here; the caller adds it.
+    #[must_use]
+    pub fn ineligible(ineligible: Ineligible, address: &PhoneNumber) -> Self {
         match ineligible {
             Ineligible::IdentityNotEnabled => Self::IdentityNotEnabled,
-            Ineligible::RecipientBlocked { matched_rule_id } => Self::RecipientBlocked { matched_rule_id },
+            Ineligible::RecipientBlocked { matched_rule_id } => {
+                Self::RecipientBlocked { address: address.clone(), matched_rule_id }
+            }
             Ineligible::ConnectionReleased => Self::ConnectionReleased,
             Ineligible::RecipientNotConnected { connect_command } => {
                 Self::RecipientNotConnected { router_number: None, connect_command }

@@ -6,14 +6,13 @@ use chrono::{DateTime, Utc};
 use tokio::time::sleep;
 
 use super::event::{Event, StatusUpdate};
-use super::reply;
 use super::response::WebhookResponse;
 use super::tapback_text::{self, TapbackText};
 use super::updates::{receive_empty, receive_sent, receive_update, store_recent_by_hand};
 use crate::app::App;
-use crate::domain::{CarrierKind, LineRole, PhoneNumber, Thread};
+use crate::domain::{CarrierKind, LineRole, PhoneNumber};
 use crate::error::{Error, Resource, Result};
-use crate::messaging::inbound::{self, RawReaction, RawText, ReactionOutcome, TextOutcome};
+use crate::messaging::inbound::{self, RawReaction, RawText, ReactionOutcome, Replies, TextOutcome};
 use crate::messaging::outbound;
 use crate::store;
 use crate::store::inbound::InboundText;
@@ -78,35 +77,27 @@ async fn receive_text(app: &App, carrier: CarrierKind, raw: RawText) -> Result<W
         }
         text.text = Some(tapback.visible);
     }
-    let thread = Thread {
-        owner: None,
-        line_number: text.line_number.clone(),
-        remote_number: text.remote_number.clone(),
-        chat: text.chat.clone(),
-    };
-    let outcome = inbound::receive(app, text).await?;
-    let (result, reply) = text_result(outcome);
-    if let Some(reply) = reply {
-        reply::send(app, &thread, &reply).await;
-    }
-    Ok(WebhookResponse::done(result))
+    let outcome = inbound::receive(app, text, Replies::ByLine).await?;
+    // The reply is stored with the command. A carrier that waits for it would redeliver the command.
+    app.router_replies.notify_one();
+    Ok(WebhookResponse::done(text_result(&outcome)))
 }
 
-/// The name of a result, and the reply of the router line.
-pub(super) fn text_result(outcome: TextOutcome) -> (&'static str, Option<String>) {
+/// The name of a result.
+pub(super) const fn text_result(outcome: &TextOutcome) -> &'static str {
     match outcome {
-        TextOutcome::Connected { reply, .. } => ("connected", Some(reply)),
-        TextOutcome::Disconnected { reply, .. } => ("disconnected", Some(reply)),
-        TextOutcome::Refused { reply } => ("refused", Some(reply)),
-        TextOutcome::Help { reply } => ("help", Some(reply)),
+        TextOutcome::Connected { .. } => "connected",
+        TextOutcome::Disconnected { .. } => "disconnected",
+        TextOutcome::Refused { .. } => "refused",
+        TextOutcome::Help { .. } => "help",
         TextOutcome::DuplicateCommand { .. } | TextOutcome::Duplicate(_) | TextOutcome::Forgotten => {
-            ("duplicate", None)
+            "duplicate"
         }
-        TextOutcome::Completed(_) => ("updated", None),
-        TextOutcome::Stored(_) => ("stored", None),
-        TextOutcome::StoredBlocked(_) => ("stored_blocked", None),
-        TextOutcome::NotConnected => ("not_connected", None),
-        TextOutcome::IdentityDisabled => ("identity_disabled", None),
+        TextOutcome::Completed(_) => "updated",
+        TextOutcome::Stored(_) => "stored",
+        TextOutcome::StoredBlocked(_) => "stored_blocked",
+        TextOutcome::NotConnected => "not_connected",
+        TextOutcome::IdentityDisabled => "identity_disabled",
     }
 }
 

@@ -26,7 +26,6 @@ mod event;
 mod fuzz;
 mod json;
 mod normalize;
-mod reply;
 mod response;
 mod routes;
 mod secret;

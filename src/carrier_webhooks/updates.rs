@@ -57,7 +57,7 @@ pub(super) async fn receive_update(
         match inbound::receive_update(app, &text, change).await? {
             UpdateOutcome::Updated => return Ok(WebhookResponse::done("updated")),
             UpdateOutcome::Unchanged => return Ok(WebhookResponse::done("duplicate")),
-            UpdateOutcome::Received(outcome) => return Ok(WebhookResponse::done(text_result(outcome).0)),
+            UpdateOutcome::Received(outcome) => return Ok(WebhookResponse::done(text_result(&outcome))),
             UpdateOutcome::Unknown if !adds_something => return Ok(WebhookResponse::done("ignored")),
             UpdateOutcome::Unknown => {}
         }

@@ -10,7 +10,7 @@ use crate::domain::{
     PageRequest, PhoneNumber, Secret, Start, Transport, View,
 };
 use crate::error::{Error, Resource, Result};
-use crate::messaging::inbound;
+use crate::messaging::inbound::{self, Replies};
 use crate::store::api_keys::KeyOwner;
 use crate::store::identities::NewIdentity;
 use crate::store::inbound::InboundText;
@@ -122,10 +122,12 @@ async fn find_or_create_conversation(app: &App, identity: &Identity) -> Result<C
         return Ok(summary.conversation.id);
     }
     let router_line = store::lines::router_number(&app.db).await?.ok_or(Error::Internal)?;
-    let connected = inbound::receive(app, text(app, router_line, &format!("connect @{HANDLE}"))?).await?;
+    let connected =
+        inbound::receive(app, text(app, router_line, &format!("connect @{HANDLE}"))?, Replies::ByCaller)
+            .await?;
     let inbound::TextOutcome::Connected { line_number, .. } = connected else { return Err(Error::Internal) };
     for words in ["Hi! Is this the demo agent?", "I would like to book a table for two at eight."] {
-        inbound::receive(app, text(app, line_number.clone(), words)?).await?;
+        inbound::receive(app, text(app, line_number.clone(), words)?, Replies::ByCaller).await?;
     }
     let mut made =
         store::conversations::list(&app.db, &identity.organization_id, Some(identity.id), View::All, &newest)

@@ -19,7 +19,7 @@ pub async fn mark_read(app: &App, tenant: &Tenant, id: ConversationId) -> Result
     let target = conversations::target(&app.db, &tenant.organization_id, tenant.identity_id, id)
         .await?
         .ok_or(Error::NotFound(Resource::Conversation))?;
-    target.eligibility.check_receipt()?;
+    target.check_receipt()?;
     app.admission.begin_carrier_call()?;
     app.run_to_completion(send_receipt_and_mark(app.clone(), tenant.organization_id.clone(), target)).await
 }

@@ -12,6 +12,7 @@
 //! | [`settle()`] | waits until no message that a change forbids is on its way |
 //! | [`release()`] | ends a connection after its sends in progress |
 //! | [`inbound::receive`] | stores a human's text or executes a router command, exactly once per provider id |
+//! | [`router_replies`] | sends the replies to router commands that came by webhooks |
 //! | [`inbound::receive_reaction`], [`inbound::receive_tapback_text`] | stores a human's tapback |
 //! | [`inbound::update_delivery_status`] | moves the delivery status of a sent message forward |
 
@@ -20,6 +21,7 @@ mod mark_read;
 pub mod outbound;
 pub mod reactions;
 mod release;
+pub mod router_replies;
 mod settle;
 mod typing;
 

@@ -30,8 +30,8 @@ pub async fn send_reaction(
     let target = conversations::target(&app.db, organization_id, identity_id, message.conversation_id)
         .await?
         .ok_or(Error::NotFound(Resource::Conversation))?;
-    target.eligibility.check_on(message.assignment_id)?;
-    target.eligibility.check_send()?;
+    target.check_on(message.assignment_id)?;
+    target.check_send()?;
     let carrier = app.carriers.for_line(&target.line_number).await?;
     let provider_message_id = message.provider_message_id;
     if !carrier.supports(Action::Reaction(tapback(provider_message_id.as_deref(), reaction, part_index))) {
@@ -87,7 +87,7 @@ pub async fn remove_reaction(app: &App, tenant: &Tenant, id: ReactionId) -> Resu
     let target = conversations::target(&app.db, organization_id, identity_id, conversation_id)
         .await?
         .ok_or(Error::NotFound(Resource::Conversation))?;
-    target.eligibility.check_on(found.assignment_id)?;
+    target.check_on(found.assignment_id)?;
     let carrier = app.carriers.for_line(&target.line_number).await?;
     let (reaction, part_index) = (found.reaction.reaction, found.reaction.part_index);
     let provider_message_id = found.provider_message_id;

@@ -32,6 +32,6 @@ async fn check(app: &App, tenant: &Tenant, id: ConversationId) -> Result<Contact
     let target = conversations::target(&app.db, &tenant.organization_id, tenant.identity_id, id)
         .await?
         .ok_or(Error::NotFound(Resource::Conversation))?;
-    target.eligibility.check()?;
+    target.check()?;
     Ok(target)
 }

@@ -37,6 +37,7 @@ use crate::grpc::middleware::auth::AuthLayer;
 use crate::grpc::middleware::limits::LimitsLayer;
 use crate::grpc::middleware::open_services::MAX_REQUEST_BYTES;
 use crate::maintenance::cleanup::{self, Schedule};
+use crate::messaging::router_replies;
 use crate::net::Transport;
 use crate::net::listeners::Listeners;
 use crate::server::health::{Health, ServingStatus, publish_breaker_health};
@@ -89,7 +90,20 @@ impl Server {
         let actions = Arc::new(ActionRate::new(settings.actions_per_minute));
         let queues = Arc::default();
         let skew = ClockSkew::default();
-        let app = App { db, clock, skew, admission, carriers, queues, limits, actions, metrics, tasks };
+        let router_replies = Arc::default();
+        let app = App {
+            db,
+            clock,
+            skew,
+            admission,
+            carriers,
+            queues,
+            limits,
+            actions,
+            router_replies,
+            metrics,
+            tasks,
+        };
         Ok(Self { settings, app, keys, ready: watch::Sender::new(false), metrics: None, webhooks: None })
     }
 
@@ -208,8 +222,12 @@ impl Server {
         tasks.spawn("carrier health", end, infallible(publish));
         tasks.spawn("key usage", end, infallible(flush_key_usage(keys.clone(), end.clone())));
         let schedule = Schedule { retention: settings.retention, max_skew: settings.max_clock_skew };
-        let cleanup = clean_up(app.clone(), schedule, ready.subscribe(), end.clone());
+        let cleanup = cleanup::run(app.clone(), schedule, end.clone());
+        let cleanup = once_open(ready.subscribe(), end.clone(), cleanup);
         tasks.spawn("cleanup", end, infallible(cleanup));
+        let replies =
+            once_open(ready.subscribe(), end.clone(), router_replies::run(app.clone(), end.clone()));
+        tasks.spawn("router replies", end, infallible(replies));
         let monitor = DatabaseMonitor {
             endpoint: DatabaseTarget::new(settings.database.clone(), settings.pooler),
             migrate: settings.migrate.then_some(settings.database),
@@ -251,13 +269,17 @@ fn exposition(app: &App, keys: &KeyCache) -> Exposition {
     })
 }
 
-/// Runs the cleanup from the moment the database is open.
-async fn clean_up(app: App, schedule: Schedule, mut ready: watch::Receiver<bool>, stop: CancellationToken) {
+/// Runs a task from the moment the database is open.
+async fn once_open(
+    mut ready: watch::Receiver<bool>,
+    stop: CancellationToken,
+    task: impl Future<Output = ()>,
+) {
     tokio::select! {
         Ok(_) = ready.wait_for(|ready| *ready) => {}
         () = stop.cancelled() => return,
     }
-    cleanup::run(app, schedule, stop).await;
+    task.await;
 }
 
 async fn flush_key_usage(keys: KeyCache, stop: CancellationToken) {

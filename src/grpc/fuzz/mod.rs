@@ -204,6 +204,7 @@ fn app() -> App {
         queues: Arc::default(),
         limits,
         actions,
+        router_replies: Arc::default(),
         metrics,
         tasks,
     }

@@ -141,8 +141,13 @@ fn metadata(error: &Error, http_status: u16) -> BTreeMap<String, String> {
     let mut metadata = BTreeMap::from([("http_status".to_owned(), http_status.to_string())]);
     let mut insert = |key: &str, value: String| metadata.insert(key.to_owned(), value);
     match error {
-        Error::RecipientBlocked { matched_rule_id: Some(rule) } => {
-            insert("matched_rule_id", rule.to_string());
+        Error::RecipientBlocked { address, matched_rule_id } => {
+            insert("address", address.as_str().to_owned());
+            let by_rule = matched_rule_id.is_some();
+            insert("reason", if by_rule { "blocked_by_rule" } else { "not_allowed" }.to_owned());
+            if let Some(rule) = matched_rule_id {
+                insert("matched_rule_id", rule.to_string());
+            }
         }
         Error::RecipientNotConnected { router_number, connect_command } => {
             if let Some(number) = router_number {

@@ -63,17 +63,26 @@ pub enum TextOutcome {
     IdentityDisabled,
 }
 
+/// How the router line's reply to a command reaches the human.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replies {
+    /// The caller sends the text that it gets.
+    ByCaller,
+    /// The service sends it from the line, see [`crate::messaging::router_replies`].
+    ByLine,
+}
+
 /// Stores a text to a pool line, or executes the command in a text to the router line. The result is committed.
 ///
 /// # Errors
 /// `NotFound` when there is no line with this number.
-pub async fn receive(app: &App, mut text: InboundText) -> Result<TextOutcome> {
+pub async fn receive(app: &App, mut text: InboundText, replies: Replies) -> Result<TextOutcome> {
     for _ in 0..MAX_ROUTE_ATTEMPTS {
         let (route, stored_number) =
             find_route(app, &text.line_number, &text.remote_number, &text.provider_message_id).await?;
         text.remote_number = stored_number;
         let outcome = match route.role {
-            LineRole::Router => Some(router_line::run(app, &text).await?),
+            LineRole::Router => Some(router_line::run(app, &text, replies).await?),
             LineRole::Pool => pool_line::deliver(app, &text, route).await?,
         };
         if let Some(outcome) = outcome {

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{TextOutcome, receive};
+use super::{Replies, TextOutcome, receive};
 use crate::app::App;
 use crate::domain::LineRole;
 use crate::error::{Error, Resource, Result};
@@ -80,5 +80,5 @@ pub async fn receive_update(app: &App, text: &InboundText, change: Change) -> Re
         return Ok(UpdateOutcome::Unknown);
     };
     let text = InboundText { chat, ..text.clone() };
-    Ok(UpdateOutcome::Received(receive(app, text).await?))
+    Ok(UpdateOutcome::Received(receive(app, text, Replies::ByLine).await?))
 }

@@ -142,7 +142,7 @@ pub(super) async fn current_target(
     let target = conversations::target(&app.db, organization_id, None, id)
         .await?
         .ok_or(Error::NotFound(Resource::Conversation))?;
-    target.eligibility.check_send()?;
+    target.check_send()?;
     Ok(target)
 }
 

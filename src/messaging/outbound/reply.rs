@@ -56,14 +56,14 @@ impl ReplyTo {
         recipient: &ContactTarget,
         message: OutboundMessage<'_>,
     ) -> Result<Option<(MessageId, String)>> {
-        let is_current = recipient.eligibility.check_on(self.target.assignment_id);
+        let is_current = recipient.check_on(self.target.assignment_id);
         let known = self.target.provider_message_id.as_deref().filter(|id| {
             carrier.supports(Action::Message(OutboundMessage { reply_to: Some(id), ..message }))
         });
         match (is_current, known) {
             (Ok(()), Some(id)) => Ok(Some((self.target.message_id, id.to_owned()))),
             _ if self.may_be_plain => Ok(None),
-            (Err(released), _) => Err(released.into()),
+            (Err(released), _) => Err(released),
             (Ok(()), None) => Err(Error::NotSupportedByCarrier),
         }
     }

@@ -60,7 +60,7 @@ pub async fn send(app: &App, tenant: &Tenant, request: SendRequest) -> Result<Me
 /// The recipient of a send, visible to the caller but not checked yet.
 enum Found {
     Conversation(ContactTarget),
-    Number(Recipient),
+    Number(PhoneNumber, Recipient),
 }
 
 async fn find_recipient(app: &App, tenant: &Tenant, request: &SendRequest) -> Result<(IdentityId, Found)> {
@@ -76,7 +76,7 @@ async fn find_recipient(app: &App, tenant: &Tenant, request: &SendRequest) -> Re
         SendTarget::Number(number) => {
             let identity_id = identity_id.ok_or(Error::NotFound(Resource::Identity))?;
             let recipient = find_number(app, tenant, identity_id, number).await?;
-            Ok((identity_id, Found::Number(recipient)))
+            Ok((identity_id, Found::Number(number.clone(), recipient)))
         }
     }
 }
@@ -109,15 +109,15 @@ impl Found {
     async fn check(self, app: &App) -> Result<ContactTarget> {
         match self {
             Self::Conversation(target) => {
-                target.eligibility.check_send()?;
+                target.check_send()?;
                 Ok(target)
             }
-            Self::Number(recipient) => match recipient.into_target() {
+            Self::Number(number, recipient) => match recipient.into_target() {
                 Err(Ineligible::RecipientNotConnected { connect_command }) => {
                     let router_number = lines::router_number(&app.db).await?;
                     Err(Error::RecipientNotConnected { router_number, connect_command })
                 }
-                checked => Ok(checked?),
+                checked => checked.map_err(|ineligible| Error::ineligible(ineligible, &number)),
             },
         }
     }

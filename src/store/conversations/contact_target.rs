@@ -6,8 +6,10 @@ use sqlx::query_as;
 use uuid::Uuid;
 
 use crate::domain::{
-    ConversationId, Eligibility, IdentityId, OrganizationId, PhoneNumber, Thread, ThreadOwner, verdict,
+    ConnectionId, ConversationId, Eligibility, IdentityId, OrganizationId, PhoneNumber, Thread, ThreadOwner,
+    verdict,
 };
+use crate::error::Error;
 use crate::store::contact_rules::rule_on_number;
 use crate::store::identities::filter_mode;
 use crate::store::pool::batch::{BatchQuery, Outputs};
@@ -30,6 +32,40 @@ pub struct ContactTarget {
 }
 
 impl ContactTarget {
+    /// The checks of every call.
+    ///
+    /// # Errors
+    /// Those of [`Eligibility::check`].
+    pub fn check(&self) -> Result<(), Error> {
+        self.eligibility.check().map_err(|ineligible| Error::ineligible(ineligible, &self.remote_number))
+    }
+
+    /// The checks of a read receipt.
+    ///
+    /// # Errors
+    /// Those of [`Eligibility::check_receipt`].
+    pub fn check_receipt(&self) -> Result<(), Error> {
+        let checked = self.eligibility.check_receipt();
+        checked.map_err(|ineligible| Error::ineligible(ineligible, &self.remote_number))
+    }
+
+    /// The checks of a call about a message that this connection carried.
+    ///
+    /// # Errors
+    /// Those of [`Eligibility::check_on`].
+    pub fn check_on(&self, carried_by: ConnectionId) -> Result<(), Error> {
+        let checked = self.eligibility.check_on(carried_by);
+        checked.map_err(|ineligible| Error::ineligible(ineligible, &self.remote_number))
+    }
+
+    /// The checks of a send.
+    ///
+    /// # Errors
+    /// Those of [`Eligibility::check_send`].
+    pub fn check_send(&self) -> Result<(), Error> {
+        self.eligibility.check_send().map_err(|ineligible| Error::ineligible(ineligible, &self.remote_number))
+    }
+
     /// The two ends that a carrier needs.
     #[must_use]
     pub fn thread(&self, organization_id: &OrganizationId) -> Thread {

@@ -3,8 +3,10 @@
 
 mod connect;
 mod contact_history;
+mod reply;
 
 pub(super) use contact_history::remove_if_unconnected;
+pub use reply::{DueReply, NewReply, delete_old_replies, settle_reply, take_due_reply};
 
 use std::time::Duration;
 
@@ -30,8 +32,24 @@ pub struct CommandRequest {
     pub new_connection_id: ConnectionId,
     /// Maximum duration of a send: a disconnect waits for those in flight.
     pub longest_send: Duration,
+    /// How the reply reaches the human.
+    pub reply: ReplyBy,
     /// Time of arrival.
     pub now: DateTime<Utc>,
+}
+
+/// How the reply to a command reaches the human.
+#[derive(Debug, Clone)]
+pub enum ReplyBy {
+    /// The caller sends it.
+    Caller,
+    /// This service sends it from the line. It is stored with the command.
+    Line {
+        /// The carrier's id of the chat, if it has one.
+        chat: Option<String>,
+        /// The reply to an outcome; `None` for none.
+        of: fn(&CommandOutcome) -> Option<NewReply>,
+    },
 }
 
 /// Result of a command.
@@ -109,6 +127,11 @@ async fn execute_in(
     };
     if let Some(connection_id) = outcome.connection_id() {
         record_connection(connection, request, connection_id).await?;
+    }
+    if let ReplyBy::Line { chat, of } = &request.reply
+        && let Some(reply) = of(&outcome)
+    {
+        reply::store_in(connection, request, chat.as_deref(), &reply).await?;
     }
     Ok(outcome)
 }

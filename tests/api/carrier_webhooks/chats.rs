@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{HUMAN, Scene, Talk, assert_answer, bluebubbles_event};
 use crate::messages::send;
+use crate::support::eventually;
 
 async fn says_in(scene: &Scene, talk: &Talk, guid: &str, chat: &str) {
     let mut text = bluebubbles_event("new-message", guid, "hi");
@@ -49,5 +50,6 @@ async fn the_router_line_answers_in_the_chat_of_the_command() {
     let mut command = bluebubbles_event("new-message", "G-1", "list");
     command["data"]["chats"][0]["guid"] = json!(format!("SMS;-;{HUMAN}"));
     assert_answer(&scene.bluebubbles(crate::support::app::ROUTER_LINE, &command).await, 200, "help");
-    assert_eq!(scene.phone.mac_requests()[0].1["chatGuid"], json!(format!("SMS;-;{HUMAN}")));
+    let sent = eventually("the reply is sent", async || scene.phone.mac_requests().first().cloned()).await;
+    assert_eq!(sent.1["chatGuid"], json!(format!("SMS;-;{HUMAN}")));
 }

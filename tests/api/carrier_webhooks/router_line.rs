@@ -1,12 +1,31 @@
+use chrono::TimeDelta;
 use inkbox_imessage::domain::CarrierKind;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{HUMAN, Scene, assert_answer, bluebubbles_event, sendblue_text};
-use crate::support::app::ROUTER_LINE;
+use crate::support::app::{POOL_LINES, ROUTER_LINE};
 use crate::support::phone_line::{SentText, UNREACHABLE};
+use crate::support::{TestApp, eventually};
 
 fn reply(text: &str) -> SentText {
     SentText { line: ROUTER_LINE.to_owned(), to: HUMAN.to_owned(), text: text.to_owned() }
+}
+
+/// What was sent from the router line, once no reply is left to be sent.
+async fn replies(scene: &Scene) -> Vec<SentText> {
+    eventually("every reply is sent", async || {
+        let due = "SELECT count(*) FROM router_replies WHERE due_at IS NOT NULL";
+        let due: i64 = sqlx::query_scalar(due).fetch_one(&scene.app.pool).await.unwrap();
+        (due == 0).then_some(())
+    })
+    .await;
+    scene.phone.sent()
+}
+
+fn from(number: &str, mut body: Value) -> Value {
+    body["from_number"] = json!(number);
+    body["number"] = json!(number);
+    body
 }
 
 #[tokio::test]
@@ -20,10 +39,10 @@ async fn a_command_is_executed_and_its_reply_is_sent_from_the_router_line() {
         ("C-4", "connect @nobody".to_owned(), "refused"),
     ] {
         assert_answer(&scene.sendblue(&sendblue_text(ROUTER_LINE, id, &words)).await, 200, result);
+        replies(&scene).await;
     }
-    let sent = scene.phone.sent();
     assert_eq!(
-        sent,
+        replies(&scene).await,
         [
             reply(&format!("You are connected to @{handle}. Say hello in the new thread.")),
             reply(&format!("You are connected to: @{handle}.")),
@@ -41,7 +60,7 @@ async fn a_redelivered_command_gets_one_reply() {
     assert_answer(&scene.sendblue(&body).await, 200, "duplicate");
     let answers = tokio::join!(scene.sendblue(&body), scene.sendblue(&body));
     assert_eq!((answers.0.body.as_str(), answers.1.body.as_str()), ("duplicate", "duplicate"));
-    assert_eq!(scene.phone.sent().len(), 1);
+    assert_eq!(replies(&scene).await.len(), 1);
     assert_eq!(scene.rows("connections").await, 1);
 }
 
@@ -52,7 +71,7 @@ async fn a_reply_that_cannot_be_sent_does_not_change_the_response_to_the_carrier
     body["from_number"] = json!(UNREACHABLE);
     assert_answer(&scene.sendblue(&body).await, 200, "connected");
     assert_answer(&scene.sendblue(&body).await, 200, "duplicate");
-    assert_eq!((scene.phone.sent().len(), scene.rows("connections").await), (1, 1));
+    assert_eq!((replies(&scene).await.len(), scene.rows("connections").await), (1, 1));
 }
 
 #[tokio::test]
@@ -60,7 +79,7 @@ async fn a_text_to_an_agent_gets_no_reply() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     assert_answer(&scene.sendblue(&sendblue_text(&talk.line, "E-1", "list")).await, 200, "stored");
-    assert!(scene.phone.sent().is_empty());
+    assert!(replies(&scene).await.is_empty());
 }
 
 #[tokio::test]
@@ -70,5 +89,65 @@ async fn a_mac_can_be_the_router_line_too() {
     let body = bluebubbles_event("new-message", "G-1", &format!("connect @{handle}"));
     assert_answer(&scene.bluebubbles(ROUTER_LINE, &body).await, 200, "connected");
     assert_answer(&scene.bluebubbles(ROUTER_LINE, &body).await, 200, "duplicate");
-    assert_eq!(scene.phone.sent().len(), 1);
+    assert_eq!(replies(&scene).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_webhook_is_answered_before_its_reply_is_sent() {
+    let scene = Scene::of(CarrierKind::Sendblue).await;
+    let closed = scene.phone.gate().lock_owned().await;
+    for n in 0..3 {
+        assert_answer(
+            &scene.sendblue(&sendblue_text(ROUTER_LINE, &format!("C-{n}"), "list")).await,
+            200,
+            "help",
+        );
+    }
+    eventually("all replies are on their way", async || (scene.phone.sent().len() == 3).then_some(())).await;
+    drop(closed);
+    assert_eq!(replies(&scene).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_reply_that_a_crash_left_over_is_sent_by_another_process() {
+    let scene = Scene::of(CarrierKind::Sendblue).await;
+    assert_answer(&scene.sendblue(&sendblue_text(ROUTER_LINE, "C-1", "list")).await, 200, "help");
+    assert_eq!(replies(&scene).await.len(), 1);
+    // As a process leaves it that ends between the command and its reply.
+    sqlx::query("UPDATE router_replies SET due_at = created_at").execute(&scene.app.pool).await.unwrap();
+    let carriers = scene.phone.settings(CarrierKind::Sendblue, &[ROUTER_LINE, POOL_LINES[0]]);
+    let other = TestApp::builder()
+        .database(scene.app.options.clone())
+        .settings(|settings| settings.lines = carriers)
+        .start()
+        .await;
+    assert_eq!(replies(&scene).await.len(), 2);
+
+    // Ten minutes later nobody waits for it.
+    sqlx::query("UPDATE router_replies SET due_at = created_at").execute(&scene.app.pool).await.unwrap();
+    scene.app.clock.advance(TimeDelta::minutes(11));
+    assert_answer(&scene.sendblue(&sendblue_text(ROUTER_LINE, "C-2", "list")).await, 200, "help");
+    eventually("the new one is sent", async || (scene.phone.sent().len() == 3).then_some(())).await;
+    other.stop.cancel();
+    other.until_stopped().await;
+}
+
+#[tokio::test]
+async fn help_is_given_to_a_human_at_most_once_in_five_minutes() {
+    let scene = Scene::of(CarrierKind::Sendblue).await;
+    let says = async |number: &str, id: &str, words: &str, result: &str| {
+        let body = from(number, sendblue_text(ROUTER_LINE, id, words));
+        assert_answer(&scene.sendblue(&body).await, 200, result);
+    };
+    for n in 0..3 {
+        says(HUMAN, &format!("A-{n}"), "I am driving", "help").await;
+    }
+    assert_eq!(replies(&scene).await.len(), 1);
+    says("+15551230002", "B-1", "hello?", "help").await;
+    says(HUMAN, "A-4", "list", "help").await;
+    says(HUMAN, "A-5", "connect @nobody", "refused").await;
+    assert_eq!(replies(&scene).await.len(), 4, "others, and commands, are answered");
+    scene.app.clock.advance(TimeDelta::minutes(6));
+    says(HUMAN, "A-6", "I am driving", "help").await;
+    assert_eq!(replies(&scene).await.len(), 5);
 }

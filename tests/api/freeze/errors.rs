@@ -21,6 +21,7 @@ use crate::support::{Human, TestApp};
 fn every_error() -> Vec<Error> {
     let second = Duration::from_secs(1);
     let id = Uuid::from_u128(7);
+    let blocked = PhoneNumber::from("+15551230001".to_owned());
     let mut errors = vec![
         Error::InvalidArgument(vec![
             FieldViolation { field: "limit".to_owned(), description: "must be 1 to 200".to_owned() },
@@ -29,8 +30,8 @@ fn every_error() -> Vec<Error> {
         Error::ApiKeyInvalid,
         Error::IdentityMismatch,
         Error::ScopeInsufficient("an admin key"),
-        Error::RecipientBlocked { matched_rule_id: Some(id.into()) },
-        Error::RecipientBlocked { matched_rule_id: None },
+        Error::RecipientBlocked { address: blocked.clone(), matched_rule_id: Some(id.into()) },
+        Error::RecipientBlocked { address: blocked.clone(), matched_rule_id: None },
         Error::RecipientNotConnected {
             router_number: Some(PhoneNumber::from("+12025550100".to_owned())),
             connect_command: "connect @sales".to_owned(),

@@ -115,7 +115,10 @@ async fn several_refusals_at_once_are_told_in_their_order_and_leave_nothing_behi
         assert_reason(agent.send_message(request.clone()).await, "IDENTITY_NOT_ENABLED");
         enable(&admin, &identity.id, true).await;
         let details = assert_reason(agent.send_message(request.clone()).await, "RECIPIENT_BLOCKED");
-        assert_eq!(details.error_info().unwrap().metadata["matched_rule_id"], rule.id);
+        let metadata = &details.error_info().unwrap().metadata;
+        assert_eq!(metadata["matched_rule_id"], rule.id);
+        assert_eq!(metadata["reason"], "blocked_by_rule");
+        assert_eq!(metadata["address"], human.number);
         rows::remove_rules(&app.pool, &identity).await;
         assert_reason(agent.send_message(request.clone()).await, "CONNECTION_RELEASED");
         let thread = human.connects(&identity).await;
@@ -164,7 +167,10 @@ async fn whitelist_mode_blocks_by_default_without_a_rule_to_name() {
     let agent = app.agent(&identity).await;
     let answer = agent.send_message(to_number("+15551230001", None, "hi")).await;
     let details = assert_reason(answer, "RECIPIENT_BLOCKED");
-    assert!(!details.error_info().unwrap().metadata.contains_key("matched_rule_id"));
+    let metadata = &details.error_info().unwrap().metadata;
+    assert!(!metadata.contains_key("matched_rule_id"));
+    assert_eq!(metadata["reason"], "not_allowed");
+    assert_eq!(metadata["address"], "+15551230001");
 }
 
 #[tokio::test]

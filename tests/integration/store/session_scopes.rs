@@ -7,7 +7,7 @@ use crate::store::sources::sources;
 
 /// Writes that no list or get shows to their caller at once: deletions by age, the last use of a key, and what only
 /// operators create.
-const NOT_SHOWN: [&str; 10] = [
+const NOT_SHOWN: [&str; 12] = [
     "UPDATE api_keys k SET last_used_at",
     "UPDATE router_keys k SET last_used_at",
     "DELETE FROM idempotency_keys",
@@ -15,6 +15,8 @@ const NOT_SHOWN: [&str; 10] = [
     "INSERT INTO awaited_files",
     "DELETE FROM awaited_files",
     "DELETE FROM sent_messages",
+    "UPDATE router_replies",
+    "DELETE FROM router_replies",
     "DELETE FROM forgotten_texts",
     "INSERT INTO lines",
     "INSERT INTO organizations",

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::store::sources::sources;
 
 /// All of them. A name stays when its function moves or is renamed; a new function adds a name.
-const NAMES: [&str; 86] = [
+const NAMES: [&str; 89] = [
     "query api_keys::get",
     "query api_keys::get_router_key",
     "query api_keys::list",
@@ -68,6 +68,9 @@ const NAMES: [&str; 86] = [
     "query reactions::target",
     "query retention::bodies::to_be_blanked",
     "query retention::released::released",
+    "query router_commands::reply::delete_old_replies",
+    "query router_commands::reply::settle_reply",
+    "query router_commands::reply::take_due_reply",
     "query sweeps::awaited_files",
     "query sweeps::forgotten_texts",
     "query sweeps::idempotency_keys",

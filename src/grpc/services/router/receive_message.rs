@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::domain::{Media, Principal, Transport};
 use crate::error::Result;
 use crate::grpc::wire::request::Violations;
-use crate::messaging::inbound::{self, RawText, TextOutcome};
+use crate::messaging::inbound::{self, RawText, Replies, TextOutcome};
 use crate::proto::{ReceiveMessageRequest, ReceiveMessageResponse, ReceiveOutcome};
 use crate::store::inbound::{InboundText, StoredMessage};
 
@@ -43,7 +43,7 @@ pub(super) async fn receive_message(
 ) -> Result<ReceiveMessageResponse> {
     let text = parse(app, request)?;
     caller.require_router()?;
-    Ok(encode(inbound::receive(app, text).await?))
+    Ok(encode(inbound::receive(app, text, Replies::ByCaller).await?))
 }
 
 fn encode(outcome: TextOutcome) -> ReceiveMessageResponse {
