@@ -25,6 +25,13 @@ pub(super) enum Event {
     Ignored(&'static str),
 }
 
+impl Event {
+    /// Whether its message may be looked for again for a while, because the request that stores it may be in progress.
+    pub(super) const fn may_wait(&self) -> bool {
+        matches!(self, Self::Update(..) | Self::Status(_))
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct StatusUpdate {
     pub(super) update: RawDeliveryUpdate,

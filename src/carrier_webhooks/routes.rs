@@ -22,6 +22,9 @@ use crate::domain::CarrierKind;
 
 /// Maximum number of webhooks in progress; further ones get status 503. Leaves database sessions to API calls.
 const MAX_IN_FLIGHT: usize = 64;
+/// Maximum number of webhooks about messages that are not stored yet. They have places of their own, so that texts of
+/// humans never wait for them.
+const MAX_WAITING: usize = 32;
 /// The header in which Sendblue sends the account's secret verbatim. Sendblue does not sign webhooks.
 const SENDBLUE_SECRET_HEADER: &str = "sb-signing-secret";
 
@@ -30,6 +33,7 @@ struct WebhookState {
     app: App,
     secrets: Arc<Secrets>,
     in_flight: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
     bodies: Arc<BodyReader>,
 }
 
@@ -46,7 +50,9 @@ pub(super) fn routes(app: App, secrets: Secrets) -> Router {
         routes = routes.route("/webhooks/bluebubbles/{line}", post(bluebubbles_server));
     }
     let in_flight = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
-    routes.with_state(WebhookState { app, secrets: Arc::new(secrets), in_flight, bodies: Arc::default() })
+    let waiting = Arc::new(Semaphore::new(MAX_WAITING));
+    let bodies = Arc::default();
+    routes.with_state(WebhookState { app, secrets: Arc::new(secrets), in_flight, waiting, bodies })
 }
 
 async fn sendblue_account(State(state): State<WebhookState>, request: Request) -> Response {
@@ -120,6 +126,14 @@ impl WebhookState {
                 None => return WebhookResponse::MALFORMED,
             },
             Err(response) => return response,
+        };
+        let permit = if event.may_wait() {
+            let Ok(waiting) = self.waiting.clone().try_acquire_owned() else {
+                return WebhookResponse::OVERLOADED;
+            };
+            waiting
+        } else {
+            permit
         };
         let app = self.app.clone();
         // Runs to completion even if the carrier closes the connection: once a command is committed, the router line has

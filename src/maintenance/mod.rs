@@ -3,4 +3,5 @@
 
 pub mod cleanup;
 pub mod erase;
+pub mod pending;
 pub mod verify;

@@ -37,6 +37,7 @@ use crate::grpc::middleware::auth::AuthLayer;
 use crate::grpc::middleware::limits::LimitsLayer;
 use crate::grpc::middleware::open_services::MAX_REQUEST_BYTES;
 use crate::maintenance::cleanup::{self, Schedule};
+use crate::maintenance::pending;
 use crate::messaging::router_replies;
 use crate::net::Transport;
 use crate::net::listeners::Listeners;
@@ -225,6 +226,8 @@ impl Server {
         let cleanup = cleanup::run(app.clone(), schedule, end.clone());
         let cleanup = once_open(ready.subscribe(), end.clone(), cleanup);
         tasks.spawn("cleanup", end, infallible(cleanup));
+        let pending = once_open(ready.subscribe(), end.clone(), pending::run(app.clone(), end.clone()));
+        tasks.spawn("pending messages", end, infallible(pending));
         let replies =
             once_open(ready.subscribe(), end.clone(), router_replies::run(app.clone(), end.clone()));
         tasks.spawn("router replies", end, infallible(replies));

@@ -1,7 +1,7 @@
 //! Idempotency: a repeated send returns the outcome of the first one and sends nothing. A send that the carrier surely did
 //! not take, and that a retry can cure, is no outcome: its key is free again.
 
-use super::reconcile::{max_send_duration, reconcile_pending};
+use super::reconcile::{max_send_duration, reconcile_by_id};
 use crate::app::App;
 use crate::carriers::CarrierError;
 use crate::domain::{DeliveryStatus, IdempotencyKey, IdentityId, Message, OrganizationId, View};
@@ -45,17 +45,9 @@ pub(super) async fn replay(
     // An erasure deletes a message before its key.
     let Some(mut message) = read().await? else { return Ok(None) };
     if message.status == DeliveryStatus::Pending {
-        // One call at a time, so that two pending messages with the same content do not adopt the same one at the carrier.
-        let turn = app.queues.enter(organization_id, message.conversation_id).await?;
-        let Some(current) = read().await? else { return Ok(None) };
-        message = current;
-        if message.status == DeliveryStatus::Pending
-            && reconcile_pending(app, organization_id, &message).await?
-        {
-            let Some(reconciled) = read().await? else { return Ok(None) };
-            message = reconciled;
-        }
-        drop(turn);
+        reconcile_by_id(app, organization_id, message.id).await?;
+        let Some(reconciled) = read().await? else { return Ok(None) };
+        message = reconciled;
     }
     match rejection(app, organization_id, &message).await? {
         None => Ok(Some(message)),

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use crate::app::App;
 use crate::carriers::{Accepted, Carrier, CarrierError, OutboundMessage, Thread, ThreadOwner};
-use crate::domain::{Message, OrganizationId};
+use crate::domain::{DeliveryStatus, Message, MessageId, OrganizationId, View};
 use crate::error::Result;
 use crate::store::messages::{self, Outcome};
 
@@ -49,15 +49,28 @@ pub(super) async fn reconcile(
     }
 }
 
+/// Asks the carrier about a message if it is still pending when its turn comes, and records the outcome. Returns whether
+/// there was one.
+///
+/// # Errors
+/// `Overloaded` if too many calls wait for the conversation, `StorageUnavailable`.
+pub async fn reconcile_by_id(app: &App, organization_id: &OrganizationId, id: MessageId) -> Result<bool> {
+    let read = async || messages::get_from_primary(&app.db, organization_id, None, View::All, id).await;
+    let Some(message) = read().await? else { return Ok(false) };
+    // One call at a time, so that two pending messages with the same content do not adopt the same one at the carrier.
+    let turn = app.queues.enter(organization_id, message.conversation_id).await?;
+    let current = read().await?.filter(|message| message.status == DeliveryStatus::Pending);
+    let Some(pending) = current else { return Ok(false) };
+    let found = reconcile_pending(app, organization_id, &pending).await;
+    drop(turn);
+    found
+}
+
 /// Asks the carrier about a pending message and records the outcome. Returns whether there was one.
 ///
 /// # Errors
 /// `StorageUnavailable`.
-pub(super) async fn reconcile_pending(
-    app: &App,
-    organization_id: &OrganizationId,
-    pending: &Message,
-) -> Result<bool> {
+async fn reconcile_pending(app: &App, organization_id: &OrganizationId, pending: &Message) -> Result<bool> {
     // Retention has deleted the content, by which the carrier would find the message.
     if pending.text.is_none() && pending.media.is_empty() {
         return Ok(false);

@@ -6,6 +6,7 @@ mod columns;
 mod get;
 mod idempotency;
 mod list;
+mod pending;
 mod send;
 mod status;
 
@@ -13,6 +14,7 @@ pub use carrier_ref::{CarrierRef, find_carrier_ref, known_provider_ids};
 pub use get::{get, get_from_primary};
 pub use idempotency::{IdempotencyRecord, find_idempotency_record, free_idempotency_key};
 pub use list::{MessageFilter, MessageScope, list};
+pub use pending::list_pending;
 pub use send::{NewOutbound, Outcome, Reservation, record_lookup, record_result, reserve};
 pub use status::{DeliveryUpdate, UpdateOutcome, update_status};
 

@@ -118,3 +118,25 @@ async fn the_status_webhook_does_not_accept_texts() {
     assert_eq!(scene.rows("messages").await, 1);
     assert!(talk.messages().await.iter().all(|message| message.remote_number == HUMAN));
 }
+
+#[tokio::test]
+async fn a_text_is_stored_at_once_while_updates_of_unknown_messages_wait() {
+    let scene = Scene::of(CarrierKind::Sendblue).await;
+    let talk = scene.talk().await;
+    let updates: Vec<_> = (0..96)
+        .map(|n| {
+            let mut update = sendblue_echo(&talk.line, &format!("unknown-{n}"), "DELIVERED");
+            update["date_sent"] = json!(scene.app.clock.now().to_rfc3339());
+            update
+        })
+        .collect();
+    let waiting = futures_util::future::join_all(updates.iter().map(|update| scene.sendblue_status(update)));
+    let texts = async {
+        for n in 0..10 {
+            let text = sendblue_text(&talk.line, &format!("T-{n}"), "hi");
+            assert_answer(&scene.sendblue(&text).await, 200, "stored");
+        }
+    };
+    let (answers, ()) = tokio::join!(waiting, texts);
+    assert!(answers.iter().all(|answer| answer.status == 503), "each is to be redelivered: {answers:?}");
+}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use inkbox_imessage::maintenance::pending;
 use inkbox_imessage::proto::{DeliveryStatus, Message, UpdateDeliveryStatusRequest};
 
 use super::sendblue::QUEUED;
@@ -162,6 +163,35 @@ async fn pending_messages_with_the_same_text_that_are_replayed_at_once_take_one_
     let known = "SELECT provider_message_id FROM sent_messages ORDER BY 1";
     let known: Vec<String> = sqlx::query_scalar(known).fetch_all(&scene.app.pool).await.unwrap();
     assert_eq!(known, ["1", "2"]);
+}
+
+#[tokio::test]
+async fn a_pending_message_is_found_in_the_background_once_its_send_must_have_ended() {
+    let scene = Scene::sendblue().await;
+    scene.carrier.respond("send-message", [reply(504, "")]);
+    scene.carrier.respond("messages", [reply(200, &list(&[]))]);
+    let sent = send(&scene.agent, &scene.id, "hi").await;
+    assert_eq!(sent.status(), DeliveryStatus::Pending);
+    scene.carrier.respond("messages", [reply(200, &list(&[("ours", "hi", "SENT")]))]);
+    assert_eq!(pending::run_once(&scene.app.parts).await.unwrap(), 0, "it may still be in progress");
+    scene.app.clock.advance(chrono::TimeDelta::minutes(1));
+    assert_eq!(pending::run_once(&scene.app.parts).await.unwrap(), 1);
+    assert_eq!(messages_of(&scene.agent, &scene.id).await[0].status(), DeliveryStatus::Queued);
+    assert_known_as(&scene, "ours", &sent).await;
+    assert_eq!(pending::run_once(&scene.app.parts).await.unwrap(), 0);
+    assert_eq!(scene.carrier.request_count("send-message"), 1, "never sent again");
+}
+
+#[tokio::test]
+async fn the_carrier_is_not_asked_about_a_message_that_is_pending_for_a_day() {
+    let scene = Scene::sendblue().await;
+    scene.carrier.respond("send-message", [reply(504, "")]);
+    scene.carrier.respond("messages", [reply(200, &list(&[]))]);
+    send(&scene.agent, &scene.id, "hi").await;
+    scene.app.clock.advance(chrono::TimeDelta::hours(25));
+    let asked = scene.carrier.request_count("messages");
+    assert_eq!(pending::run_once(&scene.app.parts).await.unwrap(), 0);
+    assert_eq!(scene.carrier.request_count("messages"), asked);
 }
 
 #[tokio::test]
