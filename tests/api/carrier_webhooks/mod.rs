@@ -9,6 +9,7 @@ mod fuzz;
 mod late_files;
 mod numbers;
 mod refusals;
+mod replay;
 mod replies;
 mod revisions;
 mod router_line;
@@ -24,6 +25,7 @@ use inkbox_imessage::domain::{CarrierKind, LineRole};
 use inkbox_imessage::proto::{Identity, Message};
 use inkbox_imessage::server::Settings;
 use serde_json::{Value, json};
+use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 
 use crate::messages::messages_of;
@@ -32,6 +34,7 @@ use crate::support::callers::Caller;
 use crate::support::database;
 use crate::support::http::{Answer, call};
 use crate::support::phone_line::PhoneLine;
+use crate::support::proxy::Proxy;
 use crate::support::{Human, TestApp};
 
 const SENDBLUE_SECRET: &str = "sendblue-secret-0001";
@@ -60,6 +63,14 @@ struct Talk {
 
 impl Scene {
     async fn of(carrier: CarrierKind) -> Self {
+        Self::through(carrier, |_| None).await.0
+    }
+
+    /// The same with a proxy between the service and its database, if there is one.
+    async fn through(
+        carrier: CarrierKind,
+        proxy: impl FnOnce(&PgConnectOptions) -> Option<Proxy>,
+    ) -> (Self, Option<Proxy>) {
         let webhooks = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = webhooks.local_addr().unwrap();
         let secrets = Secrets {
@@ -67,15 +78,31 @@ impl Scene {
             sendblue_status: Some(STATUS_SECRET.parse().unwrap()),
             bluebubbles: Some(BLUEBUBBLES_SECRET.parse().unwrap()),
         };
-        Self::with(carrier, Webhooks::new(webhooks, secrets), address).await
+        let options = database::fresh().await;
+        let proxy = proxy(&options);
+        let service = proxy.as_ref().map_or_else(|| options.clone(), |proxy| proxy.options(&options));
+        let webhooks = Webhooks::new(webhooks, secrets);
+        (Self::start(carrier, webhooks, address, options, service).await, proxy)
     }
 
     async fn with(carrier: CarrierKind, webhooks: Webhooks, address: SocketAddr) -> Self {
-        let phone = PhoneLine::start().await;
         let options = database::fresh().await;
+        Self::start(carrier, webhooks, address, options.clone(), options).await
+    }
+
+    /// `service` are the options by which the service reaches the database.
+    async fn start(
+        carrier: CarrierKind,
+        webhooks: Webhooks,
+        address: SocketAddr,
+        options: PgConnectOptions,
+        service: PgConnectOptions,
+    ) -> Self {
+        let phone = PhoneLine::start().await;
         let carriers = phone.settings(carrier, &[ROUTER_LINE, POOL_LINES[0]]);
         let change = |settings: &mut Settings| {
             settings.lines = carriers;
+            settings.database = service;
             // Longer than a stub takes on a busy machine.
             settings.line_time_out = Duration::from_secs(5);
         };
