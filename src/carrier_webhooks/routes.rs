@@ -68,13 +68,22 @@ async fn sendblue_status(State(state): State<WebhookState>, request: Request) ->
     state.receive(CarrierKind::Sendblue, is_authentic, request, sendblue::parse_status).await
 }
 
-/// The only setting of a BlueBubbles server is a URL. It contains the token and the line.
+/// The only setting of a BlueBubbles server is a URL. It contains the line and its token.
 async fn bluebubbles_server(
     State(state): State<WebhookState>,
     Path(line): Path<String>,
     request: Request,
 ) -> Response {
-    let is_authentic = has_token(&request, state.secrets.bluebubbles.as_ref());
+    let secret = state.secrets.bluebubbles.as_ref();
+    let of_line = secret.and_then(|secret| secret.of_line(&line));
+    // Until the next release the secret itself is a token for every line.
+    let is_shared = has_token(&request, secret);
+    if is_shared {
+        tracing::warn!(
+            "a BlueBubbles server posts with the shared secret: register the URL that `line urls` prints"
+        );
+    }
+    let is_authentic = has_token(&request, of_line.as_ref()) || is_shared;
     let parse = |body: &Value| bluebubbles::parse(&line, body);
     state.receive(CarrierKind::BlueBubbles, is_authentic, request, parse).await
 }

@@ -4,9 +4,15 @@ use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::Uri;
+use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 use url::form_urlencoded;
+
+type HmacSha256 = Hmac<Sha256>;
 
 /// A shared secret that authenticates a carrier. `Debug` does not print it.
 #[derive(Clone)]
@@ -20,6 +26,23 @@ impl Secret {
     #[must_use]
     pub fn length(&self) -> usize {
         self.0.chars().count()
+    }
+
+    /// The token of one line, which authorizes webhooks for this line only: a Mac often belongs to a tenant, who must not
+    /// be able to post for the lines of others. The HMAC-SHA256 of the line's number under this secret.
+    #[must_use]
+    pub fn of_line(&self, line_number: &str) -> Option<Self> {
+        // A key of any length is accepted.
+        let mut mac = HmacSha256::new_from_slice(self.0.as_bytes()).ok()?;
+        mac.update(b"bluebubbles line ");
+        mac.update(line_number.as_bytes());
+        Some(Self(BASE64_URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())))
+    }
+
+    /// The secret itself, for a URL that an operator asks for.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
     }
 
     /// Whether `presented` equals `expected`, compared in constant time. False if either is absent.
@@ -53,7 +76,7 @@ pub struct Secrets {
     pub sendblue: Option<Secret>,
     /// The token in the URL to which Sendblue posts the status of single messages.
     pub sendblue_status: Option<Secret>,
-    /// The token in the URLs to which BlueBubbles servers post.
+    /// The secret from which the tokens in the URLs of BlueBubbles servers are derived.
     pub bluebubbles: Option<Secret>,
 }
 

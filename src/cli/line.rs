@@ -1,14 +1,17 @@
 //! `line`: phone numbers of the service.
 
 use clap::ValueEnum;
+use url::Url;
 
 use super::database_access::{DatabaseAccess, OperatorArgs};
 use super::error::CliError;
-use super::output::print_status;
+use super::output::{print_secret, print_status};
+use crate::carrier_webhooks::Secret;
 use crate::clock::{Clock as _, SystemClock};
+use crate::config::is_carrier_configured;
 use crate::domain::{CarrierKind, LineRole, PhoneNumber};
-use crate::store;
 use crate::store::lines::NotAdded;
+use crate::store::{self, DbConnection, StoreError};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum LineCommand {
@@ -19,9 +22,26 @@ pub(super) enum LineCommand {
         /// What the line is for.
         #[arg(long)]
         role: Role,
-        /// The carrier that delivers the line's messages. Cannot be changed later.
-        #[arg(long, default_value = "sandbox")]
-        carrier: CarrierName,
+        /// The carrier that delivers the line's messages. Cannot be changed later. Required once a carrier is configured or
+        /// has lines; before, the sandbox.
+        #[arg(long)]
+        carrier: Option<CarrierName>,
+        #[command(flatten)]
+        operator: OperatorArgs,
+    },
+    /// Print the webhook URLs of the lines that are `BlueBubbles` servers. They contain tokens.
+    Urls {
+        /// The public address of the webhook listener, such as `https://webhooks.example.com`.
+        #[arg(long, value_name = "URL")]
+        base: Url,
+        /// As for `serve`.
+        #[arg(
+            long,
+            env = "INKBOX_BLUEBUBBLES_WEBHOOK_SECRET",
+            hide_env_values = true,
+            value_name = "SECRET"
+        )]
+        bluebubbles_webhook_secret: Secret,
         #[command(flatten)]
         operator: OperatorArgs,
     },
@@ -62,29 +82,78 @@ impl From<CarrierName> for CarrierKind {
 impl LineCommand {
     pub(super) const fn operator(&self) -> &OperatorArgs {
         match self {
-            Self::Add { operator, .. } => operator,
+            Self::Add { operator, .. } | Self::Urls { operator, .. } => operator,
         }
     }
 
     pub(super) async fn run(self) -> Result<(), CliError> {
-        let Self::Add { number, role, carrier, operator } = self;
-        let number =
-            PhoneNumber::parse(&number).map_err(|error| CliError::Usage(format!("{number:?} {error}")))?;
-        let access = DatabaseAccess::connect(&operator.database).await?;
-        let added = async {
-            let db = access.open().await?;
-            let now = SystemClock.now();
-            Ok::<_, CliError>(store::lines::add(&db, &number, role.into(), carrier.into(), now).await?)
+        match self {
+            Self::Add { number, role, carrier, operator } => add(&number, role, carrier, &operator).await,
+            Self::Urls { base, bluebubbles_webhook_secret, operator } => {
+                print_urls(&base, &bluebubbles_webhook_secret, &operator).await
+            }
         }
-        .await;
-        access.end().await?;
-        added?.map_err(|reason| {
-            CliError::Failed(match reason {
-                NotAdded::Exists => "this number is already a line".to_owned(),
-                NotAdded::RouterExists => "a router line already exists".to_owned(),
-            })
-        })?;
-        print_status("added line");
-        Ok(())
     }
+}
+
+async fn add(
+    number: &str,
+    role: Role,
+    carrier: Option<CarrierName>,
+    operator: &OperatorArgs,
+) -> Result<(), CliError> {
+    let number =
+        PhoneNumber::parse(number).map_err(|error| CliError::Usage(format!("{number:?} {error}")))?;
+    let access = DatabaseAccess::connect(&operator.database).await?;
+    let added = async {
+        let db = access.open().await?;
+        let carrier = match carrier {
+            Some(carrier) => carrier,
+            // A line of the sandbox accepts messages that reach nobody.
+            None if is_carrier_configured() || !carried(&access).await?.is_empty() => {
+                return Err(CliError::Usage(
+                    "--carrier is required, because a carrier is configured: sandbox, sendblue or bluebubbles".to_owned(),
+                ));
+            }
+            None => CarrierName::Sandbox,
+        };
+        let now = SystemClock.now();
+        Ok(store::lines::add(&db, &number, role.into(), carrier.into(), now).await?)
+    }
+    .await;
+    access.end().await?;
+    added?.map_err(|reason| {
+        CliError::Failed(match reason {
+            NotAdded::Exists => "this number is already a line".to_owned(),
+            NotAdded::RouterExists => "a router line already exists".to_owned(),
+        })
+    })?;
+    print_status("added line");
+    Ok(())
+}
+
+/// The lines that are not of the sandbox.
+async fn carried(access: &DatabaseAccess) -> Result<Vec<(PhoneNumber, CarrierKind)>, CliError> {
+    let mut connection = DbConnection::open(&access.endpoint().await?).await.map_err(StoreError::from)?;
+    Ok(store::lines::carried(&mut connection).await?)
+}
+
+async fn print_urls(base: &Url, secret: &Secret, operator: &OperatorArgs) -> Result<(), CliError> {
+    if secret.length() < Secret::MIN_LENGTH {
+        let least = Secret::MIN_LENGTH;
+        return Err(CliError::Usage(format!("the secret needs {least} characters or more")));
+    }
+    let access = DatabaseAccess::connect(&operator.database).await?;
+    let lines = carried(&access).await;
+    access.end().await?;
+    let macs = lines?.into_iter().filter(|(_, carrier)| *carrier == CarrierKind::BlueBubbles);
+    let mut numbers: Vec<_> = macs.map(|(number, _)| number.as_str().to_owned()).collect();
+    numbers.sort_unstable();
+    let base = base.as_str().trim_end_matches('/');
+    for number in numbers {
+        if let Some(token) = secret.of_line(&number) {
+            print_secret(&format!("{base}/webhooks/bluebubbles/{number}?token={}", token.reveal()));
+        }
+    }
+    Ok(())
 }

@@ -18,6 +18,12 @@ const SERVERS: &str = "INKBOX_BLUEBUBBLES_SERVERS";
 const PASSWORD: &str = "INKBOX_BLUEBUBBLES_PASSWORD";
 const PASSWORD_FILE: &str = "INKBOX_BLUEBUBBLES_PASSWORD_FILE";
 
+/// Whether the environment configures a carrier besides the sandbox, for commands that need no more of its settings.
+#[must_use]
+pub fn is_carrier_configured() -> bool {
+    [KEY_ID, SERVERS].iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+}
+
 /// Settings of the carriers.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Carriers")]

@@ -13,7 +13,7 @@ mod server;
 mod telemetry;
 mod webhooks;
 
-pub use carriers::CarrierArgs;
+pub use carriers::{CarrierArgs, is_carrier_configured};
 pub use database::{DatabaseArgs, PoolArgs};
 pub use old_variables::{accept_old_variables, old_variables};
 pub use probe::ProbeArgs;

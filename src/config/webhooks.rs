@@ -18,7 +18,7 @@ pub struct WebhookArgs {
     /// Token in the URL to which Sendblue posts the status of single messages, /webhooks/sendblue/status?token=…
     #[arg(long, env = "INKBOX_SENDBLUE_STATUS_SECRET", hide_env_values = true, value_name = "SECRET")]
     pub sendblue_status_secret: Option<Secret>,
-    /// Token in the URLs to which `BlueBubbles` servers post, `/webhooks/bluebubbles/+15551234567?token=…`
+    /// Secret from which the tokens of `BlueBubbles` servers are derived; `line urls` prints their URLs.
     #[arg(long, env = "INKBOX_BLUEBUBBLES_WEBHOOK_SECRET", hide_env_values = true, value_name = "SECRET")]
     pub bluebubbles_webhook_secret: Option<Secret>,
 }

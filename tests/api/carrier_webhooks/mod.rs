@@ -20,7 +20,7 @@ mod tapback_texts;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use inkbox_imessage::carrier_webhooks::{Secrets, Webhooks};
+use inkbox_imessage::carrier_webhooks::{Secret, Secrets, Webhooks};
 use inkbox_imessage::domain::{CarrierKind, LineRole};
 use inkbox_imessage::proto::{Identity, Message};
 use inkbox_imessage::server::Settings;
@@ -145,7 +145,8 @@ impl Scene {
 
     /// Posts to the webhook of a line's BlueBubbles server.
     async fn bluebubbles(&self, line: &str, body: &Value) -> Answer {
-        let path = format!("/webhooks/bluebubbles/{line}?token={BLUEBUBBLES_SECRET}");
+        let secret: Secret = BLUEBUBBLES_SECRET.parse().unwrap();
+        let path = format!("/webhooks/bluebubbles/{line}?token={}", secret.of_line(line).unwrap().reveal());
         self.post(&path, None, body.to_string()).await
     }
 

@@ -1,4 +1,4 @@
-use inkbox_imessage::carrier_webhooks::{Secrets, Webhooks};
+use inkbox_imessage::carrier_webhooks::{Secret, Secrets, Webhooks};
 use inkbox_imessage::domain::CarrierKind;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -7,7 +7,7 @@ use super::{
     BLUEBUBBLES_SECRET, SENDBLUE_SECRET, STATUS_SECRET, Scene, assert_answer, bluebubbles_event,
     sendblue_echo, sendblue_text,
 };
-use crate::support::app::POOL_LINES;
+use crate::support::app::{POOL_LINES, ROUTER_LINE};
 use crate::support::assertions::assert_names_no_line;
 use crate::support::http::call;
 
@@ -46,6 +46,30 @@ async fn a_wrong_token_is_401_and_nothing_is_stored() {
         }
     }
     assert_eq!(scene.rows("messages").await, 1);
+}
+
+/// A Mac may belong to a tenant.
+#[tokio::test]
+async fn the_token_of_a_line_authorizes_for_this_line_only() {
+    let scene = Scene::of(CarrierKind::BlueBubbles).await;
+    let talk = scene.talk().await;
+    let secret: Secret = BLUEBUBBLES_SECRET.parse().unwrap();
+    let text = bluebubbles_event("new-message", "G-1", "one").to_string();
+    for (line, status) in [(POOL_LINES[1], 401), (ROUTER_LINE, 401), (talk.line.as_str(), 200)] {
+        let token = secret.of_line(line).unwrap();
+        let path = format!("/webhooks/bluebubbles/{}?token={}", talk.line, token.reveal());
+        assert_eq!(scene.post(&path, None, text.clone()).await.status, status, "{line}");
+    }
+}
+
+/// Until the next release.
+#[tokio::test]
+async fn the_shared_token_of_earlier_releases_is_still_accepted() {
+    let scene = Scene::of(CarrierKind::BlueBubbles).await;
+    let talk = scene.talk().await;
+    let path = format!("/webhooks/bluebubbles/{}?token={BLUEBUBBLES_SECRET}", talk.line);
+    let text = bluebubbles_event("new-message", "G-1", "one").to_string();
+    assert_answer(&scene.post(&path, None, text).await, 200, "stored");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use inkbox_imessage::carrier_webhooks::Secret;
 use inkbox_imessage::proto::*;
 use tokio::time::timeout;
 
@@ -134,6 +135,34 @@ async fn a_line_that_is_added_works_without_a_restart() {
     let log = std::fs::read_to_string(folder.path().join("postgres.log")).unwrap();
     assert!(log.contains("lines_pkey") && log.contains("lines_one_router"), "{log}");
     assert!(!log.contains("12025550"), "{log}");
+}
+
+#[tokio::test]
+async fn the_carrier_of_a_line_must_be_named_once_there_is_one_besides_the_sandbox() {
+    let folder = Folder::migrated().await;
+    let _service = Service::start(&folder, &[]).await;
+    let add = async |arguments: &[&str], configured: bool| {
+        let mut command = command(&folder, &[&["line", "add"], arguments].concat());
+        if configured {
+            command.env("INKBOX_SENDBLUE_API_KEY_ID", "key");
+        }
+        finish(command).await
+    };
+    add(&["+12025550100", "--role", "router"], false).await.succeeded();
+    add(&["+12025550101", "--role", "pool"], true).await.failed(2, "--carrier is required");
+    add(&["+12025550101", "--role", "pool", "--carrier", "bluebubbles"], false).await.succeeded();
+    add(&["+12025550102", "--role", "pool"], false).await.failed(2, "--carrier is required");
+    add(&["+12025550102", "--role", "pool", "--carrier", "sandbox"], true).await.succeeded();
+
+    let urls = ["line", "urls", "--base", "https://hooks.example/", "--bluebubbles-webhook-secret"];
+    let secret = "a-secret-of-some-length";
+    let printed = run(&folder, &[&urls[..], &[secret]].concat()).await.secret();
+    let token = secret.parse::<Secret>().unwrap().of_line("+12025550101").unwrap();
+    assert_eq!(
+        printed.trim(),
+        format!("https://hooks.example/webhooks/bluebubbles/+12025550101?token={}", token.reveal())
+    );
+    run(&folder, &[&urls[..], &["short"]].concat()).await.failed(2, "16 characters");
 }
 
 #[tokio::test]
