@@ -144,7 +144,8 @@ async fn work_that_continues_without_its_caller_counts_as_a_call_until_its_end()
     });
     request.metadata_mut().insert("grpc-timeout", "500m".parse().unwrap());
     let late = MessageServiceClient::new(agent.channel.clone()).send_message(request).await.unwrap_err();
-    assert_eq!(late.code(), Code::DeadlineExceeded);
+    // The client has the same deadline, and may end the call first.
+    assert!(matches!(late.code(), Code::DeadlineExceeded | Code::Cancelled), "{late:?}");
     assert_eq!(app.parts.admission.calls.used(), 1);
     until_in_progress(&app, 0).await;
     let sent = agent.list_messages(ListMessagesRequest::default()).await.unwrap();

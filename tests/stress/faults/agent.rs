@@ -102,14 +102,16 @@ pub(crate) async fn send(env: &Environment, pair: &Pair, place: usize) -> bool {
         }
         (Outcome::Done(answer), fate) => {
             let message = answer.message.unwrap();
-            assert!(matches!(&fate, SentFate::Unknown) || fate == SentFate::Is(message.id.clone()), "{why}");
+            // The retry of a failed send is another message.
+            let is_new = matches!(&fate, SentFate::Unknown | SentFate::Failed);
+            assert!(is_new || fate == SentFate::Is(message.id.clone()), "{why}");
             state.sent[place].queued |= message.status() == DeliveryStatus::Queued;
             SentFate::Is(message.id)
         }
         (Outcome::Refused(reason), SentFate::Unknown | SentFate::Failed) if reason == "UPSTREAM_FAILED" => {
             SentFate::Failed
         }
-        (Outcome::Refused(reason), SentFate::Unknown) => {
+        (Outcome::Refused(reason), fate @ (SentFate::Unknown | SentFate::Failed)) => {
             match &*reason {
                 "RECIPIENT_BLOCKED" => assert!(state.rule.changes > 0, "{why}"),
                 "CONNECTION_RELEASED" | "RECIPIENT_HAS_NOT_MESSAGED" => {
@@ -117,7 +119,7 @@ pub(crate) async fn send(env: &Environment, pair: &Pair, place: usize) -> bool {
                 }
                 _ => panic!("{why}"),
             }
-            SentFate::Refused
+            if fate == SentFate::Failed { fate } else { SentFate::Refused }
         }
         _ => panic!("{why}"),
     };
