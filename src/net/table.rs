@@ -139,7 +139,7 @@ impl Keep {
     }
 }
 
-/// The network whose connections are counted together: an IPv4 address, or a /64 of IPv6, since whoever has one address of
+/// The network whose connections are counted together: an IPv4 address, or a /64 of IPv6, since one who has one address of
 /// a /64 has all of them.
 fn network(address: IpAddr) -> IpAddr {
     // A listener on `[::]` sees IPv4 addresses as IPv6 addresses of a single /64.
