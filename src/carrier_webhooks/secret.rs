@@ -1,11 +1,9 @@
 //! Authentication of webhooks.
 
 use std::convert::Infallible;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::Uri;
 use sha2::Sha256;
@@ -13,6 +11,9 @@ use subtle::ConstantTimeEq as _;
 use url::form_urlencoded;
 
 type HmacSha256 = Hmac<Sha256>;
+
+/// Length of the token of a line.
+const TOKEN_LENGTH: usize = 64;
 
 /// A shared secret that authenticates a carrier. `Debug` does not print it.
 #[derive(Clone)]
@@ -29,14 +30,17 @@ impl Secret {
     }
 
     /// The token of one line, which authorizes webhooks for this line only: a Mac often belongs to a tenant, who must not
-    /// be able to post for the lines of others. The HMAC-SHA256 of the line's number under this secret.
+    /// be able to post for the lines of others. The HMAC-SHA256 of the line's number under this secret, in lower-case hex.
     #[must_use]
     pub fn of_line(&self, line_number: &str) -> Option<Self> {
         // A key of any length is accepted.
         let mut mac = HmacSha256::new_from_slice(self.0.as_bytes()).ok()?;
-        mac.update(b"bluebubbles line ");
         mac.update(line_number.as_bytes());
-        Some(Self(BASE64_URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())))
+        let mut token = String::with_capacity(TOKEN_LENGTH);
+        for byte in mac.finalize().into_bytes() {
+            let _ = write!(token, "{byte:02x}");
+        }
+        Some(Self(token))
     }
 
     /// The secret itself, for a URL that an operator asks for.
@@ -84,4 +88,19 @@ pub struct Secrets {
 pub(super) fn token(uri: &Uri) -> Option<String> {
     let mut parameters = form_urlencoded::parse(uri.query()?.as_bytes());
     parameters.find(|(name, _)| name == "token").map(|(_, token)| token.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Secret;
+
+    /// As `printf %s +12025550101 | openssl dgst -sha256 -hmac a-secret-of-some-length` prints it.
+    #[test]
+    fn the_token_of_a_line_is_the_hmac_of_its_number_in_hex() {
+        let secret: Secret = "a-secret-of-some-length".parse().unwrap();
+        assert_eq!(
+            secret.of_line("+12025550101").unwrap().reveal(),
+            "6c1183e6ce04e6e2ba92cfa18b7a0c2f58f468ffa1c0b60d9c091076a73f0b62"
+        );
+    }
 }
