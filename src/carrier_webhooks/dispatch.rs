@@ -21,15 +21,22 @@ use crate::validation::Violations;
 
 /// Number of times that an update is tried while its message is unknown. Of a status update, the carrier is asked to
 /// redeliver it then.
-pub(super) const ATTEMPTS: u32 = 4;
+const ATTEMPTS: u32 = 4;
 /// Pause between two attempts. The carrier's id of a message is usually stored within milliseconds.
 pub(super) const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
-/// Processes an event of this carrier. Its effects are committed when this returns `Ok`.
+/// Processes an event of this carrier. Its effects are committed when this returns `Ok`. `may_wait` is whether a message that
+/// is not known may be looked for again for a while.
 ///
 /// # Errors
 /// `InvalidArgument`, `StorageUnavailable`.
-pub(super) async fn dispatch(app: &App, carrier: CarrierKind, event: Event) -> Result<WebhookResponse> {
+pub(super) async fn dispatch(
+    app: &App,
+    carrier: CarrierKind,
+    event: Event,
+    may_wait: bool,
+) -> Result<WebhookResponse> {
+    let attempts = if may_wait { ATTEMPTS } else { 1 };
     match event {
         Event::Ignored(reason) => {
             tracing::debug!(%carrier, why = reason, "webhook ignored");
@@ -38,9 +45,9 @@ pub(super) async fn dispatch(app: &App, carrier: CarrierKind, event: Event) -> R
         Event::Text(text) => receive_text(app, carrier, text).await,
         Event::Sent(text, other_id) => receive_sent(app, carrier, text, other_id).await,
         Event::Empty(text) => receive_empty(app, carrier, text).await,
-        Event::Update(text, change) => receive_update(app, carrier, text, change).await,
+        Event::Update(text, change) => receive_update(app, carrier, text, change, attempts).await,
         Event::Tapback(reaction) => receive_tapback(app, carrier, reaction).await,
-        Event::Status(update) => receive_status(app, carrier, update).await,
+        Event::Status(update) => receive_status(app, carrier, update, attempts).await,
     }
 }
 
@@ -132,7 +139,12 @@ const fn reaction_result(outcome: ReactionOutcome) -> &'static str {
     }
 }
 
-async fn receive_status(app: &App, carrier: CarrierKind, update: StatusUpdate) -> Result<WebhookResponse> {
+async fn receive_status(
+    app: &App,
+    carrier: CarrierKind,
+    update: StatusUpdate,
+    attempts: u32,
+) -> Result<WebhookResponse> {
     let StatusUpdate { update: raw, other_id, sent_at, message } = update;
     let mut violations = Violations::default();
     let now = app.clock.now();
@@ -149,7 +161,7 @@ async fn receive_status(app: &App, carrier: CarrierKind, update: StatusUpdate) -
         Some(LineRole::Router) => return Ok(WebhookResponse::done("ignored")),
         Some(LineRole::Pool) => {}
     }
-    for attempt in 1..=ATTEMPTS {
+    for attempt in 1..=attempts {
         if apply(app, update.clone()).await? {
             return Ok(WebhookResponse::done("status"));
         }
@@ -169,7 +181,7 @@ async fn receive_status(app: &App, carrier: CarrierKind, update: StatusUpdate) -
             // The message was not sent by this service, or was sent long ago.
             return Ok(WebhookResponse::done("unknown_message"));
         }
-        if attempt < ATTEMPTS {
+        if attempt < attempts {
             sleep(RETRY_PAUSE).await;
         }
     }

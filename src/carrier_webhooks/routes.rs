@@ -136,20 +136,16 @@ impl WebhookState {
             },
             Err(response) => return response,
         };
-        let permit = if event.may_wait() {
-            let Ok(waiting) = self.waiting.clone().try_acquire_owned() else {
-                return WebhookResponse::OVERLOADED;
-            };
-            waiting
-        } else {
-            permit
-        };
+        // Without a place to wait, the message is looked for once.
+        let waiting = event.may_wait().then(|| self.waiting.clone().try_acquire_owned().ok()).flatten();
+        let may_wait = waiting.is_some();
+        let permit = waiting.unwrap_or(permit);
         let app = self.app.clone();
         // Runs to completion even if the carrier closes the connection: once a command is committed, the router line has
         // to reply to it.
         let dispatched = self.app.run_to_completion(async move {
             let _permit = permit;
-            dispatch(&app, carrier, event).await
+            dispatch(&app, carrier, event, may_wait).await
         });
         dispatched.await.unwrap_or_else(|error| WebhookResponse::from_error(&error))
     }

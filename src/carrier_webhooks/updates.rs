@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::sleep;
 
-use super::dispatch::{ATTEMPTS, RETRY_PAUSE, line_role, may_be_in_progress, text_result, unknown_line};
+use super::dispatch::{RETRY_PAUSE, line_role, may_be_in_progress, text_result, unknown_line};
 use super::response::WebhookResponse;
 use crate::app::App;
 use crate::domain::{CarrierKind, LineRole};
@@ -40,6 +40,7 @@ pub(super) async fn receive_update(
     carrier: CarrierKind,
     raw: RawText,
     change: Change,
+    attempts: u32,
 ) -> Result<WebhookResponse> {
     let is_changed = change.edited_at.is_some() || change.retracted_at.is_some();
     if raw.is_empty() && !is_changed {
@@ -53,7 +54,7 @@ pub(super) async fn receive_update(
         Some(LineRole::Pool) => {}
     }
     let adds_something = is_changed || !text.media.is_empty();
-    for attempt in 1..=ATTEMPTS {
+    for attempt in 1..=attempts {
         match inbound::receive_update(app, &text, change).await? {
             UpdateOutcome::Updated => return Ok(WebhookResponse::done("updated")),
             UpdateOutcome::Unchanged => return Ok(WebhookResponse::done("duplicate")),
@@ -61,7 +62,7 @@ pub(super) async fn receive_update(
             UpdateOutcome::Unknown if !adds_something => return Ok(WebhookResponse::done("ignored")),
             UpdateOutcome::Unknown => {}
         }
-        if attempt == ATTEMPTS || !may_be_in_progress(app, text.sent_at, app.clock.now()) {
+        if attempt == attempts || !may_be_in_progress(app, text.sent_at, app.clock.now()) {
             break;
         }
         sleep(RETRY_PAUSE).await;

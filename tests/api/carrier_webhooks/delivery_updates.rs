@@ -120,10 +120,10 @@ async fn the_status_webhook_does_not_accept_texts() {
 }
 
 #[tokio::test]
-async fn a_text_is_stored_at_once_while_updates_of_unknown_messages_wait() {
+async fn texts_and_updates_of_known_messages_are_processed_while_updates_of_unknown_ones_wait() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
-    let updates: Vec<_> = (0..96)
+    let updates: Vec<_> = (0..60)
         .map(|n| {
             let mut update = sendblue_echo(&talk.line, &format!("unknown-{n}"), "DELIVERED");
             update["date_sent"] = json!(scene.app.clock.now().to_rfc3339());
@@ -131,11 +131,18 @@ async fn a_text_is_stored_at_once_while_updates_of_unknown_messages_wait() {
         })
         .collect();
     let waiting = futures_util::future::join_all(updates.iter().map(|update| scene.sendblue_status(update)));
+    let sent = crate::messages::send(&talk.agent, &talk.conversation_id, "hi").await;
     let texts = async {
         for n in 0..10 {
             let text = sendblue_text(&talk.line, &format!("T-{n}"), "hi");
             assert_answer(&scene.sendblue(&text).await, 200, "stored");
         }
+        // Nor does an update of a message that is known.
+        let update = sendblue_echo(&talk.line, "sent-1", "DELIVERED");
+        assert_answer(&scene.sendblue_status(&update).await, 200, "status");
+        let messages = talk.messages().await;
+        let sent = messages.iter().find(|message| message.id == sent.id).unwrap();
+        assert_eq!(sent.status(), DeliveryStatus::Delivered);
     };
     let (answers, ()) = tokio::join!(waiting, texts);
     assert!(answers.iter().all(|answer| answer.status == 503), "each is to be redelivered: {answers:?}");
