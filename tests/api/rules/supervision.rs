@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::support::{PATIENCE, TestApp, database};
 
-/// A clock whose time cannot be read. Of the background tasks, the cleanup reads it first.
+/// A clock whose time cannot be read. Several background tasks read it as soon as the database is open.
 #[derive(Debug)]
 struct BrokenClock;
 
@@ -31,12 +31,13 @@ impl Clock for BrokenClock {
 }
 
 #[tokio::test]
-async fn a_panic_of_the_cleanup_drains_the_server_and_is_its_error() {
+async fn a_panic_of_a_background_task_drains_the_server_and_is_its_error() {
     let settings = TestApp::settings(database::fresh().await);
     let server = Server::new(settings, Arc::new(BrokenClock)).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let ended = timeout(PATIENCE, server.run(listener, CancellationToken::new())).await.unwrap();
-    assert!(matches!(ended, Err(ServeError::TaskPanicked("cleanup"))), "{ended:?}");
+    let Err(ServeError::TaskPanicked(name)) = ended else { panic!("{ended:?}") };
+    assert!(["cleanup", "pending messages", "router replies"].contains(&name), "{name}");
     TcpListener::bind(address).await.expect("the listener was closed");
 }
