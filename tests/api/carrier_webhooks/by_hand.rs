@@ -149,3 +149,15 @@ async fn a_message_by_hand_may_be_the_first_of_a_conversation() {
     crate::support::assert_reason(answer, "RECIPIENT_HAS_NOT_MESSAGED");
     invariants::hold(&scene.app).await;
 }
+
+#[tokio::test]
+async fn a_keyword_that_is_sent_by_hand_does_not_opt_the_human_out() {
+    let scene = Scene::of(CarrierKind::BlueBubbles).await;
+    let talk = scene.talk().await;
+    assert_answer(&scene.bluebubbles(&talk.line, &echo("M-1", "STOP")).await, 200, "stored_by_hand");
+    send(&talk.agent, &talk.conversation_id, "still here").await;
+    let words = bluebubbles_event("new-message", "G-1", "STOP");
+    assert_answer(&scene.bluebubbles(&talk.line, &words).await, 200, "stored");
+    let refused = talk.agent.send_message(to_conversation(&talk.conversation_id, "hello?")).await;
+    crate::support::assert_reason(refused, "RECIPIENT_OPTED_OUT");
+}

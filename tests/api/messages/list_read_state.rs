@@ -119,14 +119,20 @@ async fn lists_by_read_state_are_the_whole_list_filtered() {
 }
 
 #[tokio::test]
-async fn cleanup_takes_conversations_that_were_read_out_of_the_index_of_unread_ones() {
+async fn an_answer_or_the_cleanup_takes_conversations_that_were_read_out_of_the_index_of_unread_ones() {
     let app = TestApp::start().await;
     let identity = app.identity("org_a").await;
     let agent = app.agent(&identity).await;
-    for (number, is_read) in [("+15551230001", true), ("+15551230002", false)] {
+    for (number, is_read, is_answered) in
+        [("+15551230001", true, false), ("+15551230002", false, false), ("+15551230003", true, true)]
+    {
         let (_, conversation_id) = Human::new(&app, number).await.converses(&identity, "hello").await;
         if is_read {
-            agent.mark_conversation_read(MarkConversationReadRequest { conversation_id }).await.unwrap();
+            let mark = MarkConversationReadRequest { conversation_id: conversation_id.clone() };
+            agent.mark_conversation_read(mark).await.unwrap();
+        }
+        if is_answered {
+            send(&agent, &conversation_id, "hi").await;
         }
     }
     let candidates = async || {

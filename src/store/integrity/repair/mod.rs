@@ -57,7 +57,7 @@ pub async fn repair(
             Ok(0)
         }
         Err(failure) if kind == Repair::Subscriber && subscriber::met_a_concurrent_change(&failure) => {
-            tracing::warn!(error = %failure, "the human has connected or written meanwhile; not repaired");
+            tracing::warn!(error = %failure, "the human has connected or written in the meantime; not repaired");
             Ok(0)
         }
         repaired => repaired,

@@ -5,6 +5,7 @@ mod page_rows;
 mod read;
 mod sql;
 mod unread;
+mod walk;
 
 use super::columns::{MessageColumns, add_reactions};
 use crate::domain::{ConversationId, Cursor, IdentityId, Message, OrganizationId, Page, PageRequest, View};

@@ -1,6 +1,7 @@
 //! The list of read messages: outbound ones, and inbound ones up to the read horizon of their conversation.
 
 use super::sql::{in_scope, message_rows};
+use super::walk::walk;
 use super::{ListRequest, MessageScope};
 use crate::store::messages::columns::MessageColumns;
 use crate::store::{DbConnection, StoreError};
@@ -10,41 +11,8 @@ pub(super) async fn list(
     connection: &mut DbConnection,
     request: &ListRequest<'_>,
 ) -> Result<Vec<MessageColumns>, StoreError> {
-    let rows = walk(connection, request).await?;
+    let rows = walk(connection, request, true).await?;
     if request.is_filled_by(&rows) { Ok(rows) } else { past_unread(connection, request).await }
-}
-
-/// The read ones among the messages after the cursor, of which it reads a few times as many as the page has rows.
-async fn walk(
-    connection: &mut DbConnection,
-    request: &ListRequest<'_>,
-) -> Result<Vec<MessageColumns>, StoreError> {
-    macro_rules! rows {
-        ($columns:literal, $messages:literal, $conversations:literal, $scope_id:expr) => {
-            message_rows!(
-                connection,
-                request,
-                $scope_id,
-                ["SELECT "
-                    + $columns
-                    + ", c.remote_number, c.clear_read
-                  FROM (SELECT "
-                    + $columns
-                    + " FROM messages m
-                        WHERE m.organization_id = $1 AND NOT m.is_blocked AND "
-                    + $messages
-                    + "
-                          AND (m.created_at, m.id) < ($3, $4)
-                        ORDER BY m.created_at DESC, m.id DESC
-                        LIMIT 4 * $5::bigint) m
-                  JOIN conversations c ON c.organization_id = $1 AND c.id = m.conversation_id
-                  WHERE m.direction = 2 OR m.received_number <= c.clear_read
-                  ORDER BY m.created_at DESC, m.id DESC
-                  LIMIT $5::bigint"],
-            )
-        };
-    }
-    Ok(in_scope!(request.scope, rows))
 }
 
 /// Passes over unread messages: outbound messages have an index of their own, and the inbound ones of a conversation

@@ -6,7 +6,8 @@
 //! latter way first, because every conversation with newer unread messages would have to be passed again.
 
 use super::sql::{in_scope, message_rows};
-use super::{ListRequest, MessageScope};
+use super::walk::walk;
+use super::{ListRequest, MessageScope, all};
 use crate::domain::{Cursor, View};
 use crate::store::messages::columns::MessageColumns;
 use crate::store::{DbConnection, StoreError};
@@ -18,17 +19,17 @@ pub(super) async fn list(
     view: View,
 ) -> Result<Vec<MessageColumns>, StoreError> {
     if !view.shows(false) {
-        return blocked(connection, request).await;
+        return all::list(connection, request, View::Blocked).await;
     }
     if request.after == Cursor::START {
         return first_page(connection, request, view.shows(true)).await;
     }
-    let mut rows = walk(connection, request).await?;
+    let mut rows = walk(connection, request, false).await?;
     if !request.is_filled_by(&rows) {
         rows = later_page(connection, request).await?;
     }
     if view.shows(true) {
-        rows.extend(blocked(connection, request).await?);
+        rows.extend(all::list(connection, request, View::Blocked).await?);
         rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.created_at, row.id)));
         // A page that starts after a cursor skips nothing.
         rows.truncate(usize::try_from(request.limit).unwrap_or(usize::MAX));
@@ -97,39 +98,6 @@ async fn first_page(
     Ok(in_scope!(request.scope, rows))
 }
 
-/// The unread ones among the messages after the cursor, of which it reads a few times as many as the page has rows.
-async fn walk(
-    connection: &mut DbConnection,
-    request: &ListRequest<'_>,
-) -> Result<Vec<MessageColumns>, StoreError> {
-    macro_rules! rows {
-        ($columns:literal, $messages:literal, $conversations:literal, $scope_id:expr) => {
-            message_rows!(
-                connection,
-                request,
-                $scope_id,
-                ["SELECT "
-                    + $columns
-                    + ", c.remote_number, c.clear_read
-                  FROM (SELECT "
-                    + $columns
-                    + " FROM messages m
-                        WHERE m.organization_id = $1 AND NOT m.is_blocked AND "
-                    + $messages
-                    + "
-                          AND (m.created_at, m.id) < ($3, $4)
-                        ORDER BY m.created_at DESC, m.id DESC
-                        LIMIT 4 * $5::bigint) m
-                  JOIN conversations c ON c.organization_id = $1 AND c.id = m.conversation_id
-                  WHERE m.received_number > c.clear_read
-                  ORDER BY m.created_at DESC, m.id DESC
-                  LIMIT $5::bigint"],
-            )
-        };
-    }
-    Ok(in_scope!(request.scope, rows))
-}
-
 /// Reads each conversation to its last unread message.
 async fn later_page(
     connection: &mut DbConnection,
@@ -156,34 +124,6 @@ async fn later_page(
                       ORDER BY m.created_at DESC, m.id DESC
                       LIMIT c.clear_received - c.clear_read) m
                   WHERE (m.created_at, m.id) < ($3, $4)
-                  ORDER BY m.created_at DESC, m.id DESC
-                  LIMIT $5::bigint"],
-            )
-        };
-    }
-    Ok(in_scope!(request.scope, rows))
-}
-
-/// The blocked messages.
-async fn blocked(
-    connection: &mut DbConnection,
-    request: &ListRequest<'_>,
-) -> Result<Vec<MessageColumns>, StoreError> {
-    macro_rules! rows {
-        ($columns:literal, $messages:literal, $conversations:literal, $scope_id:expr) => {
-            message_rows!(
-                connection,
-                request,
-                $scope_id,
-                ["SELECT "
-                    + $columns
-                    + ", c.remote_number, c.clear_read
-                  FROM messages m
-                  JOIN conversations c ON c.organization_id = $1 AND c.id = m.conversation_id
-                  WHERE m.organization_id = $1 AND m.is_blocked AND "
-                    + $messages
-                    + "
-                    AND (m.created_at, m.id) < ($3, $4)
                   ORDER BY m.created_at DESC, m.id DESC
                   LIMIT $5::bigint"],
             )

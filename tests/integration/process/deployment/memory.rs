@@ -77,7 +77,7 @@ async fn uses() -> Vec<(&'static str, u64)> {
         + constant("src/carriers/registry.rs", "MAX_CACHED_LINES");
     let bodies = |name| constant("src/carrier_webhooks/body.rs", name);
     vec![
-        ("the process at rest", base()),
+        ("the idle process", base()),
         ("requests and responses", of("INKBOX_MESSAGE_MEMORY")),
         (
             "calls",
@@ -123,7 +123,7 @@ fn table() -> Vec<[String; 3]> {
         .collect()
 }
 
-/// What the page says that the process takes at rest.
+/// What the page says that the idle process takes.
 fn base() -> u64 {
     size(&table()[0][1])
 }
@@ -176,7 +176,7 @@ fn what_one_statement_reads_at_once_fits_into_the_share_of_its_session() {
 }
 
 #[tokio::test]
-async fn the_process_at_rest_takes_what_the_page_says() {
+async fn the_idle_process_takes_what_the_page_says() {
     let folder = Folder::migrated().await;
     let service = Service::start(&folder, &["--metrics-listen", "127.0.0.1:0"]).await;
     let metrics = address_in(&service.output()).expect("an address");

@@ -103,9 +103,11 @@ async fn messages_of_each_scope_and_view_are_walks_along_the_index_of_the_scope(
 async fn blocked_messages_of_each_scope_are_a_walk_along_the_index_of_the_scope() {
     let session = &mut session().await;
     for scope in scopes(session).await {
-        let query = the_one("SELECT", &["AND m.is_blocked", scope.messages], &["UNION ALL"]);
-        let plan = scope.plan(session, &query, START, &[]).await;
-        assert_eq!(scans_of_messages(&plan), [format!("Index Scan {}", scope.index)], "{plan:#}");
+        let query = the_one("SELECT", &["UNION ALL", scope.messages, "$9"], &[]);
+        let plan = scope.plan(session, &query, START, &["false", "true"]).await;
+        // The first range, of messages that are not blocked, is not read.
+        let scan = format!("Index Scan {}", scope.index);
+        assert_eq!(scans_of_messages(&plan), [scan.clone(), scan], "{plan:#}");
         assert_looks_at(f64::from(2 * PAGE), &plan);
     }
 }
@@ -145,9 +147,8 @@ async fn a_later_page_of_many_unread_messages_is_a_walk_along_the_index_of_the_s
     let session = &mut session().await;
     let after = ["now() - interval '100 days'", START[1]];
     for scope in scopes(session).await {
-        let query =
-            the_one("SELECT", &["LIMIT 4 *", "m.received_number > c.clear_read", scope.messages], &[]);
-        let plan = scope.plan(session, &query, after, &[]).await;
+        let query = the_one("SELECT", &["LIMIT 4 *", scope.messages], &[]);
+        let plan = scope.plan(session, &query, after, &["false"]).await;
         assert_eq!(scans_of_messages(&plan), [format!("Index Scan {}", scope.index)], "{plan:#}");
         assert_looks_at(f64::from(4 * 2 * PAGE), &plan);
     }
@@ -158,8 +159,8 @@ async fn read_messages_are_a_walk_along_the_index_of_the_scope() {
     let session = &mut session().await;
     execute(session, "UPDATE conversations SET clear_read = clear_received").await;
     for scope in scopes(session).await {
-        let query = the_one("SELECT", &["LIMIT 4 *", "m.direction = 2 OR", scope.messages], &[]);
-        let plan = scope.plan(session, &query, START, &[]).await;
+        let query = the_one("SELECT", &["LIMIT 4 *", scope.messages], &[]);
+        let plan = scope.plan(session, &query, START, &["true"]).await;
         assert_eq!(scans_of_messages(&plan), [format!("Index Scan {}", scope.index)], "{plan:#}");
         assert_looks_at(f64::from(4 * 2 * PAGE), &plan);
     }

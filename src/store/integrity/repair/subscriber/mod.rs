@@ -1,7 +1,7 @@
 //! Merges what an identity has under a former form of a human's number into the canonical one.
 //!
 //! One transaction per identity and human, with the locks of the service in its order: contact history, connections,
-//! conversations, messages, routes, lines. A row that the service inserts meanwhile under the canonical number ends the
+//! conversations, messages, routes, lines. A row that the service inserts in the meantime under the canonical number ends the
 //! transaction by a unique key, and nothing is changed: see [`met_a_concurrent_change`].
 
 mod connections;
