@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use crate::admission::{ActionRate, Admission, inherit};
 use crate::carriers::{CarrierRegistry, ConversationQueues};
-use crate::clock::{Clock, ClockSkew};
+use crate::clock::{Clock, ClockSkew, TOLERATED_SKEW};
 use crate::error::{Error, Result};
+use crate::messaging::events::Cursors;
 use crate::store::Database;
 use crate::telemetry::metrics::Metrics;
 
@@ -37,6 +39,8 @@ pub struct App {
     pub limits: SendLimits,
     /// Limits how often an identity may reach phones. Each use case that does counts its action after all checks.
     pub actions: Arc<ActionRate>,
+    /// Seals and opens the cursors of the event log.
+    pub cursors: Cursors,
     /// Wakes the task that sends replies of the router line.
     pub router_replies: Arc<Notify>,
     pub metrics: Metrics,
@@ -45,6 +49,14 @@ pub struct App {
 }
 
 impl App {
+    /// The time by the database's clock, as well as this process knows it.
+    #[must_use]
+    pub fn database_now(&self) -> DateTime<Utc> {
+        // A larger skew is corrected by the clock itself.
+        let skew = Some(self.skew.get()).filter(|skew| skew.abs() <= TOLERATED_SKEW);
+        self.clock.now() - skew.unwrap_or_default()
+    }
+
     /// Runs work in a task that continues if the caller disconnects, and then still counts as the call. For work that must
     /// not stop halfway: once a carrier has been called, the outcome must be recorded.
     ///

@@ -129,6 +129,9 @@ pub enum Error {
     /// The content type of the request is not that of gRPC with protobuf.
     #[error("unsupported media type")]
     UnsupportedMediaType,
+    /// Events after the cursor are no longer kept.
+    #[error("cursor expired")]
+    CursorExpired,
     /// The server ends a stream that its client may open again, as when it shuts down.
     #[error("stream ended by the server")]
     StreamEnded,

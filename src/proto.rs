@@ -1,5 +1,11 @@
 //! Types generated from `proto/inkbox/imessage/v1`, where every item is documented.
-#![allow(missing_docs, clippy::pedantic, unreachable_pub, reason = "generated code")]
+#![allow(
+    missing_docs,
+    clippy::large_enum_variant,
+    clippy::pedantic,
+    unreachable_pub,
+    reason = "generated code"
+)]
 
 tonic::include_proto!("inkbox.imessage.v1");
 

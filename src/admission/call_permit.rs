@@ -14,7 +14,9 @@ const UNCOUNTED_BYTES: usize = 16 << 10;
 #[derive(Debug)]
 pub struct CallPermit {
     consumer: Consumer,
-    _call: Permit,
+    /// `None` once the call is a stream.
+    call: Mutex<Option<Permit>>,
+    stream: OnceLock<[Permit; 2]>,
     carrier_call: OnceLock<Permit>,
     memory: Arc<Shares>,
     bytes: Mutex<Bytes>,
@@ -28,7 +30,14 @@ struct Bytes {
 
 impl CallPermit {
     pub(super) fn new(call: Permit, consumer: Consumer, memory: Arc<Shares>) -> Self {
-        Self { consumer, _call: call, carrier_call: OnceLock::new(), memory, bytes: Mutex::default() }
+        Self {
+            consumer,
+            call: Mutex::new(Some(call)),
+            stream: OnceLock::new(),
+            carrier_call: OnceLock::new(),
+            memory,
+            bytes: Mutex::default(),
+        }
     }
 
     /// Counts bytes of the request or of the response, until the end of the call.
@@ -44,6 +53,25 @@ impl CallPermit {
             Some(permit) => permit.grow(bytes)?,
         }
         counted.total = total;
+        Ok(())
+    }
+
+    /// Counts the call among the streams instead of the calls, until its end: it waits most of its time.
+    ///
+    /// # Errors
+    /// `Overloaded`; it then remains a call.
+    pub(super) fn become_stream(
+        &self,
+        streams: &Arc<Shares>,
+        streams_of_keys: &Arc<Shares>,
+        key: &Consumer,
+    ) -> Result<()> {
+        if self.stream.get().is_none() {
+            let permits = [streams_of_keys.acquire(key, 1)?, streams.acquire(&self.consumer, 1)?];
+            // A call is one task until it is a stream, so that nothing else sets it.
+            let _ = self.stream.set(permits);
+            self.call.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::domain::{OrganizationId, Principal};
+use crate::domain::{ApiKeyId, OrganizationId, Principal};
 
 /// Who uses shared resources: the unit among which limits are divided.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -14,6 +14,8 @@ pub enum Consumer {
     Unauthenticated,
     /// Clients of health and reflection at one IPv4 address, or in one /64 of IPv6; `None` for those on Unix sockets.
     Peer(Option<IpAddr>),
+    /// One API key, for limits that are not the whole organization's.
+    Key(ApiKeyId),
     /// Background tasks of the service itself.
     Background,
 }

@@ -55,8 +55,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_spawned_task_that_inherits_counts_for_the_same_consumer_and_keeps_the_permit() {
-        let limits =
-            AdmissionLimits { calls: 10, memory: 10, share: Share::ALL, queue_timeout: Duration::ZERO };
+        let limits = AdmissionLimits {
+            calls: 10,
+            streams: 10,
+            memory: 10,
+            share: Share::ALL,
+            queue_timeout: Duration::ZERO,
+        };
         let admission = Admission::new(limits);
         let org_a = Consumer::Organization("org_a".into());
         let call = Arc::new(admission.begin_call(&org_a).expect("a permit"));

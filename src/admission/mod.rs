@@ -8,6 +8,7 @@
 //! | --- | --- | --- |
 //! | calls in progress | [`Admission::calls`] | refused with `OVERLOADED` |
 //! | calls that wait for a carrier or for their conversation | [`Admission::carrier_calls`], apart from the former | refused with `OVERLOADED` |
+//! | streams of events, and calls that wait for an event | [`Admission::streams`], and 100 for each key | refused with `OVERLOADED` |
 //! | bytes of requests and responses in memory | [`Admission::memory`] | refused with `OVERLOADED` |
 //! | sessions of the database | [`FairSemaphore`] of the pool in `store::pool` | wait, at most half of the sessions each |
 //! | requests to a carrier | [`FairSemaphore`] of its client in `carriers::client` | wait for a short time |
@@ -37,13 +38,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::context::current_call;
+use crate::domain::ApiKeyId;
 use crate::error::Result;
+
+/// Maximum number of streams with one API key: many times what the software of one agent needs.
+const MAX_STREAMS_PER_KEY: usize = 100;
 
 /// Sizes of the limits of one process. Each is a setting, see `config::server`.
 #[derive(Debug, Clone, Copy)]
 pub struct AdmissionLimits {
     /// Maximum number of concurrent calls, without health and reflection.
     pub calls: usize,
+    /// Maximum number of streams of events, and of calls that wait for an event.
+    pub streams: usize,
     /// Maximum size of the requests and responses in memory, in bytes.
     pub memory: usize,
     /// The part of each limit that one organization may use.
@@ -58,16 +65,20 @@ pub struct Admission {
     pub calls: Arc<Shares>,
     /// Half of the calls, so that calls which only read always have room.
     pub carrier_calls: Arc<Shares>,
+    pub streams: Arc<Shares>,
+    streams_of_keys: Arc<Shares>,
     pub memory: Arc<Shares>,
 }
 
 impl Admission {
     #[must_use]
     pub fn new(limits: AdmissionLimits) -> Self {
-        let AdmissionLimits { calls, memory, share, .. } = limits;
+        let AdmissionLimits { calls, streams, memory, share, .. } = limits;
         Self {
             calls: Shares::new(calls, share),
             carrier_calls: Shares::new(calls.div_ceil(2), share),
+            streams: Shares::new(streams, share),
+            streams_of_keys: Shares::of_each(MAX_STREAMS_PER_KEY),
             memory: Shares::new(memory, share),
         }
     }
@@ -88,5 +99,14 @@ impl Admission {
     /// `Overloaded`.
     pub fn begin_carrier_call(&self) -> Result<()> {
         current_call().map_or(Ok(()), |call| call.begin_carrier_call(&self.carrier_calls))
+    }
+
+    /// Counts the current call among the streams instead of the calls, until its end.
+    ///
+    /// # Errors
+    /// `Overloaded`.
+    pub fn begin_stream(&self, key_id: ApiKeyId) -> Result<()> {
+        let key = Consumer::Key(key_id);
+        current_call().map_or(Ok(()), |call| call.become_stream(&self.streams, &self.streams_of_keys, &key))
     }
 }

@@ -71,6 +71,12 @@ impl Shares {
         Arc::new(Self { capacity, share: share.of(capacity), state: Mutex::default() })
     }
 
+    /// A limit for each consumer, and none on the total.
+    #[must_use]
+    pub fn of_each(most: usize) -> Arc<Self> {
+        Arc::new(Self { capacity: usize::MAX, share: most, state: Mutex::default() })
+    }
+
     /// # Errors
     /// `Overloaded` if this consumer uses its share, or as much as is left for others.
     pub fn acquire(self: &Arc<Self>, consumer: &Consumer, amount: usize) -> Result<Permit> {
@@ -82,7 +88,7 @@ impl Shares {
         let mut state = self.lock();
         let free = self.capacity.saturating_sub(state.used);
         let most = match consumer {
-            Consumer::Organization(_) | Consumer::Peer(_) => self.share.min(free),
+            Consumer::Organization(_) | Consumer::Peer(_) | Consumer::Key(_) => self.share.min(free),
             Consumer::Router | Consumer::Unauthenticated | Consumer::Background => free,
         };
         let uses = state.by_consumer.get(consumer).copied().unwrap_or(0) + amount;

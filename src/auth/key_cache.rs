@@ -16,9 +16,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use http::HeaderMap;
 use quick_cache::sync::Cache;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use super::key_usage::KeyUsage;
@@ -66,6 +67,8 @@ struct Inner {
     epoch: AtomicI64,
     /// Number of invalidations.
     generation: AtomicU64,
+    /// Told of each invalidation.
+    invalidated: watch::Sender<()>,
     started: Instant,
     /// Milliseconds from `started` to the last read of the epoch, or [`NEVER`].
     epoch_read_at: AtomicU64,
@@ -93,6 +96,7 @@ impl KeyCache {
             lookups: SingleFlight::new(),
             epoch: AtomicI64::new(i64::MIN),
             generation: AtomicU64::new(0),
+            invalidated: watch::Sender::new(()),
             started: Instant::now(),
             epoch_read_at: AtomicU64::new(NEVER),
             usage: KeyUsage::default(),
@@ -114,6 +118,21 @@ impl KeyCache {
     pub fn invalidate_all(&self) {
         // First: a look-up in progress then inserts an entry of an older generation, which is never used.
         self.inner.generation.fetch_add(1, Ordering::AcqRel);
+        self.inner.invalidated.send_replace(());
+    }
+
+    /// Tells of each invalidation, after which a call that goes on must [`Self::check`] its key again.
+    #[must_use]
+    pub fn invalidations(&self) -> watch::Receiver<()> {
+        self.inner.invalidated.subscribe()
+    }
+
+    /// Returns when a key that was authenticated expires; `None` = never.
+    ///
+    /// # Errors
+    /// `ApiKeyInvalid` if it does not work any more; those of the database if it is not cached.
+    pub async fn check(&self, digest: KeyDigest) -> Result<Option<DateTime<Utc>>> {
+        Ok(self.find_valid(digest).await?.expires_at)
     }
 
     /// Number of cached keys that are valid.
@@ -134,13 +153,16 @@ impl KeyCache {
     /// `ApiKeyInvalid`; those of the database if the key is not cached.
     pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Principal> {
         let digest = presented_key(headers).ok_or(Error::ApiKeyInvalid)?;
+        let key = self.find_valid(digest).await?;
+        self.inner.usage.record(&key.principal, self.inner.clock.now());
+        Ok(key.principal.clone())
+    }
+
+    async fn find_valid(&self, digest: KeyDigest) -> Result<Arc<KnownKey>> {
         let key = self.find(digest).await?.ok_or(Error::ApiKeyInvalid)?;
         let now = self.inner.clock.now();
-        if key.expires_at.is_some_and(|expires_at| expires_at <= now) {
-            return Err(Error::ApiKeyInvalid);
-        }
-        self.inner.usage.record(&key.principal, now);
-        Ok(key.principal.clone())
+        let is_expired = key.expires_at.is_some_and(|expires_at| expires_at <= now);
+        if is_expired { Err(Error::ApiKeyInvalid) } else { Ok(key) }
     }
 
     async fn find(&self, digest: KeyDigest) -> Result<Option<Arc<KnownKey>>> {

@@ -20,6 +20,9 @@ pub struct RetentionArgs {
     /// it is deleted.
     #[arg(long, env = "INKBOX_RELEASED_RETENTION", default_value = "off", value_name = "TIME")]
     pub released_retention: Age,
+    /// How long the event log is kept, by which streams and pages resume; `off` = for ever.
+    #[arg(long, env = "INKBOX_EVENT_RETENTION", default_value = "7d", value_name = "TIME")]
+    pub event_retention: Age,
     /// How far the machine's clock may be from the database's before cleanup stops deleting and redacting what is too old.
     #[arg(long, env = "INKBOX_MAX_CLOCK_SKEW", default_value = "30s", value_name = "TIME", value_parser = positive_duration)]
     pub max_clock_skew: Duration,
@@ -27,7 +30,11 @@ pub struct RetentionArgs {
 
 impl From<&RetentionArgs> for Retention {
     fn from(args: &RetentionArgs) -> Self {
-        Self { bodies: args.message_retention.0, released: args.released_retention.0 }
+        Self {
+            bodies: args.message_retention.0,
+            released: args.released_retention.0,
+            events: args.event_retention.0,
+        }
     }
 }
 

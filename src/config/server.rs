@@ -67,10 +67,15 @@ pub struct AdmissionArgs {
     #[arg(long, alias = "calls-in-flight", env = "INKBOX_MAX_CONCURRENT_CALLS", default_value = "512",
           value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..))]
     pub max_concurrent_calls: u16,
+    /// Maximum number of streams of events, and of calls that wait for an event; further ones are rejected with
+    /// `RESOURCE_EXHAUSTED`. One API key may have 100 of them.
+    #[arg(long, env = "INKBOX_STREAMS", default_value = "10000", value_name = "NUMBER",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub streams: u32,
     /// Maximum size of all requests and responses in memory; further ones are rejected with `RESOURCE_EXHAUSTED`.
     #[arg(long, env = "INKBOX_MESSAGE_MEMORY", default_value = "64MiB", value_name = "BYTES", value_parser = bytes)]
     pub message_memory: u32,
-    /// The part of these two limits, and of the concurrent calls to a carrier, that one organization may use, in percent.
+    /// The part of these limits, and of the concurrent calls to a carrier, that one organization may use, in percent.
     #[arg(long, env = "INKBOX_ORGANIZATION_SHARE", default_value = "25", value_name = "PERCENT",
           value_parser = clap::value_parser!(u8).range(1..=100))]
     pub organization_share: u8,
@@ -205,6 +210,7 @@ impl AdmissionArgs {
     pub fn limits(&self) -> AdmissionLimits {
         AdmissionLimits {
             calls: usize::from(self.max_concurrent_calls),
+            streams: self.streams as usize,
             memory: self.message_memory as usize,
             share: self.share(),
             queue_timeout: self.db_queue_timeout,

@@ -182,6 +182,12 @@ impl Demo {
             ("Answer", agent, "MessageService/SendMessage", &reply),
             ("List who is connected", admin, "ConnectionService/ListConnections", "{}"),
             ("See what the sandbox line did", admin, "SandboxService/ListDeliveries", "{}"),
+            (
+                "Watch what happens, in a second terminal, and then do the next call in the first",
+                agent,
+                "EventService/WatchEvents",
+                "{}",
+            ),
             ("Be the human: text the agent", router, "RouterService/ReceiveMessage", &hello),
         ];
         let mut page = format!(

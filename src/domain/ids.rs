@@ -74,4 +74,5 @@ uuid_id! {
     ReactionId;
     RuleId;
     ApiKeyId;
+    EventId;
 }

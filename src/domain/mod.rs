@@ -6,6 +6,7 @@ mod contact_rule;
 mod conversation;
 mod direction;
 mod eligibility;
+mod event;
 #[cfg(test)]
 mod fuzz;
 mod handle;
@@ -32,11 +33,13 @@ pub use contact_rule::{ContactRule, RuleAction, RuleOnNumber, RuleStatus, Verdic
 pub use conversation::{Conversation, ConversationSummary, Latest, PREVIEW_CHARACTERS, beginning, preview};
 pub use direction::Direction;
 pub use eligibility::{Eligibility, Ineligible, RecipientEligibility};
+pub use event::{EventType, NewEvent, Subject};
 pub use handle::{Handle, InvalidHandle};
 pub use idempotency_key::IdempotencyKey;
 pub use identity::{FilterMode, Identity};
 pub use ids::{
-    ApiKeyId, ConnectionId, ConversationId, IdentityId, MessageId, OrganizationId, ReactionId, RuleId,
+    ApiKeyId, ConnectionId, ConversationId, EventId, IdentityId, MessageId, OrganizationId, ReactionId,
+    RuleId,
 };
 pub use line::{CarrierKind, LineRole};
 pub use media::{MAX_MEDIA, Media, with_missing_files};

@@ -32,6 +32,7 @@ use crate::proto::api_key_service_server::ApiKeyServiceServer;
 use crate::proto::connection_service_server::ConnectionServiceServer;
 use crate::proto::contact_rule_service_server::ContactRuleServiceServer;
 use crate::proto::conversation_service_server::ConversationServiceServer;
+use crate::proto::event_service_server::EventServiceServer;
 use crate::proto::identity_service_server::IdentityServiceServer;
 use crate::proto::message_service_server::MessageServiceServer;
 use crate::proto::router_service_server::RouterServiceServer;
@@ -68,5 +69,6 @@ services! { |app, keys|
     router: RouterServiceServer { app },
     identities: IdentityServiceServer { app },
     api_keys: ApiKeyServiceServer { app, keys },
+    events: EventServiceServer { app, keys },
     sandbox: SandboxServiceServer { app },
 }

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::messaging::inbound::MAX_WAIT_FOR_FILES;
 use crate::store::retention::expiry::{self, Deleted};
 use crate::store::retention::{self, BodyKind, DiscardOutcome, Participants};
-use crate::store::{StoreError, conversations};
+use crate::store::{Database, StoreError, conversations, events};
 use crate::telemetry::metrics::CleanupOutcome as Outcome;
 
 /// How long idempotency keys are kept, and the provider message ids by which redeliveries and late delivery
@@ -37,6 +37,8 @@ pub struct Retention {
     /// Age of all data about an identity and a human, counted from the release of their last connection.
     /// Older data is deleted.
     pub released: Option<TimeDelta>,
+    /// Age of events. Older ones are deleted.
+    pub events: Option<TimeDelta>,
 }
 
 /// How many rows a run deleted or redacted.
@@ -52,6 +54,8 @@ pub struct Removed {
     pub connections: u64,
     /// Messages of conversations past their retention.
     pub messages: u64,
+    /// Events past their retention.
+    pub events: u64,
 }
 
 impl Removed {
@@ -67,6 +71,7 @@ impl Removed {
             cleanup.redacted = self.redacted,
             cleanup.connections = self.connections,
             cleanup.messages = self.messages,
+            cleanup.events = self.events,
             "cleanup removed expired data"
         );
     }
@@ -134,6 +139,8 @@ pub struct Run<'a> {
     expired_before: DateTime<Utc>,
     /// What was removed.
     pub removed: Removed,
+    /// How many events are kept.
+    kept_events: u64,
     /// The first failure.
     pub result: Result<()>,
     /// The organization after which the next run starts: where this one was given up, so that organizations whose
@@ -147,7 +154,7 @@ impl<'a> Run<'a> {
     pub fn new(app: &'a App, retention: Retention) -> Self {
         let expired_before = app.clock.now() - DEDUPLICATION_RETENTION;
         let (removed, next_start) = (Removed::default(), String::new());
-        Self { app, retention, expired_before, removed, result: Ok(()), next_start }
+        Self { app, retention, expired_before, removed, kept_events: 0, result: Ok(()), next_start }
     }
 
     /// Cleans up global tables, and organizations whose ids come after `start`.
@@ -158,6 +165,9 @@ impl<'a> Run<'a> {
         let result = self.purge_discarded().await;
         self.note(result);
         let result = self.clean_organizations(start).await;
+        if result.is_ok() {
+            self.app.metrics.events.log_is(self.kept_events);
+        }
         self.note(result);
         let result = self.purge_discarded().await;
         self.note(result);
@@ -204,8 +214,24 @@ impl<'a> Run<'a> {
             self.redact_bodies(organization_id, self.app.clock.now() - age).await?;
         }
         if let Some(age) = self.retention.released {
+            let connections = self.removed.connections;
             self.discard_released(organization_id, self.app.clock.now() - age).await?;
+            if self.removed.connections > connections {
+                forget_erased(db, organization_id).await?;
+            }
         }
+        self.clean_log(organization_id).await
+    }
+
+    async fn clean_log(&mut self, organization_id: &OrganizationId) -> Result<()> {
+        let db = &self.app.db;
+        if let Some(age) = self.retention.events {
+            let before = self.app.clock.now() - age;
+            self.removed.events += drain(|| events::delete_expired(db, organization_id, before)).await?;
+        }
+        let bounds = events::bounds(db, organization_id, 0).await?;
+        let kept = bounds.oldest.map_or(0, |oldest| bounds.last - oldest + 1);
+        self.kept_events += u64::try_from(kept).unwrap_or(0);
         Ok(())
     }
 
@@ -302,6 +328,18 @@ impl<'a> Run<'a> {
             }
         }
     }
+}
+
+/// Removes what the event log says of erased conversations.
+pub(super) async fn forget_erased(db: &Database, organization_id: &OrganizationId) -> Result<(), StoreError> {
+    let mut after = Some(0);
+    while let Some(number) = after {
+        after = events::forget_erased(db, organization_id, number).await?;
+        if after.is_some() {
+            sleep(BATCH_PAUSE).await;
+        }
+    }
+    Ok(())
 }
 
 /// Deletes batch by batch until nothing is left, and returns the number of rows.

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::clock::Clock;
 use crate::domain::{ConversationId, IdentityId, OrganizationId, PhoneNumber};
-use crate::maintenance::cleanup::DEDUPLICATION_RETENTION;
+use crate::maintenance::cleanup::{self, DEDUPLICATION_RETENTION};
 use crate::store::retention::{self, DiscardOutcome, Participants, Purged};
 use crate::store::{Database, StoreError, connections};
 
@@ -78,6 +78,8 @@ pub async fn erase(db: &Database, clock: &Arc<dyn Clock>, subject: &Subject) -> 
         let subject = Subject { remote_number: form, ..subject.clone() };
         erase_number(db, clock, &subject, &mut erased).await?;
     }
+    // Also when nothing was erased: an earlier run may have been interrupted before this.
+    cleanup::forget_erased(db, &subject.organization_id).await?;
     Ok(erased)
 }
 

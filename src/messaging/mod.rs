@@ -11,11 +11,13 @@
 //! | [`send_typing`] | shows the typing indicator; changes no row |
 //! | [`settle()`] | waits until no message that a change forbids is on its way |
 //! | [`release()`] | ends a connection after its sends in progress |
+//! | [`events`] | reads the event log and waits for what comes next; skips nothing |
 //! | [`inbound::receive`] | stores a human's text or executes a router command, exactly once per provider id |
 //! | [`router_replies`] | sends the replies to router commands that came by webhooks |
 //! | [`inbound::receive_reaction`], [`inbound::receive_tapback_text`] | stores a human's tapback |
 //! | [`inbound::update_delivery_status`] | moves the delivery status of a sent message forward |
 
+pub mod events;
 pub mod inbound;
 mod mark_read;
 pub mod outbound;

@@ -20,6 +20,8 @@ pub struct Activity {
     idle_since: Mutex<Instant>,
     /// Closes the connection.
     evicted: CancellationToken,
+    /// Whether the connection accepts no more calls and waits for those in progress.
+    closing: CancellationToken,
     /// Told when the last call has ended: the connection may then be closed for another one.
     idle: Arc<Notify>,
 }
@@ -37,6 +39,7 @@ impl Activity {
             calls: AtomicUsize::new(0),
             idle_since: Mutex::new(Instant::now()),
             evicted: CancellationToken::new(),
+            closing: CancellationToken::new(),
             idle,
         }
     }
@@ -75,6 +78,17 @@ impl Activity {
     /// Closes the connection, because another one needs its place.
     pub(super) fn evict(&self) {
         self.evicted.cancel();
+    }
+
+    /// Records that the connection waits only for its calls to end: calls without an end of their own must end now.
+    pub(super) fn close(&self) {
+        self.closing.cancel();
+    }
+
+    /// Cancelled when calls without an end of their own must end: the server drains, or the connection has reached its age.
+    #[must_use]
+    pub const fn closing(&self) -> &CancellationToken {
+        &self.closing
     }
 
     #[cfg(test)]

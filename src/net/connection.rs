@@ -97,7 +97,10 @@ where
                 let now = if changed.is_ok() { *stage.borrow_and_update() } else { Stage::Closing };
                 match now {
                     Stage::Serving => {}
-                    Stage::Draining if preface_seen.is_set() => connection.as_mut().graceful_shutdown(),
+                    Stage::Draining if preface_seen.is_set() => {
+                        connection.as_mut().graceful_shutdown();
+                        activity.close();
+                    }
                     // A client that has sent nothing has no call in progress, but hyper would wait for its preface.
                     Stage::Draining | Stage::Closing => return,
                 }
@@ -120,6 +123,7 @@ where
                 }),
                 Deadline::MaxAge => {
                     connection.as_mut().graceful_shutdown();
+                    activity.close();
                     Some((Deadline::ForceClose, Instant::now() + limits.age_grace))
                 }
                 Deadline::ForceClose if has_expired => return,

@@ -38,6 +38,7 @@ use crate::grpc::middleware::limits::LimitsLayer;
 use crate::grpc::middleware::open_services::MAX_REQUEST_BYTES;
 use crate::maintenance::cleanup::{self, Schedule};
 use crate::maintenance::pending;
+use crate::messaging::events::{Cursors, poll_heads};
 use crate::messaging::router_replies;
 use crate::net::Transport;
 use crate::net::listeners::Listeners;
@@ -101,6 +102,7 @@ impl Server {
             queues,
             limits,
             actions,
+            cursors: Cursors::default(),
             router_replies,
             metrics,
             tasks,
@@ -231,6 +233,8 @@ impl Server {
         let replies =
             once_open(ready.subscribe(), end.clone(), router_replies::run(app.clone(), end.clone()));
         tasks.spawn("router replies", end, infallible(replies));
+        let heads = once_open(ready.subscribe(), end.clone(), poll_heads(app.db.clone(), end.clone()));
+        tasks.spawn("event heads", end, infallible(heads));
         let monitor = DatabaseMonitor {
             endpoint: DatabaseTarget::new(settings.database.clone(), settings.pooler),
             migrate: settings.migrate.then_some(settings.database),
@@ -251,7 +255,7 @@ impl Server {
 fn exposition(app: &App, keys: &KeyCache) -> Exposition {
     let max_concurrent_calls = app.admission.calls.capacity();
     let (db, queues, tasks, keys) = (app.db.clone(), app.queues.clone(), app.tasks.clone(), keys.clone());
-    let skew = app.skew.clone();
+    let (skew, streams) = (app.skew.clone(), app.admission.streams.clone());
     Exposition::new(&app.metrics, app.clock.now(), move || {
         let (pool, queues) = (db.pool_state(), queues.stats());
         Sample {
@@ -268,6 +272,7 @@ fn exposition(app: &App, keys: &KeyCache) -> Exposition {
             queue_waiting: queues.waiting,
             background_tasks: tasks.len(),
             clock_skew: skew.get(),
+            event_streams: streams.used(),
         }
     })
 }

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
-use sqlx::query;
+use sqlx::{query, query_as};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::newest_first::{convert, newest_first};
 use super::{Affects, Database, DbConnection, OPERATION_LIMIT, StoreError};
-use crate::domain::{Connection, ConnectionId, IdentityId, OrganizationId, Page, PageRequest, PhoneNumber};
+use crate::domain::{
+    Connection, ConnectionId, EventType, IdentityId, NewEvent, OrganizationId, Page, PageRequest, PhoneNumber,
+};
 
 struct Row {
     id: Uuid,
@@ -74,6 +76,28 @@ pub async fn list(
         })
         .await?;
     convert(rows, |row| Ok(row.connection(organization_id)))
+}
+
+/// Connections of an organization by id, released ones as well, without those that do not exist.
+pub(super) async fn by_ids(
+    connection: &mut DbConnection,
+    organization_id: &OrganizationId,
+    ids: &[Uuid],
+) -> Result<Vec<Connection>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = query_as!(
+        Row,
+        "SELECT id, agent_identity_id, remote_number, released_at, created_at, updated_at
+         FROM connections
+         WHERE organization_id = $1 AND id = ANY ($2)",
+        organization_id.as_str(),
+        ids,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| row.connection(organization_id)).collect())
 }
 
 /// Pauses between two looks at the sends that a release waits for: the first, and the longest. The first is short compared
@@ -294,16 +318,17 @@ pub(super) async fn release_in(
     .fetch_optional(&mut *connection)
     .await?;
     let Some(released) = released else { return Ok(None) };
-    query!(
+    let conversation = query!(
         "UPDATE conversations SET assignment_released = true, closing_until = NULL, updated_at = greatest(updated_at, $5)
-         WHERE organization_id = $1 AND agent_identity_id = $2 AND remote_number = $3 AND assignment_id = $4",
+         WHERE organization_id = $1 AND agent_identity_id = $2 AND remote_number = $3 AND assignment_id = $4
+         RETURNING id",
         organization_id.as_str(),
         released.agent_identity_id,
         released.remote_number,
         id.uuid(),
         now,
     )
-    .execute(&mut *connection)
+    .fetch_optional(&mut *connection)
     .await?;
     // Checked while the conversation is locked, so that no send can begin any more.
     if has_sends_in_flight(connection, organization_id, id).await? {
@@ -325,8 +350,15 @@ pub(super) async fn release_in(
         "UPDATE lines SET active_connections = active_connections - 1 WHERE number = $1",
         released.line_number
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
+    let event = NewEvent::of_connection(
+        EventType::ConnectionReleased,
+        released.agent_identity_id.into(),
+        conversation.map(|conversation| conversation.id.into()),
+        id,
+    );
+    connection.log_event(organization_id, event)?;
     Ok(Some(Connection {
         id,
         organization_id: organization_id.clone(),

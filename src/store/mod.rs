@@ -54,6 +54,7 @@ pub mod connections;
 pub mod contact_rules;
 pub mod conversations;
 mod created;
+pub mod events;
 pub mod identities;
 pub mod inbound;
 pub mod integrity;
@@ -71,6 +72,6 @@ pub mod tapback_texts;
 pub use created::Created;
 use pool::OPERATION_LIMIT;
 pub use pool::{
-    Affects, Database, DatabaseTarget, DbConnection, PoolState, Pooler, ReadSession, ReplicaSettings,
-    SchemaError, Session, StoreError, apply_by_statement, citus, migrate, schema_is_current,
+    Affects, Database, DatabaseTarget, DbConnection, EventHeads, PoolState, Pooler, ReadSession,
+    ReplicaSettings, SchemaError, Session, StoreError, apply_by_statement, citus, migrate, schema_is_current,
 };

@@ -1,13 +1,13 @@
 //! Reactions (tapbacks) on messages.
 
 use chrono::{DateTime, Utc};
-use sqlx::query;
+use sqlx::{query, query_as};
 use uuid::Uuid;
 
 use super::{Affects, Database, DbConnection, StoreError};
 use crate::domain::{
-    ConnectionId, ConversationId, Direction, IdentityId, MessageId, OrganizationId, Reaction, ReactionId,
-    ReactionType, View,
+    ConnectionId, ConversationId, Direction, EventType, IdentityId, MessageId, NewEvent, OrganizationId,
+    Reaction, ReactionId, ReactionType, View,
 };
 
 /// The foreign key of a reaction to its message. Violated if the message was deleted concurrently.
@@ -158,9 +158,38 @@ pub(super) async fn put_in(
         new.part_index,
         new.created_at,
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
+    if new.direction == Direction::Inbound {
+        log_event(connection, organization_id, EventType::ReactionReceived, new.id, new.message_id).await?;
+    }
     Ok(Change { live: new, changed: true })
+}
+
+/// Logs what a human did with a reaction.
+async fn log_event(
+    connection: &mut DbConnection,
+    organization_id: &OrganizationId,
+    event_type: EventType,
+    id: ReactionId,
+    message_id: MessageId,
+) -> Result<(), StoreError> {
+    let message = query!(
+        "SELECT agent_identity_id, conversation_id, is_blocked FROM messages WHERE organization_id = $1 AND id = $2",
+        organization_id.as_str(),
+        message_id.uuid(),
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    let event = NewEvent::of_reaction(
+        event_type,
+        message.agent_identity_id.into(),
+        message.conversation_id.into(),
+        id,
+        message_id,
+        message.is_blocked,
+    );
+    connection.log_event(organization_id, event)
 }
 
 /// A human's removal of a reaction of theirs.
@@ -185,10 +214,17 @@ pub async fn take_back(
     organization_id: &OrganizationId,
     removal: InboundRemoval,
 ) -> Result<Option<ReactionId>, StoreError> {
-    let mut session = db.acquire(Affects::organization(organization_id)).await?;
-    session
-        .run("query reactions::take_back", |connection| take_back_in(connection, organization_id, removal))
-        .await
+    let owner = organization_id.clone();
+    // The reaction and its event must agree.
+    db.transaction(
+        Affects::organization(organization_id),
+        "transaction reactions::take_back",
+        move |connection| {
+            let (organization_id, removal) = (owner.clone(), removal.clone());
+            Box::pin(async move { take_back_in(connection, &organization_id, removal).await })
+        },
+    )
+    .await
 }
 
 /// [`take_back`] inside the caller's transaction.
@@ -210,9 +246,12 @@ pub(super) async fn take_back_in(
         removal.reaction.number(),
         removal.custom_emoji,
     )
-    .fetch_optional(connection)
+    .fetch_optional(&mut *connection)
     .await?;
-    Ok(row.map(|row| row.id.into()))
+    let Some(row) = row else { return Ok(None) };
+    let id = row.id.into();
+    log_event(connection, organization_id, EventType::ReactionRemoved, id, removal.message_id).await?;
+    Ok(Some(id))
 }
 
 /// A reaction with the data that its removal needs.
@@ -272,6 +311,28 @@ pub async fn find(
             }))
         })
         .await
+}
+
+/// Reactions of an organization by id, removed ones as well, without those that do not exist.
+pub(super) async fn by_ids(
+    connection: &mut DbConnection,
+    organization_id: &OrganizationId,
+    ids: &[Uuid],
+) -> Result<Vec<Reaction>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = query_as!(
+        ReactionRow,
+        "SELECT id, conversation_id, message_id, direction, reaction, custom_emoji, part_index, created_at
+         FROM reactions
+         WHERE organization_id = $1 AND id = ANY ($2)",
+        organization_id.as_str(),
+        ids,
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(Reaction::try_from).collect()
 }
 
 /// Marks an outbound reaction as removed, after the carrier removed it.

@@ -17,6 +17,7 @@ mod carriers;
 mod connections;
 mod contact_rules;
 mod conversations;
+mod events;
 mod freeze;
 mod identities;
 mod messages;

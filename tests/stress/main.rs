@@ -15,6 +15,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod consumers;
+mod events;
 mod faults;
 mod isolation;
 mod length;

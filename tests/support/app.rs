@@ -186,6 +186,7 @@ impl TestApp {
             max_clock_skew: Duration::from_secs(30),
             admission: AdmissionLimits {
                 calls: 512,
+                streams: 1_000,
                 memory: 64 << 20,
                 share: Share::default(),
                 // Long, because tests share a busy machine. The test of this limit sets its own.
@@ -287,6 +288,11 @@ impl TestApp {
     /// A caller with a router key.
     pub async fn router(&self) -> Caller {
         self.caller(ApiKeyScope::Router, None, None).await
+    }
+
+    /// The same caller on this replica.
+    pub fn caller_with(&self, caller: &Caller) -> Caller {
+        Caller::new(self.channel(), caller.secret.clone())
     }
 
     /// A caller without any key.

@@ -26,11 +26,13 @@ pub mod rows;
 pub mod scene;
 pub mod servers;
 pub mod snapshot;
+pub mod watcher;
 
 pub use app::TestApp;
 pub use assertions::{assert_fields, assert_reason};
 pub use human::Human;
 pub use scene::Scene;
+pub use watcher::Watcher;
 
 use std::time::Duration;
 

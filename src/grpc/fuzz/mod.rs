@@ -34,6 +34,7 @@ use crate::carriers::{CarrierRegistry, CarrierSettings};
 use crate::clock::{Clock, ClockSkew, SystemClock};
 use crate::domain::{Principal, Tenant};
 use crate::fuzzing::{corpus, mutated, once_in, over, pick};
+use crate::messaging::events::Cursors;
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::store::Database;
 use crate::telemetry::metrics::{KeyMetrics, Metrics};
@@ -191,6 +192,7 @@ fn app() -> App {
     let actions = Arc::new(ActionRate::new(None));
     let admission = Admission::new(AdmissionLimits {
         calls: 1,
+        streams: 1,
         memory: 1 << 20,
         share: Share::ALL,
         queue_timeout: Duration::ZERO,
@@ -204,6 +206,7 @@ fn app() -> App {
         queues: Arc::default(),
         limits,
         actions,
+        cursors: Cursors::default(),
         router_replies: Arc::default(),
         metrics,
         tasks,

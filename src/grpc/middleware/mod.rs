@@ -9,5 +9,5 @@ pub mod layer;
 pub mod limits;
 pub mod open_services;
 mod stream_end;
-mod timeout;
+pub(in crate::grpc) mod timeout;
 mod tonic_status;

@@ -23,19 +23,19 @@ pub(super) fn with_details(response: Response<Body>, limit: usize, request_id: &
 /// The error behind a status that tonic itself returns, for a method that does not exist or while it reads a request; such a
 /// status has no details. tonic returns `OUT_OF_RANGE` for a request that is too large, `RESOURCE_EXHAUSTED` for one that is
 /// too large after decompression, and `INTERNAL` for one that cannot be decompressed or is cut off. Statuses of this service
-/// differ: they have details, and never the code `OUT_OF_RANGE`.
+/// differ: they have details.
 fn classify(headers: &HeaderMap, limit: usize) -> Option<Error> {
     let code = headers.get("grpc-status")?.as_bytes();
-    let is_ours = headers.contains_key("grpc-status-details-bin");
+    if headers.contains_key("grpc-status-details-bin") {
+        return None;
+    }
     match code {
-        b"11" => Some(Error::TooLarge { what: "request", limit }),
-        b"8" if !is_ours => Some(Error::TooLarge { what: "request", limit }),
-        b"12" if is_ours => None,
+        b"8" | b"11" => Some(Error::TooLarge { what: "request", limit }),
         b"12" if headers.contains_key(ACCEPTED_ENCODINGS) => {
             Some(Error::Unimplemented("this compression of requests is not supported"))
         }
         b"12" => Some(Error::Unimplemented("the server has no such service or method")),
-        b"13" if !is_ours => Some(Error::invalid("", "malformed gRPC frame, or not compressed as declared")),
+        b"13" => Some(Error::invalid("", "malformed gRPC frame, or not compressed as declared")),
         _ => None,
     }
 }

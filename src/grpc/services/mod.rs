@@ -6,6 +6,7 @@ pub(super) mod api_keys;
 pub(super) mod connections;
 pub(super) mod contact_rules;
 pub(super) mod conversations;
+pub(super) mod events;
 pub(super) mod identities;
 pub(super) mod messages;
 pub(super) mod router;

@@ -1,5 +1,7 @@
 //! Parsing the fields of requests. All violations of a request are collected and reported together.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
 use uuid::Uuid;
@@ -107,8 +109,28 @@ impl Violations {
         parsed.map(Some)
     }
 
+    /// The number of rows on a page of a list that has no page tokens.
+    pub(in crate::grpc) fn limit(&mut self, limit: Option<i32>) -> Option<u32> {
+        self.limit_within(PAGE_LIMIT, limit)
+    }
+
+    /// An optional number of seconds, from 0; absent = 0.
+    pub(in crate::grpc) fn seconds(
+        &mut self,
+        field: &str,
+        seconds: Option<i32>,
+        max: i32,
+    ) -> Option<Duration> {
+        let seconds = seconds.unwrap_or(0);
+        let valid = u64::try_from(seconds).ok().filter(|_| seconds <= max);
+        if valid.is_none() {
+            self.add(field, format!("must be 0 to {max}"));
+        }
+        valid.map(Duration::from_secs)
+    }
+
     /// Values outside of 1 to the maximum are rejected, never clamped.
-    fn limit(&mut self, PageLimit { default, max }: PageLimit, limit: Option<i32>) -> Option<u32> {
+    fn limit_within(&mut self, PageLimit { default, max }: PageLimit, limit: Option<i32>) -> Option<u32> {
         let Some(limit) = limit else { return Some(default) };
         let valid = u32::try_from(limit).ok().filter(|limit| (1..=max).contains(limit));
         if valid.is_none() {
@@ -135,7 +157,7 @@ impl Violations {
         offset: Option<i32>,
         page_token: &str,
     ) -> Option<RequestedPage> {
-        let limit = self.limit(page_limit, limit);
+        let limit = self.limit_within(page_limit, limit);
         let rows = match offset.map(u32::try_from) {
             None => Some(0),
             Some(Ok(rows)) => Some(rows),

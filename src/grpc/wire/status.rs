@@ -53,6 +53,7 @@ pub const fn reason(error: &Error) -> ErrorReason {
         Error::DeadlineExceeded => ErrorReason::DeadlineExceeded,
         Error::Unimplemented(_) => ErrorReason::Unimplemented,
         Error::UnsupportedMediaType => ErrorReason::UnsupportedMediaType,
+        Error::CursorExpired => ErrorReason::CursorExpired,
         Error::StreamEnded => ErrorReason::StreamEnded,
         Error::Internal => ErrorReason::Internal,
     }
@@ -84,6 +85,7 @@ pub const fn codes(reason: ErrorReason) -> (Code, u16) {
         ErrorReason::UpstreamFailed => (Code::Unavailable, 502),
         ErrorReason::StorageUnavailable | ErrorReason::StreamEnded => (Code::Unavailable, 503),
         ErrorReason::DeadlineExceeded => (Code::DeadlineExceeded, 504),
+        ErrorReason::CursorExpired => (Code::OutOfRange, 410),
         // No error has the reason UNSPECIFIED.
         ErrorReason::Internal | ErrorReason::Unspecified => (Code::Internal, 500),
     }
@@ -105,7 +107,10 @@ fn message(error: &Error) -> String {
         Error::TooLarge { what, limit } => return format!("{what} is larger than {limit} bytes"),
         Error::Unimplemented(what) => what,
         Error::UnsupportedMediaType => "the content type must be application/grpc",
-        Error::StreamEnded => "server is shutting down; reconnect and retry",
+        Error::CursorExpired => {
+            "events after this cursor are no longer kept; read the lists again, then watch from now on"
+        }
+        Error::StreamEnded => "the server ends the stream; call again with the last cursor",
         Error::ApiKeyInvalid => "the API key is missing or not valid",
         Error::IdentityMismatch => "the key belongs to a different identity",
         Error::RecipientBlocked { .. } => "the identity's contact rules block this number",

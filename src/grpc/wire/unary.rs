@@ -1,7 +1,9 @@
-//! What all unary RPCs share: reading the caller, limiting the response's size, and turning an error into a status.
+//! What all RPCs share: reading the caller, limiting the response's size, and turning an error into a status.
 
 use std::sync::Arc;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
 use prost::Message;
 use tonic::{Request, Response, Status};
 
@@ -45,4 +47,28 @@ pub(in crate::grpc) async fn unary<Q, A: Message>(
         let request_id = extensions.get::<RequestId>().map(RequestId::as_str).unwrap_or_default();
         status::from_error(&error, request_id)
     })
+}
+
+/// Runs the handler of an RPC that answers with a stream. Its messages are small, and not compressed.
+pub(in crate::grpc) async fn streamed<Q, A: 'static>(
+    request: Request<Q>,
+    handler: impl AsyncFnOnce(Principal, Q) -> Result<BoxStream<'static, Result<A, Error>>, Error>,
+) -> Result<Response<BoxStream<'static, Result<A, Status>>>, Status> {
+    let (_, extensions, request) = request.into_parts();
+    let request_id = extensions.get::<RequestId>().cloned();
+    let to_status = move |error: Error| {
+        status::from_error(&error, request_id.as_ref().map(RequestId::as_str).unwrap_or_default())
+    };
+    let answer = match extensions.get::<Principal>() {
+        Some(caller) => handler(caller.clone(), request).await,
+        None => {
+            // The authentication layer rejects every call that has no principal.
+            tracing::error!("a call reached its handler without a principal");
+            Err(Error::Internal)
+        }
+    };
+    let messages = answer.map_err(&to_status)?;
+    let mut response = Response::new(messages.map(move |message| message.map_err(&to_status)).boxed());
+    response.disable_compression();
+    Ok(response)
 }

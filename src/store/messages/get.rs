@@ -1,6 +1,7 @@
 //! One message.
 
 use sqlx::query_as;
+use uuid::Uuid;
 
 use super::columns::{MessageColumns, add_reactions};
 use crate::domain::{IdentityId, Message, MessageId, OrganizationId, View};
@@ -70,4 +71,32 @@ async fn one(
     add_reactions(connection, organization_id, &mut found).await?;
     let [message] = found;
     Ok(Some(message))
+}
+
+/// Messages of an organization by id, blocked ones as well, without those that do not exist.
+pub(in crate::store) async fn by_ids(
+    connection: &mut DbConnection,
+    organization_id: &OrganizationId,
+    ids: &[Uuid],
+) -> Result<Vec<Message>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = query_as!(
+        MessageColumns,
+        "SELECT m.id, m.conversation_id, m.assignment_id, m.direction, m.received_number, m.is_blocked, m.text,
+                m.media, m.send_style, m.transport, m.status, m.error_code, m.error_message, m.was_downgraded,
+                m.created_at, m.updated_at, m.edited_at, m.retracted_at, m.original_text, m.reply_to_message_id,
+                m.origin, c.remote_number, c.clear_read
+         FROM messages m
+         JOIN conversations c ON c.organization_id = $1 AND c.id = m.conversation_id
+         WHERE m.organization_id = $1 AND m.id = ANY ($2)",
+        organization_id.as_str(),
+        ids,
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut found = rows.into_iter().map(Message::try_from).collect::<Result<Vec<_>, _>>()?;
+    add_reactions(connection, organization_id, &mut found).await?;
+    Ok(found)
 }

@@ -11,6 +11,7 @@ mod send;
 mod status;
 
 pub use carrier_ref::{CarrierRef, find_carrier_ref, known_provider_ids};
+pub(in crate::store) use get::by_ids;
 pub use get::{get, get_from_primary};
 pub use idempotency::{IdempotencyRecord, find_idempotency_record, free_idempotency_key};
 pub use list::{MessageFilter, MessageScope, list};

@@ -7,7 +7,7 @@ use sqlx::query;
 
 use super::append::{Kind, Locked, NewMessage, append};
 use crate::domain::{
-    ConnectionId, ConversationId, DeliveryStatus, IdempotencyKey, IdentityId, Media, MessageId,
+    ConnectionId, ConversationId, DeliveryStatus, IdempotencyKey, IdentityId, Media, MessageId, NewEvent,
     OrganizationId, PhoneNumber, SendStyle, Transport,
 };
 use crate::error::Error;
@@ -297,7 +297,8 @@ impl Sent<'_> {
         let updated = query!(
             "UPDATE messages SET in_flight_until = NULL, status = $3, provider_message_id = $4, error_code = $5,
                                  error_message = $6, updated_at = CASE WHEN $3::smallint = 2 THEN updated_at ELSE $7 END
-             WHERE organization_id = $1 AND id = $2 AND status = 2",
+             WHERE organization_id = $1 AND id = $2 AND status = 2
+             RETURNING agent_identity_id, conversation_id",
             self.organization_id.as_str(),
             self.message_id.uuid(),
             columns.status.number(),
@@ -306,12 +307,21 @@ impl Sent<'_> {
             columns.error_message,
             now,
         )
-        .execute(&mut *connection)
+        .fetch_optional(&mut *connection)
         .await?;
         // Another attempt may have recorded the result, or retention deleted the message.
-        if updated.rows_affected() == 1
-            && let Some(provider_message_id) = columns.provider_message_id
-        {
+        let Some(updated) = updated else { return Ok(()) };
+        let event = NewEvent::of_status(
+            updated.agent_identity_id.into(),
+            updated.conversation_id.into(),
+            self.message_id,
+            DeliveryStatus::Pending,
+            columns.status,
+        );
+        if let Some(event) = event {
+            connection.log_event(self.organization_id, event)?;
+        }
+        if let Some(provider_message_id) = columns.provider_message_id {
             query!(
                 "INSERT INTO sent_messages (line_number, provider_message_id, organization_id, message_id,
                                             created_at)

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::query;
 
-use crate::domain::{DeliveryError, DeliveryStatus, OrganizationId, PhoneNumber};
+use crate::domain::{DeliveryError, DeliveryStatus, NewEvent, OrganizationId, PhoneNumber};
 use crate::store::{Affects, Database, StoreError};
 
 /// What a carrier reports about a message that it accepted.
@@ -54,7 +54,8 @@ pub async fn update_status(db: &Database, update: DeliveryUpdate) -> Result<Upda
             let organization_id = OrganizationId::from(organization_id);
             connection.mark_affected(&organization_id);
             let message = query!(
-                "SELECT status, was_downgraded FROM messages WHERE organization_id = $1 AND id = $2 FOR UPDATE",
+                "SELECT status, was_downgraded, agent_identity_id, conversation_id FROM messages
+                 WHERE organization_id = $1 AND id = $2 FOR UPDATE",
                 organization_id.as_str(),
                 message_id,
             )
@@ -86,8 +87,18 @@ pub async fn update_status(db: &Database, update: DeliveryUpdate) -> Result<Upda
                 error.map(|error| error.message.as_str()),
                 update.now,
             )
-            .execute(connection)
+            .execute(&mut *connection)
             .await?;
+            let event = NewEvent::of_status(
+                message.agent_identity_id.into(),
+                message.conversation_id.into(),
+                message_id.into(),
+                current,
+                status,
+            );
+            if let Some(event) = event.filter(|_| advances) {
+                connection.log_event(&organization_id, event)?;
+            }
             Ok(UpdateOutcome::Status(status))
         })
     })

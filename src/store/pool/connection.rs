@@ -15,9 +15,11 @@ use sqlx::{
 use super::affects::Affects;
 use super::citus;
 use super::error::StoreError;
+use super::event_log::{CollectedEvents, LogHead};
 use super::pgbouncer::{self, UnnamedStatement};
 use super::settings::{SETTINGS, STATEMENT_TIMEOUT, with_search_path};
-use crate::domain::OrganizationId;
+use crate::domain::{NewEvent, OrganizationId};
+use crate::error::Error;
 
 /// What stands between the service and PostgreSQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,6 +66,10 @@ pub struct DbConnection {
     in_transaction: bool,
     /// What the current work changes, as its caller declared it.
     pub(super) affects: Affects,
+    /// Events of the transaction, which are written at its end.
+    events: CollectedEvents,
+    /// The heads of the logs to which events were committed since the connection was acquired.
+    pub(super) committed: Vec<LogHead>,
 }
 
 impl DbConnection {
@@ -82,7 +88,15 @@ impl DbConnection {
             Pooler::Transaction => citus::detect(&mut raw).await?,
         };
         let pooler = target.pooler;
-        Ok(Self { raw, pooler, is_distributed, in_transaction: false, affects: Affects::None })
+        Ok(Self {
+            raw,
+            pooler,
+            is_distributed,
+            in_transaction: false,
+            affects: Affects::None,
+            events: CollectedEvents::default(),
+            committed: Vec::new(),
+        })
     }
 
     /// Whether tables may be distributed: Citus is installed. For the few callers that `store::pool::citus` lists.
@@ -118,6 +132,28 @@ impl DbConnection {
         self.affects.add(organization_id);
     }
 
+    /// Adds an event to the log of an organization: it is written as the last statement of the current transaction.
+    ///
+    /// # Errors
+    /// `Internal` outside of a transaction.
+    pub(in crate::store) fn log_event(
+        &mut self,
+        organization_id: &OrganizationId,
+        event: NewEvent,
+    ) -> Result<(), StoreError> {
+        if !self.in_transaction {
+            tracing::error!("an event was logged outside of a transaction");
+            return Err(Error::Internal.into());
+        }
+        self.events.add(organization_id, event);
+        Ok(())
+    }
+
+    /// Records that a statement of its own, outside of a transaction, has written events up to this number.
+    pub(in crate::store) fn logged(&mut self, organization_id: &OrganizationId, last_sequence: i64) {
+        self.committed.push(LogHead { organization_id: organization_id.clone(), last_sequence });
+    }
+
     /// Begins a transaction. One that [`Self::end`] does not end is rolled back with the connection.
     pub(in crate::store) async fn begin(&mut self) -> sqlx::Result<()> {
         // First, since the caller may leave before the answer arrives.
@@ -130,9 +166,17 @@ impl DbConnection {
         begun
     }
 
-    /// Commits the transaction if its work succeeded, or rolls it back. Awaited and not left to drop, since the session
-    /// must be seen to have left the transaction.
+    /// Commits the transaction if its work succeeded, with its events, or rolls it back. Awaited and not left to drop, since
+    /// the session must be seen to have left the transaction.
     pub(in crate::store) async fn end<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        let events = std::mem::take(&mut self.events);
+        let (result, heads) = match result {
+            Err(error) => (Err(error), Vec::new()),
+            Ok(done) => match events.write(self, self.is_distributed).await {
+                Ok(heads) => (Ok(done), heads),
+                Err(error) => (Err(error.into()), Vec::new()),
+            },
+        };
         let statement = match &result {
             Ok(_) => "COMMIT",
             Err(error) if error.broke_connection() => return result,
@@ -140,6 +184,7 @@ impl DbConnection {
         };
         raw_sql(statement).execute(&mut self.raw).await?;
         self.in_transaction = false;
+        self.committed.extend(heads);
         result
     }
 

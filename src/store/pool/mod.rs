@@ -12,6 +12,8 @@ pub(in crate::store) mod batch;
 pub mod citus;
 mod connection;
 mod error;
+mod event_heads;
+mod event_log;
 mod migrations;
 mod pgbouncer;
 mod primary;
@@ -37,6 +39,7 @@ use session::traced;
 pub use affects::Affects;
 pub use connection::{DatabaseTarget, DbConnection, Pooler};
 pub use error::StoreError;
+pub use event_heads::EventHeads;
 pub use migrations::{SchemaError, apply_by_statement, migrate, schema_is_current};
 pub(in crate::store) use primary::OPERATION_LIMIT;
 pub use replica::pool::ReplicaSettings;
@@ -145,6 +148,12 @@ impl Database {
             return traced(Q::SPAN, reading).await;
         }
         traced(Q::SPAN, self.batchers.of::<Q>().load(&self.primary, scope, key)).await
+    }
+
+    /// Where commits of this process tell of new events, and the poll of other processes' commits as well.
+    #[must_use]
+    pub fn event_heads(&self) -> &Arc<EventHeads> {
+        &self.primary.heads
     }
 
     /// A snapshot of the pool of the primary.

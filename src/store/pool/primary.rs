@@ -13,6 +13,7 @@ use tracing::Instrument as _;
 use super::affects::Affects;
 use super::connection::{DatabaseTarget, DbConnection};
 use super::error::StoreError;
+use super::event_heads::SharedHeads;
 use super::replica::tracker::WriteTracker;
 use super::session::{Session, traced};
 use super::session_pool::SessionPool;
@@ -36,12 +37,14 @@ pub(super) struct Primary {
     /// With a replica: which organizations wrote recently.
     pub(super) writes: Option<Arc<WriteTracker>>,
     pub(super) tasks: TaskTracker,
+    /// Told of each commit that wrote events.
+    pub(super) heads: SharedHeads,
 }
 
 impl Primary {
     pub(super) fn new(target: DatabaseTarget, sessions: usize, tasks: TaskTracker) -> Self {
         let pool = SessionPool::new(target.clone(), sessions, None, tasks.clone());
-        Self { target, pool, opened: Arc::default(), writes: None, tasks }
+        Self { target, pool, opened: Arc::default(), writes: None, tasks, heads: SharedHeads::default() }
     }
 
     pub(super) fn open(&self) {
@@ -52,7 +55,7 @@ impl Primary {
         if !self.opened.load(Ordering::Acquire) {
             return Err(StoreError::Unavailable("not opened yet"));
         }
-        Session::acquire(&self.pool, deadline, affects, self.writes.clone()).await
+        Session::acquire(&self.pool, deadline, affects, self.writes.clone(), Some(self.heads.clone())).await
     }
 
     /// Whether a caller of this consumer has waited longer than `limit` for a connection.

@@ -8,6 +8,7 @@ use tracing::Instrument as _;
 use super::affects::Affects;
 use super::connection::DbConnection;
 use super::error::StoreError;
+use super::event_heads::SharedHeads;
 use super::replica::tracker::WriteTracker;
 use super::session_pool::{Lease, SessionPool};
 use crate::error::Error;
@@ -19,6 +20,8 @@ pub struct Session {
     deadline: Instant,
     /// Records what the work changed, if there is a replica.
     writes: Option<Arc<WriteTracker>>,
+    /// Told of the events that the work wrote, on the primary.
+    heads: Option<SharedHeads>,
 }
 
 impl Session {
@@ -27,12 +30,13 @@ impl Session {
         deadline: Instant,
         affects: Affects,
         writes: Option<Arc<WriteTracker>>,
+        heads: Option<SharedHeads>,
     ) -> Result<Self, StoreError> {
         let mut lease = pool.acquire(deadline).await?;
         if let Some(pooled) = lease.pooled() {
             pooled.connection.affects = affects;
         }
-        Ok(Self { lease, deadline, writes })
+        Ok(Self { lease, deadline, writes, heads })
     }
 
     /// Runs one statement, or several that need not agree, in a span of this name.
@@ -87,10 +91,15 @@ pub(super) async fn traced<T>(
 }
 
 impl Drop for Session {
-    /// Records the write before its caller gets the answer.
+    /// Records the write before its caller gets the answer, and wakes the readers of its events.
     fn drop(&mut self) {
-        if let (Some(writes), Some(pooled)) = (&self.writes, self.lease.pooled()) {
+        let Some(pooled) = self.lease.pooled() else { return };
+        if let Some(writes) = &self.writes {
             writes.record(&pooled.connection.affects);
+        }
+        let committed = std::mem::take(&mut pooled.connection.committed);
+        if let Some(heads) = &self.heads {
+            heads.advance_all(&committed);
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::domain::OrganizationId;
 use crate::store::{Affects, Database, StoreError};
 
 /// Rows that one statement deletes or lists: few enough that its locks are short.
-const BATCH_SIZE: i64 = 1_000;
+pub(in crate::store) const BATCH_SIZE: i64 = 1_000;
 
 /// What a batch deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct Deleted {
 }
 
 impl Deleted {
-    fn of_batch(rows: u64) -> Self {
+    pub(in crate::store) fn of_batch(rows: u64) -> Self {
         Self { rows, more: i64::try_from(rows).unwrap_or(BATCH_SIZE) >= BATCH_SIZE }
     }
 }

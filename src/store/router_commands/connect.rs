@@ -4,7 +4,7 @@ use sqlx::query;
 
 use super::contact_history::remove_if_unconnected;
 use super::{Agent, CommandOutcome, CommandRequest, active_route, find_agent};
-use crate::domain::{Handle, PhoneNumber, verdict};
+use crate::domain::{EventType, Handle, NewEvent, PhoneNumber, verdict};
 use crate::store::contact_rules::rule_on_number;
 use crate::store::identities::filter_mode;
 use crate::store::{DbConnection, StoreError};
@@ -150,19 +150,27 @@ async fn insert_connection(
     .rows_affected()
         == 1;
     if inserted {
-        query!(
+        let conversation = query!(
             "UPDATE conversations
              SET assignment_id = $4, assignment_released = false, assignment_messaged = false,
                  opted_out_at = NULL, updated_at = greatest(updated_at, $5)
-             WHERE organization_id = $1 AND agent_identity_id = $2 AND remote_number = $3",
+             WHERE organization_id = $1 AND agent_identity_id = $2 AND remote_number = $3
+             RETURNING id",
             agent.organization_id.as_str(),
             agent.identity_id.uuid(),
             request.remote_number.as_str(),
             request.new_connection_id.uuid(),
             request.now,
         )
-        .execute(connection)
+        .fetch_optional(&mut *connection)
         .await?;
+        let event = NewEvent::of_connection(
+            EventType::ConnectionOpened,
+            agent.identity_id,
+            conversation.map(|conversation| conversation.id.into()),
+            request.new_connection_id,
+        );
+        connection.log_event(&agent.organization_id, event)?;
     }
     Ok(inserted)
 }

@@ -11,6 +11,7 @@ mod calls;
 mod carriers;
 mod cleanup;
 mod endpoint;
+mod events;
 mod keys;
 mod labelled;
 mod process;
@@ -20,6 +21,7 @@ pub use calls::{CallMetrics, CallSeries, InFlight, UNKNOWN, code_name};
 pub use carriers::CarrierMetrics;
 pub use cleanup::{CleanupMetrics, CleanupOutcome};
 pub use endpoint::serve;
+pub use events::EventMetrics;
 pub use keys::KeyMetrics;
 pub use sampled::{PoolSample, Sample};
 
@@ -44,6 +46,7 @@ pub struct Metrics {
     pub carriers: CarrierMetrics,
     pub keys: KeyMetrics,
     pub cleanup: CleanupMetrics,
+    pub events: EventMetrics,
     database_up: Gauge,
 }
 
@@ -73,6 +76,7 @@ impl Exposition {
         metrics.carriers.register(&mut registry);
         metrics.keys.register(&mut registry);
         metrics.cleanup.register(&mut registry);
+        metrics.events.register(&mut registry);
         registry.register(
             "inkbox_database_up",
             "Whether the database answers: 1 or 0",

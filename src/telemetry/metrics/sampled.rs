@@ -25,6 +25,8 @@ pub struct Sample {
     pub background_tasks: usize,
     /// How far the machine's clock is ahead of the database's.
     pub clock_skew: TimeDelta,
+    /// Streams of events, and calls that wait for an event.
+    pub event_streams: usize,
 }
 
 /// The database pool at one moment.
@@ -66,6 +68,7 @@ impl<F: Fn() -> Sample + Send + Sync + 'static> Collector for SampledCollector<F
             queue_waiting,
             background_tasks,
             clock_skew,
+            event_streams,
         } = (self.sample)();
         let mut gauge = |name, help, value: usize| write(&mut encoder, name, help, &ConstGauge::new(value));
         gauge(
@@ -82,6 +85,7 @@ impl<F: Fn() -> Sample + Send + Sync + 'static> Collector for SampledCollector<F
         let waiting = "Calls that wait for an earlier one on their conversation";
         gauge("inkbox_conversation_queue_waiting", waiting, queue_waiting)?;
         gauge("inkbox_lane_calls_waiting", waiting, queue_waiting)?;
+        gauge("inkbox_event_streams", "Streams of events, and calls that wait for an event", event_streams)?;
         gauge("inkbox_background_tasks", "Work that goes on without its caller", background_tasks)?;
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let tasks = runtime.metrics().num_alive_tasks();

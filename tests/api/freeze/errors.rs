@@ -55,6 +55,7 @@ fn every_error() -> Vec<Error> {
         Error::DeadlineExceeded,
         Error::Unimplemented("the server has no such service or method"),
         Error::UnsupportedMediaType,
+        Error::CursorExpired,
         Error::StreamEnded,
         Error::Internal,
     ];

@@ -3,7 +3,7 @@
 mod admission;
 mod auth;
 mod clocks;
-mod erasure;
+pub(crate) mod erasure;
 mod health;
 mod limits;
 pub(crate) mod metrics;

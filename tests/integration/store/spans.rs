@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::store::sources::sources;
 
 /// All of them. A name stays when its function moves or is renamed; a new function adds a name.
-const NAMES: [&str; 90] = [
+const NAMES: [&str; 96] = [
     "query api_keys::get",
     "query api_keys::get_router_key",
     "query api_keys::list",
@@ -23,7 +23,6 @@ const NAMES: [&str; 90] = [
     "query conversations::get::exists",
     "query conversations::get::get",
     "query conversations::list::list",
-    "query conversations::mark_read::mark_alone",
     "query conversations::mark_read::mark_read",
     "query conversations::recipient::recipient",
     "query conversations::settle::settle_horizons",
@@ -33,6 +32,12 @@ const NAMES: [&str; 90] = [
     "query erasure::human::identities_of",
     "query erasure::human::known",
     "query erasure::purge::some_discarded",
+    "query events::after",
+    "query events::bounds",
+    "query events::cursor_key",
+    "query events::delete_expired",
+    "query events::last_sequences",
+    "query events::subject",
     "query identities::current",
     "query identities::get",
     "query identities::list",
@@ -65,7 +70,6 @@ const NAMES: [&str; 90] = [
     "query organizations::exists",
     "query reactions::find",
     "query reactions::remove",
-    "query reactions::take_back",
     "query reactions::target",
     "query retention::bodies::to_be_blanked",
     "query retention::released::released",
@@ -83,6 +87,7 @@ const NAMES: [&str; 90] = [
     "transaction api_keys::create",
     "transaction api_keys::revoke",
     "transaction connections::release",
+    "transaction conversations::mark_read::mark_alone",
     "transaction erasure::discard::discard",
     "transaction erasure::purge::purge",
     "transaction identities::create",
@@ -94,6 +99,7 @@ const NAMES: [&str; 90] = [
     "transaction messages::send::resolve",
     "transaction messages::status::update_status",
     "transaction reactions::put",
+    "transaction reactions::take_back",
     "transaction retention::bodies::blank",
     "transaction router_commands::obey",
     "transaction tapback_texts::act",

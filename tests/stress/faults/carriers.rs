@@ -8,6 +8,7 @@ use inkbox_imessage::domain::CarrierKind;
 use rand::RngExt as _;
 
 use crate::faults::environment::Environment;
+use crate::faults::listeners::Listeners;
 use crate::faults::load::Load;
 use crate::faults::participants::{Pair, Sent, SentFate};
 use crate::faults::phone::{FAILURES, Habit, Phone};
@@ -70,11 +71,13 @@ async fn what_a_carrier_fails_at_in_any_way_is_told_as_it_is_and_never_done_twic
         let habit =
             Habit { failing: chance.random_range(0.1..0.9), slowness: TOO_LATE / 10, too_late: TOO_LATE };
         env.phone.behaves(habit, schedule.chance(round, 1));
+        let listeners = Listeners::start(&env, &pairs, &schedule, round);
         let mut load = Load::start(&env, &pairs, &schedule, round);
         load.until_done(CALLS).await;
         load.end().await;
         env.phone.behaves(calm, schedule.chance(round, 2));
         settle::at_last(&env, &pairs, false).await;
+        listeners.check(&env, &pairs).await;
         let messages = check::all(&env, &pairs, &check::Line::Phones).await;
         env.assert_invariants().await;
         schedule
@@ -105,6 +108,7 @@ async fn the_numbers_of_the_sandbox_fail_as_they_should_and_nothing_else_does() 
     let mut fates = [[0_u32; 2]; 6];
     for round in 0..schedule.rounds {
         let pairs = Pair::of_round(&env, round, &humans).await;
+        let listeners = Listeners::start(&env, &pairs, &schedule, round);
         let mut load = Load::start(&env, &pairs, &schedule, round);
         load.until_done(CALLS).await;
         eventually("there was a message for everyone", async || {
@@ -115,6 +119,7 @@ async fn the_numbers_of_the_sandbox_fail_as_they_should_and_nothing_else_does() 
         load.end().await;
         // The same humans come again, and there are three lines.
         settle::at_last(&env, &pairs, true).await;
+        listeners.check(&env, &pairs).await;
         let line = check::Line::sandbox(&env, &pairs).await;
         let messages = check::all(&env, &pairs, &line).await;
         env.assert_invariants().await;

@@ -82,6 +82,11 @@ impl Environment {
         issue_key(&self.db, ApiKeyScope::Identity, Some(organization), Some(identity_id)).await
     }
 
+    /// A connection to the database itself, for what no RPC tells.
+    pub(crate) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
     /// Waits until the service runs no statement, so that no call with an unknown outcome is still being executed.
     pub(crate) async fn until_quiet(&self) {
         let busy = "SELECT count(*) FROM pg_stat_activity

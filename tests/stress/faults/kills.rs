@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use tokio::time::sleep;
 
 use crate::faults::environment::Environment;
+use crate::faults::listeners::Listeners;
 use crate::faults::load::Load;
 use crate::faults::participants::Pair;
 use crate::faults::phone::{Habit, Phone};
@@ -136,6 +137,7 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_done_twice_when_processes_a
         let mut chance = schedule.chance(round, 0);
         machine.until_ready().await;
         let pairs = Pair::of_round(&env, round, &Pair::numbers(round, PAIRS)).await;
+        let listeners = Listeners::start(&env, &pairs, &schedule, round);
         let mut load = Load::start(&env, &pairs, &schedule, round);
         load.until_done(CALLS).await;
         sleep(chance.random_range(Duration::ZERO..MOMENT)).await;
@@ -146,6 +148,7 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_done_twice_when_processes_a
         load.end().await;
 
         settle::after_round(&env, &pairs).await;
+        listeners.check(&env, &pairs).await;
         let messages = check::all(&env, &pairs, &check::Line::Phones).await;
         deliver_old_texts_again(&env, &before, &mut chance).await;
         env.assert_invariants().await;

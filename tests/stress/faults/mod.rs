@@ -12,6 +12,7 @@ mod environment;
 mod human;
 mod kills;
 mod ledger;
+mod listeners;
 mod load;
 mod network;
 mod participants;

@@ -9,6 +9,7 @@ use rand::rngs::StdRng;
 use tokio::time::sleep;
 
 use crate::faults::environment::Environment;
+use crate::faults::listeners::Listeners;
 use crate::faults::load::Load;
 use crate::faults::participants::Pair;
 use crate::faults::phone::{Habit, Phone};
@@ -86,6 +87,7 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_done_twice_when_the_wire_to
         let mut chance = schedule.chance(round, 0);
         app.until_ready().await;
         let pairs = Pair::of_round(&env, round, &Pair::numbers(round, PAIRS)).await;
+        let listeners = Listeners::start(&env, &pairs, &schedule, round);
         let mut load = Load::start(&env, &pairs, &schedule, round);
         load.until_done(CALLS).await;
         let bad = *schedule.pick(round, &ALL);
@@ -95,6 +97,7 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_done_twice_when_the_wire_to
         load.end().await;
 
         settle::after_round(&env, &pairs).await;
+        listeners.check(&env, &pairs).await;
         let messages = check::all(&env, &pairs, &check::Line::Phones).await;
         env.assert_invariants().await;
         schedule.report(round, &format!("{bad:?}, {messages} messages"));

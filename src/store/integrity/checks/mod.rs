@@ -14,6 +14,7 @@
 
 mod children;
 mod conversations;
+mod events;
 mod global_tables;
 mod invariant;
 mod keys;
@@ -29,9 +30,10 @@ pub use invariant::{Invariant, KeyRange, Repair, TableChecks, Violation, Violati
 pub const TENANT_CHECKS: [&TableChecks; 5] =
     [&CONNECTIONS, &CONVERSATIONS, &MESSAGES, &REACTIONS, &CONTACT_RULES];
 
-/// Invariants between global tables and the rows of all tenants. Each is one statement over whole tables,
+/// Invariants between global tables and the rows of all tenants, and of whole event logs. Each is one statement over whole tables,
 /// which are small. The order is that of repair: line counts are derived from routes.
-pub const GLOBAL_CHECKS: [&[Invariant<()>]; 2] = [global_tables::INVARIANTS, keys::INVARIANTS];
+pub const GLOBAL_CHECKS: [&[Invariant<()>]; 3] =
+    [global_tables::INVARIANTS, keys::INVARIANTS, events::INVARIANTS];
 
 /// The names of all invariants.
 pub fn names() -> impl Iterator<Item = &'static str> {

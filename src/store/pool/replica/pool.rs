@@ -56,7 +56,7 @@ impl ReplicaPool {
             return None;
         }
         let deadline = Instant::now() + REPLICA_LIMIT;
-        let session = Session::acquire(&self.pool, deadline, Affects::None, None).await;
+        let session = Session::acquire(&self.pool, deadline, Affects::None, None, None).await;
         session.inspect_err(|error| self.replica.fail(error)).ok()
     }
 

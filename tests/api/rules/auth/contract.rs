@@ -88,6 +88,8 @@ pub(super) fn table() -> Vec<Rpc> {
     let update = UpdateIdentityRequest { identity_id: id.clone(), ..Default::default() };
     let key = CreateApiKeyRequest { agent_identity_id: id.clone(), ..Default::default() };
     let get = GetConversationRequest { conversation_id: id.clone(), agent_identity_id: None };
+    // A stream that begins does not end by itself.
+    let watch = WatchEventsRequest { conversation_id: Some(id.clone()), ..Default::default() };
     vec![
         rpc("ConversationService/ListConversations", AdminOrIdentity, &ListConversationsRequest::default()),
         rpc("ConversationService/GetConversation", AdminOrIdentity, &get),
@@ -137,6 +139,8 @@ pub(super) fn table() -> Vec<Rpc> {
         rpc("RouterService/ReceiveReaction", Router, &reaction),
         rpc("RouterService/UpdateDeliveryStatus", Router, &news),
         rpc("RouterService/GetRouterNumber", Any, &GetRouterNumberRequest {}),
+        rpc("EventService/WatchEvents", AdminOrIdentity, &watch),
+        rpc("EventService/ListEvents", AdminOrIdentity, &ListEventsRequest::default()),
         rpc("IdentityService/CreateIdentity", Admin, &identity),
         rpc("IdentityService/GetIdentity", AdminOrIdentity, &GetIdentityRequest { identity_id: id.clone() }),
         rpc("IdentityService/ListIdentities", Admin, &ListIdentitiesRequest::default()),

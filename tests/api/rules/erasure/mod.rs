@@ -10,7 +10,7 @@ use inkbox_imessage::maintenance::erase::{self, Erased, Subject};
 
 use crate::support::{Human, TestApp};
 
-async fn erase(app: &TestApp, organization: &str, human: &Human, keep_rules: bool) -> Erased {
+pub(crate) async fn erase(app: &TestApp, organization: &str, human: &Human, keep_rules: bool) -> Erased {
     let clock: Arc<dyn Clock> = app.clock.clone();
     let subject = Subject {
         organization_id: organization.into(),

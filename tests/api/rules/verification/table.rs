@@ -64,6 +64,9 @@ const HANDLE: &str = "identities and handles match";
 const KEY: &str = "key digests match the organization keys that are not revoked";
 const ROUTER_KEY: &str = "key digests match the router keys that are not revoked";
 const EPOCH: &str = "the key epoch has a row";
+const GAPLESS: &str = "the events of an organization are numbered without gaps up to the head of its log";
+const LOGGED: &str =
+    "a message that was stored since the oldest event of its organization has the events of its status";
 
 /// An inbound message that is not blocked, not the newest of its conversation, and without a reaction.
 macro_rules! text {
@@ -378,4 +381,27 @@ pub(super) const BREAKAGES: &[Breakage] = &[
         left: &[ROUTER_KEY],
     },
     Breakage { name: EPOCH, sql: "DELETE FROM key_epoch", besides: &[], left: &[EPOCH] },
+    Breakage {
+        name: GAPLESS,
+        sql: "DELETE FROM events WHERE organization_id = 'org_a' AND sequence = 2",
+        besides: &[],
+        left: &[GAPLESS],
+    },
+    Breakage {
+        name: GAPLESS,
+        sql: "UPDATE event_logs SET last_sequence = last_sequence + 1 WHERE organization_id = 'org_a'",
+        besides: &[],
+        left: &[GAPLESS],
+    },
+    Breakage {
+        name: LOGGED,
+        // The clock of the scene has moved on, that of the log has not.
+        sql: concat!(
+            "UPDATE events SET occurred_at = occurred_at + interval '60 days' WHERE sequence > 1;
+             UPDATE events SET message_id = NULL WHERE type = 1 AND message_id = ",
+            text!()
+        ),
+        besides: &[],
+        left: &[LOGGED],
+    },
 ];

@@ -84,6 +84,7 @@ async fn uses() -> Vec<(&'static str, u64)> {
             of("INKBOX_MAX_CONCURRENT_CALLS")
                 * (constant("src/admission/call_permit.rs", "UNCOUNTED_BYTES") + stream),
         ),
+        ("streams of events", of("INKBOX_STREAMS") * 48 * KIB),
         ("calls without a valid key", open_calls * stream),
         (
             "rows",

@@ -68,6 +68,12 @@ const FILL: &str = "
     INSERT INTO discarded_conversations SELECT org, gen_random_uuid(), now() FROM shape;
     INSERT INTO forgotten_texts SELECT line_number, 'forgotten-' || id, created_at FROM messages;
     INSERT INTO tapback_texts SELECT line_number, 'tapback-' || provider_message_id, created_at FROM messages;
+    INSERT INTO event_logs SELECT organization_id, count(*) FROM messages GROUP BY organization_id;
+    INSERT INTO events (organization_id, sequence, id, type, occurred_at, agent_identity_id, conversation_id, message_id,
+            is_blocked)
+        SELECT organization_id, row_number() OVER (PARTITION BY organization_id ORDER BY created_at), gen_random_uuid(), 1,
+               created_at, agent_identity_id, conversation_id, id, false
+        FROM messages;
     CREATE TABLE sample AS
         SELECT c.organization_id AS org, c.agent_identity_id AS identity, c.id AS conversation, c.remote_number AS human,
                c.assignment_id AS connection, c.latest_at AS at, m.line_number AS line, m.provider_message_id AS provider_id,

@@ -17,7 +17,7 @@ pub(super) struct Hot {
 /// What no query contains.
 pub(super) const NOTHING: &str = "$99";
 
-const HOT: [Hot; 33] = [
+const HOT: [Hot; 37] = [
     // ListConnections.
     Hot {
         text: ("SELECT", &["FROM connections", "< ($2, $3)"], "$6"),
@@ -78,10 +78,31 @@ const HOT: [Hot; 33] = [
         indexes: &["conversations_pkey"],
     },
     Hot {
-        text: ("WITH free AS MATERIALIZED", &["SET clear_read_before"], NOTHING),
+        text: ("WITH free AS MATERIALIZED", &["SET clear_read_before", "logged AS"], NOTHING),
         parameters: &["org", "ARRAY[conversation]", "ARRAY[1]"],
         // Once to see whether it is free, once to change it.
         indexes: &["conversations_pkey", "conversations_pkey"],
+    },
+    // Readers of the event log.
+    Hot {
+        text: ("SELECT e.sequence", &[], NOTHING),
+        parameters: &["org", "0", "100"],
+        indexes: &["connections_pkey", "conversations_pkey", "events_pkey"],
+    },
+    Hot {
+        text: ("SELECT l.last_sequence", &[], NOTHING),
+        parameters: &["org", "1"],
+        indexes: &["event_logs_pkey", "events_pkey", "events_pkey", "events_pkey"],
+    },
+    Hot {
+        text: ("SELECT organization_id, last_sequence FROM event_logs", &[], NOTHING),
+        parameters: &["ARRAY[org]"],
+        indexes: &["event_logs_pkey"],
+    },
+    Hot {
+        text: ("DELETE FROM events", &[], NOTHING),
+        parameters: &["org", "at", "1000"],
+        indexes: &["events_pkey", "events_pkey"],
     },
     // A release: whether sends are under way, and that no other may begin.
     Hot {
@@ -213,7 +234,7 @@ const HOT: [Hot; 33] = [
 ];
 
 /// Parameters of the statements that append messages.
-const APPENDED: [&str; 20] = [
+const APPENDED: [&str; 21] = [
     "org",
     "ARRAY[conversation]",
     "ARRAY[connection]",
@@ -234,6 +255,7 @@ const APPENDED: [&str; 20] = [
     "0",
     "9",
     "NULL::double precision",
+    "true",
 ];
 
 /// Either index of `routes` will do where the human is known, who has a handful of them at most.

@@ -35,7 +35,7 @@ const fn of_verify(beginning: &'static str, fault: &'static str) -> Exception {
     Exception { beginning, fault, reason: OF_VERIFY }
 }
 
-const EXCEPTIONS: [Exception; 24] = [
+const EXCEPTIONS: [Exception; 27] = [
     of_verify(
         "WITH i AS MATERIALIZED (SELECT organization_id, id, agent_handle FROM identities) SELECT",
         NOT_UNDERSTOOD,
@@ -131,6 +131,21 @@ const EXCEPTIONS: [Exception; 24] = [
         beginning: "WITH free AS MATERIALIZED ( SELECT id FROM conversations WHERE organization_id = $1 AND id = ANY($2) FOR NO KEY UPDATE SKIP LOCKED), summary",
         fault: AT_ONCE,
         reason: "stores messages together; a distributed database takes one in two statements: see messages::append",
+    },
+    Exception {
+        beginning: "WITH free AS MATERIALIZED ( SELECT id FROM conversations WHERE organization_id = $1 AND id = ANY($2) FOR NO KEY UPDATE SKIP LOCKED), marked",
+        fault: AT_ONCE,
+        reason: "marks and their events; a distributed database takes a transaction: see conversations::mark_read",
+    },
+    Exception {
+        beginning: "WITH head AS ( INSERT INTO event_logs",
+        fault: AT_ONCE,
+        reason: "a distributed database takes two statements: see pool::event_log",
+    },
+    Exception {
+        beginning: "SELECT organization_id, last_sequence FROM event_logs",
+        fault: NOT_BOUND,
+        reason: "one look for all organizations whose events are being read, instead of one each",
     },
     Exception {
         beginning: "WITH summary AS (UPDATE conversations",

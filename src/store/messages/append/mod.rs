@@ -7,54 +7,18 @@
 //! One statement changes both tables, which costs two thirds of two statements in a transaction. Citus refuses that, so
 //! that [`append_in_two_steps`] takes one row and two statements.
 
-use chrono::{DateTime, Utc};
+mod columns;
+
+pub(in crate::store) use columns::{Kind, NewMessage};
+
 use serde_json::Value;
 use sqlx::query;
 use uuid::Uuid;
 
-use crate::domain::{
-    DeliveryStatus, Direction, MessageOrigin, OptOutKeyword, OrganizationId, SendStyle, Transport, preview,
-};
+use self::columns::{Appended, Columns};
+use crate::domain::OrganizationId;
 use crate::error::Error;
 use crate::store::{DbConnection, StoreError};
-
-/// A message to append.
-pub(in crate::store) struct NewMessage<'a> {
-    pub(in crate::store) conversation_id: Uuid,
-    /// Must be the active connection of the conversation.
-    pub(in crate::store) connection_id: Uuid,
-    pub(in crate::store) message_id: Uuid,
-    pub(in crate::store) line_number: &'a str,
-    /// `None` for an outbound message, until the carrier has accepted it.
-    pub(in crate::store) provider_message_id: Option<&'a str>,
-    pub(in crate::store) is_blocked: bool,
-    pub(in crate::store) text: Option<&'a str>,
-    pub(in crate::store) media: Option<Value>,
-    pub(in crate::store) transport: Transport,
-    /// The message of the same conversation that it replies to.
-    pub(in crate::store) reply_to: Option<Uuid>,
-    pub(in crate::store) created_at: DateTime<Utc>,
-    pub(in crate::store) updated_at: DateTime<Utc>,
-    /// Whether it is a keyword of the human that ends or resumes messages.
-    pub(in crate::store) keyword: Option<OptOutKeyword>,
-}
-
-/// What the messages of one statement have in common.
-#[derive(Clone, Copy)]
-pub(in crate::store) enum Kind {
-    /// Received from humans. Appended only if the identity is enabled and the human is blocked or not as the message says:
-    /// a rule that was acknowledged in the meantime applies.
-    Inbound,
-    /// About to be sent. Appended only if the human has sent a message on the connection and has not opted out, no release
-    /// of it waits, and the identity may reach the human: the statement repeats the rules of `domain::eligibility`.
-    Outbound {
-        send_style: Option<SendStyle>,
-        /// How long the send may be in flight, from the start of the statement.
-        max_seconds: f64,
-    },
-    /// Sent by hand from the account of the line, which no rule of this service can prevent.
-    ByHand,
-}
 
 /// What to do with a conversation that another transaction has locked.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -141,22 +105,37 @@ macro_rules! append_sql {
     };
 }
 
-/// Appends the rows in one statement. `$lock` and `$select` choose the conversations: those that are not locked, or the
+/// Appends the rows in one statement, and the events of inbound messages unless the transaction does that. `$lock` and `$select` choose the conversations: those that are not locked, or the
 /// only one. The id of the only one is a separate condition, so that PostgreSQL always looks it up by its key, whatever
 /// number of messages it plans for.
 macro_rules! in_one_statement {
     ($connection:ident, $columns:ident, $lock:literal, $select:literal, $update:literal, $where:literal) => {
         query!(
-            "WITH " + $lock + "summary AS (" + $update + " " + $select + " " + $where + ")
-             INSERT INTO messages (organization_id, id, conversation_id, agent_identity_id, assignment_id, line_number,
-                                   provider_message_id, direction, received_number, is_blocked, text, media,
-                                   send_style, transport, status, created_at, updated_at, in_flight_until,
-                                   reply_to_message_id, origin)
-             SELECT $1, message_id, conversation_id, agent_identity_id, connection_id, line_number, provider_message_id,
-                    $12, received_number, is_blocked, text, media, $18, transport, $19, sent_at, stored_at,
-                    statement_timestamp() + make_interval(secs => $20), reply_to, $16
-             FROM summary
-             RETURNING id",
+            "WITH " + $lock + "summary AS (" + $update + " " + $select + " " + $where + "),
+             stored AS (
+                 INSERT INTO messages (organization_id, id, conversation_id, agent_identity_id, assignment_id, line_number,
+                                       provider_message_id, direction, received_number, is_blocked, text, media,
+                                       send_style, transport, status, created_at, updated_at, in_flight_until,
+                                       reply_to_message_id, origin)
+                 SELECT $1, message_id, conversation_id, agent_identity_id, connection_id, line_number,
+                        provider_message_id, $12, received_number, is_blocked, text, media, $18, transport, $19, sent_at,
+                        stored_at, statement_timestamp() + make_interval(secs => $20), reply_to, $16
+                 FROM summary
+                 RETURNING id, conversation_id, agent_identity_id, is_blocked),
+             head AS (
+                 INSERT INTO event_logs (organization_id, last_sequence)
+                 SELECT $1, count(*) FROM stored WHERE $21 HAVING count(*) > 0
+                 ON CONFLICT (organization_id) DO UPDATE SET last_sequence = event_logs.last_sequence + excluded.last_sequence
+                 RETURNING last_sequence),
+             logged AS (
+                 INSERT INTO events (organization_id, sequence, id, type, occurred_at, agent_identity_id,
+                                     conversation_id, message_id, is_blocked)
+                 SELECT $1, head.last_sequence + 1 - row_number() OVER (), gen_random_uuid(), 1, clock_timestamp(),
+                        s.agent_identity_id, s.conversation_id, s.id, s.is_blocked
+                 FROM stored s, head)
+             SELECT id, conversation_id, agent_identity_id, is_blocked,
+                    (SELECT last_sequence FROM head) AS last_sequence
+             FROM stored",
             $columns.organization_id,
             &$columns.conversation_ids,
             &$columns.connection_ids,
@@ -177,11 +156,18 @@ macro_rules! in_one_statement {
             $columns.send_style,
             $columns.status,
             $columns.max_seconds,
+            $columns.logs_itself,
         )
         .fetch_all($connection)
         .await?
         .into_iter()
-        .map(|row| row.id)
+        .map(|row| Appended {
+            message_id: row.id,
+            conversation_id: row.conversation_id,
+            identity_id: row.agent_identity_id,
+            is_blocked: row.is_blocked,
+            last_sequence: row.last_sequence,
+        })
         .collect()
     };
 }
@@ -214,71 +200,6 @@ macro_rules! update_summary {
     };
 }
 
-/// The parameters of the statements, by column.
-struct Columns<'a> {
-    organization_id: &'a str,
-    conversation_ids: Vec<Uuid>,
-    connection_ids: Vec<Uuid>,
-    message_ids: Vec<Uuid>,
-    line_numbers: Vec<&'a str>,
-    provider_message_ids: Vec<Option<&'a str>>,
-    are_blocked: Vec<bool>,
-    texts: Vec<Option<&'a str>>,
-    previews: Vec<Option<&'a str>>,
-    media: Vec<Option<Value>>,
-    created_at: Vec<DateTime<Utc>>,
-    updated_at: Vec<DateTime<Utc>>,
-    transports: Vec<i16>,
-    replies_to: Vec<Option<Uuid>>,
-    origin: i16,
-    keywords: Vec<Option<i16>>,
-    direction: i16,
-    send_style: i16,
-    status: i16,
-    max_seconds: Option<f64>,
-}
-
-impl<'a> Columns<'a> {
-    fn new(organization_id: &'a OrganizationId, kind: Kind, messages: Vec<NewMessage<'a>>) -> Self {
-        let (direction, send_style, status, max_seconds) = match kind {
-            Kind::Inbound => (Direction::Inbound, 0, DeliveryStatus::Received, None),
-            Kind::ByHand => (Direction::Outbound, 0, DeliveryStatus::Sent, None),
-            Kind::Outbound { send_style, max_seconds } => (
-                Direction::Outbound,
-                send_style.map_or(0, SendStyle::number),
-                DeliveryStatus::Pending,
-                Some(max_seconds),
-            ),
-        };
-        let origin = match kind {
-            Kind::ByHand => MessageOrigin::ByHand,
-            Kind::Inbound | Kind::Outbound { .. } => MessageOrigin::Service,
-        };
-        Self {
-            organization_id: organization_id.as_str(),
-            conversation_ids: messages.iter().map(|message| message.conversation_id).collect(),
-            connection_ids: messages.iter().map(|message| message.connection_id).collect(),
-            message_ids: messages.iter().map(|message| message.message_id).collect(),
-            line_numbers: messages.iter().map(|message| message.line_number).collect(),
-            provider_message_ids: messages.iter().map(|message| message.provider_message_id).collect(),
-            are_blocked: messages.iter().map(|message| message.is_blocked).collect(),
-            texts: messages.iter().map(|message| message.text).collect(),
-            previews: messages.iter().map(|message| message.text.map(preview)).collect(),
-            created_at: messages.iter().map(|message| message.created_at).collect(),
-            updated_at: messages.iter().map(|message| message.updated_at).collect(),
-            transports: messages.iter().map(|message| message.transport.number()).collect(),
-            replies_to: messages.iter().map(|message| message.reply_to).collect(),
-            origin: origin.number(),
-            keywords: messages.iter().map(|message| message.keyword.map(|keyword| keyword as i16)).collect(),
-            media: messages.into_iter().map(|message| message.media).collect(),
-            direction: direction.number(),
-            send_style,
-            status: status.number(),
-            max_seconds,
-        }
-    }
-}
-
 /// Appends messages to conversations of an organization, and returns the ids of those that were appended. A message is
 /// not appended if its connection is not the active one of its conversation, if another message of the call is for the
 /// same conversation (an `UPDATE` changes a row once), or if its conversation is locked and was to be skipped.
@@ -295,11 +216,14 @@ pub(in crate::store) async fn append(
     if locked == Locked::Wait {
         check_single(&messages)?;
     }
-    let columns = Columns::new(organization_id, kind, messages);
-    Ok(match locked {
+    // A transaction may still lock other rows, which must not happen after the log was locked.
+    let logs_itself = matches!(kind, Kind::Inbound) && !connection.is_in_transaction();
+    let columns = Columns::new(organization_id, kind, messages, logs_itself);
+    let step = &mut *connection;
+    let appended: Vec<Appended> = match locked {
         Locked::Skip => append_sql!(
             in_one_statement,
-            connection,
+            step,
             columns,
             "free AS MATERIALIZED (
                  SELECT id FROM conversations WHERE organization_id = $1 AND id = ANY($2)
@@ -307,9 +231,27 @@ pub(in crate::store) async fn append(
             "JOIN free ON free.id = n.conversation_id WHERE"
         ),
         Locked::Wait => {
-            append_sql!(in_one_statement, connection, columns, "", "WHERE c.id = ($2::uuid[])[1] AND")
+            append_sql!(in_one_statement, step, columns, "", "WHERE c.id = ($2::uuid[])[1] AND")
         }
-    })
+    };
+    if let Some(head) = appended.iter().find_map(|message| message.last_sequence) {
+        connection.logged(organization_id, head);
+    } else {
+        log_events(connection, organization_id, kind, &appended)?;
+    }
+    Ok(appended.into_iter().map(|message| message.message_id).collect())
+}
+
+fn log_events(
+    connection: &mut DbConnection,
+    organization_id: &OrganizationId,
+    kind: Kind,
+    appended: &[Appended],
+) -> Result<(), StoreError> {
+    appended
+        .iter()
+        .filter_map(|message| kind.event(message))
+        .try_for_each(|event| connection.log_event(organization_id, event))
 }
 
 /// The same for one message on a database with Citus, in a transaction. Waits for the conversation.
@@ -320,12 +262,12 @@ async fn append_in_two_steps(
     messages: Vec<NewMessage<'_>>,
 ) -> Result<Vec<Uuid>, StoreError> {
     check_single(&messages)?;
-    let columns = Columns::new(organization_id, kind, messages);
+    let columns = Columns::new(organization_id, kind, messages, false);
     if connection.is_in_transaction() {
-        return two_steps(connection, &columns).await;
+        return two_steps(connection, organization_id, kind, &columns).await;
     }
     connection.begin().await?;
-    let result = two_steps(connection, &columns).await;
+    let result = two_steps(connection, organization_id, kind, &columns).await;
     connection.end(result).await
 }
 
@@ -337,7 +279,12 @@ fn check_single(messages: &[NewMessage<'_>]) -> Result<(), StoreError> {
     Err(Error::Internal.into())
 }
 
-async fn two_steps(connection: &mut DbConnection, columns: &Columns<'_>) -> Result<Vec<Uuid>, StoreError> {
+async fn two_steps(
+    connection: &mut DbConnection,
+    organization_id: &OrganizationId,
+    kind: Kind,
+    columns: &Columns<'_>,
+) -> Result<Vec<Uuid>, StoreError> {
     let (step, inserting) = (&mut *connection, columns);
     let summary = append_sql!(update_summary, step, inserting);
     let Some(row) = summary else { return Ok(Vec::new()) };
@@ -369,7 +316,16 @@ async fn two_steps(connection: &mut DbConnection, columns: &Columns<'_>) -> Resu
         row.reply_to,
         columns.origin,
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(row.message_id.into_iter().collect())
+    let Some(message_id) = row.message_id else { return Ok(Vec::new()) };
+    let appended = Appended {
+        message_id,
+        conversation_id: columns.conversation_ids[0],
+        identity_id: row.agent_identity_id,
+        is_blocked: columns.are_blocked[0],
+        last_sequence: None,
+    };
+    log_events(connection, organization_id, kind, &[appended])?;
+    Ok(vec![message_id])
 }
