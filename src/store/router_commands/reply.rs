@@ -82,6 +82,31 @@ pub(super) async fn store_in(
     Ok(())
 }
 
+/// Whether the human got a reply to a command that was executed later than this time.
+pub async fn has_later_reply(
+    db: &Database,
+    line_number: &PhoneNumber,
+    remote_number: &PhoneNumber,
+    at: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
+    session
+        .run("query router_commands::reply::has_later_reply", |connection| async move {
+            let row = sqlx::query!(
+                r#"SELECT EXISTS (
+                       SELECT created_at FROM router_replies
+                       WHERE line_number = $1 AND remote_number = $2 AND created_at > $3 AND NOT is_help) AS "later!""#,
+                line_number.as_str(),
+                remote_number.as_str(),
+                at,
+            )
+            .fetch_one(connection)
+            .await?;
+            Ok(row.later)
+        })
+        .await
+}
+
 /// Takes the reply that is due first for sending, for at most `max_duration`. `None` if none is due.
 pub async fn take_due_reply(
     db: &Database,

@@ -7,6 +7,7 @@
 //! - Label values come from fixed lists, so that the number of series is bounded and no label can hold a phone number, a
 //!   key, an organization or an id.
 
+mod back_fill;
 mod calls;
 mod carriers;
 mod cleanup;
@@ -16,6 +17,7 @@ mod labelled;
 mod process;
 mod sampled;
 
+pub use back_fill::{BackFillMetrics, BackFillOutcome};
 pub use calls::{CallMetrics, CallSeries, InFlight, UNKNOWN, code_name};
 pub use carriers::CarrierMetrics;
 pub use cleanup::{CleanupMetrics, CleanupOutcome};
@@ -44,6 +46,7 @@ pub struct Metrics {
     pub carriers: CarrierMetrics,
     pub keys: KeyMetrics,
     pub cleanup: CleanupMetrics,
+    pub back_fill: BackFillMetrics,
     database_up: Gauge,
 }
 
@@ -73,6 +76,7 @@ impl Exposition {
         metrics.carriers.register(&mut registry);
         metrics.keys.register(&mut registry);
         metrics.cleanup.register(&mut registry);
+        metrics.back_fill.register(&mut registry);
         registry.register(
             "inkbox_database_up",
             "Whether the database answers: 1 or 0",

@@ -7,7 +7,7 @@ use crate::store::sources::sources;
 
 /// Writes that no list or get shows to their caller at once: deletions by age, the last use of a key, and what only
 /// operators create.
-const NOT_SHOWN: [&str; 12] = [
+const NOT_SHOWN: [&str; 13] = [
     "UPDATE api_keys k SET last_used_at",
     "UPDATE router_keys k SET last_used_at",
     "DELETE FROM idempotency_keys",
@@ -19,6 +19,7 @@ const NOT_SHOWN: [&str; 12] = [
     "DELETE FROM router_replies",
     "DELETE FROM forgotten_texts",
     "INSERT INTO lines",
+    "UPDATE lines SET back_fill",
     "INSERT INTO organizations",
 ];
 const WRITES: [&str; 3] = ["INSERT INTO ", "UPDATE ", "DELETE FROM "];

@@ -6,11 +6,16 @@ use std::path::Path;
 use crate::store::sources::sources;
 
 /// All of them. A name stays when its function moves or is renamed; a new function adds a name.
-const NAMES: [&str; 90] = [
+const NAMES: [&str; 98] = [
     "query api_keys::get",
     "query api_keys::get_router_key",
     "query api_keys::list",
     "query api_keys::list_router_keys",
+    "query back_fill::advance",
+    "query back_fill::list_due",
+    "query back_fill::oldest",
+    "query back_fill::release",
+    "query back_fill::take",
     "query connections::close",
     "query connections::list",
     "query connections::reopen",
@@ -43,6 +48,7 @@ const NAMES: [&str; 90] = [
     "query inbound::awaited::awaited_chat",
     "query inbound::by_hand::is_own_message",
     "query inbound::chat::set_chat",
+    "query inbound::connected_at::connected_at",
     "query inbound::find_delivered",
     "query inbound::reply_target::find_reply_target",
     "query inbound::route::route",
@@ -63,6 +69,7 @@ const NAMES: [&str; 90] = [
     "query messages::pending::list_pending",
     "query organizations::create",
     "query organizations::exists",
+    "query reactions::changed_since",
     "query reactions::find",
     "query reactions::remove",
     "query reactions::take_back",
@@ -70,6 +77,7 @@ const NAMES: [&str; 90] = [
     "query retention::bodies::to_be_blanked",
     "query retention::released::released",
     "query router_commands::reply::delete_old_replies",
+    "query router_commands::reply::has_later_reply",
     "query router_commands::reply::settle_reply",
     "query router_commands::reply::take_due_reply",
     "query sweeps::awaited_files",
