@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::store::sources::sources;
 
 /// All of them. A name stays when its function moves or is renamed; a new function adds a name.
-const NAMES: [&str; 98] = [
+const NAMES: [&str; 101] = [
     "query api_keys::get",
     "query api_keys::get_router_key",
     "query api_keys::list",
@@ -59,6 +59,8 @@ const NAMES: [&str; 98] = [
     "query lines::carrier",
     "query lines::find",
     "query lines::router_number",
+    "query messages::early::keep_early",
+    "query messages::early::list_early",
     "query messages::get::current",
     "query messages::get::get",
     "query messages::idempotency::first_request",
@@ -66,7 +68,7 @@ const NAMES: [&str; 98] = [
     "query messages::list::list",
     "query messages::look_up::dispatch",
     "query messages::look_up::known",
-    "query messages::pending::list_pending",
+    "query messages::pending::take_pending",
     "query organizations::create",
     "query organizations::exists",
     "query reactions::changed_since",
@@ -81,6 +83,7 @@ const NAMES: [&str; 98] = [
     "query router_commands::reply::settle_reply",
     "query router_commands::reply::take_due_reply",
     "query sweeps::awaited_files",
+    "query sweeps::early_statuses",
     "query sweeps::forgotten_texts",
     "query sweeps::idempotency_keys",
     "query sweeps::organizations_after",
