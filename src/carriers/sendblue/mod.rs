@@ -57,6 +57,15 @@ struct NewMessage<'a> {
     send_style: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status_callback: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_to: Option<ReplyTo<'a>>,
+}
+
+/// The message that a message replies to.
+#[derive(Serialize)]
+struct ReplyTo<'a> {
+    message_handle: &'a str,
+    part_index: i32,
 }
 
 /// Body of `send-reaction`.
@@ -109,8 +118,7 @@ impl Sendblue {
 impl Carrier for Sendblue {
     fn supports(&self, action: Action<'_>) -> bool {
         match action {
-            Action::ReadReceipt | Action::Typing => true,
-            Action::Message(message) => message.reply_to.is_none(),
+            Action::ReadReceipt | Action::Typing | Action::Message(_) => true,
             Action::Reaction(tapback) => reaction(tapback.reaction).is_some(),
             Action::ReactionRemoval(_) => false,
         }
@@ -141,6 +149,9 @@ impl Carrier for Sendblue {
                         media_url: message.media_url,
                         send_style: message.style.map(style),
                         status_callback: self.status_callback.as_ref().map(Credential::reveal),
+                        reply_to: message
+                            .reply_to
+                            .map(|message_handle| ReplyTo { message_handle, part_index: 0 }),
                     };
                     self.post(call, "send-message", &body, RequestKind::Message).await
                 }
