@@ -15,7 +15,7 @@ const MAX_COMMAND_AGE: TimeDelta = TimeDelta::minutes(10);
 /// Why a late text is not received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TooLate {
-    /// A command that is too old, or that the human has followed by another one.
+    /// A command that is too old, or after which the line has answered the human: what they said then counts.
     Command,
     /// The text is from before the human's connection: it was not meant for this agent.
     BeforeConnection,

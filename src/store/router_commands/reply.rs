@@ -83,7 +83,7 @@ pub(super) async fn store_in(
     Ok(())
 }
 
-/// Whether the human got a reply to a command that was executed later than this time.
+/// Whether the human got a reply from the line later than this time.
 pub async fn has_later_reply(
     db: &Database,
     line_number: &PhoneNumber,
@@ -96,7 +96,7 @@ pub async fn has_later_reply(
             let row = sqlx::query!(
                 r#"SELECT EXISTS (
                        SELECT created_at FROM router_replies
-                       WHERE line_number = $1 AND remote_number = $2 AND created_at > $3 AND NOT is_help) AS "later!""#,
+                       WHERE line_number = $1 AND remote_number = $2 AND created_at > $3) AS "later!""#,
                 line_number.as_str(),
                 remote_number.as_str(),
                 at,
