@@ -76,6 +76,7 @@ fn inbound(line: &str, message: &Value, delivery: Delivery) -> Event {
                     custom_emoji,
                     part_index,
                     removed,
+                    put_at: None,
                 });
             }
         }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::time::sleep;
 
 use super::event::{Event, StatusUpdate};
 use super::response::WebhookResponse;
@@ -12,6 +11,7 @@ use super::updates::{receive_empty, receive_sent, receive_update, store_recent_b
 use crate::app::App;
 use crate::domain::{CarrierKind, LineRole, PhoneNumber};
 use crate::error::{Error, Resource, Result};
+use crate::messaging::early_statuses::{self, EarlyOutcome};
 use crate::messaging::inbound::{self, RawReaction, RawText, ReactionOutcome, Replies, TextOutcome};
 use crate::messaging::outbound;
 use crate::store;
@@ -19,10 +19,9 @@ use crate::store::inbound::InboundText;
 use crate::store::messages::{DeliveryUpdate, UpdateOutcome, update_status};
 use crate::validation::Violations;
 
-/// Number of times that an update is tried while its message is unknown. Of a status update, the carrier is asked to
-/// redeliver it then.
+/// Number of times that an update of a human's message is tried while its message is unknown.
 const ATTEMPTS: u32 = 4;
-/// Pause between two attempts. The carrier's id of a message is usually stored within milliseconds.
+/// Pause between two attempts. A message is usually stored within milliseconds.
 pub(super) const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// Processes an event of this carrier. Its effects are committed when this returns `Ok`. `may_wait` is whether a message that
@@ -47,7 +46,7 @@ pub(super) async fn dispatch(
         Event::Empty(text) => receive_empty(app, carrier, text).await,
         Event::Update(text, change) => receive_update(app, carrier, text, change, attempts).await,
         Event::Tapback(reaction) => receive_tapback(app, carrier, reaction).await,
-        Event::Status(update) => receive_status(app, carrier, update, attempts).await,
+        Event::Status(update) => receive_status(app, carrier, update).await,
     }
 }
 
@@ -139,12 +138,7 @@ const fn reaction_result(outcome: ReactionOutcome) -> &'static str {
     }
 }
 
-async fn receive_status(
-    app: &App,
-    carrier: CarrierKind,
-    update: StatusUpdate,
-    attempts: u32,
-) -> Result<WebhookResponse> {
+async fn receive_status(app: &App, carrier: CarrierKind, update: StatusUpdate) -> Result<WebhookResponse> {
     let StatusUpdate { update: raw, other_id, sent_at, message } = update;
     let mut violations = Violations::default();
     let now = app.clock.now();
@@ -161,31 +155,29 @@ async fn receive_status(
         Some(LineRole::Router) => return Ok(WebhookResponse::done("ignored")),
         Some(LineRole::Pool) => {}
     }
-    for attempt in 1..=attempts {
-        if apply(app, update.clone()).await? {
-            return Ok(WebhookResponse::done("status"));
-        }
-        if let Some(other) = &other
-            && apply(app, other.clone()).await?
-        {
-            return Ok(WebhookResponse::done("status"));
-        }
-        if attempt == 1
-            && let Some(message) = &message
-            && store_recent_by_hand(app, message, now).await?
-        {
-            apply(app, update).await?;
-            return Ok(WebhookResponse::done("stored_by_hand"));
-        }
-        if !sent_at.is_some_and(|sent_at| may_be_in_progress(app, sent_at, now)) {
-            // The message was not sent by this service, or was sent long ago.
-            return Ok(WebhookResponse::done("unknown_message"));
-        }
-        if attempt < attempts {
-            sleep(RETRY_PAUSE).await;
-        }
+    if apply(app, update.clone()).await? {
+        return Ok(WebhookResponse::done("status"));
     }
-    Ok(WebhookResponse::TOO_EARLY)
+    if let Some(other) = other
+        && apply(app, other).await?
+    {
+        return Ok(WebhookResponse::done("status"));
+    }
+    if let Some(message) = &message
+        && store_recent_by_hand(app, message, now).await?
+    {
+        apply(app, update).await?;
+        return Ok(WebhookResponse::done("stored_by_hand"));
+    }
+    if !sent_at.is_some_and(|sent_at| may_be_in_progress(app, sent_at, now)) {
+        // The message was not sent by this service, or was sent long ago.
+        return Ok(WebhookResponse::done("unknown_message"));
+    }
+    Ok(match early_statuses::keep(&app.db, update).await? {
+        EarlyOutcome::Kept => WebhookResponse::done("kept"),
+        EarlyOutcome::Applied => WebhookResponse::done("status"),
+        EarlyOutcome::Full => WebhookResponse::TOO_EARLY,
+    })
 }
 
 /// Applies the update to its message; false if no message has this id.

@@ -28,7 +28,7 @@ pub(super) enum Event {
 impl Event {
     /// Whether its message may be looked for again for a while, because the request that stores it may be in progress.
     pub(super) const fn may_wait(&self) -> bool {
-        matches!(self, Self::Update(..) | Self::Status(_))
+        matches!(self, Self::Update(..))
     }
 }
 

@@ -11,6 +11,7 @@
 //! 2. `src/carrier_webhooks/secret.rs`: add the secret to [`Secrets`]. `src/config/webhooks.rs` reads it from a flag and
 //!    a variable.
 //! 3. `src/carrier_webhooks/routes.rs`: add a route that verifies the secret.
+//!    `src/carrier_webhooks/listed.rs`: name the events of a record in the carrier's list.
 //! 4. `src/carrier_webhooks/fuzz.rs`: add a fuzz target and its corpus, `tests/corpus/<carrier>.json`. List the target in
 //!    `src/fuzzing/mod.rs`.
 //! 5. `tests/api/carrier_webhooks/<carrier>.rs`: test each event end to end. Add the route to `refusals.rs` (secrets,
@@ -25,6 +26,7 @@ mod event;
 #[cfg(test)]
 mod fuzz;
 mod json;
+mod listed;
 mod normalize;
 mod response;
 mod routes;
@@ -33,6 +35,7 @@ mod sendblue;
 mod tapback_text;
 mod updates;
 
+pub(crate) use listed::{receive_listed, record_time};
 pub use secret::{Secret, Secrets};
 
 use std::time::Duration;
@@ -41,6 +44,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::domain::CarrierKind;
 use crate::net::http1::{self, AtCapacity, Http1Limits};
 
 const LIMITS: Http1Limits = Http1Limits {
@@ -73,6 +77,14 @@ impl Webhooks {
     #[must_use]
     pub const fn new(listener: TcpListener, secrets: Secrets) -> Self {
         Self { listener, secrets }
+    }
+
+    /// The carriers whose webhooks are served.
+    pub(crate) fn carriers(&self) -> Vec<CarrierKind> {
+        let Secrets { sendblue, bluebubbles, .. } = &self.secrets;
+        let sendblue = sendblue.as_ref().map(|_| CarrierKind::Sendblue);
+        let bluebubbles = bluebubbles.as_ref().map(|_| CarrierKind::BlueBubbles);
+        sendblue.into_iter().chain(bluebubbles).collect()
     }
 
     /// Serves until `stop` is cancelled, then finishes the webhooks in progress. Dropping the future cancels them.

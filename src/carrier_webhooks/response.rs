@@ -21,8 +21,8 @@ impl WebhookResponse {
     pub(super) const TOO_LARGE: Self = Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large");
     pub(super) const TOO_SLOW: Self = Self::new(StatusCode::REQUEST_TIMEOUT, "too_slow");
     pub(super) const OVERLOADED: Self = Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded");
-    /// A delivery update that may have arrived before this service stored the carrier's id of the message. The carrier
-    /// should redeliver it.
+    /// A delivery update that arrived before this service stored the carrier's id of the message, while too many are kept.
+    /// The carrier should redeliver it.
     pub(super) const TOO_EARLY: Self = Self::new(StatusCode::SERVICE_UNAVAILABLE, "too_early");
 
     const fn new(status: StatusCode, result: &'static str) -> Self {

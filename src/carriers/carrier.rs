@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
+use serde_json::Value;
 
 use super::Thread;
 use super::error::CarrierError;
@@ -32,6 +33,18 @@ pub trait Carrier: Send + Sync {
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
+    /// Lists what the carrier has of a line: what a webhook would have delivered, in the form in which the carrier records
+    /// it. `carrier_webhooks` parses it.
+    ///
+    /// The page is empty at the end, and if the carrier keeps no records.
+    fn list<'a>(
+        &'a self,
+        _line: &'a PhoneNumber,
+        _page: ListRequest,
+    ) -> BoxFuture<'a, Result<ListedPage, CarrierError>> {
+        Box::pin(std::future::ready(Ok(ListedPage::Records(Vec::new()))))
+    }
+
     /// Whether this client is configured to send from this line.
     fn serves(&self, _line: &PhoneNumber) -> bool {
         true
@@ -41,6 +54,26 @@ pub trait Carrier: Send + Sync {
     fn breaker_is_open(&self) -> bool {
         false
     }
+}
+
+/// A page of a carrier's records of a line, which are listed oldest first.
+#[derive(Debug, Clone, Copy)]
+pub struct ListRequest {
+    /// Only records that are not older.
+    pub since: DateTime<Utc>,
+    /// Number of records to skip.
+    pub offset: u32,
+    /// Maximum number of records.
+    pub limit: u32,
+}
+
+/// The answer to a [`ListRequest`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum ListedPage {
+    /// Oldest first.
+    Records(Vec<Value>),
+    /// The page is larger than a response may be. A smaller one may not be.
+    TooLarge,
 }
 
 /// An action on the human's phone.

@@ -8,7 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use tracing::{Instrument as _, field};
 
 use super::Thread;
-use super::carrier::{Accepted, Action, Carrier, LookupMatch, OutboundMessage};
+use super::carrier::{Accepted, Action, Carrier, ListRequest, ListedPage, LookupMatch, OutboundMessage};
 use super::error::CarrierError;
 use crate::domain::PhoneNumber;
 use crate::telemetry::metrics::CarrierMetrics;
@@ -16,6 +16,8 @@ use crate::telemetry::trace;
 
 /// Label value of a lookup; the other actions are named by [`Action::name`].
 const LOOKUP: &str = "look_up";
+/// Label value of a page of a line's records.
+const LIST: &str = "list";
 /// Label value of a call whose future was dropped before its end.
 const ABANDONED: &str = "abandoned";
 
@@ -91,6 +93,14 @@ impl Carrier for Instrumented {
         message: OutboundMessage<'a>,
     ) -> BoxFuture<'a, Result<Vec<LookupMatch>, CarrierError>> {
         Box::pin(self.observe(LOOKUP, self.carrier.lookup(thread, message)))
+    }
+
+    fn list<'a>(
+        &'a self,
+        line: &'a PhoneNumber,
+        page: ListRequest,
+    ) -> BoxFuture<'a, Result<ListedPage, CarrierError>> {
+        Box::pin(self.observe(LIST, self.carrier.list(line, page)))
     }
 
     fn serves(&self, line: &PhoneNumber) -> bool {

@@ -12,7 +12,8 @@
 //!    from flags and variables; extend the tables of valid and invalid settings in `src/config/carriers_tests.rs`.
 //! 3. `src/carriers/<carrier>/mod.rs`: implement [`Carrier`].
 //! 4. `src/carriers/<carrier>/responses.rs`: one pure function that assesses every response of the API. Cover each
-//!    documented response in the table of `responses_tests.rs`. `lookup.rs` does the same for lookups.
+//!    documented response in the table of `responses_tests.rs`. `lookup.rs` does the same for lookups, `list.rs` asks for what a
+//!    line received.
 //! 5. `src/carriers/registry.rs`: construct the client in `clients`, list the carrier in `check`, and name its settings in
 //!    `remedy`.
 //! 6. `tests/api/carriers/<carrier>.rs`: test the requests byte for byte against a stub server
@@ -33,7 +34,9 @@ mod sandbox;
 mod sendblue;
 mod settings;
 
-pub use carrier::{Accepted, Action, Carrier, LookupMatch, OutboundMessage, Tapback};
+pub use carrier::{
+    Accepted, Action, Carrier, ListRequest, ListedPage, LookupMatch, OutboundMessage, Tapback,
+};
 pub use conversation_queue::{ConversationQueues, QueueGuard, QueueStats, TypingTurn};
 pub use delivery_log::{Delivery, DeliveryKind};
 pub use error::{CarrierError, CarrierReason};

@@ -1,4 +1,4 @@
-//! Changes of a received message by later deliveries: files that it lacks, edits, and its retraction.
+//! Changes of a received message by later deliveries: files and a caption that it lacks, edits, and its retraction.
 
 use chrono::{DateTime, Utc};
 
@@ -36,6 +36,11 @@ impl Content {
         let mut revised = self.clone();
         if let Some(media) = with_missing_files(&self.media, &delivery.media) {
             revised.media = media;
+        }
+        // A carrier may deliver a file before the words that the human wrote with it.
+        let lacks_caption = self.text.is_none() && !self.media.is_empty();
+        if lacks_caption && self.edited_at.is_none() {
+            revised.text.clone_from(&delivery.text);
         }
         if delivery.edited_at > self.edited_at && delivery.text.is_some() {
             revised.text.clone_from(&delivery.text);
@@ -86,6 +91,20 @@ mod tests {
                 assert_eq!(taken_back.revised_by(&later), None);
             }
         }
+    }
+
+    #[test]
+    fn a_file_without_words_gets_the_caption_that_follows_and_no_other_text() {
+        let file = Media { url: "a".to_owned(), content_type: None, size_bytes: None };
+        let stored = Content { media: vec![file], ..Content::default() };
+        let captioned = stored.revised_by(&said("look")).unwrap();
+        assert_eq!(
+            (captioned.text.as_deref(), captioned.edited_at, captioned.media.len()),
+            (Some("look"), None, 1)
+        );
+        assert_eq!(captioned.revised_by(&said("another")), None);
+        // Without a file it was redacted.
+        assert_eq!(Content::default().revised_by(&said("look")), None);
     }
 
     #[test]

@@ -21,6 +21,9 @@ use crate::telemetry::metrics::CleanupOutcome as Outcome;
 /// How long idempotency keys are kept, and the provider message ids by which redeliveries and late delivery
 /// updates are recognised. Carriers redeliver within hours, callers retry within minutes.
 pub const DEDUPLICATION_RETENTION: TimeDelta = TimeDelta::days(7);
+/// How long delivery updates are kept whose message is not known: longer than a send takes, and than the background
+/// look-up takes to find a message whose send got no answer.
+const MAX_EARLY: TimeDelta = TimeDelta::hours(1);
 /// Time between two runs.
 const INTERVAL: Duration = Duration::from_mins(10);
 /// Number of organizations in succession whose cleanup fails before the run is given up: the database is away.
@@ -244,6 +247,8 @@ impl<'a> Run<'a> {
         *records += drain(|| expiry::delete_forgotten_texts(db, before)).await?;
         let awaited_since = self.app.clock.now() - MAX_WAIT_FOR_FILES;
         *records += drain(|| expiry::delete_awaited_files(db, awaited_since)).await?;
+        let early_since = self.app.clock.now() - MAX_EARLY;
+        *records += drain(|| expiry::delete_early_statuses(db, early_since)).await?;
         Ok(())
     }
 

@@ -1,6 +1,7 @@
-//! Work on stored data outside of calls: periodic cleanup, erasure of a human, and
+//! Work on stored data outside of calls: periodic cleanup, fetching what webhooks did not deliver, erasure of a human, and
 //! verification.
 
+pub mod back_fill;
 pub mod cleanup;
 pub mod erase;
 pub mod pending;

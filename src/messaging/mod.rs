@@ -16,7 +16,9 @@
 //! | [`router_replies`] | sends the replies to router commands that came by webhooks |
 //! | [`inbound::receive_reaction`], [`inbound::receive_tapback_text`] | stores a human's tapback |
 //! | [`inbound::update_delivery_status`] | moves the delivery status of a sent message forward |
+//! | [`early_statuses`] | keeps delivery reports that arrive before the send has recorded its message |
 
+pub mod early_statuses;
 pub mod events;
 pub mod inbound;
 mod mark_read;

@@ -37,7 +37,7 @@ use crate::grpc::middleware::auth::AuthLayer;
 use crate::grpc::middleware::limits::LimitsLayer;
 use crate::grpc::middleware::open_services::MAX_REQUEST_BYTES;
 use crate::maintenance::cleanup::{self, Schedule};
-use crate::maintenance::pending;
+use crate::maintenance::{back_fill, pending};
 use crate::messaging::events::{Cursors, poll_heads};
 use crate::messaging::router_replies;
 use crate::net::Transport;
@@ -210,6 +210,11 @@ impl Server {
         let Self { settings, app, keys, ready, metrics, webhooks } = self;
         let (drain, end) = (&shutdown.drain, &shutdown.end);
         if let Some(webhooks) = webhooks {
+            // A carrier whose webhooks are not served here delivers through the operator's gateway, under ids of its own.
+            let carriers = webhooks.carriers();
+            let back_fill = back_fill::run(app.clone(), carriers, health.serving(), end.clone());
+            let back_fill = once_open(ready.subscribe(), end.clone(), back_fill);
+            tasks.spawn("back-fill", end, infallible(back_fill));
             tasks.spawn("webhooks", drain, infallible(webhooks.run(app.clone(), drain.clone())));
         }
         if let Some(listener) = metrics {

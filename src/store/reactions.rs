@@ -192,6 +192,35 @@ async fn log_event(
     connection.log_event(organization_id, event)
 }
 
+/// Whether the human's reaction on a part of a message was added, replaced or removed at this time or later.
+pub async fn changed_since(
+    db: &Database,
+    organization_id: &OrganizationId,
+    message_id: MessageId,
+    part_index: i32,
+    since: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
+    session
+        .run("query reactions::changed_since", |connection| async move {
+            let row = query!(
+                r#"SELECT EXISTS (
+                       SELECT id FROM reactions
+                       WHERE organization_id = $1 AND message_id = $2 AND direction = $3 AND part_index = $4
+                         AND (created_at >= $5 OR removed_at >= $5)) AS "changed!""#,
+                organization_id.as_str(),
+                message_id.uuid(),
+                Direction::Inbound.number(),
+                part_index,
+                since,
+            )
+            .fetch_one(connection)
+            .await?;
+            Ok(row.changed)
+        })
+        .await
+}
+
 /// A human's removal of a reaction of theirs.
 #[derive(Debug, Clone)]
 pub struct InboundRemoval {

@@ -1,12 +1,13 @@
 //! A stub of both carriers' APIs that accepts messages, for tests of what is sent from which line, and when.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
-use axum::routing::post;
+use axum::routing::{get, post};
 use inkbox_imessage::carriers::{CarrierSettings, Mac, SendblueSettings};
 use inkbox_imessage::domain::{CarrierKind, PhoneNumber};
 use serde_json::{Value, json};
@@ -35,6 +36,10 @@ struct Inner {
     sent: Mutex<Vec<SentText>>,
     /// Path and body of the requests to BlueBubbles.
     mac_requests: Mutex<Vec<(String, Value)>>,
+    /// What the carrier has recorded of its lines, oldest first, with the time in milliseconds.
+    records: Mutex<Vec<(i64, Value)>>,
+    /// Offset and limit of each list request.
+    list_requests: Mutex<Vec<(usize, usize)>>,
     gate: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -45,6 +50,7 @@ impl PhoneLine {
         let inner = Arc::<Inner>::default();
         let router = Router::new()
             .route("/api/send-message", post(sendblue))
+            .route("/api/v2/messages", get(sendblue_list))
             .route("/mac/{line}/api/v1/{*path}", post(bluebubbles))
             .with_state(inner.clone());
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -86,6 +92,18 @@ impl PhoneLine {
         self.inner.mac_requests.lock().unwrap().clone()
     }
 
+    /// Records a message that the carrier lists from now on.
+    pub fn records(&self, at: chrono::DateTime<chrono::Utc>, record: Value) {
+        let mut records = self.inner.records.lock().unwrap();
+        records.push((at.timestamp_millis(), record));
+        records.sort_by_key(|(at, _)| *at);
+    }
+
+    /// Offset and limit of each request for a list of received messages.
+    pub fn list_requests(&self) -> Vec<(usize, usize)> {
+        self.inner.list_requests.lock().unwrap().clone()
+    }
+
     /// While a test holds this lock, no request gets a response.
     pub fn gate(&self) -> Arc<tokio::sync::Mutex<()>> {
         self.inner.gate.clone()
@@ -112,6 +130,30 @@ impl Inner {
     }
 }
 
+impl Inner {
+    async fn list(&self, since: i64, offset: usize, limit: usize) -> Vec<Value> {
+        self.list_requests.lock().unwrap().push((offset, limit));
+        let _gate = self.gate.lock().await;
+        let records = self.records.lock().unwrap();
+        let listed = records.iter().filter(|(at, _)| *at >= since).map(|(_, record)| record.clone());
+        listed.skip(offset).take(limit).collect()
+    }
+}
+
+async fn sendblue_list(State(inner): State<Arc<Inner>>, RawQuery(query): RawQuery) -> Response {
+    let query: HashMap<String, String> =
+        url::form_urlencoded::parse(query.unwrap().as_bytes()).into_owned().collect();
+    let number = |name: &str| query[name].parse().unwrap();
+    let since = chrono::DateTime::parse_from_rfc3339(&query["created_at_gte"]).unwrap().timestamp_millis();
+    let mut data = Vec::new();
+    if query["is_outbound"] == "false" {
+        data = inner.list(since, number("offset"), number("limit")).await;
+        let is_of_line = |record: &Value| record["sendblue_number"] == query["sendblue_number"].as_str();
+        data.retain(is_of_line);
+    }
+    reply(200, &json!({ "status": "OK", "data": data }))
+}
+
 async fn sendblue(State(inner): State<Arc<Inner>>, body: Bytes) -> Response {
     let body: Value = serde_json::from_slice(&body).unwrap();
     let field = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
@@ -134,6 +176,11 @@ async fn bluebubbles(
 ) -> Response {
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     inner.mac_requests.lock().unwrap().push((path.clone(), body.clone()));
+    if path == "message/query" && body.get("chatGuid").is_none() {
+        let number = |name: &str| usize::try_from(body[name].as_u64().unwrap()).unwrap();
+        let data = inner.list(body["after"].as_i64().unwrap(), number("offset"), number("limit")).await;
+        return reply(200, &json!({ "status": 200, "message": "Success", "data": data }));
+    }
     if path != "message/text" {
         return reply(200, &json!({ "status": 200, "message": "Done!", "data": { "guid": "done" } }));
     }

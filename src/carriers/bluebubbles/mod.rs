@@ -3,6 +3,7 @@
 //! Every feature except plain text needs the server's Private API, so it is required. A typing bubble is never stopped
 //! explicitly: the server's DELETE starts it again, and the message that follows ends it.
 
+mod list;
 mod lookup;
 mod responses;
 
@@ -14,13 +15,16 @@ use reqwest::{Body, Method, Request};
 use serde::Serialize;
 
 use super::Thread;
-use super::carrier::{Accepted, Action, Carrier, LookupMatch, OutboundMessage, Tapback};
-use super::client::api_client::ApiClient;
-use super::client::assessment::Assessment;
+use super::carrier::{
+    Accepted, Action, Carrier, ListRequest, ListedPage, LookupMatch, OutboundMessage, Tapback,
+};
+use super::client::api_client::{ApiClient, consumer};
+use super::client::assessment::{Assessment, page_of_records};
 use super::client::call_class::CallClass;
 use super::client::http::{HttpResponse, url_below};
 use super::error::CarrierError;
 use super::settings::Mac;
+use crate::admission::Consumer;
 use crate::domain::{PhoneNumber, ReactionType, SendStyle};
 use responses::{RequestKind, assess};
 
@@ -66,8 +70,8 @@ impl BlueBubbles {
         Self { servers: servers.collect() }
     }
 
-    fn server(&self, thread: &Thread) -> Result<&Server, CarrierError> {
-        self.servers.get(&thread.line_number).ok_or_else(|| {
+    fn server(&self, line: &PhoneNumber) -> Result<&Server, CarrierError> {
+        self.servers.get(line).ok_or_else(|| {
             tracing::error!(
                 "the carrier of a line is bluebubbles, but INKBOX_BLUEBUBBLES_SERVERS has no server for it"
             );
@@ -79,7 +83,7 @@ impl BlueBubbles {
 impl Server {
     async fn post<T>(
         &self,
-        (thread, class): (&Thread, CallClass),
+        (consumer, class): (Consumer, CallClass),
         path: &[&str],
         body: Option<Vec<u8>>,
         assess: impl FnOnce(&HttpResponse) -> Assessment<T>,
@@ -92,7 +96,7 @@ impl Server {
             request.headers_mut().insert(CONTENT_TYPE, JSON);
             *request.body_mut() = Some(Body::from(body));
         }
-        self.client.call(thread, class, request, assess).await
+        self.client.call(consumer, class, request, assess).await
     }
 
     async fn react(
@@ -110,7 +114,8 @@ impl Server {
             part_index: tapback.part_index,
         };
         let assess = |response: &HttpResponse| assess(response, RequestKind::Reaction);
-        self.post((thread, CallClass::Send), &["message", "react"], Some(json(&body)?), assess).await
+        self.post((consumer(thread), CallClass::Send), &["message", "react"], Some(json(&body)?), assess)
+            .await
     }
 }
 
@@ -148,9 +153,9 @@ impl Carrier for BlueBubbles {
         action: Action<'a>,
     ) -> BoxFuture<'a, Result<Accepted, CarrierError>> {
         Box::pin(async move {
-            let server = self.server(thread)?;
+            let server = self.server(&thread.line_number)?;
             let chat = chat_guid(thread);
-            let call = (thread, CallClass::from(action));
+            let call = (consumer(thread), CallClass::from(action));
             let idempotent = |response: &HttpResponse| assess(response, RequestKind::Idempotent);
             match action {
                 Action::ReadReceipt => server.post(call, &["chat", &chat, "read"], None, idempotent).await,
@@ -180,10 +185,25 @@ impl Carrier for BlueBubbles {
         message: OutboundMessage<'a>,
     ) -> BoxFuture<'a, Result<Vec<LookupMatch>, CarrierError>> {
         Box::pin(async move {
-            let server = self.server(thread)?;
+            let server = self.server(&thread.line_number)?;
             let body = json(&lookup::Query::new(&chat_guid(thread), message))?;
             let assess = |response: &HttpResponse| lookup::assess(response, message);
-            server.post((thread, CallClass::Lookup), &["message", "query"], Some(body), assess).await
+            server
+                .post((consumer(thread), CallClass::Lookup), &["message", "query"], Some(body), assess)
+                .await
+        })
+    }
+
+    fn list<'a>(
+        &'a self,
+        line: &'a PhoneNumber,
+        page: ListRequest,
+    ) -> BoxFuture<'a, Result<ListedPage, CarrierError>> {
+        Box::pin(async move {
+            let server = self.server(line)?;
+            let body = json(&list::Query::new(page))?;
+            let call = (Consumer::Background, CallClass::Lookup);
+            server.post(call, &["message", "query"], Some(body), page_of_records).await
         })
     }
 

@@ -23,7 +23,7 @@ use crate::domain::{CarrierKind, Thread};
 const MAX_QUEUE_TIME: Duration = Duration::from_secs(2);
 /// Minimum time between two log messages about the same problem. Every call reports the problem to its caller.
 const WARNING_INTERVAL: Duration = Duration::from_mins(1);
-/// Maximum size of a response body, in bytes: one message record, with a margin.
+/// Maximum size of a response body, in bytes: one message record, with a margin. Lists are asked for in small pages.
 pub(in crate::carriers) const MAX_RESPONSE_BYTES: usize = 256 << 10;
 
 /// The client of one host: a carrier's API, or one Mac.
@@ -77,13 +77,12 @@ impl ApiClient {
     /// Waits for a turn, sends one request, and assesses the response. Takes the carrier call timeout at most.
     pub(in crate::carriers) async fn call<T>(
         &self,
-        thread: &Thread,
+        consumer: Consumer,
         class: CallClass,
         request: Request,
         assess: impl FnOnce(&HttpResponse) -> Assessment<T>,
     ) -> Result<T, CarrierError> {
         let deadline = Instant::now() + self.call_timeout;
-        let consumer = consumer(thread);
         let breaker = &self.breakers[class as usize];
         let breaker_open =
             || CarrierError::Transient { retry_after: breaker.pause().max(CarrierError::RETRY_AFTER) };
@@ -146,7 +145,7 @@ impl ApiClient {
 }
 
 /// For whom a call is made: the organization that owns the thread. Replies of the router line belong to no organization.
-fn consumer(thread: &Thread) -> Consumer {
+pub(in crate::carriers) fn consumer(thread: &Thread) -> Consumer {
     match &thread.owner {
         Some(owner) => Consumer::Organization(owner.organization_id.clone()),
         None => current_consumer(),

@@ -1,5 +1,10 @@
 //! What a response of a carrier means, as decided by the carrier's `responses` module.
 
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::http::HttpResponse;
+use crate::carriers::carrier::ListedPage;
 use crate::carriers::error::CarrierError;
 
 /// The meaning of a response.
@@ -34,5 +39,26 @@ impl<T> Assessment<T> {
 
     pub(in crate::carriers) const fn misconfigured(remedy: &'static str) -> Self {
         Self { outcome: Err(CarrierError::REJECTED), fault: Fault::Configuration(remedy) }
+    }
+}
+
+#[derive(Deserialize)]
+struct Page {
+    data: Vec<Value>,
+}
+
+/// A page of a carrier's records. Both carriers put them into the array `data`.
+pub(in crate::carriers) fn page_of_records(response: &HttpResponse) -> Assessment<ListedPage> {
+    if response.status == 200 && response.is_too_large {
+        return Assessment::of(Ok(ListedPage::TooLarge));
+    }
+    let page = response.body.as_deref().and_then(|body| serde_json::from_slice::<Page>(body).ok());
+    match (response.status, page) {
+        (200, Some(page)) => Assessment::of(Ok(ListedPage::Records(page.data))),
+        (status, _) => {
+            let fault = if status >= 500 { Fault::Carrier } else { Fault::None };
+            let retry_after = response.retry_after.unwrap_or(CarrierError::RETRY_AFTER);
+            Assessment { outcome: Err(CarrierError::Transient { retry_after }), fault }
+        }
     }
 }

@@ -33,6 +33,8 @@ pub(in crate::carriers) struct HttpResponse {
     pub(in crate::carriers) should_retry: Option<bool>,
     /// `None` if the body was truncated, late or too large.
     pub(in crate::carriers) body: Option<Vec<u8>>,
+    /// Whether the body was too large.
+    pub(in crate::carriers) is_too_large: bool,
 }
 
 /// The result of a request. Causes are for the log.
@@ -105,8 +107,13 @@ impl HttpClient {
             retry_after: self.retry_after(headers),
             should_retry: header(headers, "x-should-retry").and_then(|text| text.parse().ok()),
             body: None,
+            is_too_large: false,
         };
-        result.body = timeout_at(deadline, read(response, max_body_bytes)).await.ok().flatten();
+        match timeout_at(deadline, read(response, max_body_bytes)).await {
+            Ok(Body::Complete(body)) => result.body = Some(body),
+            Ok(Body::TooLarge) => result.is_too_large = true,
+            Ok(Body::Incomplete) | Err(_) => {}
+        }
         Exchange::Response(result)
     }
 
@@ -128,16 +135,22 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
-/// `None` if the body is incomplete or larger than `max_bytes`.
-async fn read(mut response: Response, max_bytes: usize) -> Option<Vec<u8>> {
+enum Body {
+    Complete(Vec<u8>),
+    Incomplete,
+    TooLarge,
+}
+
+async fn read(mut response: Response, max_bytes: usize) -> Body {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.ok()? {
-        if body.len() + chunk.len() > max_bytes {
-            return None;
+    loop {
+        match response.chunk().await {
+            Ok(None) => return Body::Complete(body),
+            Ok(Some(chunk)) if body.len() + chunk.len() > max_bytes => return Body::TooLarge,
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Err(_) => return Body::Incomplete,
         }
-        body.extend_from_slice(&chunk);
     }
-    Some(body)
 }
 
 /// The error with its chain of causes: reqwest's own text is only "error sending request".

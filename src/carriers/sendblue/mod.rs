@@ -3,6 +3,7 @@
 //! The API has no idempotency key and cannot remove a tapback. Status 200 means "queued"; the result of a message follows
 //! as a delivery update. Therefore `service` and `was_downgraded` of a response are ignored here.
 
+mod list;
 mod lookup;
 mod responses;
 
@@ -13,13 +14,17 @@ use serde::Serialize;
 use url::Url;
 
 use super::Thread;
-use super::carrier::{Accepted, Action, Carrier, LookupMatch, OutboundMessage, Tapback};
-use super::client::api_client::ApiClient;
+use super::carrier::{
+    Accepted, Action, Carrier, ListRequest, ListedPage, LookupMatch, OutboundMessage, Tapback,
+};
+use super::client::api_client::{ApiClient, consumer};
+use super::client::assessment::page_of_records;
 use super::client::call_class::CallClass;
 use super::client::http::{HttpResponse, url_below};
 use super::error::CarrierError;
 use super::settings::{CarrierConfigError, Credential, SendblueSettings};
-use crate::domain::{ReactionType, SendStyle};
+use crate::admission::Consumer;
+use crate::domain::{PhoneNumber, ReactionType, SendStyle};
 use responses::{RequestKind, assess};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -52,6 +57,15 @@ struct NewMessage<'a> {
     send_style: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status_callback: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_to: Option<ReplyTo<'a>>,
+}
+
+/// The message that a message replies to.
+#[derive(Serialize)]
+struct ReplyTo<'a> {
+    message_handle: &'a str,
+    part_index: i32,
 }
 
 /// Body of `send-reaction`.
@@ -97,15 +111,14 @@ impl Sendblue {
         let mut request = self.request(Method::POST, url_below(&self.url, &["api", path]));
         request.headers_mut().insert(CONTENT_TYPE, JSON);
         *request.body_mut() = Some(Body::from(serde_json::to_vec(body).map_err(|_| CarrierError::REJECTED)?));
-        self.client.call(thread, class, request, |response| assess(response, kind)).await
+        self.client.call(consumer(thread), class, request, |response| assess(response, kind)).await
     }
 }
 
 impl Carrier for Sendblue {
     fn supports(&self, action: Action<'_>) -> bool {
         match action {
-            Action::ReadReceipt | Action::Typing => true,
-            Action::Message(message) => message.reply_to.is_none(),
+            Action::ReadReceipt | Action::Typing | Action::Message(_) => true,
             Action::Reaction(tapback) => reaction(tapback.reaction).is_some(),
             Action::ReactionRemoval(_) => false,
         }
@@ -136,6 +149,9 @@ impl Carrier for Sendblue {
                         media_url: message.media_url,
                         send_style: message.style.map(style),
                         status_callback: self.status_callback.as_ref().map(Credential::reveal),
+                        reply_to: message
+                            .reply_to
+                            .map(|message_handle| ReplyTo { message_handle, part_index: 0 }),
                     };
                     self.post(call, "send-message", &body, RequestKind::Message).await
                 }
@@ -161,7 +177,20 @@ impl Carrier for Sendblue {
             url.query_pairs_mut().extend_pairs(lookup::query(thread, message));
             let request = self.request(Method::GET, url);
             let assess = |response: &HttpResponse| lookup::assess(response, message);
-            self.client.call(thread, CallClass::Lookup, request, assess).await
+            self.client.call(consumer(thread), CallClass::Lookup, request, assess).await
+        })
+    }
+
+    fn list<'a>(
+        &'a self,
+        line: &'a PhoneNumber,
+        page: ListRequest,
+    ) -> BoxFuture<'a, Result<ListedPage, CarrierError>> {
+        Box::pin(async move {
+            let mut url = url_below(&self.url, &["api", "v2", "messages"]);
+            url.query_pairs_mut().extend_pairs(list::query(line, page));
+            let request = self.request(Method::GET, url);
+            self.client.call(Consumer::Background, CallClass::Lookup, request, page_of_records).await
         })
     }
 

@@ -2,6 +2,7 @@
 
 mod by_hand;
 mod delivery_status;
+mod late;
 mod pool_line;
 mod reaction;
 mod router_line;
@@ -11,6 +12,7 @@ mod validate;
 
 pub use by_hand::{ByHandOutcome, receive_sent_by_hand};
 pub use delivery_status::update_delivery_status;
+pub use late::{TooLate, is_too_late};
 pub use reaction::{InboundReaction, ReactionOutcome, receive_reaction};
 pub use tapback_text::{TapbackWords, receive_tapback_text};
 pub use update::{Change, MAX_WAIT_FOR_FILES, UpdateOutcome, await_files, receive_update};

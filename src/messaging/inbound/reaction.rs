@@ -1,5 +1,7 @@
 //! Tapbacks that humans put on messages, or remove.
 
+use chrono::{DateTime, Utc};
+
 use super::find_route;
 use crate::app::App;
 use crate::domain::{Direction, LineRole, PhoneNumber, Reaction, ReactionId, ReactionType};
@@ -19,6 +21,8 @@ pub struct InboundReaction {
     pub part_index: i32,
     /// Whether the tapback is removed.
     pub removed: bool,
+    /// When the human did it, if it is received out of order: a change that was received later stands.
+    pub put_at: Option<DateTime<Utc>>,
 }
 
 /// The result of receiving a tapback.
@@ -70,6 +74,12 @@ pub async fn receive_reaction(
         .delivered
         .filter(|message| Some(message.conversation_id) == context.conversation_id)
         .ok_or(Error::NotFound(Resource::Message))?;
+    if let Some(since) = reaction.put_at
+        && reactions::changed_since(&app.db, &to.organization_id, on.message_id, reaction.part_index, since)
+            .await?
+    {
+        return Ok(ReactionOutcome::Duplicate(None));
+    }
     let now = app.clock.now();
     if reaction.removed {
         let removal = InboundRemoval {

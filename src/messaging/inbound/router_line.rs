@@ -57,7 +57,9 @@ async fn execute(app: &App, text: &InboundText, replies: Replies) -> Result<Text
 
 fn new_reply(outcome: &CommandOutcome) -> Option<NewReply> {
     let text = reply_to(outcome)?;
-    Some(NewReply { text, is_help: matches!(outcome, CommandOutcome::Help) })
+    let is_limited =
+        matches!(outcome, CommandOutcome::Help | CommandOutcome::Refused | CommandOutcome::NoFreeLine);
+    Some(NewReply { text, is_limited })
 }
 
 /// The reply to a command; `None` if it was executed before.

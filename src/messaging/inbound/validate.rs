@@ -135,6 +135,8 @@ pub struct RawReaction {
     pub part_index: i32,
     /// Whether the tapback is removed.
     pub removed: bool,
+    /// When the human did it, if it is received out of order.
+    pub put_at: Option<DateTime<Utc>>,
 }
 
 impl RawReaction {
@@ -164,6 +166,7 @@ impl RawReaction {
             custom_emoji: custom_emoji?,
             part_index: part_index?,
             removed: self.removed,
+            put_at: self.put_at,
         };
         Some((line_number?, reaction))
     }

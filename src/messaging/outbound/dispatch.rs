@@ -18,6 +18,7 @@ use crate::domain::{
     ConversationId, DeliveryStatus, Direction, Message, MessageOrigin, OrganizationId, Transport,
 };
 use crate::error::{Error, Resource, Result};
+use crate::messaging::early_statuses;
 use crate::store::conversations::{self, ContactTarget};
 use crate::store::messages::{self, NewOutbound, Outcome, Reservation};
 
@@ -152,7 +153,15 @@ async fn record(app: &App, new: &NewOutbound, outcome: &Outcome) -> Option<DateT
     for attempt in 1..=RECORD_ATTEMPTS {
         let now = app.clock.now();
         match messages::record_result(&app.db, new, outcome.clone(), now).await {
-            Ok(()) => return Some(now),
+            Ok(()) => {
+                if let Outcome::Accepted { provider_message_id: Some(id) } = &outcome
+                    && let Err(error) = early_statuses::apply(&app.db, &new.line_number, id).await
+                {
+                    tracing::warn!(message.id = %new.message_id, error = %error,
+                        "early delivery updates were not applied");
+                }
+                return Some(now);
+            }
             Err(error) if error.violates(messages::ONE_PER_PROVIDER_ID) => {
                 tracing::warn!(message.id = %new.message_id, "the carrier gave the id of an earlier message");
                 outcome = Outcome::Accepted { provider_message_id: None };

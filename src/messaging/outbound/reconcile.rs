@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::carriers::{Accepted, Carrier, CarrierError, OutboundMessage, Thread, ThreadOwner};
 use crate::domain::{DeliveryStatus, Message, MessageId, OrganizationId, View};
 use crate::error::Result;
+use crate::messaging::early_statuses;
 use crate::store::messages::{self, Outcome};
 
 /// How long a lookup at the carrier may take.
@@ -103,13 +104,19 @@ async fn reconcile_pending(app: &App, organization_id: &OrganizationId, pending:
         return Ok(false);
     }
     let now = app.clock.now();
+    let line = &thread.line_number;
     let recorded =
-        messages::record_lookup(&app.db, organization_id, pending.id, &thread.line_number, outcome, now)
-            .await;
+        messages::record_lookup(&app.db, organization_id, pending.id, line, outcome.clone(), now).await;
     match recorded {
         // Another replica has just found out that it is the message of another send.
         Err(error) if error.violates(messages::ONE_PER_PROVIDER_ID) => Ok(false),
-        recorded => Ok(recorded.map(|()| true)?),
+        Err(error) => Err(error.into()),
+        Ok(()) => {
+            if let Outcome::Accepted { provider_message_id: Some(id) } = &outcome {
+                early_statuses::apply(&app.db, line, id).await?;
+            }
+            Ok(true)
+        }
     }
 }
 

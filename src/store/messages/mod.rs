@@ -3,6 +3,7 @@
 pub(in crate::store) mod append;
 mod carrier_ref;
 mod columns;
+mod early;
 mod get;
 mod idempotency;
 mod list;
@@ -11,11 +12,12 @@ mod send;
 mod status;
 
 pub use carrier_ref::{CarrierRef, find_carrier_ref, known_provider_ids};
+pub use early::{keep_early, list_early};
 pub(in crate::store) use get::by_ids;
 pub use get::{get, get_from_primary};
 pub use idempotency::{IdempotencyRecord, find_idempotency_record, free_idempotency_key};
 pub use list::{MessageFilter, MessageScope, list};
-pub use pending::list_pending;
+pub use pending::take_pending;
 pub use send::{NewOutbound, Outcome, Reservation, record_lookup, record_result, reserve};
 pub use status::{DeliveryUpdate, UpdateOutcome, update_status};
 

@@ -129,6 +129,18 @@ delete_expired!(
                      LIMIT $2)"
 );
 
+delete_expired!(
+    /// Deletes the early delivery updates that arrived before a point in time.
+    delete_early_statuses,
+    "query sweeps::early_statuses",
+    "DELETE FROM early_statuses
+                 WHERE (line_number, provider_message_id, status) IN (
+                     SELECT line_number, provider_message_id, status FROM early_statuses
+                     WHERE created_at < $1
+                     ORDER BY created_at
+                     LIMIT $2)"
+);
+
 /// The next organizations after an id, in the order of their ids.
 pub async fn list_organizations(db: &Database, after: &str) -> Result<Vec<OrganizationId>, StoreError> {
     let mut session = db.acquire(Affects::None).await?;

@@ -6,7 +6,7 @@ mod contact_history;
 mod reply;
 
 pub(super) use contact_history::remove_if_unconnected;
-pub use reply::{DueReply, NewReply, delete_old_replies, settle_reply, take_due_reply};
+pub use reply::{DueReply, NewReply, delete_old_replies, has_later_reply, settle_reply, take_due_reply};
 
 use std::time::Duration;
 

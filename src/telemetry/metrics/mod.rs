@@ -7,6 +7,7 @@
 //! - Label values come from fixed lists, so that the number of series is bounded and no label can hold a phone number, a
 //!   key, an organization or an id.
 
+mod back_fill;
 mod calls;
 mod carriers;
 mod cleanup;
@@ -17,6 +18,7 @@ mod labelled;
 mod process;
 mod sampled;
 
+pub use back_fill::{BackFillMetrics, BackFillOutcome};
 pub use calls::{CallMetrics, CallSeries, InFlight, UNKNOWN, code_name};
 pub use carriers::CarrierMetrics;
 pub use cleanup::{CleanupMetrics, CleanupOutcome};
@@ -47,6 +49,7 @@ pub struct Metrics {
     pub keys: KeyMetrics,
     pub cleanup: CleanupMetrics,
     pub events: EventMetrics,
+    pub back_fill: BackFillMetrics,
     database_up: Gauge,
 }
 
@@ -77,6 +80,7 @@ impl Exposition {
         metrics.keys.register(&mut registry);
         metrics.cleanup.register(&mut registry);
         metrics.events.register(&mut registry);
+        metrics.back_fill.register(&mut registry);
         registry.register(
             "inkbox_database_up",
             "Whether the database answers: 1 or 0",

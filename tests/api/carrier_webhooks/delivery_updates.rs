@@ -1,12 +1,18 @@
+use chrono::TimeDelta;
 use inkbox_imessage::clock::Clock as _;
-use inkbox_imessage::domain::CarrierKind;
+use inkbox_imessage::domain::{self, CarrierKind};
+use inkbox_imessage::maintenance::cleanup::{self, Retention};
+use inkbox_imessage::maintenance::pending;
+use inkbox_imessage::messaging::early_statuses;
 use inkbox_imessage::proto::DeliveryStatus;
-use serde_json::json;
+use inkbox_imessage::store::messages::DeliveryUpdate;
+use serde_json::{Value, json};
 
 use super::{HUMAN, Scene, Talk, assert_answer, sendblue_echo, sendblue_text};
 use crate::messages::{send, to_conversation};
 use crate::support::app::ROUTER_LINE;
 use crate::support::assertions::assert_names_no_line;
+use crate::support::carrier::reply;
 use crate::support::eventually;
 
 /// The status of the agent's message.
@@ -65,8 +71,15 @@ async fn an_update_of_an_unknown_message_is_acknowledged() {
     assert_answer(&scene.sendblue_status(&undated).await, 200, "unknown_message");
 }
 
+/// An update of now.
+fn recent(scene: &Scene, line: &str, handle: &str, status: &str) -> Value {
+    let mut update = sendblue_echo(line, handle, status);
+    update["date_sent"] = json!(scene.app.clock.now().to_rfc3339());
+    update
+}
+
 #[tokio::test]
-async fn an_update_that_arrives_before_the_send_is_committed_waits_for_it() {
+async fn updates_that_arrive_before_the_send_is_committed_are_applied_by_it() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
     let closed = scene.phone.gate().lock_owned().await;
@@ -77,31 +90,80 @@ async fn an_update_that_arrives_before_the_send_is_committed_waits_for_it() {
         (!scene.phone.sent().is_empty()).then_some(())
     })
     .await;
-    let mut update = sendblue_echo(&talk.line, "sent-1", "DELIVERED");
-    update["date_sent"] = json!(scene.app.clock.now().to_rfc3339());
-    let updating = scene.sendblue_status(&update);
-    let responding = async {
-        // The update is being applied by now, or will be: it finds the message in both cases.
-        drop(closed);
-        sending.await.unwrap().unwrap();
-    };
-    let (answer, ()) = tokio::join!(updating, responding);
-    assert_answer(&answer, 200, "status");
+    for status in ["SENT", "DELIVERED", "SENT"] {
+        let update = recent(&scene, &talk.line, "sent-1", status);
+        assert_answer(&scene.sendblue_status(&update).await, 200, "kept");
+    }
+    drop(closed);
+    sending.await.unwrap().unwrap();
     assert_eq!(status(&talk).await, DeliveryStatus::Delivered);
 }
 
 #[tokio::test]
-async fn a_recent_update_of_an_unknown_message_is_to_be_redelivered() {
+async fn an_update_in_the_moment_in_which_the_send_is_committed_is_applied() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let talk = scene.talk().await;
-    let mut update = sendblue_echo(&talk.line, "another", "DELIVERED");
-    update["date_sent"] = json!(scene.app.clock.now().to_rfc3339());
+    for n in 1..=10 {
+        let words = format!("hi {n}");
+        let update = recent(&scene, &talk.line, &format!("sent-{n}"), "DELIVERED");
+        let (answer, sent) =
+            tokio::join!(scene.sendblue_status(&update), send(&talk.agent, &talk.conversation_id, &words));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let messages = talk.messages().await;
+        let message = messages.iter().find(|message| message.id == sent.id).unwrap();
+        assert_eq!(message.status(), DeliveryStatus::Delivered, "{words}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_update_of_a_message_that_is_found_at_the_carrier_later_is_applied_then() {
+    let scene = crate::carriers::Scene::sendblue().await;
+    scene.carrier.respond("send-message", [reply(504, "")]);
+    scene.carrier.respond("messages", [reply(200, r#"{"data":[]}"#)]);
+    let sent = send(&scene.agent, &scene.id, "hi").await;
+    assert_eq!(sent.status(), DeliveryStatus::Pending);
+    let early = DeliveryUpdate {
+        line_number: crate::carriers::SENDBLUE_LINE.to_owned().into(),
+        provider_message_id: "ours".to_owned(),
+        status: domain::DeliveryStatus::Delivered,
+        error: None,
+        was_downgraded: false,
+        now: scene.app.clock.now(),
+    };
+    let kept = early_statuses::keep(&scene.app.parts.db, early).await.unwrap();
+    assert_eq!(kept, early_statuses::EarlyOutcome::Kept);
+    let found = r#"{"data":[{"content":"hi","status":"SENT","message_handle":"ours"}]}"#;
+    scene.carrier.respond("messages", [reply(200, found)]);
+    scene.app.clock.advance(TimeDelta::minutes(1));
+    assert_eq!(pending::run_once(&scene.app.parts).await.unwrap(), 1);
+    let messages = crate::messages::messages_of(&scene.agent, &scene.id).await;
+    assert_eq!(messages[0].status(), DeliveryStatus::Delivered);
+}
+
+#[tokio::test]
+async fn early_updates_are_kept_for_an_hour_and_not_without_limit() {
+    let scene = Scene::of(CarrierKind::Sendblue).await;
+    let talk = scene.talk().await;
+    let update = recent(&scene, &talk.line, "another", "DELIVERED");
+    for _ in 0..2 {
+        assert_answer(&scene.sendblue_status(&update).await, 200, "kept");
+        assert_eq!(scene.rows("early_statuses").await, 1);
+    }
+    // Replies of the router line are not stored, so their updates are not kept.
+    let of_reply = recent(&scene, ROUTER_LINE, "reply", "DELIVERED");
+    assert_answer(&scene.sendblue_status(&of_reply).await, 200, "ignored");
+    scene.app.clock.advance(TimeDelta::minutes(61));
+    cleanup::run_once(&scene.app.parts, Retention::default()).await.unwrap();
+    assert_eq!(scene.rows("early_statuses").await, 0);
+
+    let fill =
+        "INSERT INTO early_statuses (line_number, provider_message_id, status, was_downgraded, created_at)
+                SELECT '+12025550199', n::text, 5, false, now() FROM generate_series(1, 10000) n";
+    sqlx::query(fill).execute(&scene.app.pool).await.unwrap();
+    let update = recent(&scene, &talk.line, "one more", "DELIVERED");
     let answer = scene.sendblue_status(&update).await;
     assert_answer(&answer, 503, "too_early");
     assert!(answer.retry_after.is_some());
-    // Replies of the router line are not stored, so their updates do not wait.
-    update["sendblue_number"] = json!(ROUTER_LINE);
-    assert_answer(&scene.sendblue_status(&update).await, 200, "ignored");
 }
 
 #[tokio::test]
@@ -117,33 +179,4 @@ async fn the_status_webhook_does_not_accept_texts() {
     assert_answer(&scene.sendblue_status(&text).await, 200, "ignored");
     assert_eq!(scene.rows("messages").await, 1);
     assert!(talk.messages().await.iter().all(|message| message.remote_number == HUMAN));
-}
-
-#[tokio::test]
-async fn texts_and_updates_of_known_messages_are_processed_while_updates_of_unknown_ones_wait() {
-    let scene = Scene::of(CarrierKind::Sendblue).await;
-    let talk = scene.talk().await;
-    let updates: Vec<_> = (0..60)
-        .map(|n| {
-            let mut update = sendblue_echo(&talk.line, &format!("unknown-{n}"), "DELIVERED");
-            update["date_sent"] = json!(scene.app.clock.now().to_rfc3339());
-            update
-        })
-        .collect();
-    let waiting = futures_util::future::join_all(updates.iter().map(|update| scene.sendblue_status(update)));
-    let sent = crate::messages::send(&talk.agent, &talk.conversation_id, "hi").await;
-    let texts = async {
-        for n in 0..10 {
-            let text = sendblue_text(&talk.line, &format!("T-{n}"), "hi");
-            assert_answer(&scene.sendblue(&text).await, 200, "stored");
-        }
-        // Nor does an update of a message that is known.
-        let update = sendblue_echo(&talk.line, "sent-1", "DELIVERED");
-        assert_answer(&scene.sendblue_status(&update).await, 200, "status");
-        let messages = talk.messages().await;
-        let sent = messages.iter().find(|message| message.id == sent.id).unwrap();
-        assert_eq!(sent.status(), DeliveryStatus::Delivered);
-    };
-    let (answers, ()) = tokio::join!(waiting, texts);
-    assert!(answers.iter().all(|answer| answer.status == 503), "each is to be redelivered: {answers:?}");
 }

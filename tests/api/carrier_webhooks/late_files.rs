@@ -97,6 +97,24 @@ async fn another_replica_stores_the_photo_and_its_deliveries_at_once_store_it_on
 }
 
 #[tokio::test]
+async fn a_photo_gets_the_caption_that_arrives_later_and_the_preview_follows() {
+    let scene = Scene::of(CarrierKind::BlueBubbles).await;
+    let talk = scene.talk().await;
+    let mut photo = with_files(bluebubbles_event("new-message", "G-1", ""), &["at_0"]);
+    photo["data"]["dateCreated"] = json!(scene.app.clock.now().timestamp_millis());
+    assert_answer(&scene.bluebubbles(&talk.line, &photo).await, 200, "stored");
+    for (words, result) in [("look", "updated"), ("look", "duplicate"), ("another", "duplicate")] {
+        let body = update("G-1", words, &["at_0"]);
+        assert_answer(&scene.bluebubbles(&talk.line, &body).await, 200, result);
+        assert_eq!(preview(&talk).await, (Some("look".to_owned()), true, 2));
+    }
+    let body = update("G-1", "only words", &[]);
+    assert_answer(&scene.bluebubbles(&talk.line, &body).await, 200, "duplicate");
+    assert_eq!(talk.messages().await[0].text(), "look");
+    invariants::hold(&scene.app).await;
+}
+
+#[tokio::test]
 async fn a_caption_gets_its_photo_and_the_preview_follows() {
     let scene = Scene::of(CarrierKind::BlueBubbles).await;
     let talk = scene.talk().await;

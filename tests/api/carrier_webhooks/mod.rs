@@ -1,5 +1,6 @@
 //! Webhooks of carriers, with the bodies that the carriers document.
 
+mod back_fill;
 mod bluebubbles;
 mod bounds;
 mod by_hand;

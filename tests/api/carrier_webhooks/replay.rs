@@ -9,11 +9,13 @@ use inkbox_imessage::proto::{ListConversationsRequest, ListMessagesRequest};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use inkbox_imessage::clock::Clock as _;
 
 use super::Scene;
 use crate::support::proxy::{NetworkState, Proxy};
-use crate::support::{Human, invariants};
+use crate::support::{Human, eventually, invariants};
 
 const HUMANS: [&str; 3] = ["+15551230001", "+15551230002", "+15551230003"];
 
@@ -159,6 +161,73 @@ async fn a_day_in_any_order_and_delivered_twice_leaves_the_same_conversations() 
             assert_eq!(outcome(&shuffled).await, expected, "{carrier}, seed {seed}");
             assert_clean(&shuffled).await;
         }
+    }
+}
+
+/// A day as if it took a second and had just begun, without the message that is taken back: one that nobody has seen is
+/// not stored.
+fn day_of_now(scene: &Scene) -> Vec<Value> {
+    let start = scene.app.clock.now().timestamp_millis();
+    let mut bodies = day(CarrierKind::BlueBubbles);
+    bodies.retain(|body| id(body) != "DAY-10");
+    let first = bodies[0]["data"]["dateCreated"].as_i64().unwrap();
+    for body in &mut bodies {
+        for name in ["dateCreated", "dateEdited"] {
+            if let Some(at) = body["data"][name].as_i64() {
+                body["data"][name] = json!(start + (at - first) / 1_000);
+            }
+        }
+    }
+    bodies
+}
+
+/// The Mac records each message in its newest state.
+fn record(scene: &Scene, body: &Value, known: &mut BTreeMap<String, Value>) {
+    let record = known.entry(id(body).to_owned()).or_insert_with(|| body["data"].clone());
+    for (name, value) in body["data"].as_object().unwrap() {
+        record[name] = value.clone();
+    }
+    let at = record["dateCreated"].as_i64().unwrap();
+    scene.phone.records(chrono::DateTime::from_timestamp_millis(at).unwrap(), record.clone());
+}
+
+/// BlueBubbles never delivers again what was not taken. What was lost is fetched when the database is back.
+#[tokio::test]
+async fn a_day_at_a_carrier_that_does_not_redeliver_survives_outages_of_the_database() {
+    let carrier = CarrierKind::BlueBubbles;
+    let (quiet, _) = scene(carrier, |_| None).await;
+    deliver_all(&quiet, carrier, &day_of_now(&quiet)).await;
+    let expected = outcome(&quiet).await;
+    for seed in 1..=2 {
+        let random = &mut StdRng::seed_from_u64(seed);
+        let (shaken, proxy) = scene(carrier, |direct| Some(Proxy::unix(direct))).await;
+        let proxy = proxy.unwrap();
+        let (mut lost, mut known) = (0, BTreeMap::new());
+        for body in day_of_now(&shaken) {
+            match random.random_range(0..6) {
+                0 => proxy.cut(),
+                1 => {
+                    proxy.set(NetworkState { refused: true, ..NetworkState::default() });
+                    proxy.cut();
+                }
+                _ => proxy.set(NetworkState::default()),
+            }
+            record(&shaken, &body, &mut known);
+            lost += usize::from(deliver(&shaken, carrier, &body).await >= 500);
+        }
+        assert!(lost > 0, "no outage was met");
+        // The last one is long enough to be noticed.
+        proxy.set(NetworkState { refused: true, ..NetworkState::default() });
+        proxy.cut();
+        eventually("the outage is noticed", async || {
+            (shaken.app.health("").await == Some("NOT_SERVING")).then_some(())
+        })
+        .await;
+        proxy.set(NetworkState::default());
+        shaken.app.until_ready().await;
+        eventually("what was lost is fetched", async || (outcome(&shaken).await == expected).then_some(()))
+            .await;
+        assert_clean(&shaken).await;
     }
 }
 

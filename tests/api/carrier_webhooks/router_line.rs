@@ -7,6 +7,7 @@ use tokio::time::timeout;
 
 use super::{HUMAN, Scene, assert_answer, bluebubbles_event, sendblue_text};
 use crate::support::app::{POOL_LINES, ROUTER_LINE};
+use crate::support::locks::{commit, locking};
 use crate::support::phone_line::{SentText, UNREACHABLE};
 use crate::support::{TestApp, eventually};
 
@@ -139,7 +140,7 @@ async fn a_reply_that_a_crash_left_over_is_sent_by_another_process() {
 }
 
 #[tokio::test]
-async fn help_is_given_to_a_human_at_most_once_in_five_minutes() {
+async fn help_and_each_refusal_are_given_to_a_human_at_most_once_in_five_minutes() {
     let scene = Scene::of(CarrierKind::Sendblue).await;
     let says = async |number: &str, id: &str, words: &str, result: &str| {
         let body = from(number, sendblue_text(ROUTER_LINE, id, words));
@@ -151,9 +152,26 @@ async fn help_is_given_to_a_human_at_most_once_in_five_minutes() {
     assert_eq!(replies(&scene).await.len(), 1);
     says("+15551230002", "B-1", "hello?", "help").await;
     says(HUMAN, "A-4", "list", "help").await;
-    says(HUMAN, "A-5", "connect @nobody", "refused").await;
+    for n in 5..8 {
+        says(HUMAN, &format!("A-{n}"), "connect @nobody", "refused").await;
+    }
     assert_eq!(replies(&scene).await.len(), 4, "others, and commands, are answered");
     scene.app.clock.advance(TimeDelta::minutes(6));
-    says(HUMAN, "A-6", "I am driving", "help").await;
-    assert_eq!(replies(&scene).await.len(), 5);
+    says(HUMAN, "A-8", "I am driving", "help").await;
+    says(HUMAN, "A-9", "connect @nobody", "refused").await;
+    assert_eq!(replies(&scene).await.len(), 6);
+}
+
+#[tokio::test]
+async fn a_reply_that_another_process_is_taking_holds_up_no_other() {
+    let scene = Scene::of(CarrierKind::Sendblue).await;
+    let closed = scene.phone.gate().lock_owned().await;
+    assert_answer(&scene.sendblue(&sendblue_text(ROUTER_LINE, "C-1", "list")).await, 200, "help");
+    eventually("it is on its way", async || (scene.phone.sent().len() == 1).then_some(())).await;
+    sqlx::query("UPDATE router_replies SET due_at = created_at").execute(&scene.app.pool).await.unwrap();
+    let taking = locking(&scene.app, "BEGIN; SELECT FROM router_replies FOR UPDATE").await;
+    assert_answer(&scene.sendblue(&sendblue_text(ROUTER_LINE, "C-2", "list")).await, 200, "help");
+    eventually("the other one is sent", async || (scene.phone.sent().len() == 2).then_some(())).await;
+    commit(taking).await;
+    drop(closed);
 }

@@ -6,8 +6,9 @@ use inkbox_imessage::maintenance::pending;
 use inkbox_imessage::proto::{DeliveryStatus, Message, UpdateDeliveryStatusRequest};
 
 use super::sendblue::QUEUED;
-use super::{SENDBLUE_LINE, Scene, assert_upstream};
+use super::{SENDBLUE_LINE, Scene, assert_upstream, sendblue_at};
 use crate::messages::{keyed, messages_of, send, to_conversation};
+use crate::support::TestApp;
 use crate::support::carrier::{Reply, reply};
 
 /// A carrier call timeout that a test can wait for.
@@ -180,6 +181,41 @@ async fn a_pending_message_is_found_in_the_background_once_its_send_must_have_en
     assert_known_as(&scene, "ours", &sent).await;
     assert_eq!(pending::run_once(&scene.app.parts).await.unwrap(), 0);
     assert_eq!(scene.carrier.request_count("send-message"), 1, "never sent again");
+}
+
+#[tokio::test]
+async fn pending_messages_that_stay_unknown_do_not_keep_others_from_being_found() {
+    let scene = Scene::sendblue().await;
+    scene.carrier.respond("send-message", [reply(504, "")]);
+    scene.carrier.respond("messages", [reply(200, &list(&[]))]);
+    for n in 1..=12 {
+        let sent = send(&scene.agent, &scene.id, &format!("text {n}")).await;
+        assert_eq!(sent.status(), DeliveryStatus::Pending);
+    }
+    let known = list(&[("eleven", "text 11", "SENT"), ("twelve", "text 12", "SENT")]);
+    scene.carrier.respond("messages", [reply(200, &known)]);
+    let replica = TestApp::builder()
+        .database(scene.app.options.clone())
+        .clock(scene.app.clock.clone())
+        .settings(|settings| settings.lines = sendblue_at(&scene.carrier.url))
+        .start()
+        .await;
+    scene.app.clock.advance(chrono::TimeDelta::minutes(1));
+    let asked = scene.carrier.request_count("messages");
+    assert_eq!(pending::run_once(&scene.app.parts).await.unwrap(), 0, "the ten that came first");
+    assert_eq!(pending::run_once(&scene.app.parts).await.unwrap(), 2);
+    assert_eq!(scene.carrier.request_count("messages") - asked, 12);
+    // Nothing is due, on any replica, until some time has passed.
+    for app in [&scene.app, &replica] {
+        assert_eq!(pending::run_once(&app.parts).await.unwrap(), 0);
+    }
+    assert_eq!(scene.carrier.request_count("messages") - asked, 12);
+    scene.app.clock.advance(chrono::TimeDelta::minutes(2));
+    assert_eq!(pending::run_once(&scene.app.parts).await.unwrap(), 0);
+    assert_eq!(scene.carrier.request_count("messages") - asked, 22);
+    scene.app.clock.advance(chrono::TimeDelta::minutes(1));
+    assert_eq!(pending::run_once(&scene.app.parts).await.unwrap(), 0);
+    assert_eq!(scene.carrier.request_count("messages") - asked, 22, "less often than before");
 }
 
 #[tokio::test]

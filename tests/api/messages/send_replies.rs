@@ -66,17 +66,31 @@ async fn a_reply_is_part_of_what_an_idempotency_key_stands_for() {
 }
 
 #[tokio::test]
-async fn a_carrier_without_replies_rejects_one_or_sends_it_as_an_ordinary_message() {
+async fn a_reply_at_sendblue_names_the_message_by_its_handle() {
     let scene = CarrierScene::sendblue().await;
     scene.carrier.respond(
         "/send-message",
         [response(200, r#"{"status":"QUEUED","message_handle":"H-1","error_code":null}"#)],
     );
-    let question = messages_of(&scene.agent, &scene.id).await.remove(0);
-    let request = keyed(reply(&scene.id, "x", &question), "k");
+    let first = send(&scene.agent, &scene.id, "hi").await;
+    let sent = scene.agent.send_message(reply(&scene.id, "and?", &first)).await.unwrap().message.unwrap();
+    assert_eq!(sent.reply_to_message_id, Some(first.id));
+    let (_, body) = scene.carrier.requests().pop().unwrap();
+    let expected = r#"{"number":"+15551230001","from_number":"+12025550111","content":"and?","reply_to":{"message_handle":"H-1","part_index":0}}"#;
+    assert_eq!(body, expected);
+}
+
+#[tokio::test]
+async fn a_reply_to_a_message_that_the_carrier_never_named_is_rejected_or_sent_as_an_ordinary_message() {
+    let scene = CarrierScene::sendblue().await;
+    let queued = response(200, r#"{"status":"QUEUED","message_handle":"H-1","error_code":null}"#);
+    scene.carrier.respond("/send-message", [response(504, ""), queued]);
+    scene.carrier.respond("/messages", [response(200, r#"{"data":[]}"#)]);
+    let pending = send(&scene.agent, &scene.id, "hi").await;
+    let request = keyed(reply(&scene.id, "x", &pending), "k");
     let answer = scene.agent.send_message(request.clone()).await;
     assert_reason(answer, "NOT_SUPPORTED_BY_CARRIER");
-    assert_eq!(messages_of(&scene.agent, &scene.id).await.len(), 1);
+    assert_eq!(messages_of(&scene.agent, &scene.id).await.len(), 2);
     let plain = SendMessageRequest { plain_reply_fallback: true, ..request };
     let sent = scene.agent.send_message(plain).await.unwrap().message.unwrap();
     assert_eq!((sent.text(), &sent.reply_to_message_id), ("x", &None));

@@ -17,6 +17,7 @@ fn parse(request: ReceiveReactionRequest) -> Result<(PhoneNumber, InboundReactio
         custom_emoji: request.custom_emoji,
         part_index: request.part_index,
         removed: request.removed,
+        put_at: None,
     };
     let reaction = raw.validate(&mut violations);
     violations.finish(|| reaction)
