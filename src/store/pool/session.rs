@@ -9,7 +9,7 @@ use super::affects::Affects;
 use super::connection::DbConnection;
 use super::error::StoreError;
 use super::replica::tracker::WriteTracker;
-use super::session_pool::{Lease, SessionPool};
+use super::session_pool::{Lease, Replacement, SessionPool};
 use crate::error::Error;
 use crate::telemetry::trace;
 
@@ -33,6 +33,16 @@ impl Session {
             pooled.connection.affects = affects;
         }
         Ok(Self { lease, deadline, writes })
+    }
+
+    /// What work that only reads is run on if the connection breaks.
+    pub(super) fn replacement(&self) -> Option<Replacement> {
+        self.lease.replacement()
+    }
+
+    /// A session that takes the place of one whose connection broke, for work that only reads.
+    pub(super) async fn replace(replacement: Replacement, deadline: Instant) -> Result<Self, StoreError> {
+        Ok(Self { lease: replacement.acquire(deadline).await?, deadline, writes: None })
     }
 
     /// Runs one statement, or several that need not agree, in a span of this name.
