@@ -26,7 +26,7 @@ use self::error::CliError;
 use self::key::KeyCommand;
 use self::line::LineCommand;
 use self::org::OrgCommand;
-use self::output::print_status;
+use self::output::print_error;
 use crate::config::{LogArgs, ProbeArgs, ServeArgs, accept_old_variables};
 use crate::telemetry::Telemetry;
 
@@ -103,14 +103,15 @@ pub async fn run() -> ExitCode {
             // Only the first paragraph, as one line: the rest of clap's message is in --help.
             let text = error.to_string();
             let mut lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
-            print_status(&lines.by_ref().collect::<Vec<_>>().join(" "));
+            let line = lines.by_ref().collect::<Vec<_>>().join(" ");
+            print_error(line.strip_prefix("error: ").unwrap_or(&line));
             return ExitCode::from(2);
         }
     };
     match run_cli(cli).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            print_status(&format!("error: {error}"));
+            print_error(&error.to_string());
             ExitCode::from(if matches!(error, CliError::Usage(_)) { 2 } else { 1 })
         }
     }

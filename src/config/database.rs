@@ -88,13 +88,16 @@ impl DatabaseArgs {
     }
 
     /// Options of the embedded PostgreSQL.
-    #[must_use]
-    pub fn embedded(&self) -> embedded_postgres::Options {
-        embedded_postgres::Options {
-            data_dir: self.data_dir.clone().unwrap_or_else(embedded_postgres::default_data_dir),
-            durable: true,
-            max_connections: EMBEDDED_CONNECTIONS,
-        }
+    ///
+    /// # Errors
+    /// No folder is configured, and the account has no home folder for one.
+    pub fn embedded(&self) -> Result<embedded_postgres::Options, String> {
+        let configured = self.data_dir.clone().filter(|folder| !folder.as_os_str().is_empty());
+        let data_dir = configured.or_else(embedded_postgres::default_data_dir).ok_or(
+            "DATABASE_URL is not set, and without a home folder there is no place for a private PostgreSQL: set \
+             DATABASE_URL, or INKBOX_DATA_DIR to an absolute path",
+        )?;
+        Ok(embedded_postgres::Options { data_dir, durable: true, max_connections: EMBEDDED_CONNECTIONS })
     }
 }
 

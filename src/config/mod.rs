@@ -11,6 +11,7 @@ mod probe;
 mod retention;
 mod server;
 mod telemetry;
+mod unknown_variables;
 mod webhooks;
 
 pub use carriers::{CarrierArgs, is_carrier_configured};
@@ -19,7 +20,8 @@ pub use old_variables::{accept_old_variables, old_variables};
 pub use probe::ProbeArgs;
 pub use retention::{Age, RetentionArgs};
 pub use server::{AdmissionArgs, CallArgs, ConnectionArgs, DrainArgs, ServerArgs, TlsArgs};
-pub use telemetry::{LogArgs, MetricsArgs};
+pub use telemetry::{LogArgs, MetricsArgs, requested_log_format};
+pub use unknown_variables::unknown_variables;
 pub use webhooks::WebhookArgs;
 
 use std::time::Duration;

@@ -1,16 +1,43 @@
 //! Settings of logs and metrics. Traces are configured by the standard `OTEL_…` variables.
 
+use std::env;
 use std::net::SocketAddr;
 
-use clap::Args;
+use clap::{Args, ValueEnum as _};
 
 use crate::telemetry::LogFormat;
+
+const FORMAT_FLAG: &str = "--log-format";
+const FORMAT_VARIABLE: &str = "INKBOX_LOG_FORMAT";
+
+/// The format of log lines that this process was started with, even if its other settings are invalid: their error has to be
+/// written in this format, too.
+#[must_use]
+pub fn requested_log_format() -> LogFormat {
+    requested(
+        env::args_os().filter_map(|argument| argument.into_string().ok()),
+        env::var(FORMAT_VARIABLE).ok(),
+    )
+}
+
+fn requested(mut arguments: impl Iterator<Item = String>, variable: Option<String>) -> LogFormat {
+    let mut format = variable;
+    while let Some(argument) = arguments.next() {
+        if argument == FORMAT_FLAG {
+            format = arguments.next();
+        } else if let Some(value) = argument.strip_prefix(FORMAT_FLAG).and_then(|rest| rest.strip_prefix('='))
+        {
+            format = Some(value.to_owned());
+        }
+    }
+    format.and_then(|format| LogFormat::from_str(&format, false).ok()).unwrap_or(LogFormat::Text)
+}
 
 /// Format and level of the log.
 #[derive(Debug, Clone, Args)]
 pub struct LogArgs {
     /// Format of log lines: `text` for people, `json` for log collectors.
-    #[arg(long, env = "INKBOX_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    #[arg(long, env = FORMAT_VARIABLE, default_value = "text", value_name = "FORMAT")]
     pub log_format: LogFormat,
     /// Filter of log lines: a level, or levels by module as in `RUST_LOG`.
     #[arg(long, env = "INKBOX_LOG", default_value = "info", value_name = "FILTER")]

@@ -11,6 +11,7 @@ mod operator;
 mod postgres_ends;
 mod scene;
 mod serve;
+mod start;
 mod traces;
 mod transport;
 mod usage;
