@@ -1,5 +1,6 @@
 //! The program as operators run it: a process with its own PostgreSQL, its command line, its signals and its log.
 
+mod alerts;
 mod demo;
 mod deployment;
 mod erase;
