@@ -1,4 +1,6 @@
-//! Where commands write: a secret to standard output, everything else to standard error.
+//! Where commands write: secrets, lists and generated files to standard output, everything else to standard error.
+
+use std::io::Write as _;
 
 use crate::config::requested_log_format;
 use crate::telemetry::LogFormat;
@@ -16,8 +18,13 @@ pub(super) fn print_error(text: &str) {
     print_status(&format.line("ERROR", &format!("{prefix}{text}")));
 }
 
-/// Prints a secret to standard output, which nothing else is written to, so that it can be piped.
-#[expect(clippy::print_stdout, reason = "the only output on standard output")]
+/// Prints a secret to standard output, which no message is written to, so that it can be piped.
+#[expect(clippy::print_stdout, reason = "the result of a command")]
 pub(super) fn print_secret(secret: &str) {
     println!("{secret}");
+}
+
+/// Prints what a command was asked for to standard output. A reader that has seen enough, such as `head`, closes it.
+pub(super) fn print_result(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }

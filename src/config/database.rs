@@ -21,6 +21,7 @@ const MIN_READ_LAG: Duration = Duration::from_secs(1);
 
 /// Address of the database.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Database")]
 pub struct DatabaseArgs {
     /// URL of the PostgreSQL database, such as `postgres://user:password@host/name?sslmode=verify-full` [default: a private
     /// PostgreSQL is started in the data folder].
@@ -103,6 +104,7 @@ impl DatabaseArgs {
 
 /// Connection pools of `serve`.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Database")]
 pub struct PoolArgs {
     /// Maximum number of connections to the database, and of connections to a replica. A call that gets none within 2.5 s
     /// fails with `STORAGE_UNAVAILABLE`. Each process has up to three more connections for monitoring.

@@ -35,6 +35,7 @@ fn requested(mut arguments: impl Iterator<Item = String>, variable: Option<Strin
 
 /// Format and level of the log.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Log")]
 pub struct LogArgs {
     /// Format of log lines: `text` for people, `json` for log collectors.
     #[arg(long, env = FORMAT_VARIABLE, default_value = "text", value_name = "FORMAT")]
@@ -46,6 +47,7 @@ pub struct LogArgs {
 
 /// The listener for metrics.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Metrics")]
 pub struct MetricsArgs {
     /// Address on which Prometheus can scrape `/metrics` [default: none]. It requires no key: restrict access to it.
     #[arg(long, env = "INKBOX_METRICS_LISTEN", value_name = "ADDRESS")]

@@ -34,7 +34,7 @@ pub use direction::Direction;
 pub use eligibility::{Eligibility, Ineligible, RecipientEligibility};
 pub use handle::{Handle, InvalidHandle};
 pub use idempotency_key::IdempotencyKey;
-pub use identity::{FilterMode, Identity};
+pub use identity::{FilterMode, Identity, MAX_DISPLAY_NAME_CHARACTERS};
 pub use ids::{
     ApiKeyId, ConnectionId, ConversationId, IdentityId, MessageId, OrganizationId, ReactionId, RuleId,
 };
