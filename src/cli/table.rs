@@ -99,8 +99,8 @@ mod tests {
 
     #[test]
     fn text_has_aligned_columns_and_no_control_characters() {
-        let expected = "ID        LABEL           ENABLED\n\
-                        org_a     -               true\n\
+        let expected = "ID        LABEL          ENABLED\n\
+                        org_a     -              true\n\
                         org_long  red\\u{1b}[31m  false\n";
         assert_eq!(table().text(), expected);
     }
