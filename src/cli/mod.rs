@@ -3,6 +3,7 @@
 //! What a command was asked for (a secret, a list) is the only output on standard output, so that it can be piped; everything
 //! else goes to standard error. Exit codes: 0 success, 1 failure, 2 invalid usage or configuration.
 
+mod config;
 mod database_access;
 mod distribute;
 mod erase;
@@ -26,9 +27,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{FromArgMatches as _, Parser, Subcommand};
+use clap::{ArgMatches, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
+use self::config::ConfigCommand;
 use self::database_access::OperatorArgs;
 use self::error::CliError;
 use self::identity::IdentityCommand;
@@ -37,7 +39,7 @@ use self::line::LineCommand;
 use self::org::OrgCommand;
 use self::output::print_error;
 use self::rule::RuleCommand;
-use crate::config::{LogArgs, ProbeArgs, ServeArgs, accept_old_variables};
+use crate::config::{FileSettings, LogArgs, ProbeArgs, ServeArgs, accept_old_variables};
 use crate::telemetry::Telemetry;
 
 /// Keeps iMessage conversations between humans and AI agents, and serves them over gRPC.
@@ -48,6 +50,9 @@ struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     serve: ServeArgs,
+    /// TOML file with settings: the names of flags, such as `message-retention = "30d"`. Flags and variables take precedence.
+    #[arg(long, env = "INKBOX_CONFIG", value_name = "FILE", global = true, help_heading = "Files")]
+    config: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -90,6 +95,9 @@ enum Command {
     },
     /// Query the health of a running service: exit code 0 if it is SERVING.
     Health(HealthArgs),
+    /// Show the settings that are in force.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Print a completion script for a shell.
     Completion { shell: Shell },
     /// Write the manual pages into a folder.
@@ -116,9 +124,22 @@ pub fn command() -> clap::Command {
 
 /// Runs the command that the process was started with.
 pub async fn run() -> ExitCode {
-    let matches = accept_old_variables(command()).try_get_matches();
-    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(cli) => cli,
+    let files = match FileSettings::read(&command()) {
+        Ok(files) => files,
+        Err(error) => {
+            print_error(&error);
+            return ExitCode::from(2);
+        }
+    };
+    let matches = files.apply(accept_old_variables(command())).try_get_matches();
+    let cli = match matches.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches))) {
+        Ok((cli, matches)) => {
+            if let Some(Command::Config(ConfigCommand::Show { output, .. })) = &cli.command {
+                config::show(shown(&matches), &files, *output);
+                return ExitCode::SUCCESS;
+            }
+            cli
+        }
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             error.exit()
         }
@@ -140,6 +161,15 @@ pub async fn run() -> ExitCode {
     }
 }
 
+/// The matches of a subcommand of a subcommand.
+fn shown(matches: &ArgMatches) -> &ArgMatches {
+    let mut inner = matches;
+    while let Some((_, next)) = inner.subcommand() {
+        inner = next;
+    }
+    inner
+}
+
 async fn run_cli(cli: Cli) -> Result<(), CliError> {
     let command = cli.command.unwrap_or(Command::Serve(Box::new(cli.serve)));
     let log = match &command {
@@ -153,7 +183,7 @@ async fn run_cli(cli: Cli) -> Result<(), CliError> {
         Command::Identity(command) => Some(&command.operator().log),
         Command::Rule(command) => Some(&command.operator().log),
         Command::Line(command) => Some(&command.operator().log),
-        Command::Health(_) | Command::Completion { .. } | Command::Man { .. } => None,
+        Command::Health(_) | Command::Config(_) | Command::Completion { .. } | Command::Man { .. } => None,
     };
     // Traces are of calls, which only `serve` has.
     let with_traces = matches!(command, Command::Serve(_));
@@ -179,6 +209,8 @@ async fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Erase { args, operator } => erase::erase(&operator.database, args).await,
         Command::Verify { args, operator } => verify::verify(&operator.database, &args).await,
         Command::Health(args) => health::check(&args.probe, args.service).await,
+        // Answered by `run`, which has the sources of the values.
+        Command::Config(ConfigCommand::Show { .. }) => Ok(()),
         Command::Completion { shell } => {
             generate::completion(shell);
             Ok(())

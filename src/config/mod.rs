@@ -5,9 +5,11 @@
 
 mod carriers;
 mod database;
+mod files;
 mod old_variables;
 mod parse;
 mod probe;
+mod requested;
 mod retention;
 mod server;
 mod telemetry;
@@ -16,6 +18,7 @@ mod webhooks;
 
 pub use carriers::{CarrierArgs, is_carrier_configured};
 pub use database::{DatabaseArgs, PoolArgs};
+pub use files::FileSettings;
 pub use old_variables::{accept_old_variables, old_variables};
 pub use probe::ProbeArgs;
 pub use retention::{Age, RetentionArgs};

@@ -1,10 +1,10 @@
 //! Settings of logs and metrics. Traces are configured by the standard `OTEL_…` variables.
 
-use std::env;
 use std::net::SocketAddr;
 
 use clap::{Args, ValueEnum as _};
 
+use super::requested::requested;
 use crate::telemetry::LogFormat;
 
 const FORMAT_FLAG: &str = "--log-format";
@@ -14,22 +14,7 @@ const FORMAT_VARIABLE: &str = "INKBOX_LOG_FORMAT";
 /// written in this format, too.
 #[must_use]
 pub fn requested_log_format() -> LogFormat {
-    requested(
-        env::args_os().filter_map(|argument| argument.into_string().ok()),
-        env::var(FORMAT_VARIABLE).ok(),
-    )
-}
-
-fn requested(mut arguments: impl Iterator<Item = String>, variable: Option<String>) -> LogFormat {
-    let mut format = variable;
-    while let Some(argument) = arguments.next() {
-        if argument == FORMAT_FLAG {
-            format = arguments.next();
-        } else if let Some(value) = argument.strip_prefix(FORMAT_FLAG).and_then(|rest| rest.strip_prefix('='))
-        {
-            format = Some(value.to_owned());
-        }
-    }
+    let format = requested(FORMAT_FLAG, FORMAT_VARIABLE);
     format.and_then(|format| LogFormat::from_str(&format, false).ok()).unwrap_or(LogFormat::Text)
 }
 

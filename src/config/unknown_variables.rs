@@ -4,6 +4,7 @@ use std::env;
 
 use clap::Command;
 
+use super::files::{FILE_SUFFIX, secrets};
 use super::old_variables::is_old;
 
 const PREFIX: &str = "INKBOX_";
@@ -20,8 +21,14 @@ pub fn unknown_variables(command: &Command) -> Vec<String> {
 fn unknown(command: &Command, names: impl Iterator<Item = String>) -> Vec<String> {
     names
         .filter(|name| name.starts_with(PREFIX) && !name.starts_with(KUBERNETES_PREFIX))
-        .filter(|name| !is_old(name) && !reads(command, name))
+        .filter(|name| !is_old(name) && !reads(command, name) && !is_file_of_secret(command, name))
         .collect()
+}
+
+fn is_file_of_secret(command: &Command, variable: &str) -> bool {
+    variable
+        .strip_suffix(FILE_SUFFIX)
+        .is_some_and(|name| secrets(command).iter().any(|secret| secret == name))
 }
 
 fn reads(command: &Command, variable: &str) -> bool {
@@ -39,6 +46,7 @@ mod tests {
             "INKBOX_DRAIN_LIMIT",
             "INKBOX_DRAIN_LIMITS",
             "INKBOX_HEALTH_CA",
+            "INKBOX_BLUEBUBBLES_WEBHOOK_SECRET_FILE",
             "INKBOX_LINE_TIMEOUT",
             "INKBOX_IMESSAGE_WEBHOOKS_PORT",
             "DATABASE_URI",

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod commands;
+mod config;
 mod demo;
 mod deployment;
 mod erase;
