@@ -36,7 +36,7 @@ impl DatabaseAccess {
         if let Some(options) = args.external().map_err(CliError::Usage)? {
             return Ok(Self { endpoint: args.endpoint(&options), options, started: None });
         }
-        let embedded = args.embedded();
+        let embedded = args.embedded().map_err(CliError::Usage)?;
         if let Some(options) = embedded_postgres::running(&embedded.data_dir, EMBEDDED_DATABASE).await {
             return Ok(Self { endpoint: args.endpoint(&options), options, started: None });
         }

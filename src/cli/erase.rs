@@ -5,13 +5,13 @@ use std::sync::Arc;
 use super::database_access::DatabaseAccess;
 use super::error::CliError;
 use super::output::print_status;
+use super::rows::check_organization;
 use crate::clock::Clock;
 use crate::config::DatabaseArgs;
-use crate::domain::{OrganizationId, PhoneNumber};
+use crate::domain::PhoneNumber;
 use crate::maintenance::erase::{self, Erased, Subject};
-use crate::store;
-use crate::store::Database;
 use crate::store::retention::SubjectCounts;
+use crate::store::{self, Database};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct EraseArgs {
@@ -36,7 +36,7 @@ pub(super) async fn erase(database: &DatabaseArgs, args: EraseArgs) -> Result<()
     let access = DatabaseAccess::connect(database).await?;
     let summary = async {
         let db = access.open().await?;
-        organization_exists(&db, &subject.organization_id).await?;
+        check_organization(&db, &subject.organization_id).await?;
         if args.dry_run {
             count(&db, &subject).await
         } else {
@@ -47,14 +47,6 @@ pub(super) async fn erase(database: &DatabaseArgs, args: EraseArgs) -> Result<()
     access.end().await?;
     print_status(&summary?);
     Ok(())
-}
-
-async fn organization_exists(db: &Database, id: &OrganizationId) -> Result<(), CliError> {
-    if store::organizations::exists(db, id).await? {
-        Ok(())
-    } else {
-        Err(CliError::Failed(format!("organization {id} does not exist")))
-    }
 }
 
 /// The number is not printed, because the output may end up in logs.

@@ -34,7 +34,18 @@ impl From<SchemaError> for CliError {
 }
 
 impl From<crate::dev::embedded_postgres::Error> for CliError {
+    /// The private PostgreSQL is started only without `DATABASE_URL`. Those who did not mean to leave it out would not
+    /// understand that a folder or a program is missing.
     fn from(error: crate::dev::embedded_postgres::Error) -> Self {
-        Self::Failed(error.to_string())
+        use crate::dev::embedded_postgres::Error;
+        let advice = match &error {
+            Error::NotInstalled => "Or set DATABASE_URL to a database that runs already",
+            Error::Io(..) => {
+                "DATABASE_URL is not set, so a private PostgreSQL is needed: set DATABASE_URL, or INKBOX_DATA_DIR to a \
+                 folder that this account can write to"
+            }
+            _ => return Self::Failed(error.to_string()),
+        };
+        Self::Failed(format!("{error}. {advice}"))
     }
 }

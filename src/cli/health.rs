@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use tonic::transport::Endpoint;
+use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -38,15 +39,9 @@ pub(super) async fn check(args: &ProbeArgs, service: String) -> Result<(), CliEr
         .await
         .map_err(|_| CliError::Failed(format!("nothing answers on {address}")))?
         .map_err(|error| CliError::Failed(format!("nothing answers on {address}: {}", innermost(&*error))))?;
-    let request = HealthCheckRequest { service };
-    let answer = HealthClient::new(channel)
-        .check(request)
-        .await
-        .map_err(|status| {
-            let cause = status.source().map(|cause| format!(": {}", innermost(cause))).unwrap_or_default();
-            CliError::Failed(format!("{:?}: {}{cause}", status.code(), status.message()))
-        })?
-        .into_inner();
+    let request = HealthCheckRequest { service: service.clone() };
+    let answer = HealthClient::new(channel).check(request).await;
+    let answer = answer.map_err(|status| failed_check(&status, &service))?.into_inner();
     let status = answer.status();
     if status == ServingStatus::Serving {
         print_status("SERVING");
@@ -54,6 +49,15 @@ pub(super) async fn check(args: &ProbeArgs, service: String) -> Result<(), CliEr
     } else {
         Err(CliError::Failed(status.as_str_name().to_owned()))
     }
+}
+
+/// An entry that does not exist is a mistake of whoever wrote the probe, not an outage.
+fn failed_check(status: &Status, service: &str) -> CliError {
+    if status.code() == Code::NotFound {
+        return CliError::Usage(format!("the service has no health entry {service:?}"));
+    }
+    let cause = status.source().map(|cause| format!(": {}", innermost(cause))).unwrap_or_default();
+    CliError::Failed(format!("{:?}: {}{cause}", status.code(), status.message()))
 }
 
 /// The address to connect to: the loopback address for a service that listens on all addresses.

@@ -3,6 +3,7 @@
 use super::database_access::{DatabaseAccess, OperatorArgs};
 use super::error::CliError;
 use super::key::{admin_key, issue};
+use super::table::{OutputArgs, Table, time};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::DatabaseArgs;
 use crate::domain::OrganizationId;
@@ -17,18 +18,26 @@ pub(super) enum OrgCommand {
         #[command(flatten)]
         operator: OperatorArgs,
     },
+    /// List the organizations in the order of their ids.
+    List {
+        #[command(flatten)]
+        output: OutputArgs,
+        #[command(flatten)]
+        operator: OperatorArgs,
+    },
 }
 
 impl OrgCommand {
     pub(super) const fn operator(&self) -> &OperatorArgs {
         match self {
-            Self::Create { operator, .. } => operator,
+            Self::Create { operator, .. } | Self::List { operator, .. } => operator,
         }
     }
 
     pub(super) async fn run(self) -> Result<(), CliError> {
         match self {
             Self::Create { id, operator } => create(&operator.database, id).await,
+            Self::List { output, operator } => list(&operator.database, output).await,
         }
     }
 }
@@ -53,5 +62,14 @@ async fn create(args: &DatabaseArgs, id: String) -> Result<(), CliError> {
     .await;
     access.end().await?;
     created?.print(&format!("created organization {id} with its first admin key"));
+    Ok(())
+}
+
+async fn list(args: &DatabaseArgs, output: OutputArgs) -> Result<(), CliError> {
+    let access = DatabaseAccess::connect(args).await?;
+    let listed = async { Ok::<_, CliError>(store::organizations::list(&access.open().await?).await?) }.await;
+    access.end().await?;
+    let rows = listed?.into_iter().map(|(id, created_at)| [id.as_str().into(), time(created_at)]);
+    Table::new(["id", "created_at"], rows).print(output);
     Ok(())
 }

@@ -13,7 +13,7 @@ use super::error::CliError;
 use super::output::print_status;
 use crate::carrier_webhooks::Webhooks;
 use crate::clock::{DatabaseClock, SystemClock};
-use crate::config::{ServeArgs, old_variables};
+use crate::config::{ServeArgs, old_variables, unknown_variables};
 use crate::dev::{demo, embedded_postgres};
 use crate::net::listeners::{ListenAddress, Listeners};
 use crate::server::shutdown::StopSignals;
@@ -23,10 +23,16 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), CliError> {
     for (old, new) in old_variables() {
         tracing::warn!("{old} is deprecated and will be removed in the next release: rename it to {new}");
     }
+    for name in unknown_variables(&super::command()) {
+        tracing::warn!("{name} is set, but no setting has this name: docs/configuration.md lists them");
+    }
     let external = args.database.external().map_err(CliError::Usage)?;
     let standby = args.pool.standby().map_err(CliError::Usage)?;
     if standby.is_some() && external.is_none() {
         return Err(CliError::Usage("INKBOX_DATABASE_READ_URL needs DATABASE_URL".to_owned()));
+    }
+    if external.is_none() {
+        args.database.embedded().map_err(CliError::Usage)?;
     }
     let migrate = args.migrate.unwrap_or(external.is_none());
     if migrate {
@@ -56,15 +62,16 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), CliError> {
     let (database, embedded) = match external {
         Some(options) => (options, None),
         None => {
-            let server = embedded_postgres::Server::start(args.database.embedded()).await?;
-            (server.connect_options(EMBEDDED_DATABASE), Some(server))
+            let options = args.database.embedded().map_err(CliError::Usage)?;
+            let server = embedded_postgres::Server::start(options.clone()).await?;
+            (server.connect_options(EMBEDDED_DATABASE), Some((server, options)))
         }
     };
     let stop = CancellationToken::new();
     // The server outlives the drain, which still needs it.
     let server_stop = CancellationToken::new();
-    let embedded = embedded.map(|server| {
-        let kept = embedded_postgres::keep_running(server, args.database.embedded(), server_stop.clone());
+    let embedded = embedded.map(|(server, options)| {
+        let kept = embedded_postgres::keep_running(server, options, server_stop.clone());
         let failed = stop.clone();
         tokio::spawn(async move { kept.await.inspect_err(|_| failed.cancel()) })
     });

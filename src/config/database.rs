@@ -21,6 +21,7 @@ const MIN_READ_LAG: Duration = Duration::from_secs(1);
 
 /// Address of the database.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Database")]
 pub struct DatabaseArgs {
     /// URL of the PostgreSQL database, such as `postgres://user:password@host/name?sslmode=verify-full` [default: a private
     /// PostgreSQL is started in the data folder].
@@ -88,18 +89,22 @@ impl DatabaseArgs {
     }
 
     /// Options of the embedded PostgreSQL.
-    #[must_use]
-    pub fn embedded(&self) -> embedded_postgres::Options {
-        embedded_postgres::Options {
-            data_dir: self.data_dir.clone().unwrap_or_else(embedded_postgres::default_data_dir),
-            durable: true,
-            max_connections: EMBEDDED_CONNECTIONS,
-        }
+    ///
+    /// # Errors
+    /// No folder is configured, and the account has no home folder for one.
+    pub fn embedded(&self) -> Result<embedded_postgres::Options, String> {
+        let configured = self.data_dir.clone().filter(|folder| !folder.as_os_str().is_empty());
+        let data_dir = configured.or_else(embedded_postgres::default_data_dir).ok_or(
+            "DATABASE_URL is not set, and without a home folder there is no place for a private PostgreSQL: set \
+             DATABASE_URL, or INKBOX_DATA_DIR to an absolute path",
+        )?;
+        Ok(embedded_postgres::Options { data_dir, durable: true, max_connections: EMBEDDED_CONNECTIONS })
     }
 }
 
 /// Connection pools of `serve`.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Database")]
 pub struct PoolArgs {
     /// Maximum number of connections to the database, and of connections to a replica. A call that gets none within 2.5 s
     /// fails with `STORAGE_UNAVAILABLE`. Each process has up to three more connections for monitoring.

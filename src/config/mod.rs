@@ -5,21 +5,26 @@
 
 mod carriers;
 mod database;
+mod files;
 mod old_variables;
 mod parse;
 mod probe;
+mod requested;
 mod retention;
 mod server;
 mod telemetry;
+mod unknown_variables;
 mod webhooks;
 
 pub use carriers::{CarrierArgs, is_carrier_configured};
 pub use database::{DatabaseArgs, PoolArgs};
+pub use files::FileSettings;
 pub use old_variables::{accept_old_variables, old_variables};
 pub use probe::ProbeArgs;
 pub use retention::{Age, RetentionArgs};
 pub use server::{AdmissionArgs, CallArgs, ConnectionArgs, DrainArgs, ServerArgs, TlsArgs};
-pub use telemetry::{LogArgs, MetricsArgs};
+pub use telemetry::{LogArgs, MetricsArgs, requested_log_format};
+pub use unknown_variables::unknown_variables;
 pub use webhooks::WebhookArgs;
 
 use std::time::Duration;

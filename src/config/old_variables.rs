@@ -21,6 +21,11 @@ pub fn old_variables() -> impl Iterator<Item = (&'static str, &'static str)> {
     used(|name| env::var_os(name).is_some())
 }
 
+/// Whether a variable is the old name of another one.
+pub(super) fn is_old(variable: &str) -> bool {
+    RENAMED.iter().any(|(old, _)| *old == variable)
+}
+
 /// Makes a command read each variable by its old name where only that is set.
 #[must_use]
 pub fn accept_old_variables(command: Command) -> Command {

@@ -11,6 +11,7 @@ use crate::maintenance::cleanup::Retention;
 
 /// How long data is kept.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Retention")]
 pub struct RetentionArgs {
     /// How long texts, files, previews and custom emoji are kept after a message was received or sent, such as `30d`, `12h`
     /// or `90m`; `off` = for ever. The messages stay without this content.

@@ -19,6 +19,7 @@ const DEFAULT_DRAIN_GRACE: Duration = Duration::from_secs(3);
 
 /// Settings of the server, by concern.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Listeners")]
 pub struct ServerArgs {
     /// Addresses to listen on, separated by commas: `127.0.0.1:50051`, `unix:/run/inkbox.sock`. A Unix socket has mode
     /// 0660 and never uses TLS.
@@ -44,6 +45,7 @@ pub struct ServerArgs {
 
 /// TLS of the TCP listeners.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "TLS")]
 pub struct TlsArgs {
     /// File with the certificate chain of the service in PEM. If set, TCP uses TLS. Reloaded when it changes.
     #[arg(long, env = "INKBOX_TLS_CERT", value_name = "FILE", value_parser = path())]
@@ -61,6 +63,7 @@ pub struct TlsArgs {
 
 /// Limits of all calls together, and the share of each organization.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Limits")]
 pub struct AdmissionArgs {
     /// Maximum number of concurrent calls; further ones are rejected with `RESOURCE_EXHAUSTED`. Half of them may wait for a
     /// carrier. Health and reflection are not counted.
@@ -88,6 +91,7 @@ pub struct AdmissionArgs {
 
 /// Limits of each call.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Limits")]
 pub struct CallArgs {
     /// Maximum duration of a call, whatever deadline the client sets.
     #[arg(long, env = "INKBOX_CALL_LIMIT", default_value = "60s", value_name = "TIME", value_parser = positive_duration)]
@@ -107,6 +111,7 @@ pub struct CallArgs {
 
 /// Limits of connections.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Connections")]
 pub struct ConnectionArgs {
     /// Maximum number of open connections. A further one takes the place of one on which no call had a valid API key, or
     /// is rejected.
@@ -159,6 +164,7 @@ pub struct ConnectionArgs {
 
 /// Duration of a drain.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Shutdown")]
 pub struct DrainArgs {
     /// How long new calls are accepted after health reports `NOT_SERVING` [default: 0s with the private PostgreSQL, else
     /// 3s].

@@ -8,6 +8,7 @@ use crate::carrier_webhooks::{Secret, Secrets};
 
 /// Listener and secrets.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Webhooks")]
 pub struct WebhookArgs {
     /// Address of the HTTP listener for webhooks of carriers, behind a proxy that terminates TLS [default: none].
     #[arg(long, env = "INKBOX_WEBHOOK_LISTEN", value_name = "ADDRESS")]

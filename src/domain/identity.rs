@@ -15,6 +15,9 @@ wire_enum! {
     }
 }
 
+/// Maximum length of the name that people see, in characters.
+pub const MAX_DISPLAY_NAME_CHARACTERS: usize = 255;
+
 #[derive(Debug, Clone)]
 pub struct Identity {
     pub id: IdentityId,

@@ -36,7 +36,7 @@ pub use eligibility::{Eligibility, Ineligible, RecipientEligibility};
 pub use event::{EventType, NewEvent, Subject};
 pub use handle::{Handle, InvalidHandle};
 pub use idempotency_key::IdempotencyKey;
-pub use identity::{FilterMode, Identity};
+pub use identity::{FilterMode, Identity, MAX_DISPLAY_NAME_CHARACTERS};
 pub use ids::{
     ApiKeyId, ConnectionId, ConversationId, EventId, IdentityId, MessageId, OrganizationId, ReactionId,
     RuleId,

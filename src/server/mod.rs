@@ -51,6 +51,9 @@ use crate::telemetry::metrics::{self, Exposition, Metrics, PoolSample, Sample};
 const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
 /// Limit of the last flush at shutdown.
 const LAST_FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long connections wait in the backlog of the operating system for the first answer of the database. Calls that come
+/// earlier would fail; but if the database is down, clients have to hear that, and probes have to be answered.
+const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long background tasks may take to stop at the end of a drain. They stop between two statements.
 const TASK_STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -148,11 +151,19 @@ impl Server {
         let (app, keys, limits) = (self.app.clone(), self.keys.clone(), self.settings.drain);
         let shutdown = Shutdown::default();
         let mut tasks = Supervisor::default();
-        let (health, mut transport) = self.open(listeners.into(), &shutdown)?;
+        let health = Health::new(grpc::SERVICES);
+        let open = self.prepare_to_open(listeners.into(), &health, &shutdown)?;
+        let mut ready = self.ready();
+        self.start_tasks(&mut tasks, &health, &shutdown);
+        tokio::select! {
+            _ = timeout(FIRST_ANSWER_TIMEOUT, ready.wait_for(|ready| *ready)) => {}
+            () = stop.cancelled() => {}
+            () = tasks.failed() => {}
+        }
+        let mut transport = open();
         for (name, task) in transport.take_tasks() {
             tasks.adopt(name, &shutdown.drain, task);
         }
-        self.start_tasks(&mut tasks, &health, &shutdown);
 
         tokio::select! {
             () = stop.cancelled() => {}
@@ -179,10 +190,14 @@ impl Server {
         tasks.into_result()
     }
 
-    /// Starts to accept connections.
-    fn open(&self, listeners: Listeners, shutdown: &Shutdown) -> Result<(Health, Transport), ServeError> {
+    /// Returns what starts to accept connections.
+    fn prepare_to_open(
+        &self,
+        listeners: Listeners,
+        health: &Health,
+        shutdown: &Shutdown,
+    ) -> Result<impl FnOnce() -> Transport + use<>, ServeError> {
         let Self { settings, app, keys, .. } = self;
-        let health = Health::new(grpc::SERVICES);
         let reflection = reflection::service()?;
         let mut routes = grpc::routes(app, keys, settings.calls.request as usize);
         routes
@@ -200,8 +215,8 @@ impl Server {
                 settings.calls.request as usize,
             ))
             .service(routes.routes().prepare());
-        let transport = Transport::open(listeners, settings.connections, settings.tls.clone(), service);
-        Ok((health, transport))
+        let (connections, tls) = (settings.connections, settings.tls.clone());
+        Ok(move || Transport::open(listeners, connections, tls, service))
     }
 
     /// Starts the background tasks. Webhooks stop with the drain, like calls; the others stop at its end, since detached

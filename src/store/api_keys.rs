@@ -211,6 +211,20 @@ pub async fn list_router_keys(db: &Database, page: &PageRequest) -> Result<Vec<A
         .await
 }
 
+/// A key that works, of any organization or of the router. For the command line, where operators name no organization.
+pub async fn find_working(db: &Database, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
+    let owner =
+        session.run("query api_keys::owner", |connection| owner_of_working_key(connection, id)).await?;
+    // Its session is free again for the next query.
+    drop(session);
+    match owner {
+        None => Ok(None),
+        Some(None) => get_router_key(db, id).await,
+        Some(Some(organization_id)) => get(db, &organization_id, id).await,
+    }
+}
+
 /// Which keys a caller of [`revoke`] may revoke.
 #[derive(Debug, Clone)]
 pub enum KeyOwner {

@@ -83,7 +83,7 @@ pub async fn find(
     db: &Database,
     number: &PhoneNumber,
 ) -> Result<Option<(LineRole, CarrierKind)>, StoreError> {
-    let mut session = db.acquire(Affects::All).await?;
+    let mut session = db.acquire(Affects::None).await?;
     session
         .run("query lines::find", |connection| async move {
             let row = query!("SELECT role, carrier FROM lines WHERE number = $1", number.as_str())

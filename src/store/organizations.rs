@@ -23,6 +23,18 @@ pub async fn create(db: &Database, id: &OrganizationId, now: DateTime<Utc>) -> R
         .await
 }
 
+/// All organizations with the times of their creation, in the order of their ids. For the command line.
+pub async fn list(db: &Database) -> Result<Vec<(OrganizationId, DateTime<Utc>)>, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
+    session
+        .run("query organizations::list", |connection| async move {
+            let rows =
+                query!("SELECT id, created_at FROM organizations ORDER BY id").fetch_all(connection).await?;
+            Ok(rows.into_iter().map(|row| (row.id.into(), row.created_at)).collect())
+        })
+        .await
+}
+
 /// Whether an organization exists.
 pub async fn exists(db: &Database, id: &OrganizationId) -> Result<bool, StoreError> {
     let mut session = db.acquire(Affects::None).await?;

@@ -6,6 +6,7 @@
 use std::env;
 use std::time::Duration;
 
+use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{SpanExporter, WithTonicConfig as _};
 use opentelemetry_sdk::Resource;
@@ -18,7 +19,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::trace::TARGET;
 
-/// The default of `service.name`.
+/// The default of `service.name`, and the name of the tracer.
 const SERVICE_NAME: &str = "inkbox-imessage";
 /// Maximum duration of the last export at shutdown.
 const LAST_EXPORT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -89,12 +90,22 @@ impl Export {
     }
 }
 
+/// What the spans are of: the attributes of the environment, and defaults for those that it does not set. The instance has a
+/// random id, because replicas share every other attribute.
 fn resource() -> Resource {
-    let named = value("OTEL_SERVICE_NAME").is_some()
-        || value("OTEL_RESOURCE_ATTRIBUTES")
-            .is_some_and(|pairs| pairs.split(',').any(|pair| pair.trim_start().starts_with("service.name=")));
-    let builder = Resource::builder();
-    if named { builder.build() } else { builder.with_service_name(SERVICE_NAME).build() }
+    let attributes = value("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
+    let is_set = |name: &str| {
+        let mut names = attributes.split(',').filter_map(|pair| pair.split_once('='));
+        names.any(|(set, _)| set.trim() == name)
+            || name == "service.name" && value("OTEL_SERVICE_NAME").is_some()
+    };
+    let defaults = [
+        ("service.name", SERVICE_NAME.to_owned()),
+        ("service.version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("service.instance.id", uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string()),
+    ];
+    let missing = defaults.into_iter().filter(|(name, _)| !is_set(name));
+    Resource::builder().with_attributes(missing.map(|(name, value)| KeyValue::new(name, value))).build()
 }
 
 /// The value of a variable. The OpenTelemetry specification treats an empty variable as unset.

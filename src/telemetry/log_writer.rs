@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 
+use super::LogFormat;
+
 /// Pause between two writes. Too short to be noticed by a reader; at a thousand lines a second, five share a write.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(5);
 /// Maximum number of queued lines: about 8 MiB, and some seconds of a busy service, so that a disk that stalls for a
@@ -24,11 +26,13 @@ const MAX_QUEUED_LINES: usize = 16_384;
 /// Size of a write, in bytes.
 const MAX_BATCH_BYTES: usize = 64 << 10;
 
-/// Starts the thread. Dropping the guard writes the queued lines, for at most 1.1 s if nothing reads them.
-pub(super) fn start(sink: impl Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
+/// Starts the thread, which reports dropped lines in the format of the log. Dropping the guard writes the queued lines, for at
+/// most 1.1 s if nothing reads them.
+pub(super) fn start(format: LogFormat, sink: impl Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
     let dropped = Arc::new(OnceLock::new());
     let sink = BatchWriter {
         sink: BufWriter::with_capacity(MAX_BATCH_BYTES, sink),
+        format,
         dropped: dropped.clone(),
         reported: 0,
     };
@@ -45,6 +49,7 @@ pub(super) fn start(sink: impl Write + Send + 'static) -> (NonBlocking, WorkerGu
 /// Collects lines into large writes. The thread calls `flush` each time it has emptied the queue.
 struct BatchWriter<W: Write> {
     sink: BufWriter<W>,
+    format: LogFormat,
     dropped: Arc<OnceLock<ErrorCounter>>,
     /// Number of dropped lines that the log already mentions.
     reported: usize,
@@ -60,7 +65,8 @@ impl<W: Write> Write for BatchWriter<W> {
         if dropped > self.reported {
             let lines = dropped - self.reported;
             self.reported = dropped;
-            writeln!(self.sink, "{lines} log lines were dropped: the reader of standard error is too slow")?;
+            let report = format!("{lines} log lines were dropped: the reader of standard error is too slow");
+            writeln!(self.sink, "{}", self.format.line("WARN", &report))?;
         }
         let flushed = self.sink.flush();
         thread::sleep(FLUSH_INTERVAL);
@@ -75,7 +81,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
     use std::time::{Duration, Instant};
 
-    use super::{MAX_QUEUED_LINES, start};
+    use super::{LogFormat, MAX_QUEUED_LINES, start};
 
     /// Keeps what is written, one entry per write.
     #[derive(Clone, Default)]
@@ -110,7 +116,7 @@ mod tests {
     #[test]
     fn every_line_is_written_in_order_before_the_end_and_lines_share_a_write() {
         let sink = Sink::default();
-        let (mut writer, guard) = start(sink.clone());
+        let (mut writer, guard) = start(LogFormat::Text, sink.clone());
         let mut expected = String::new();
         for number in 0..1_000 {
             let line = format!("line {number}\n");
@@ -128,7 +134,7 @@ mod tests {
         let sink = Sink::default();
         let (called, is_called) = mpsc::channel();
         let (release, released) = mpsc::channel();
-        let (mut writer, guard) = start(Gated(sink.clone(), called, released));
+        let (mut writer, guard) = start(LogFormat::Text, Gated(sink.clone(), called, released));
         writer.write_all(b"first\n").expect("a line");
         is_called.recv_timeout(Duration::from_secs(5)).expect("the first write");
         for _ in 0..MAX_QUEUED_LINES + 7 {
@@ -147,7 +153,7 @@ mod tests {
     fn the_end_does_not_wait_for_ever_for_a_stalled_reader() {
         let (called, is_called) = mpsc::channel();
         let (release, released) = mpsc::channel();
-        let (mut writer, guard) = start(Gated(Sink::default(), called, released));
+        let (mut writer, guard) = start(LogFormat::Text, Gated(Sink::default(), called, released));
         writer.write_all(b"first\n").expect("a line");
         is_called.recv_timeout(Duration::from_secs(5)).expect("the first write");
         let begun = Instant::now();

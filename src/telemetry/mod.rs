@@ -6,7 +6,10 @@ pub mod metrics;
 pub mod trace;
 
 use clap::ValueEnum;
+use serde_json::json;
 use tracing_appender::non_blocking::WorkerGuard;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt, registry};
@@ -20,6 +23,25 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line, for log collectors.
     Json,
+}
+
+impl LogFormat {
+    /// A line that is written without the logger: before it has started, after it has stopped, or by the logger itself. In
+    /// JSON with the fields that every line has, so that a collector can read it.
+    #[must_use]
+    pub fn line(self, level: &str, message: &str) -> String {
+        match self {
+            Self::Text => message.to_owned(),
+            Self::Json => {
+                let mut timestamp = String::new();
+                // Fails only if writing to a string does.
+                let _ = SystemTime.format_time(&mut Writer::new(&mut timestamp));
+                let target = module_path!();
+                json!({ "timestamp": timestamp, "level": level, "message": message, "target": target })
+                    .to_string()
+            }
+        }
+    }
 }
 
 /// The running logging and tracing of this process.
@@ -40,11 +62,12 @@ impl Telemetry {
         let filter =
             EnvFilter::builder().parse(filter).map_err(|error| format!("log filter {filter:?}: {error}"))?;
         let export = if with_traces { Export::configured()? } else { None };
-        let (writer, log_writer) = log_writer::start(std::io::stderr());
+        let (writer, log_writer) = log_writer::start(format, std::io::stderr());
         let lines = fmt::layer().with_writer(writer);
         let lines = match format {
             LogFormat::Text => lines.boxed(),
-            LogFormat::Json => lines.json().flatten_event(true).boxed(),
+            // Without the list of all spans, which would repeat the one that a call has.
+            LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
         };
         let spans = export.as_ref().map(Export::layer);
         let started = registry().with(spans).with(lines.with_filter(filter)).try_init();

@@ -120,16 +120,18 @@ impl Server {
     }
 }
 
-/// The default data folder: `/var/lib/inkbox-imessage` for root, else
-/// `inkbox-imessage` in `$XDG_DATA_HOME` or `~/.local/share`.
+/// The default data folder: `/var/lib/inkbox-imessage` for root, else `inkbox-imessage` in `$XDG_DATA_HOME` or
+/// `~/.local/share`; `None` for an account without a home folder. A relative folder would depend on where the process is
+/// started, so that the next start might not find its data.
 #[must_use]
-pub fn default_data_dir() -> PathBuf {
+pub fn default_data_dir() -> Option<PathBuf> {
     if geteuid().is_root() {
-        return PathBuf::from("/var/lib/inkbox-imessage");
+        return Some(PathBuf::from("/var/lib/inkbox-imessage"));
     }
-    let xdg = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = || std::env::home_dir().unwrap_or_default().join(".local/share");
-    xdg.unwrap_or_else(home).join("inkbox-imessage")
+    let absolute = |path: &PathBuf| path.is_absolute();
+    let xdg = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(absolute);
+    let home = || std::env::home_dir().filter(absolute).map(|home| home.join(".local/share"));
+    xdg.or_else(home).map(|folder| folder.join("inkbox-imessage"))
 }
 
 /// Options for a connection to the server that is already running on this folder, if there is one and it answers.

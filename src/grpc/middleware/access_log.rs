@@ -31,6 +31,8 @@ use crate::telemetry::trace;
 
 /// Metadata of every request and response.
 const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
+/// The service that probes call.
+const HEALTH_SERVICE: &str = "grpc.health.v1.Health";
 /// Maximum length of an id that a client chooses.
 const MAX_REQUEST_ID_CHARACTERS: usize = 128;
 
@@ -204,6 +206,32 @@ impl CallRecord {
     }
 }
 
+impl CallRecord {
+    fn write(&self, code: Code, reason: Option<&str>, milliseconds: f64) {
+        let series = self.call.series();
+        // Probes that succeed would be most of the log of a quiet service.
+        if code == Code::Ok && series.service == HEALTH_SERVICE {
+            tracing::debug!(
+                parent: &self.log_span,
+                rpc.method = series.path,
+                rpc.code = %code_name(code),
+                rpc.reason = reason,
+                duration_ms = milliseconds,
+                "rpc"
+            );
+        } else {
+            tracing::info!(
+                parent: &self.log_span,
+                rpc.method = series.path,
+                rpc.code = %code_name(code),
+                rpc.reason = reason,
+                duration_ms = milliseconds,
+                "rpc"
+            );
+        }
+    }
+}
+
 impl Drop for CallRecord {
     fn drop(&mut self) {
         let code = self.outcome.as_ref().map_or(Code::Cancelled, Status::code);
@@ -218,14 +246,7 @@ impl Drop for CallRecord {
         if is_server_fault(code) {
             trace::failed(&self.trace_span);
         }
-        tracing::info!(
-            parent: &self.log_span,
-            rpc.method = self.call.series().path,
-            rpc.code = %code_name(code),
-            rpc.reason = reason,
-            duration_ms = duration.as_secs_f64() * 1_000.0,
-            "rpc"
-        );
+        self.write(code, reason.as_deref(), duration.as_secs_f64() * 1_000.0);
     }
 }
 

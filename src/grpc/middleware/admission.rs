@@ -72,11 +72,11 @@ impl Middleware for AdmissionControl {
         parts.extensions.insert(call.clone());
         let request = Request::from_parts(parts, Body::new(body));
         let response = scope(consumer, Some(call.clone()), inner.call(request)).await?;
+        // The call ends with the last byte of the response, or when its stream is reset. HTTP/2 drops the body when it has
+        // taken all frames, and keeps those that the client's window is too small for.
         Ok(response.map(|body| {
-            // The call ends with the last byte of the response, or when its stream is reset.
             Body::new(body.map_frame(move |frame| {
-                let _ = &call;
-                frame
+                frame.map_data(|bytes| Bytes::from_owner(CountedBytes { bytes, _call: call.clone() }))
             }))
         }))
     }
@@ -90,6 +90,18 @@ impl AdmissionControl {
             return Err(Error::Overloaded { retry_after: RETRY_AFTER });
         }
         self.admission.begin_call(consumer)
+    }
+}
+
+/// Bytes of a response. They count as part of the call until they are sent.
+struct CountedBytes {
+    bytes: Bytes,
+    _call: Arc<CallPermit>,
+}
+
+impl AsRef<[u8]> for CountedBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

@@ -10,7 +10,7 @@ use super::connection::DbConnection;
 use super::error::StoreError;
 use super::event_heads::SharedHeads;
 use super::replica::tracker::WriteTracker;
-use super::session_pool::{Lease, SessionPool};
+use super::session_pool::{Lease, Replacement, SessionPool};
 use crate::error::Error;
 use crate::telemetry::trace;
 
@@ -37,6 +37,16 @@ impl Session {
             pooled.connection.affects = affects;
         }
         Ok(Self { lease, deadline, writes, heads })
+    }
+
+    /// What work that only reads is run on if the connection breaks.
+    pub(super) fn replacement(&self) -> Option<Replacement> {
+        self.lease.replacement()
+    }
+
+    /// A session that takes the place of one whose connection broke, for work that only reads.
+    pub(super) async fn replace(replacement: Replacement, deadline: Instant) -> Result<Self, StoreError> {
+        Ok(Self { lease: replacement.acquire(deadline).await?, deadline, writes: None })
     }
 
     /// Runs one statement, or several that need not agree, in a span of this name.

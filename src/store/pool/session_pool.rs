@@ -7,8 +7,8 @@
 //! - Callers are served fairly by organization (see [`FairSemaphore`]), and each organization has at most half of the
 //!   connections, those of its abandoned statements included.
 //!
-//! There are never more connections than permits: a connection is opened only with a permit and if none is idle, and it
-//! returns to the pool before its permit is released.
+//! There are never more connections than permits, broken ones not counted: a connection is opened only with a permit and if
+//! none is idle, and it returns to the pool before its permit is released.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -113,6 +113,11 @@ impl SessionPool {
         let Ok(permit) = timeout_at(deadline, self.inner.permits.acquire(&consumer)).await else {
             return Err(StoreError::Unavailable("no session within the operation limit"));
         };
+        self.lease(Arc::new(permit), deadline).await
+    }
+
+    /// An idle connection, or a new one, for the holder of a permit.
+    async fn lease(&self, permit: Arc<FairPermit>, deadline: Instant) -> Result<Lease, StoreError> {
         if let Some(pooled) = self.take_idle()? {
             return Ok(Lease::new(self, pooled, permit));
         }
@@ -129,7 +134,7 @@ impl SessionPool {
         }
     }
 
-    async fn open(&self, permit: FairPermit) -> Result<Lease, StoreError> {
+    async fn open(&self, permit: Arc<FairPermit>) -> Result<Lease, StoreError> {
         let Ok(connected) = timeout(OPEN_TIMEOUT, self.connect()).await else {
             return Err(StoreError::Unavailable("no connection in time"));
         };
@@ -162,7 +167,7 @@ impl SessionPool {
                 let permit = pool.inner.permits.acquire(&Consumer::Background).await;
                 // Counted again, with this permit, because callers may have opened connections in the meantime.
                 if pool.idle_or_in_use() <= most
-                    && let Err(error) = pool.open(permit).await
+                    && let Err(error) = pool.open(Arc::new(permit)).await
                 {
                     tracing::debug!(error = %error, "no connection in advance");
                 }
@@ -249,12 +254,12 @@ impl SessionPool {
 /// A connection in use by one caller. Dropping it returns the connection to the pool.
 pub(super) struct Lease {
     pool: SessionPool,
-    /// `None` only while it is dropped.
-    loan: Option<(Pooled, FairPermit)>,
+    /// `None` only while it is dropped. The permit is shared with the lease that replaces this one.
+    loan: Option<(Pooled, Arc<FairPermit>)>,
 }
 
 impl Lease {
-    fn new(pool: &SessionPool, pooled: Pooled, permit: FairPermit) -> Self {
+    fn new(pool: &SessionPool, pooled: Pooled, permit: Arc<FairPermit>) -> Self {
         Self { pool: pool.clone(), loan: Some((pooled, permit)) }
     }
 
@@ -264,6 +269,24 @@ impl Lease {
 
     pub(super) fn pool(&self) -> &SessionPool {
         &self.pool
+    }
+
+    /// What replaces the lease if its connection breaks.
+    pub(super) fn replacement(&self) -> Option<Replacement> {
+        self.loan.as_ref().map(|(_, permit)| Replacement { pool: self.pool.clone(), permit: permit.clone() })
+    }
+}
+
+/// The right to another connection under the permit of a lease, for work that is run again after its connection broke. With a
+/// permit of its own it would wait for all others whose connections broke at the same moment.
+pub(super) struct Replacement {
+    pool: SessionPool,
+    permit: Arc<FairPermit>,
+}
+
+impl Replacement {
+    pub(super) async fn acquire(self, deadline: Instant) -> Result<Lease, StoreError> {
+        self.pool.lease(self.permit, deadline).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! The HTTP endpoint for operators: `GET /metrics`, and the probes `/livez` and `/readyz`, which clients of the API cannot
 //! keep from being answered. On a listener of its own, so that it can be kept from these clients.
 
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +9,10 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, StatusCode};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -58,9 +61,31 @@ fn readiness(is_serving: bool) -> (StatusCode, &'static str) {
     if is_serving { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") }
 }
 
-async fn scrape(State(exposition): State<Arc<Exposition>>) -> Response {
-    match exposition.text() {
-        Ok(text) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
-        Err(std::fmt::Error) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+/// Prometheus asks for gzip: a scrape is then a tenth as large.
+async fn scrape(State(exposition): State<Arc<Exposition>>, request: HeaderMap) -> Response {
+    let headers = [(CONTENT_TYPE, OPEN_METRICS), (VARY, HeaderValue::from_static("accept-encoding"))];
+    let Ok(text) = exposition.text() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    if !accepts_gzip(&request) {
+        return (headers, text).into_response();
     }
+    match gzip(text.as_bytes()) {
+        Ok(body) => (headers, [(CONTENT_ENCODING, HeaderValue::from_static("gzip"))], body).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// Whether the client names gzip, and does not exclude it with a weight of zero.
+fn accepts_gzip(request: &HeaderMap) -> bool {
+    let values = request.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse::<f32>().ok());
+        name.trim().eq_ignore_ascii_case("gzip") && weight != Some(0.0)
+    })
+}
+
+fn gzip(text: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text)?;
+    encoder.finish()
 }

@@ -4,7 +4,8 @@ use inkbox_imessage::proto::{DeliveryKind, DeliveryStatus};
 use tokio::time::Instant;
 
 use super::{delivered, deliveries, messages_of, send, to_conversation};
-use crate::support::{Human, Scene, TestApp, assert_reason, eventually};
+use crate::support::snapshot::numbers;
+use crate::support::{Human, Scene, TestApp, assert_reason, eventually, invariants};
 
 #[tokio::test]
 async fn a_passing_fault_is_told_with_when_to_retry_and_kept_as_an_error() {
@@ -93,6 +94,29 @@ async fn a_caller_that_hangs_up_does_not_undo_what_the_line_took() {
     })
     .await;
     assert_eq!(delivered(&admin, &id).await, [(DeliveryKind::Message, Some("and gone".to_owned()))]);
+}
+
+#[tokio::test]
+async fn a_message_that_was_settled_while_the_line_had_it_keeps_that_result_and_is_not_found_by_the_id_of_the_line()
+ {
+    let Scene { app, conversation_id: id, admin, agent, .. } = Scene::with_human("+15005550003").await;
+    let sending = tokio::spawn({
+        let (agent, id) = (agent.clone(), id.clone());
+        async move { agent.send_message(to_conversation(&id, "slowly")).await }
+    });
+    eventually("the line has the message", async || (!delivered(&admin, &id).await.is_empty()).then_some(()))
+        .await;
+    // As another replica does that asked the line.
+    let settled = sqlx::query(
+        "UPDATE messages SET status = 8, error_code = 'rejected', error_message = 'no', in_flight_until = NULL
+         WHERE status = 2",
+    );
+    assert_eq!(settled.execute(&app.pool).await.unwrap().rows_affected(), 1);
+    sending.await.unwrap().unwrap();
+
+    assert_eq!(messages_of(&agent, &id).await[0].status(), DeliveryStatus::Error);
+    assert_eq!(numbers(&app.pool, "SELECT count(*) FROM sent_messages").await, [0]);
+    invariants::hold(&app).await;
 }
 
 #[tokio::test]

@@ -54,16 +54,16 @@ async fn an_organization_uses_its_share_of_the_calls_and_others_are_served() {
     noisy.list_connections(ListConnectionsRequest::default()).await.unwrap();
 }
 
-/// A client that sends requests and receives no byte of the response bodies: its flow-control windows are empty.
+/// A client that sends requests and receives only the first bytes of the response bodies: as many as its windows allow.
 struct NonReader {
     requests: h2::client::SendRequest<Bytes>,
     _connection: tokio::task::JoinHandle<Result<(), h2::Error>>,
 }
 
 impl NonReader {
-    async fn connect(app: &TestApp) -> Self {
+    async fn connect(app: &TestApp, window: u32) -> Self {
         let stream = TcpStream::connect(app.address).await.unwrap();
-        let client = h2::client::Builder::new().initial_window_size(0).handshake(stream);
+        let client = h2::client::Builder::new().initial_window_size(window).handshake(stream);
         let (requests, connection) = client.await.unwrap();
         Self { requests, _connection: tokio::spawn(connection) }
     }
@@ -89,12 +89,36 @@ impl NonReader {
 async fn a_response_that_nobody_reads_counts_as_a_call_until_its_stream_is_reset() {
     let app = TestApp::start().await;
     let admin = app.admin("org_a").await;
-    let client = NonReader::connect(&app).await;
+    let client = NonReader::connect(&app, 0).await;
     let response = client.list_messages(&admin, 50).await;
     assert!(!response.headers().contains_key("grpc-status"), "a body follows: {response:?}");
     assert_eq!(app.parts.admission.calls.used(), 1);
     drop(response);
     until_in_progress(&app, 0).await;
+}
+
+#[tokio::test]
+async fn small_responses_that_are_not_read_to_their_end_count_as_calls() {
+    // The share is two calls.
+    let app = TestApp::with(|settings| settings.admission.calls = 8).await;
+    let identity = app.identity("org_a").await;
+    Human::new(&app, "+15550000001").await.converses(&identity, "hello").await;
+    let (admin, other) = (app.admin("org_a").await, app.admin("org_b").await);
+    // The first byte arrives, so that the whole response is given to HTTP/2.
+    let client = NonReader::connect(&app, 1).await;
+    let mut unread = Vec::new();
+    for _ in 0..2 {
+        let mut response = client.list_messages(&admin, 50).await;
+        let read = response.body_mut().data().await.unwrap().unwrap();
+        assert_eq!(read.len(), 1);
+        unread.push(response);
+    }
+    let list = || ListMessagesRequest::default();
+    assert!(assert_reason(admin.list_messages(list()).await, "OVERLOADED").retry_info().is_some());
+    other.list_messages(list()).await.unwrap();
+    drop(unread);
+    until_in_progress(&app, 0).await;
+    admin.list_messages(list()).await.unwrap();
 }
 
 #[tokio::test]
@@ -109,7 +133,7 @@ async fn the_bytes_of_unread_responses_are_limited_per_organization() {
     }
     let list = || ListMessagesRequest { limit: Some(3), ..Default::default() };
     let (admin, other) = (app.admin("org_a").await, app.admin("org_b").await);
-    let client = NonReader::connect(&app).await;
+    let client = NonReader::connect(&app, 0).await;
     let unread = client.list_messages(&admin, 3).await;
 
     assert!(assert_reason(admin.list_messages(list()).await, "OVERLOADED").retry_info().is_some());

@@ -123,7 +123,9 @@ async fn a_send_whose_caller_left_the_queue_is_never_sent() {
     let mut late = scene.agent.request(to_conversation(&scene.conversation_id, "late"));
     late.metadata_mut().insert("grpc-timeout", "300m".parse().unwrap());
     let mut client = MessageServiceClient::new(scene.agent.channel.clone());
-    assert_eq!(client.send_message(late).await.unwrap_err().code(), Code::DeadlineExceeded);
+    let late = client.send_message(late).await.unwrap_err();
+    // The client has the same deadline, and may end the call first.
+    assert!(matches!(late.code(), Code::DeadlineExceeded | Code::Cancelled), "{late:?}");
     first.await.unwrap().unwrap();
     eventually("the queue is empty", async || (scene.app.parts.queues.stats().busy == 0).then_some(())).await;
     assert_eq!(scene.delivered().await, ["first"]);

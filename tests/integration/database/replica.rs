@@ -2,12 +2,19 @@
 
 use std::time::Duration;
 
+use inkbox_imessage::carrier_webhooks::{Secrets, Webhooks};
+use inkbox_imessage::domain::{CarrierKind, LineRole};
 use inkbox_imessage::proto::*;
 use inkbox_imessage::server::Settings;
 use inkbox_imessage::store::ReplicaSettings;
 
+use tokio::net::TcpListener;
+
+use crate::support::app::{POOL_LINES, ROUTER_LINE};
 use crate::support::callers::Caller;
 use crate::support::cluster::Cluster;
+use crate::support::http::call;
+use crate::support::phone_line::PhoneLine;
 use crate::support::{Human, TestApp, assert_reason, eventually};
 
 /// A lag that no test comes near to.
@@ -169,6 +176,49 @@ async fn delivery_news_are_shown_to_the_organization_that_they_turn_out_to_conce
     human.router.update_delivery_status(news).await.unwrap();
     let got = agent.get_message(GetMessageRequest { message_id: sent.id, ..Default::default() });
     assert_eq!(got.await.unwrap().message.unwrap().status(), DeliveryStatus::Delivered);
+}
+
+#[tokio::test]
+async fn a_text_that_looks_like_a_tapback_sends_no_other_organization_to_the_primary() {
+    const SECRET: &str = "sendblue-secret-0001";
+    let primary = Cluster::start(&[]).await;
+    let standby = primary.standby().await;
+    let carriers = PhoneLine::start().await.settings(CarrierKind::Sendblue, &[POOL_LINES[0]]);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let webhooks = listener.local_addr().unwrap();
+    let secrets = Secrets { sendblue: Some(SECRET.parse().unwrap()), ..Secrets::default() };
+    let app = TestApp::builder()
+        .database(primary.options())
+        .settings(reading_from(&standby, ANY_LAG))
+        .settings(|settings| settings.lines = carriers)
+        .server(|server| server.with_webhooks(Webhooks::new(listener, secrets)))
+        .start()
+        .await;
+    app.add_line(ROUTER_LINE, LineRole::Router).await;
+    app.add_line_with(POOL_LINES[0], LineRole::Pool, CarrierKind::Sendblue).await;
+    let bystander = Probe::new(&app, "org_b").await;
+    let identity = app.identity("org_a").await;
+    let human = Human::new(&app, "+15551230001").await;
+    let (thread, _) = human.converses(&identity, "first").await;
+    bystander.rename(&primary, "old").await;
+    bystander.until_read_from(&standby).await;
+    eventually("the name arrives", async || (bystander.shown().await == "old").then_some(())).await;
+    pause(&standby).await;
+    bystander.rename(&primary, "new").await;
+
+    // The second one is a redelivery.
+    for result in ["tapback", "duplicate"] {
+        let body = serde_json::json!({
+            "content": "Loved “first”", "is_outbound": false, "status": "RECEIVED", "message_handle": "T-1",
+            "date_sent": "2026-01-02T03:04:05.678Z", "from_number": human.number, "number": human.number,
+            "to_number": thread.line, "sendblue_number": thread.line, "service": "iMessage",
+        });
+        let headers = [("content-type", "application/json"), ("sb-signing-secret", SECRET)];
+        let answer = call(webhooks, "POST", "/webhooks/sendblue", &headers, body.to_string()).await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, result));
+    }
+    assert_eq!(bystander.shown().await, "old", "read from the standby");
+    resume(&standby).await;
 }
 
 #[tokio::test]

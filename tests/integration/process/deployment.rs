@@ -1,7 +1,7 @@
 //! The files in `deploy/` and `compose.yaml`, held against the program: what they name exists, and what they promise holds.
 
 mod expression;
-mod manifests;
+pub(super) mod manifests;
 mod memory;
 mod network;
 

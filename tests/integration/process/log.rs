@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::process::folder::Folder;
 use crate::process::scene::{Scene, TRACE_ID};
-use crate::support::program::Service;
+use crate::support::program::{Service, command, finish};
 
 /// Service and method of a call, or `None` for one of the test's own probes.
 fn method_of(path: &str) -> Option<String> {
@@ -16,7 +16,7 @@ fn method_of(path: &str) -> Option<String> {
 
 /// Every field that some call's line has, and where: not those that every line of any kind has.
 fn fields_of(calls: &[&Value]) -> BTreeSet<(String, &'static str)> {
-    let of_all = ["timestamp", "level", "target", "message", "span", "spans"];
+    let of_all = ["timestamp", "level", "target", "message", "span"];
     let mut fields = BTreeSet::new();
     for line in calls {
         let of_line = line.as_object().unwrap().keys().filter(|name| !of_all.contains(&name.as_str()));
@@ -60,6 +60,7 @@ async fn the_json_log_has_one_line_a_call_and_nothing_private() {
         fields_of(&calls).iter().map(|(name, of)| (name.as_str(), *of)).collect::<BTreeSet<_>>(),
         frozen
     );
+    assert!(lines.iter().all(|line| line.get("spans").is_none()), "ids stand once in a line");
     let mut logged = Vec::new();
     for line in calls {
         let Some(method) = method_of(line["rpc.method"].as_str().unwrap()) else { continue };
@@ -126,4 +127,24 @@ async fn warnings_keep_their_request_id_where_only_warnings_are_logged() {
     // Work that no call asked for meets the same database, and has no request.
     let mut warnings = output.lines().filter(|line| line.contains("database unavailable"));
     assert!(warnings.any(|line| line.contains("my-own-id")), "{output}");
+}
+
+#[tokio::test]
+async fn a_probe_that_succeeds_is_logged_at_debug_and_one_that_fails_at_info() {
+    for (filter, expected) in
+        [("info", ["NotFound"].as_slice()), ("info,inkbox_imessage::grpc=debug", &["Ok", "NotFound"])]
+    {
+        let folder = Folder::migrated().await;
+        let service = Service::start(&folder, &["--log-format", "json", "--log", filter]).await;
+        service.until_health_is(Some("SERVING")).await;
+        let mut unknown = command(&folder, &["health", "--service", "nonsense"]);
+        unknown.env("INKBOX_LISTEN", service.address.to_string());
+        finish(unknown).await.failed(2, "no health entry");
+        let output = service.stop().await;
+        let lines = output.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let probes = lines.filter(|line| line["rpc.method"] == "/grpc.health.v1.Health/Check");
+        let mut codes: Vec<_> = probes.map(|line| line["rpc.code"].as_str().unwrap().to_owned()).collect();
+        codes.dedup();
+        assert_eq!(codes, expected, "{output}");
+    }
 }

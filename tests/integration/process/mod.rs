@@ -1,5 +1,8 @@
 //! The program as operators run it: a process with its own PostgreSQL, its command line, its signals and its log.
 
+mod alerts;
+mod commands;
+mod config;
 mod demo;
 mod deployment;
 mod erase;
@@ -11,6 +14,7 @@ mod operator;
 mod postgres_ends;
 mod scene;
 mod serve;
+mod start;
 mod traces;
 mod transport;
 mod usage;

@@ -187,7 +187,7 @@ async fn health_exits_0_when_serving_and_1_otherwise() {
     };
     assert_eq!(health(&[]).await.succeeded(), "");
     health(&["--service", "inkbox.imessage.v1.ConversationService"]).await.succeeded();
-    health(&["--service", "inkbox.imessage.v1.Nonsense"]).await.failed(1, "NotFound");
+    health(&["--service", "inkbox.imessage.v1.Nonsense"]).await.failed(2, "no health entry");
     // On every address means on the loopback one as well.
     let everywhere = format!("0.0.0.0:{}", service.address.port());
     health(&["--listen", &everywhere]).await.succeeded();

@@ -1,5 +1,6 @@
 //! Traces: what a collector gets of the calls, and what it means for them when there is none.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{Span, Status as SpanStatus};
@@ -57,6 +60,18 @@ impl Collector {
         let received = self.received.lock().unwrap();
         let of_services = received.iter().flat_map(|request| &request.resource_spans);
         of_services.flat_map(|spans| &spans.scope_spans).flat_map(|spans| spans.spans.clone()).collect()
+    }
+
+    /// The attributes of the services that sent spans, by name.
+    fn resource(&self) -> BTreeMap<String, String> {
+        let received = self.received.lock().unwrap();
+        let resources = received.iter().flat_map(|request| &request.resource_spans);
+        let pairs = resources.flat_map(|spans| &spans.resource).flat_map(|resource| &resource.attributes);
+        let text = |pair: &KeyValue| match pair.value.as_ref().and_then(|value| value.value.as_ref()) {
+            Some(Value::StringValue(text)) => text.clone(),
+            other => format!("{other:?}"),
+        };
+        pairs.map(|pair| (pair.key.clone(), text(pair))).collect()
     }
 
     /// Everything it got, as text.
@@ -158,6 +173,24 @@ async fn a_call_without_a_trace_begins_one_and_its_log_line_names_it() {
     let id = hex(&span.trace_id);
     assert!(output.lines().any(|line| line.contains("WhoAmI") && line.contains(&id)), "{id}: {output}");
     assert!(collector.all().contains("another-name"));
+}
+
+#[tokio::test]
+async fn spans_say_which_version_and_which_instance_they_are_of() {
+    let mut instances = Vec::new();
+    for attributes in ["", "", " service.instance.id = pod-7,service.version=mine"] {
+        let (collector, endpoint, _collecting) = Collector::start().await;
+        let folder = Folder::migrated().await;
+        let service = serve(&folder, &endpoint, &[("OTEL_RESOURCE_ATTRIBUTES", attributes)]).await;
+        service.stop().await;
+        let mut resource = collector.resource();
+        let version = if attributes.is_empty() { env!("CARGO_PKG_VERSION") } else { "mine" };
+        assert_eq!(resource["service.version"], version, "{resource:?}");
+        assert_eq!(resource["service.name"], "inkbox-imessage");
+        instances.push(resource.remove("service.instance.id").unwrap());
+    }
+    assert!(instances[0].len() == 36 && instances[0] != instances[1], "{instances:?}");
+    assert_eq!(instances[2], "pod-7");
 }
 
 #[tokio::test]

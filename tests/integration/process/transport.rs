@@ -113,7 +113,7 @@ async fn health_asks_over_a_unix_socket_and_for_liveness() {
     }
     let mut unknown = health(&folder, &listen, &[]);
     unknown.args(["--service", "nonsense"]);
-    program::finish(unknown).await.failed(1, "NotFound");
+    program::finish(unknown).await.failed(2, "no health entry");
     service.stop().await;
     program::finish(health(&folder, &listen, &[])).await.failed(1, "nothing answers");
 }

@@ -105,6 +105,29 @@ async fn a_connection_that_breaks_fails_none_of_the_reads_that_share_it() {
     }
 }
 
+#[tokio::test]
+async fn connections_that_break_fail_none_of_the_lists_on_them() {
+    let app = TestApp::start().await;
+    let admin = app.admin("org_a").await;
+    list_rules(&admin, "10S").await.unwrap();
+    let rules = locking(&app, "BEGIN; LOCK TABLE contact_rules").await;
+    let lists: Vec<_> = (0..8)
+        .map(|_| {
+            let admin = admin.clone();
+            tokio::spawn(async move { list_rules(&admin, "10S").await })
+        })
+        .collect();
+    // As many as the organization may use at once. The others wait for them.
+    until_waiting(&app, 4).await;
+    assert_eq!(terminate_waiting(&app.pool).await, 4);
+    // Run again at once, on connections of their own.
+    until_waiting(&app, 4).await;
+    commit(rules).await;
+    for list in lists {
+        list.await.unwrap().unwrap();
+    }
+}
+
 /// Ends the sessions that wait for a lock, as an administrator or a failover does.
 async fn terminate_waiting(pool: &PgPool) -> i64 {
     sqlx::query_scalar(

@@ -5,6 +5,7 @@ use inkbox_imessage::clock::SystemClock;
 use inkbox_imessage::net::listeners::{ListenAddress, Listeners};
 use inkbox_imessage::proto::WhoAmIRequest;
 use inkbox_imessage::server::Server;
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +46,19 @@ async fn a_unix_socket_is_served_beside_tcp_and_removed_at_the_end() {
     stop.cancel();
     running.await.unwrap().unwrap();
     assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn a_unix_socket_has_its_mode_from_the_moment_it_appears() {
+    let folder = tempfile::tempdir().unwrap();
+    let events = Inotify::init(InitFlags::empty()).unwrap();
+    events.add_watch(folder.path(), AddWatchFlags::IN_CREATE | AddWatchFlags::IN_ATTRIB).unwrap();
+    let path = folder.path().join("inkbox.sock");
+    let _listeners = Listeners::bind(&[ListenAddress::Unix(path.clone())]).await.unwrap();
+    let name = path.file_name().unwrap();
+    let seen = events.read_events().unwrap().into_iter().filter(|event| event.name.as_deref() == Some(name));
+    // If its mode were set afterwards, others could connect before.
+    assert_eq!(seen.map(|event| event.mask).collect::<Vec<_>>(), [AddWatchFlags::IN_CREATE]);
 }
 
 #[tokio::test]

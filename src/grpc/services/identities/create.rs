@@ -1,8 +1,7 @@
 //! `CreateIdentity`.
 
-use super::MAX_DISPLAY_NAME_CHARACTERS;
 use crate::app::App;
-use crate::domain::{FilterMode, Handle, Principal};
+use crate::domain::{FilterMode, Handle, MAX_DISPLAY_NAME_CHARACTERS, Principal};
 use crate::error::{Resource, Result};
 use crate::grpc::wire::request::Violations;
 use crate::proto::{CreateIdentityRequest, CreateIdentityResponse};

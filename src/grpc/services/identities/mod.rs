@@ -15,9 +15,6 @@ use crate::proto::{
     ListIdentitiesRequest, ListIdentitiesResponse, UpdateIdentityRequest, UpdateIdentityResponse,
 };
 
-/// Maximum length of a display name, in characters.
-const MAX_DISPLAY_NAME_CHARACTERS: usize = 255;
-
 pub(in crate::grpc) struct Service {
     pub(in crate::grpc) app: App,
 }

@@ -1,8 +1,7 @@
 //! `UpdateIdentity`.
 
-use super::MAX_DISPLAY_NAME_CHARACTERS;
 use crate::app::App;
-use crate::domain::{FilterMode, IdentityId, Principal};
+use crate::domain::{FilterMode, IdentityId, MAX_DISPLAY_NAME_CHARACTERS, Principal};
 use crate::error::{Error, Resource, Result};
 use crate::grpc::wire::request::Violations;
 use crate::messaging::settle;

@@ -10,13 +10,15 @@ use crate::store::pool::error::StoreError;
 use crate::store::pool::primary::{OPERATION_LIMIT, Primary};
 use crate::store::pool::session::{Session, traced};
 
-/// A session for one list or get. Its work changes nothing, since it runs a second time on the primary if the replica
-/// fails.
+/// A session for one list or get. Its work changes nothing, since it is run again: on the primary if the replica fails, and
+/// once on another connection if that of the primary breaks.
 pub struct ReadSession {
     on_primary: Primary,
     deadline: Instant,
     replica: Option<(ReplicaPool, Session)>,
     primary: Option<Session>,
+    /// In place of `primary` after its connection broke.
+    replaced: Option<Session>,
 }
 
 impl ReadSession {
@@ -34,7 +36,7 @@ impl ReadSession {
             Some(_) => None,
             None => Some(primary.acquire(deadline, Affects::None).await?),
         };
-        Ok(Self { on_primary: primary.clone(), deadline, replica, primary: session })
+        Ok(Self { on_primary: primary.clone(), deadline, replica, primary: session, replaced: None })
     }
 
     /// Reads a page, in a span of this name.
@@ -89,6 +91,13 @@ impl ReadSession {
             Some(session) => session,
             None => self.on_primary.acquire(self.deadline, Affects::None).await?,
         };
-        self.primary.insert(session).run_untraced(&work).await
+        let replacement = session.replacement();
+        match (self.primary.insert(session).run_untraced(&work).await, replacement) {
+            (Err(error), Some(replacement)) if error.broke_connection() => {
+                let session = Session::replace(replacement, self.deadline).await?;
+                self.replaced.insert(session).run_untraced(&work).await
+            }
+            (answer, _) => answer,
+        }
     }
 }

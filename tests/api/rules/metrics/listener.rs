@@ -1,8 +1,11 @@
 //! The metrics' own address.
 
+use std::io::Read as _;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt as _;
+use flate2::read::GzDecoder;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -26,6 +29,34 @@ async fn it_serves_metrics_and_nothing_else() {
         let (head, body) = http(app.metrics, method, path).await;
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{method} {path}: {head}");
         assert_eq!(!body.is_empty(), status == 200 && method == "GET", "{method} {path}: {body}");
+    }
+}
+
+/// A scrape with this header; its head, and its body as it came.
+async fn scrape_accepting(address: SocketAddr, encodings: &str) -> (String, Vec<u8>) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = "GET /metrics HTTP/1.1\r\nhost: test\r\nconnection: close\r\naccept-encoding: ";
+    stream.write_all(format!("{head}{encodings}\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an answer").unwrap();
+    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap();
+    let body = answer.split_off(end + 4);
+    (String::from_utf8(answer).unwrap(), body)
+}
+
+#[tokio::test]
+async fn a_scrape_is_compressed_for_scrapers_that_accept_it() {
+    let app = TestApp::start().await;
+    for encodings in ["gzip", "deflate, GZIP;q=0.5", "gzip;q=1.0,identity"] {
+        let (head, body) = scrape_accepting(app.metrics, encodings).await;
+        assert!(head.contains("content-encoding: gzip"), "{encodings}: {head}");
+        let mut text = String::new();
+        GzDecoder::new(&*body).read_to_string(&mut text).unwrap();
+        assert!(text.ends_with("# EOF\n") && body.len() * 5 < text.len(), "{} of {}", body.len(), text.len());
+    }
+    for encodings in ["identity", "br", "gzip;q=0", ""] {
+        let (head, body) = scrape_accepting(app.metrics, encodings).await;
+        assert!(!head.contains("content-encoding") && body.ends_with(b"# EOF\n"), "{encodings}: {head}");
     }
 }
 

@@ -11,9 +11,9 @@ use crate::process::folder::Folder;
 use crate::support::program::run;
 
 /// What stands for a secret in the examples.
-pub(super) const PLACEHOLDER: &str = "REPLACE-ME";
+pub(in crate::process) const PLACEHOLDER: &str = "REPLACE-ME";
 
-pub(super) fn text(path: &str) -> String {
+pub(in crate::process) fn text(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
@@ -22,7 +22,7 @@ fn documents(path: &str) -> Vec<Value> {
     documents.into_iter().map(json).collect()
 }
 
-pub(super) fn yaml(path: &str) -> Value {
+pub(in crate::process) fn yaml(path: &str) -> Value {
     let mut documents = documents(path);
     assert_eq!(documents.len(), 1, "{path}");
     documents.swap_remove(0)
@@ -53,7 +53,7 @@ fn json(yaml: Yaml) -> Value {
 }
 
 /// All manifests of a kind.
-pub(super) fn manifests(kind: &str) -> Vec<Value> {
+pub(in crate::process) fn manifests(kind: &str) -> Vec<Value> {
     let file = match kind {
         "ConfigMap" => "config.yaml",
         "Secret" => "secret.example.yaml",
@@ -70,12 +70,12 @@ pub(super) fn manifests(kind: &str) -> Vec<Value> {
 }
 
 /// The first manifest of a kind.
-pub(super) fn manifest(kind: &str) -> Value {
+pub(in crate::process) fn manifest(kind: &str) -> Value {
     manifests(kind).swap_remove(0)
 }
 
 /// The manifest of a kind with this name.
-pub(super) fn named(kind: &str, name: &Value) -> Value {
+pub(in crate::process) fn named(kind: &str, name: &Value) -> Value {
     let mut manifests = manifests(kind);
     manifests.retain(|manifest| &manifest["metadata"]["name"] == name);
     assert_eq!(manifests.len(), 1, "{kind} {name}");
@@ -84,7 +84,7 @@ pub(super) fn named(kind: &str, name: &Value) -> Value {
 
 /// What the `envFrom` of the servers sets: the settings of the pods, but for the database. Passwords and keys of the
 /// examples are replaced, as their comment asks for.
-pub(super) fn configured() -> BTreeMap<String, String> {
+pub(in crate::process) fn configured() -> BTreeMap<String, String> {
     let deployment = manifest("Deployment");
     let sources = container(&deployment)["envFrom"].as_array().unwrap();
     let mut settings = BTreeMap::new();
@@ -101,7 +101,7 @@ pub(super) fn configured() -> BTreeMap<String, String> {
 }
 
 /// Settings of the service in `compose.yaml`, merged with what all services share.
-pub(super) fn composed() -> BTreeMap<String, String> {
+pub(in crate::process) fn composed() -> BTreeMap<String, String> {
     let environment = yaml("compose.yaml")["services"]["service"]["environment"].take();
     let environment = environment.as_object().unwrap();
     assert!(environment.contains_key("DATABASE_URL"), "merged: {environment:?}");
@@ -109,7 +109,7 @@ pub(super) fn composed() -> BTreeMap<String, String> {
 }
 
 /// The variables that `serve` takes, with their defaults.
-pub(super) async fn settings() -> BTreeMap<String, Option<String>> {
+pub(in crate::process) async fn settings() -> BTreeMap<String, Option<String>> {
     let help = run(&Folder::empty(), &["serve", "--help"]).await.succeeded();
     let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut settings = BTreeMap::new();
@@ -123,25 +123,25 @@ pub(super) async fn settings() -> BTreeMap<String, Option<String>> {
     settings
 }
 
-pub(super) fn seconds(time: &str) -> Duration {
+pub(in crate::process) fn seconds(time: &str) -> Duration {
     Duration::from_secs(time.strip_suffix('s').unwrap().parse().unwrap())
 }
 
-pub(super) fn pod(workload: &Value) -> &Value {
+pub(in crate::process) fn pod(workload: &Value) -> &Value {
     &workload["spec"]["template"]["spec"]
 }
 
-pub(super) fn container(workload: &Value) -> &Value {
+pub(in crate::process) fn container(workload: &Value) -> &Value {
     &pod(workload)["containers"][0]
 }
 
 /// The number of a container's port.
-pub(super) fn port(workload: &Value, name: &str) -> u64 {
+pub(in crate::process) fn port(workload: &Value, name: &str) -> u64 {
     let ports = container(workload)["ports"].as_array().unwrap();
     ports.iter().find(|port| port["name"] == name).unwrap()["containerPort"].as_u64().unwrap()
 }
 
 /// Whether a selector chooses these labels.
-pub(super) fn selects(selector: &Value, labels: &Value) -> bool {
+pub(in crate::process) fn selects(selector: &Value, labels: &Value) -> bool {
     selector.as_object().unwrap().iter().all(|(name, value)| &labels[name] == value)
 }
