@@ -42,7 +42,8 @@ fn check(rpc: &str, message: &DynamicMessage, field: &FieldDescriptor, wrong: &m
             | "reaction_id"
             | "contact_rule_id"
             | "api_key_id"
-            | "reply_to_message_id" => !is_uuid(text()),
+            | "reply_to_message_id"
+            | "up_to_message_id" => !is_uuid(text()),
             "limit" if rpc == "SandboxService/ListDeliveries" => !(1..=1_000).contains(&number(&value)),
             "limit" => !(1..=200).contains(&number(&value)),
             "offset" => number(&value) < 0,

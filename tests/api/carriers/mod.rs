@@ -132,7 +132,12 @@ impl Scene {
 }
 
 pub(crate) async fn mark_read(agent: &Caller, id: &str) -> Result<MarkConversationReadResponse, Status> {
-    agent.mark_conversation_read(MarkConversationReadRequest { conversation_id: id.to_owned() }).await
+    agent
+        .mark_conversation_read(MarkConversationReadRequest {
+            conversation_id: id.to_owned(),
+            ..Default::default()
+        })
+        .await
 }
 
 /// Asserts that the carrier call failed, and that the error contains no phone number. Returns the advised retry delay.

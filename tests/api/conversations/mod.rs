@@ -9,6 +9,7 @@ mod list_scope;
 mod list_views;
 mod mark_read;
 mod mark_read_concurrent;
+mod mark_read_up_to;
 mod phone_calls;
 mod send_typing;
 
@@ -55,7 +56,11 @@ fn mark_read(
     id: &str,
 ) -> impl Future<Output = Result<MarkConversationReadResponse, Status>> + Send + 'static {
     let (caller, conversation_id) = (caller.clone(), id.to_owned());
-    async move { caller.mark_conversation_read(MarkConversationReadRequest { conversation_id }).await }
+    async move {
+        caller
+            .mark_conversation_read(MarkConversationReadRequest { conversation_id, ..Default::default() })
+            .await
+    }
 }
 
 fn timestamp(time: DateTime<Utc>) -> Timestamp {

@@ -34,7 +34,7 @@ impl PhoneCall {
         let conversation_id = id.to_owned();
         match self {
             Self::MarkRead => {
-                let request = MarkConversationReadRequest { conversation_id };
+                let request = MarkConversationReadRequest { conversation_id, ..Default::default() };
                 caller.mark_conversation_read(request).await.map(drop)
             }
             Self::Typing => {

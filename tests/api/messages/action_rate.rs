@@ -37,7 +37,7 @@ async fn typing(agent: &Caller, id: &str) -> Result<(), Status> {
 }
 
 async fn receipt(agent: &Caller, id: &str) -> Result<(), Status> {
-    let request = MarkConversationReadRequest { conversation_id: id.to_owned() };
+    let request = MarkConversationReadRequest { conversation_id: id.to_owned(), ..Default::default() };
     agent.mark_conversation_read(request).await.map(|_| ())
 }
 

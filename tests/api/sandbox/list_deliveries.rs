@@ -24,7 +24,7 @@ async fn types(caller: &Caller, id: &str) {
 
 /// Marks a conversation read, whatever becomes of it.
 async fn marks(caller: &Caller, id: &str) {
-    let request = MarkConversationReadRequest { conversation_id: id.to_owned() };
+    let request = MarkConversationReadRequest { conversation_id: id.to_owned(), ..Default::default() };
     let _ = caller.mark_conversation_read(request).await;
 }
 

@@ -110,7 +110,8 @@ async fn who_writes_through_a_process_reads_it_there_however_far_behind_the_stan
         assert_eq!(messages[0].text.as_deref(), Some(&*words));
         assert!(!messages[0].is_read);
 
-        let mark = MarkConversationReadRequest { conversation_id: conversation_id.clone() };
+        let mark =
+            MarkConversationReadRequest { conversation_id: conversation_id.clone(), ..Default::default() };
         agent.mark_conversation_read(mark).await.unwrap();
         let (conversation, messages) = latest().await;
         assert_eq!(conversation.unread_count, 0);

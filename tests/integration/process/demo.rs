@@ -84,7 +84,7 @@ async fn make(service: &Service, call: &Shown) -> Result<(), Status> {
             caller.get_conversation(request).await.map(drop)
         }
         "ConversationService/MarkConversationRead" => {
-            let request = MarkConversationReadRequest { conversation_id: id.unwrap() };
+            let request = MarkConversationReadRequest { conversation_id: id.unwrap(), ..Default::default() };
             caller.mark_conversation_read(request).await.map(|marked| assert!(marked.updated_count > 0))
         }
         "ConversationService/SendTypingIndicator" => {

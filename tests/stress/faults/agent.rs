@@ -134,8 +134,10 @@ fn moves(state: &State) -> u32 {
 
 async fn mark(env: &Environment, pair: &Pair, conversation_id: String) -> bool {
     let there = pair.state().stored(true);
-    let answer =
-        env.caller(&pair.agent).mark_conversation_read(MarkConversationReadRequest { conversation_id }).await;
+    let answer = env
+        .caller(&pair.agent)
+        .mark_conversation_read(MarkConversationReadRequest { conversation_id, ..Default::default() })
+        .await;
     let outcome = expect(env.tally.record("mark", answer));
     let mut state = pair.state();
     match outcome {

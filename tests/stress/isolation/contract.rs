@@ -33,7 +33,7 @@ pub enum Meaning {
 }
 
 /// Every field of every request, by name: a field means the same wherever it stands.
-const FIELDS: [(&str, Meaning); 47] = [
+const FIELDS: [(&str, Meaning); 48] = [
     ("agent_identity_id", Meaning::Id(Kind::Identity)),
     ("identity_id", Meaning::Id(Kind::Identity)),
     ("connection_id", Meaning::Id(Kind::Connection)),
@@ -41,6 +41,7 @@ const FIELDS: [(&str, Meaning); 47] = [
     ("message_id", Meaning::Id(Kind::Message)),
     ("reaction_id", Meaning::Id(Kind::Reaction)),
     ("reply_to_message_id", Meaning::Id(Kind::Message)),
+    ("up_to_message_id", Meaning::Id(Kind::Message)),
     ("contact_rule_id", Meaning::Id(Kind::ContactRule)),
     ("api_key_id", Meaning::Id(Kind::ApiKey)),
     ("page_token", Meaning::PageToken),

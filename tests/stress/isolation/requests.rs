@@ -23,9 +23,13 @@ pub fn of(rpc: &Rpc, own: &Tenant) -> Vec<Request> {
         | "ApiKeyService/WhoAmI"
         | "SandboxService/ListDeliveries"
         | "RouterService/GetRouterNumber" => vec![json!({})],
-        "ConversationService/GetConversation"
-        | "ConversationService/MarkConversationRead"
-        | "ConversationService/SendTypingIndicator" => vec![json!({ "conversation_id": conversation })],
+        "ConversationService/MarkConversationRead" => vec![
+            json!({ "conversation_id": conversation }),
+            json!({ "conversation_id": conversation, "up_to_message_id": id(Kind::Message) }),
+        ],
+        "ConversationService/GetConversation" | "ConversationService/SendTypingIndicator" => {
+            vec![json!({ "conversation_id": conversation })]
+        }
         "ConnectionService/ReleaseConnection" => vec![json!({ "connection_id": id(Kind::Connection) })],
         "MessageService/GetMessage" => vec![json!({ "message_id": id(Kind::Message) })],
         "MessageService/SendMessage" => vec![

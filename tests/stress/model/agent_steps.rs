@@ -125,7 +125,7 @@ impl World {
         };
         let row = &self.model.conversations[place];
         let (agent, human, id) = (row.agent, row.human, row.id.clone());
-        let request = MarkConversationReadRequest { conversation_id: id.clone() };
+        let request = MarkConversationReadRequest { conversation_id: id.clone(), ..Default::default() };
         let answer = self.caller(who, agent).mark_conversation_read(request).await;
         let refused = self.refused(who, human, self.model.check_receipt(agent, human));
         if let Some(answer) = as_predicted(answer, refused) {

@@ -210,8 +210,11 @@ async fn silent_connections(attacker: Arc<Attacker>, _: usize) {
 async fn receipts(attacker: Arc<Attacker>, _: usize) {
     loop {
         let conversation_id = attacker.pair.conversation_id.clone();
-        let _ =
-            attacker.pair.agent.mark_conversation_read(MarkConversationReadRequest { conversation_id }).await;
+        let _ = attacker
+            .pair
+            .agent
+            .mark_conversation_read(MarkConversationReadRequest { conversation_id, ..Default::default() })
+            .await;
         attacker.did();
         sleep(PAUSE / 2).await;
     }

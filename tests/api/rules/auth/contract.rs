@@ -94,7 +94,7 @@ pub(super) fn table() -> Vec<Rpc> {
         rpc(
             "ConversationService/MarkConversationRead",
             AdminOrIdentity,
-            &MarkConversationReadRequest { conversation_id: id.clone() },
+            &MarkConversationReadRequest { conversation_id: id.clone(), ..Default::default() },
         ),
         rpc(
             "ConversationService/SendTypingIndicator",

@@ -28,7 +28,7 @@ async fn calls_of_carriers_are_counted_by_action_and_outcome_and_timed() {
         let _ = agent.send_message(request).await;
         let request = SendTypingIndicatorRequest { conversation_id: id.clone() };
         let _ = agent.send_typing_indicator(request).await;
-        let request = MarkConversationReadRequest { conversation_id: id };
+        let request = MarkConversationReadRequest { conversation_id: id, ..Default::default() };
         let _ = agent.mark_conversation_read(request).await;
     }
 

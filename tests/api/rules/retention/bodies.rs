@@ -37,7 +37,10 @@ async fn bodies_of_old_messages_are_redacted_and_nothing_else_changes() {
     let human = Human::new(&app, "+15551230001").await;
     let history = History::between(&app, &human, &identity).await;
     human.says(&history.thread, "unread").await;
-    let mark = MarkConversationReadRequest { conversation_id: history.conversation_id.clone() };
+    let mark = MarkConversationReadRequest {
+        conversation_id: history.conversation_id.clone(),
+        ..Default::default()
+    };
     agent.mark_conversation_read(mark).await.unwrap();
     human.says(&history.thread, "unread").await;
     let messages = all_messages(&admin).await;

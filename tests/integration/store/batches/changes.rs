@@ -18,7 +18,7 @@ use crate::support::proxy::NetworkState;
 use crate::support::{Human, TestApp, assert_reason, invariants};
 
 async fn mark(caller: &Caller, id: &str) -> Result<i32, Status> {
-    let request = MarkConversationReadRequest { conversation_id: id.to_owned() };
+    let request = MarkConversationReadRequest { conversation_id: id.to_owned(), ..Default::default() };
     Ok(caller.mark_conversation_read(request).await?.updated_count)
 }
 
