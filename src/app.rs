@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use crate::admission::{ActionRate, Admission, inherit};
-use crate::carriers::{CarrierRegistry, ConversationQueues};
+use crate::carriers::{CarrierRegistry, ConversationQueues, TypingLeases};
 use crate::clock::{Clock, ClockSkew};
 use crate::error::{Error, Result};
 use crate::store::Database;
@@ -34,6 +34,8 @@ pub struct App {
     pub carriers: Arc<CarrierRegistry>,
     /// Serializes the carrier calls of each conversation.
     pub queues: Arc<ConversationQueues>,
+    /// The typing indicators that are shown for a duration.
+    pub typing: Arc<TypingLeases>,
     pub limits: SendLimits,
     /// Limits how often an identity may reach phones. Each use case that does counts its action after all checks.
     pub actions: Arc<ActionRate>,

@@ -1,7 +1,7 @@
 //! A [`Carrier`] decorator that records metrics and traces.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use prometheus_client::metrics::gauge::Gauge;
@@ -91,6 +91,10 @@ impl Carrier for Instrumented {
         message: OutboundMessage<'a>,
     ) -> BoxFuture<'a, Result<Vec<LookupMatch>, CarrierError>> {
         Box::pin(self.observe(LOOKUP, self.carrier.lookup(thread, message)))
+    }
+
+    fn typing_renewal(&self) -> Duration {
+        self.carrier.typing_renewal()
     }
 
     fn serves(&self, line: &PhoneNumber) -> bool {

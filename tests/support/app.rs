@@ -182,6 +182,7 @@ impl TestApp {
             lines: CarrierSettings::default(),
             sends_per_day: None,
             actions_per_minute: None,
+            typing_renewal: None,
             retention: Retention::default(),
             max_clock_skew: Duration::from_secs(30),
             admission: AdmissionLimits {

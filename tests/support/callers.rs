@@ -48,6 +48,7 @@ rpcs! {
     get_conversation: conversation_service_client::ConversationServiceClient, GetConversationRequest => GetConversationResponse;
     mark_conversation_read: conversation_service_client::ConversationServiceClient, MarkConversationReadRequest => MarkConversationReadResponse;
     send_typing_indicator: conversation_service_client::ConversationServiceClient, SendTypingIndicatorRequest => SendTypingIndicatorResponse;
+    stop_typing_indicator: conversation_service_client::ConversationServiceClient, StopTypingIndicatorRequest => StopTypingIndicatorResponse;
     list_connections: connection_service_client::ConnectionServiceClient, ListConnectionsRequest => ListConnectionsResponse;
     release_connection: connection_service_client::ConnectionServiceClient, ReleaseConnectionRequest => ReleaseConnectionResponse;
     receive_message: router_service_client::RouterServiceClient, ReceiveMessageRequest => ReceiveMessageResponse;

@@ -6,6 +6,8 @@
 mod lookup;
 mod responses;
 
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Body, Method, Request};
@@ -32,11 +34,17 @@ pub(super) struct Sendblue {
     status_callback: Option<Credential>,
 }
 
+/// A bubble is shown for 60 seconds, unless a request names another time.
+const TYPING_RENEWAL: Duration = Duration::from_secs(40);
+
 /// Body of `mark-read` and `send-typing-indicator`.
 #[derive(Serialize)]
 struct Participants<'a> {
     number: &'a str,
     from_number: &'a str,
+    /// Of the typing indicator: `start` if it is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
 }
 
 /// Body of `send-message`.
@@ -104,7 +112,7 @@ impl Sendblue {
 impl Carrier for Sendblue {
     fn supports(&self, action: Action<'_>) -> bool {
         match action {
-            Action::ReadReceipt | Action::Typing => true,
+            Action::ReadReceipt | Action::Typing | Action::TypingStop => true,
             Action::Message(message) => message.reply_to.is_none(),
             Action::Reaction(tapback) => reaction(tapback.reaction).is_some(),
             Action::ReactionRemoval(_) => false,
@@ -121,11 +129,12 @@ impl Carrier for Sendblue {
             let call = (thread, CallClass::from(action));
             match action {
                 Action::ReadReceipt => {
-                    let body = Participants { number, from_number };
+                    let body = Participants { number, from_number, state: None };
                     self.post(call, "mark-read", &body, RequestKind::Idempotent).await
                 }
-                Action::Typing => {
-                    let body = Participants { number, from_number };
+                Action::Typing | Action::TypingStop => {
+                    let state = matches!(action, Action::TypingStop).then_some("stop");
+                    let body = Participants { number, from_number, state };
                     self.post(call, "send-typing-indicator", &body, RequestKind::Idempotent).await
                 }
                 Action::Message(message) => {
@@ -163,6 +172,10 @@ impl Carrier for Sendblue {
             let assess = |response: &HttpResponse| lookup::assess(response, message);
             self.client.call(thread, CallClass::Lookup, request, assess).await
         })
+    }
+
+    fn typing_renewal(&self) -> Duration {
+        TYPING_RENEWAL
     }
 
     fn breaker_is_open(&self) -> bool {

@@ -46,6 +46,7 @@ fn check(rpc: &str, message: &DynamicMessage, field: &FieldDescriptor, wrong: &m
             | "up_to_message_id" => !is_uuid(text()),
             "limit" if rpc == "SandboxService/ListDeliveries" => !(1..=1_000).contains(&number(&value)),
             "limit" => !(1..=200).contains(&number(&value)),
+            "duration_seconds" => !(1..=600).contains(&number(&value)),
             "offset" => number(&value) < 0,
             "page_token" => !text().is_empty() && (has(message, "offset") || !is_token(text())),
             "line_number" | "remote_number" | "match_target" | "to" => !is_e164(text()),

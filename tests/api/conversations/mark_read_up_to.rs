@@ -128,7 +128,8 @@ async fn what_is_no_inbound_message_of_the_conversation_is_not_found_and_nothing
 
 #[tokio::test]
 async fn a_message_that_cannot_be_seen_comes_before_a_disabled_identity() {
-    let Scene { app: _app, identity, message_id, conversation_id: id, admin, agent, .. } = Scene::start().await;
+    let Scene { app: _app, identity, message_id, conversation_id: id, admin, agent, .. } =
+        Scene::start().await;
     let off = inkbox_imessage::proto::UpdateIdentityRequest {
         identity_id: identity.id.clone(),
         imessage_enabled: Some(false),

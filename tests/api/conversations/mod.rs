@@ -12,6 +12,8 @@ mod mark_read_concurrent;
 mod mark_read_up_to;
 mod phone_calls;
 mod send_typing;
+mod stop_typing;
+mod typing_duration;
 
 use chrono::{DateTime, Utc};
 use inkbox_imessage::proto::{

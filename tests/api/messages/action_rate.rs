@@ -32,7 +32,7 @@ async fn agent(app: &TestApp, number: &str) -> (Identity, Caller, String, String
 }
 
 async fn typing(agent: &Caller, id: &str) -> Result<(), Status> {
-    let request = SendTypingIndicatorRequest { conversation_id: id.to_owned() };
+    let request = SendTypingIndicatorRequest { conversation_id: id.to_owned(), ..Default::default() };
     agent.send_typing_indicator(request).await.map(|_| ())
 }
 

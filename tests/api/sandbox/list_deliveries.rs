@@ -18,7 +18,7 @@ fn of_all() -> ListDeliveriesRequest {
 
 /// Makes a typing call, whatever becomes of it.
 async fn types(caller: &Caller, id: &str) {
-    let request = SendTypingIndicatorRequest { conversation_id: id.to_owned() };
+    let request = SendTypingIndicatorRequest { conversation_id: id.to_owned(), ..Default::default() };
     let _ = caller.send_typing_indicator(request).await;
 }
 

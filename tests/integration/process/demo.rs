@@ -88,7 +88,7 @@ async fn make(service: &Service, call: &Shown) -> Result<(), Status> {
             caller.mark_conversation_read(request).await.map(|marked| assert!(marked.updated_count > 0))
         }
         "ConversationService/SendTypingIndicator" => {
-            let request = SendTypingIndicatorRequest { conversation_id: id.unwrap() };
+            let request = SendTypingIndicatorRequest { conversation_id: id.unwrap(), ..Default::default() };
             caller.send_typing_indicator(request).await.map(drop)
         }
         "MessageService/ListMessages" => {

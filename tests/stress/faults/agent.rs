@@ -34,7 +34,7 @@ pub(crate) async fn step(env: &Environment, pair: &Pair, chance: &mut StdRng) ->
         5..18 => try_again(env, pair, chance).await,
         18..38 => mark(env, pair, id).await,
         38..43 => {
-            let request = SendTypingIndicatorRequest { conversation_id: id };
+            let request = SendTypingIndicatorRequest { conversation_id: id, ..Default::default() };
             let answer = env.caller(&pair.agent).send_typing_indicator(request).await;
             !matches!(expect(env.tally.record("typing", answer)), Outcome::Unknown)
         }

@@ -33,7 +33,7 @@ pub enum Meaning {
 }
 
 /// Every field of every request, by name: a field means the same wherever it stands.
-const FIELDS: [(&str, Meaning); 48] = [
+const FIELDS: [(&str, Meaning); 49] = [
     ("agent_identity_id", Meaning::Id(Kind::Identity)),
     ("identity_id", Meaning::Id(Kind::Identity)),
     ("connection_id", Meaning::Id(Kind::Connection)),
@@ -58,6 +58,7 @@ const FIELDS: [(&str, Meaning); 48] = [
     ("content_type", Meaning::Plain),
     ("custom_emoji", Meaning::Plain),
     ("display_name", Meaning::Plain),
+    ("duration_seconds", Meaning::Plain),
     ("error", Meaning::Plain),
     ("expires_at", Meaning::Plain),
     ("filter_mode", Meaning::Plain),
@@ -125,7 +126,7 @@ pub fn rpcs() -> Vec<Rpc> {
             })
         })
         .collect();
-    assert!(rpcs.len() >= 29, "only {} RPCs in the contract", rpcs.len());
+    assert!(rpcs.len() >= 30, "only {} RPCs in the contract", rpcs.len());
     rpcs
 }
 

@@ -27,7 +27,9 @@ pub fn of(rpc: &Rpc, own: &Tenant) -> Vec<Request> {
             json!({ "conversation_id": conversation }),
             json!({ "conversation_id": conversation, "up_to_message_id": id(Kind::Message) }),
         ],
-        "ConversationService/GetConversation" | "ConversationService/SendTypingIndicator" => {
+        "ConversationService/GetConversation"
+        | "ConversationService/SendTypingIndicator"
+        | "ConversationService/StopTypingIndicator" => {
             vec![json!({ "conversation_id": conversation })]
         }
         "ConnectionService/ReleaseConnection" => vec![json!({ "connection_id": id(Kind::Connection) })],

@@ -89,8 +89,11 @@ async fn malformed_keys(attacker: Arc<Attacker>, _: usize) {
 async fn typing(attacker: Arc<Attacker>, _: usize) {
     loop {
         let conversation_id = attacker.slow_conversation_id.clone();
-        let _ =
-            attacker.pair.agent.send_typing_indicator(SendTypingIndicatorRequest { conversation_id }).await;
+        let _ = attacker
+            .pair
+            .agent
+            .send_typing_indicator(SendTypingIndicatorRequest { conversation_id, ..Default::default() })
+            .await;
         attacker.did();
         sleep(5 * PAUSE).await;
     }

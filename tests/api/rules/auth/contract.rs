@@ -99,7 +99,12 @@ pub(super) fn table() -> Vec<Rpc> {
         rpc(
             "ConversationService/SendTypingIndicator",
             AdminOrIdentity,
-            &SendTypingIndicatorRequest { conversation_id: id.clone() },
+            &SendTypingIndicatorRequest { conversation_id: id.clone(), ..Default::default() },
+        ),
+        rpc(
+            "ConversationService/StopTypingIndicator",
+            AdminOrIdentity,
+            &StopTypingIndicatorRequest { conversation_id: id.clone() },
         ),
         rpc("ConnectionService/ListConnections", AdminOrIdentity, &ListConnectionsRequest::default()),
         rpc(
