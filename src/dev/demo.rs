@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::auth::{self, NewKey};
 use crate::domain::{
     ApiKeyScope, CarrierKind, ConversationId, FilterMode, Handle, Identity, LineRole, OrganizationId,
-    PageRequest, PhoneNumber, Secret, Start, Transport, View,
+    PageRequest, PhoneNumber, Secret, Start, TimeRange, Transport, View,
 };
 use crate::error::{Error, Resource, Result};
 use crate::messaging::inbound::{self, Replies};
@@ -115,9 +115,15 @@ async fn key(app: &App, scope: ApiKeyScope, identity: Option<&Identity>) -> Resu
 /// A human texts the router line, gets connected, and sends messages to the pool line in the answer.
 async fn find_or_create_conversation(app: &App, identity: &Identity) -> Result<ConversationId> {
     let newest = PageRequest { limit: 1, start: Start::Offset(0) };
-    let mut found =
-        store::conversations::list(&app.db, &identity.organization_id, Some(identity.id), View::All, &newest)
-            .await?;
+    let mut found = store::conversations::list(
+        &app.db,
+        &identity.organization_id,
+        Some(identity.id),
+        View::All,
+        TimeRange::ALL,
+        &newest,
+    )
+    .await?;
     if let Some(summary) = found.rows.pop() {
         return Ok(summary.conversation.id);
     }
@@ -129,9 +135,15 @@ async fn find_or_create_conversation(app: &App, identity: &Identity) -> Result<C
     for words in ["Hi! Is this the demo agent?", "I would like to book a table for two at eight."] {
         inbound::receive(app, text(app, line_number.clone(), words)?, Replies::ByCaller).await?;
     }
-    let mut made =
-        store::conversations::list(&app.db, &identity.organization_id, Some(identity.id), View::All, &newest)
-            .await?;
+    let mut made = store::conversations::list(
+        &app.db,
+        &identity.organization_id,
+        Some(identity.id),
+        View::All,
+        TimeRange::ALL,
+        &newest,
+    )
+    .await?;
     made.rows.pop().map(|summary| summary.conversation.id).ok_or(Error::Internal)
 }
 

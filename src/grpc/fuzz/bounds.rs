@@ -62,7 +62,7 @@ fn check(rpc: &str, message: &DynamicMessage, field: &FieldDescriptor, wrong: &m
             }
             "part_index" => !(0..32).contains(&number(&value)),
             "expires_at" => !is_time(&value) || !is_future(&value),
-            "sent_at" => !is_time(&value),
+            "sent_at" | "start_time" | "end_time" => !is_time(&value),
             "action" | "status" | "reaction" | "filter_mode" | "send_style" | "transport" => {
                 is_wrong_enum(rpc, name, field, &value)
             }

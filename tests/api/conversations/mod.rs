@@ -6,6 +6,7 @@ mod list_page_tokens;
 mod list_pages;
 mod list_previews;
 mod list_scope;
+mod list_times;
 mod list_views;
 mod mark_read;
 mod mark_read_concurrent;

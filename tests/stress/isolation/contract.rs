@@ -33,7 +33,7 @@ pub enum Meaning {
 }
 
 /// Every field of every request, by name: a field means the same wherever it stands.
-const FIELDS: [(&str, Meaning); 49] = [
+const FIELDS: [(&str, Meaning); 51] = [
     ("agent_identity_id", Meaning::Id(Kind::Identity)),
     ("identity_id", Meaning::Id(Kind::Identity)),
     ("connection_id", Meaning::Id(Kind::Connection)),
@@ -59,6 +59,7 @@ const FIELDS: [(&str, Meaning); 49] = [
     ("custom_emoji", Meaning::Plain),
     ("display_name", Meaning::Plain),
     ("duration_seconds", Meaning::Plain),
+    ("end_time", Meaning::Plain),
     ("error", Meaning::Plain),
     ("expires_at", Meaning::Plain),
     ("filter_mode", Meaning::Plain),
@@ -78,6 +79,7 @@ const FIELDS: [(&str, Meaning); 49] = [
     ("send_style", Meaning::Plain),
     ("sent_at", Meaning::Plain),
     ("size_bytes", Meaning::Plain),
+    ("start_time", Meaning::Plain),
     ("status", Meaning::Plain),
     ("text", Meaning::Plain),
     ("transport", Meaning::Plain),
