@@ -79,6 +79,7 @@ async fn find_or_create_identity(app: &App, organization_id: &OrganizationId) ->
         organization_id: organization_id.clone(),
         handle: Handle::parse(HANDLE).map_err(|_| Error::Internal)?,
         display_name: "Demo agent".to_owned(),
+        description: None,
         imessage_enabled: true,
         filter_mode: FilterMode::Blacklist,
     };

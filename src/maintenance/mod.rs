@@ -2,6 +2,7 @@
 //! verification.
 
 pub mod cleanup;
+pub mod delete_identity;
 pub mod erase;
 pub mod pending;
 pub mod verify;

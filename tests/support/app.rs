@@ -329,6 +329,7 @@ impl TestApp {
             display_name: None,
             imessage_enabled: true,
             filter_mode: FilterMode::Blacklist.into(),
+            description: None,
         };
         change(&mut request);
         let admin = self.admin(organization).await;

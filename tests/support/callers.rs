@@ -59,6 +59,7 @@ rpcs! {
     get_identity: identity_service_client::IdentityServiceClient, GetIdentityRequest => GetIdentityResponse;
     list_identities: identity_service_client::IdentityServiceClient, ListIdentitiesRequest => ListIdentitiesResponse;
     update_identity: identity_service_client::IdentityServiceClient, UpdateIdentityRequest => UpdateIdentityResponse;
+    delete_identity: identity_service_client::IdentityServiceClient, DeleteIdentityRequest => DeleteIdentityResponse;
     create_api_key: api_key_service_client::ApiKeyServiceClient, CreateApiKeyRequest => CreateApiKeyResponse;
     list_api_keys: api_key_service_client::ApiKeyServiceClient, ListApiKeysRequest => ListApiKeysResponse;
     revoke_api_key: api_key_service_client::ApiKeyServiceClient, RevokeApiKeyRequest => RevokeApiKeyResponse;

@@ -34,6 +34,9 @@ fn check(rpc: &str, message: &DynamicMessage, field: &FieldDescriptor, wrong: &m
     let text = || value.as_str().unwrap_or_default();
     let is_wrong = counts
         && match name {
+            "identity_id" if rpc == "IdentityService/GetIdentity" && has(message, "agent_handle") => {
+                !text().is_empty()
+            }
             "agent_identity_id"
             | "identity_id"
             | "connection_id"
@@ -54,6 +57,7 @@ fn check(rpc: &str, message: &DynamicMessage, field: &FieldDescriptor, wrong: &m
                 text().is_empty() || !is_text(text(), 255)
             }
             "custom_emoji" => text().is_empty() || !is_text(text(), 64),
+            "description" => !is_text(text(), 1_000),
             "label" | "display_name" => !is_text(text(), 255),
             "agent_handle" => !is_handle(text()),
             "text" => !is_text(text(), 18_996),
@@ -104,6 +108,12 @@ fn relations(rpc: &str, key: Key, message: &DynamicMessage, wrong: &mut BTreeSet
     let names_no_identity = key == Key::Admin && !has(message, "agent_identity_id");
     let says_nothing = text_of(message, "text").is_none_or(|text| text.is_empty());
     match rpc {
+        "IdentityService/GetIdentity"
+            if has(message, "agent_handle")
+                && text_of(message, "identity_id").is_some_and(|id| !id.is_empty()) =>
+        {
+            wrong.extend(["agent_handle", "identity_id"].map(str::to_owned));
+        }
         "ContactRuleService/CreateContactRule" if names_no_identity => {
             wrong.insert("agent_identity_id".to_owned());
         }

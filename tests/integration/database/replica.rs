@@ -50,7 +50,11 @@ impl Probe {
 
     /// The name as the service shows it.
     pub(crate) async fn shown(&self) -> String {
-        let got = self.admin.get_identity(GetIdentityRequest { identity_id: self.id.clone() }).await.unwrap();
+        let got = self
+            .admin
+            .get_identity(GetIdentityRequest { identity_id: self.id.clone(), ..Default::default() })
+            .await
+            .unwrap();
         got.identity.unwrap().display_name
     }
 

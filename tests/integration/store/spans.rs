@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::store::sources::sources;
 
 /// All of them. A name stays when its function moves or is renamed; a new function adds a name.
-const NAMES: [&str; 91] = [
+const NAMES: [&str; 95] = [
     "query api_keys::get",
     "query api_keys::get_router_key",
     "query api_keys::list",
@@ -35,6 +35,8 @@ const NAMES: [&str; 91] = [
     "query erasure::human::known",
     "query erasure::purge::some_discarded",
     "query identities::current",
+    "query identities::deletion::humans_of",
+    "query identities::find",
     "query identities::get",
     "query identities::list",
     "query identities::update",
@@ -86,7 +88,9 @@ const NAMES: [&str; 91] = [
     "transaction connections::release",
     "transaction erasure::discard::discard",
     "transaction erasure::purge::purge",
+    "transaction identities::begin_deletion",
     "transaction identities::create",
+    "transaction identities::finish_deletion",
     "transaction inbound::append::store_in_transaction",
     "transaction inbound::by_hand::store_sent_by_hand",
     "transaction inbound::update::update",

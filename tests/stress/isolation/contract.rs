@@ -33,7 +33,7 @@ pub enum Meaning {
 }
 
 /// Every field of every request, by name: a field means the same wherever it stands.
-const FIELDS: [(&str, Meaning); 51] = [
+const FIELDS: [(&str, Meaning); 52] = [
     ("agent_identity_id", Meaning::Id(Kind::Identity)),
     ("identity_id", Meaning::Id(Kind::Identity)),
     ("connection_id", Meaning::Id(Kind::Connection)),
@@ -57,6 +57,7 @@ const FIELDS: [(&str, Meaning); 51] = [
     ("code", Meaning::Plain),
     ("content_type", Meaning::Plain),
     ("custom_emoji", Meaning::Plain),
+    ("description", Meaning::Plain),
     ("display_name", Meaning::Plain),
     ("duration_seconds", Meaning::Plain),
     ("end_time", Meaning::Plain),
@@ -128,7 +129,7 @@ pub fn rpcs() -> Vec<Rpc> {
             })
         })
         .collect();
-    assert!(rpcs.len() >= 30, "only {} RPCs in the contract", rpcs.len());
+    assert!(rpcs.len() >= 31, "only {} RPCs in the contract", rpcs.len());
     rpcs
 }
 

@@ -52,7 +52,9 @@ pub fn of(rpc: &Rpc, own: &Tenant) -> Vec<Request> {
         "ContactRuleService/UpdateContactRule" => vec![json!({
             "contact_rule_id": id(Kind::ContactRule), "action": "CONTACT_RULE_ACTION_ALLOW",
         })],
-        "IdentityService/GetIdentity" => vec![json!({ "identity_id": identity })],
+        "IdentityService/GetIdentity" | "IdentityService/DeleteIdentity" => {
+            vec![json!({ "identity_id": identity })]
+        }
         "IdentityService/CreateIdentity" => vec![json!({ "agent_handle": "a-new-one" })],
         "IdentityService/UpdateIdentity" => vec![json!({ "identity_id": identity, "display_name": "other" })],
         "ApiKeyService/CreateApiKey" => vec![json!({ "agent_identity_id": identity, "label": "new" })],

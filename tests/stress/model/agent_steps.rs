@@ -104,6 +104,7 @@ impl World {
         let request = UpdateIdentityRequest {
             identity_id: row.id.clone(),
             display_name: None,
+            description: None,
             imessage_enabled: enabled,
             filter_mode: match whitelist {
                 None => FilterMode::Unspecified,
