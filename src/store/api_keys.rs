@@ -91,7 +91,7 @@ async fn insert_organization_key(
     if let Some(identity_id) = key.agent_identity_id {
         // A deletion of the identity waits for this key, and revokes it, or this key finds no identity.
         let identity = query!(
-            "SELECT id FROM identities WHERE organization_id = $1 AND id = $2 FOR KEY SHARE",
+            "SELECT id FROM identities WHERE organization_id = $1 AND id = $2 FOR SHARE",
             organization_id.as_str(),
             identity_id.uuid(),
         )
