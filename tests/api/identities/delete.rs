@@ -4,8 +4,8 @@ use inkbox_imessage::proto::send_message_request::Target;
 use inkbox_imessage::proto::{
     CreateApiKeyRequest, CreateIdentityRequest, DeleteIdentityRequest, DeleteIdentityResponse,
     GetIdentityRequest, ListApiKeysRequest, ListConnectionsRequest, ListContactRulesRequest,
-    ListConversationsRequest, ListIdentitiesRequest, ListMessagesRequest, ReceiveOutcome, SendMessageRequest,
-    WhoAmIRequest,
+    ListConversationsRequest, ListDeliveriesRequest, ListIdentitiesRequest, ListMessagesRequest,
+    ReceiveOutcome, SendMessageRequest, WhoAmIRequest,
 };
 use tonic::Status;
 use uuid::Uuid;
@@ -153,7 +153,7 @@ async fn it_waits_for_a_message_on_its_way_and_later_ones_are_refused() {
     let (first, sender) = (message.clone(), agent.clone());
     let sending = tokio::spawn(async move { sender.send_message(first).await });
     eventually("the message is on its way", async || {
-        let request = Default::default();
+        let request = ListDeliveriesRequest::default();
         let sent = admin.list_deliveries(request).await.unwrap().deliveries;
         (!sent.is_empty()).then_some(())
     })
@@ -216,12 +216,12 @@ async fn of_two_deletions_at_the_same_time_none_fails_but_by_not_found() {
 async fn humans_who_connect_at_the_same_time_are_connected_to_nobody_afterwards() {
     let app = TestApp::start().await;
     let (admin, identity) = (app.admin("org_a").await, app.identity("org_a").await);
-    let connecting: Vec<_> = futures_util::future::join_all((0..8).map(async |number| {
+    let mut connecting = Vec::new();
+    for number in 0..8 {
         let human = Human::new(&app, &format!("+1555123000{number}")).await;
         let command = format!("connect @{}", identity.agent_handle);
-        tokio::spawn(async move { human.commands(&command).await.outcome() })
-    }))
-    .await;
+        connecting.push(tokio::spawn(async move { human.commands(&command).await.outcome() }));
+    }
     delete(&admin, &identity.id).await.unwrap();
     for connect in connecting {
         let outcome = connect.await.unwrap();
@@ -244,6 +244,6 @@ async fn only_an_admin_of_the_organization_deletes_and_others_learn_nothing() {
     assert_fields(delete(&admin, "").await, &["identity_id"]);
     for (organization, kept) in [("org_a", &identity), ("org_b", &foreign)] {
         let listed = app.admin(organization).await.list_identities(ListIdentitiesRequest::default()).await;
-        assert_eq!(listed.unwrap().identities, [kept.clone()]);
+        assert_eq!(listed.unwrap().identities, std::slice::from_ref(kept));
     }
 }

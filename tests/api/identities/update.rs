@@ -1,6 +1,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use inkbox_imessage::clock::Clock as _;
-use inkbox_imessage::proto::{FilterMode, GetIdentityRequest, Identity, UpdateIdentityRequest};
+use inkbox_imessage::proto::{
+    FilterMode, GetIdentityRequest, Identity, ListIdentitiesRequest, UpdateIdentityRequest,
+};
 use uuid::Uuid;
 
 use crate::support::assertions::assert_alike;
@@ -147,7 +149,7 @@ async fn a_description_is_set_kept_changed_and_removed() {
     ] {
         let updated = admin.update_identity(change(text)).await.unwrap().identity.unwrap();
         assert_eq!(updated.description.as_deref(), expected);
-        let listed = admin.list_identities(Default::default()).await.unwrap().identities;
+        let listed = admin.list_identities(ListIdentitiesRequest::default()).await.unwrap().identities;
         assert_eq!(listed, [updated]);
     }
     for bad in [longest + "x", "\0".to_owned()] {
