@@ -9,7 +9,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use crate::admission::{ActionRate, Admission, inherit};
-use crate::carriers::{CarrierRegistry, ConversationQueues};
+use crate::carriers::{CarrierRegistry, ConversationQueues, TypingLeases};
 use crate::clock::{Clock, ClockSkew, TOLERATED_SKEW};
 use crate::error::{Error, Result};
 use crate::messaging::events::Cursors;
@@ -36,6 +36,8 @@ pub struct App {
     pub carriers: Arc<CarrierRegistry>,
     /// Serializes the carrier calls of each conversation.
     pub queues: Arc<ConversationQueues>,
+    /// The typing indicators that are shown for a duration.
+    pub typing: Arc<TypingLeases>,
     pub limits: SendLimits,
     /// Limits how often an identity may reach phones. Each use case that does counts its action after all checks.
     pub actions: Arc<ActionRate>,

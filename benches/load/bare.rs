@@ -10,6 +10,7 @@ use inkbox_imessage::proto::{
     AssignmentStatus, Conversation, GetConversationRequest, GetConversationResponse,
     ListConversationsRequest, ListConversationsResponse, MarkConversationReadRequest,
     MarkConversationReadResponse, SendTypingIndicatorRequest, SendTypingIndicatorResponse,
+    StopTypingIndicatorRequest, StopTypingIndicatorResponse,
 };
 use sha2::{Digest as _, Sha256};
 use sqlx::PgPool;
@@ -104,6 +105,13 @@ impl ConversationService for Bare {
         &self,
         _: Request<SendTypingIndicatorRequest>,
     ) -> Result<Response<SendTypingIndicatorResponse>, Status> {
+        Err(Status::unimplemented("not measured"))
+    }
+
+    async fn stop_typing_indicator(
+        &self,
+        _: Request<StopTypingIndicatorRequest>,
+    ) -> Result<Response<StopTypingIndicatorResponse>, Status> {
         Err(Status::unimplemented("not measured"))
     }
 }

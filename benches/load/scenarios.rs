@@ -252,8 +252,10 @@ impl Client<'_> {
                 page(channel, path, request, &world.admin).await?;
             }
             Scenario::MarkOne | Scenario::MarkThousand => {
-                let request =
-                    MarkConversationReadRequest { conversation_id: target.conversation.to_string() };
+                let request = MarkConversationReadRequest {
+                    conversation_id: target.conversation.to_string(),
+                    ..Default::default()
+                };
                 ConversationServiceClient::new(channel)
                     .mark_conversation_read(with_key(request, &world.admin))
                     .await?;

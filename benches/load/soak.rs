@@ -157,7 +157,7 @@ async fn send(world: &World, channel: tonic::transport::Channel, number: u64) ->
 
 async fn send_typing(world: &World, channel: tonic::transport::Channel, number: u64) -> Result<()> {
     let conversation_id = world.target(number).conversation.to_string();
-    let request = SendTypingIndicatorRequest { conversation_id };
+    let request = SendTypingIndicatorRequest { conversation_id, ..Default::default() };
     ConversationServiceClient::new(channel).send_typing_indicator(with_key(request, &world.admin)).await?;
     Ok(())
 }

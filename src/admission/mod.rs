@@ -10,6 +10,7 @@
 //! | calls that wait for a carrier or for their conversation | [`Admission::carrier_calls`], apart from the former | refused with `OVERLOADED` |
 //! | streams of events, and calls that wait for an event | [`Admission::streams`], and 100 for each key | refused with `OVERLOADED` |
 //! | bytes of requests and responses in memory | [`Admission::memory`] | refused with `OVERLOADED` |
+//! | typing indicators that are renewed | `carriers::TypingLeases` | refused with `OVERLOADED` |
 //! | sessions of the database | [`FairSemaphore`] of the pool in `store::pool` | wait, at most half of the sessions each |
 //! | requests to a carrier | [`FairSemaphore`] of its client in `carriers::client` | wait for a short time |
 //! | actions of one identity on phones | [`ActionRate`] | refused with `RATE_LIMITED` |

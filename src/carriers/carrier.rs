@@ -1,5 +1,7 @@
 //! The trait [`Carrier`] and the data that it takes and returns.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
@@ -45,6 +47,9 @@ pub trait Carrier: Send + Sync {
         Box::pin(std::future::ready(Ok(ListedPage::Records(Vec::new()))))
     }
 
+    /// Time after which a typing bubble is shown again, so that it does not disappear.
+    fn typing_renewal(&self) -> Duration;
+
     /// Whether this client is configured to send from this line.
     fn serves(&self, _line: &PhoneNumber) -> bool {
         true
@@ -83,6 +88,8 @@ pub enum Action<'a> {
     ReadReceipt,
     /// Shows the typing bubble.
     Typing,
+    /// Ends the typing bubble.
+    TypingStop,
     /// Sends a message.
     Message(OutboundMessage<'a>),
     /// Adds a tapback to a message.
@@ -98,6 +105,7 @@ impl Action<'_> {
         match self {
             Self::ReadReceipt => "read_receipt",
             Self::Typing => "typing",
+            Self::TypingStop => "typing_stop",
             Self::Message(_) => "message",
             Self::Reaction(_) => "reaction",
             Self::ReactionRemoval(_) => "reaction_removal",

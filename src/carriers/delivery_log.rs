@@ -46,6 +46,8 @@ pub enum DeliveryKind {
     Reaction = 4,
     /// A tapback that was removed.
     ReactionRemoval = 5,
+    /// The end of the typing bubble.
+    TypingStop = 30,
 }
 
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! A [`Carrier`] decorator that records metrics and traces.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use prometheus_client::metrics::gauge::Gauge;
@@ -101,6 +101,10 @@ impl Carrier for Instrumented {
         page: ListRequest,
     ) -> BoxFuture<'a, Result<ListedPage, CarrierError>> {
         Box::pin(self.observe(LIST, self.carrier.list(line, page)))
+    }
+
+    fn typing_renewal(&self) -> Duration {
+        self.carrier.typing_renewal()
     }
 
     fn serves(&self, line: &PhoneNumber) -> bool {

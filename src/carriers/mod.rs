@@ -33,6 +33,7 @@ mod registry;
 mod sandbox;
 mod sendblue;
 mod settings;
+mod typing_leases;
 
 pub use carrier::{
     Accepted, Action, Carrier, ListRequest, ListedPage, LookupMatch, OutboundMessage, Tapback,
@@ -43,5 +44,6 @@ pub use error::{CarrierError, CarrierReason};
 pub use registry::{CarrierRegistry, NotConfigured};
 pub use sandbox::Sandbox;
 pub use settings::{BreakerSettings, CarrierConfigError, CarrierSettings, Credential, Mac, SendblueSettings};
+pub use typing_leases::{Begun as BegunLease, TypingLeases};
 
 pub use crate::domain::{Thread, ThreadOwner};

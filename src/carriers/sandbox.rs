@@ -28,6 +28,9 @@ const NEVER_RESPONDS: &str = "+15005550004";
 const REJECTS: &str = "+15005550005";
 const SLOW_CALL_DURATION: Duration = Duration::from_secs(2);
 
+/// As often as a human may want to see it in the list of deliveries.
+const TYPING_RENEWAL: Duration = Duration::from_secs(10);
+
 /// A carrier without phones.
 #[derive(Debug)]
 pub struct Sandbox {
@@ -99,6 +102,7 @@ impl Sandbox {
             kind: match action {
                 Action::ReadReceipt => DeliveryKind::ReadReceipt,
                 Action::Typing => DeliveryKind::Typing,
+                Action::TypingStop => DeliveryKind::TypingStop,
                 Action::Message(_) => DeliveryKind::Message,
                 Action::Reaction(_) => DeliveryKind::Reaction,
                 Action::ReactionRemoval(_) => DeliveryKind::ReactionRemoval,
@@ -139,5 +143,9 @@ impl Carrier for Sandbox {
             };
             Ok(Accepted { provider_message_id })
         })
+    }
+
+    fn typing_renewal(&self) -> Duration {
+        TYPING_RENEWAL
     }
 }

@@ -120,6 +120,7 @@ async fn create(
         organization_id: org.clone(),
         handle,
         display_name: name,
+        description: None,
         imessage_enabled: true,
         filter_mode: FilterMode::Blacklist,
     };
@@ -156,7 +157,12 @@ async fn turn(switch: Switch, on: bool) -> Result<(), CliError> {
 }
 
 async fn change(db: &Database, org: &OrganizationId, id: Uuid, on: bool) -> Result<(), CliError> {
-    let change = IdentityChange { display_name: None, imessage_enabled: Some(on), filter_mode: None };
+    let change = IdentityChange {
+        display_name: None,
+        description: None,
+        imessage_enabled: Some(on),
+        filter_mode: None,
+    };
     let changed = identities::update(db, org, id.into(), &change, SystemClock.now()).await?;
     changed.ok_or_else(|| CliError::Failed(format!("{org} has no identity {id}")))?;
     until_sent(db, org, SendsOf::Identity(id.into())).await

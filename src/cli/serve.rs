@@ -85,6 +85,7 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), CliError> {
         lines,
         sends_per_day: (args.sends_per_day > 0).then_some(args.sends_per_day),
         actions_per_minute: NonZeroU32::new(args.actions_per_minute),
+        typing_renewal: None,
         retention: (&args.retention).into(),
         max_clock_skew: args.retention.max_clock_skew,
         admission: args.server.admission.limits(),

@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::auth::{self, NewKey};
 use crate::domain::{
     ApiKeyScope, CarrierKind, ConversationId, FilterMode, Handle, Identity, LineRole, OrganizationId,
-    PageRequest, PhoneNumber, Secret, Start, Transport, View,
+    PageRequest, PhoneNumber, Secret, Start, TimeRange, Transport, View,
 };
 use crate::error::{Error, Resource, Result};
 use crate::messaging::inbound::{self, Replies};
@@ -79,6 +79,7 @@ async fn find_or_create_identity(app: &App, organization_id: &OrganizationId) ->
         organization_id: organization_id.clone(),
         handle: Handle::parse(HANDLE).map_err(|_| Error::Internal)?,
         display_name: "Demo agent".to_owned(),
+        description: None,
         imessage_enabled: true,
         filter_mode: FilterMode::Blacklist,
     };
@@ -115,9 +116,15 @@ async fn key(app: &App, scope: ApiKeyScope, identity: Option<&Identity>) -> Resu
 /// A human texts the router line, gets connected, and sends messages to the pool line in the answer.
 async fn find_or_create_conversation(app: &App, identity: &Identity) -> Result<ConversationId> {
     let newest = PageRequest { limit: 1, start: Start::Offset(0) };
-    let mut found =
-        store::conversations::list(&app.db, &identity.organization_id, Some(identity.id), View::All, &newest)
-            .await?;
+    let mut found = store::conversations::list(
+        &app.db,
+        &identity.organization_id,
+        Some(identity.id),
+        View::All,
+        TimeRange::ALL,
+        &newest,
+    )
+    .await?;
     if let Some(summary) = found.rows.pop() {
         return Ok(summary.conversation.id);
     }
@@ -129,9 +136,15 @@ async fn find_or_create_conversation(app: &App, identity: &Identity) -> Result<C
     for words in ["Hi! Is this the demo agent?", "I would like to book a table for two at eight."] {
         inbound::receive(app, text(app, line_number.clone(), words)?, Replies::ByCaller).await?;
     }
-    let mut made =
-        store::conversations::list(&app.db, &identity.organization_id, Some(identity.id), View::All, &newest)
-            .await?;
+    let mut made = store::conversations::list(
+        &app.db,
+        &identity.organization_id,
+        Some(identity.id),
+        View::All,
+        TimeRange::ALL,
+        &newest,
+    )
+    .await?;
     made.rows.pop().map(|summary| summary.conversation.id).ok_or(Error::Internal)
 }
 

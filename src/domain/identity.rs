@@ -26,6 +26,8 @@ pub struct Identity {
     pub agent_handle: String,
     /// Free text; may be empty.
     pub display_name: String,
+    /// What the agent does, free text; never empty.
+    pub description: Option<String>,
     /// If false, inbound texts are discarded and operations rejected.
     pub imessage_enabled: bool,
     pub filter_mode: FilterMode,

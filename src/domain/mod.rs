@@ -48,7 +48,7 @@ pub use message::{
     MessageOrigin, SendStyle, Transport,
 };
 pub use opt_out::OptOutKeyword;
-pub use page::{Cursor, MAX_RESPONSE_BYTES, Page, PageRequest, Start};
+pub use page::{Cursor, MAX_RESPONSE_BYTES, Page, PageRequest, Start, TimeRange};
 pub use phone_number::{FORMER_FORMS, InvalidPhoneNumber, NoNumber, PhoneNumber};
 pub use principal::{Principal, Tenant};
 pub use reaction::{Reaction, ReactionType};

@@ -15,6 +15,40 @@ pub struct Cursor {
 impl Cursor {
     /// Before all rows of all lists: no row has a later time.
     pub const START: Self = Self { at: DateTime::<Utc>::MAX_UTC, id: Uuid::max() };
+
+    /// This position, or the one before all rows that are older than `end`, whichever comes later in the list.
+    #[must_use]
+    pub fn before(self, end: DateTime<Utc>) -> Self {
+        if end <= self.at { Self { at: end, id: Uuid::nil() } } else { self }
+    }
+}
+
+/// The beginning of the year 1, before which no carrier can date a message, in seconds of Unix time.
+const YEAR_ONE: i64 = -62_135_596_800;
+
+/// The times of the rows of a list: from `start`, and before `end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TimeRange {
+    pub start: DateTime<Utc>,
+    pub end: DateTime<Utc>,
+}
+
+impl TimeRange {
+    /// All times that a row can have. `DateTime::MIN_UTC` is none of PostgreSQL's.
+    pub const ALL: Self = Self {
+        start: match DateTime::from_timestamp(YEAR_ONE, 0) {
+            Some(time) => time,
+            None => DateTime::UNIX_EPOCH,
+        },
+        end: DateTime::<Utc>::MAX_UTC,
+    };
+
+    /// `None` is no bound.
+    #[must_use]
+    pub fn new(start: Option<DateTime<Utc>>, end: Option<DateTime<Utc>>) -> Self {
+        let Self { start: earliest, end: latest } = Self::ALL;
+        Self { start: start.unwrap_or(earliest), end: end.unwrap_or(latest) }
+    }
 }
 
 /// Where a page starts.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::wire_enum::wire_enum;
-use super::{ConversationId, Direction, MessageId, ReactionId};
+use super::{ConversationId, Direction, MessageId, PhoneNumber, ReactionId};
 
 wire_enum! {
     ReactionType {
@@ -25,6 +25,8 @@ pub struct Reaction {
     pub id: ReactionId,
     pub conversation_id: ConversationId,
     pub message_id: MessageId,
+    /// The human's number.
+    pub remote_number: PhoneNumber,
     /// Whether the human (inbound) or the agent (outbound) reacted.
     pub direction: Direction,
     pub reaction: ReactionType,
@@ -33,4 +35,6 @@ pub struct Reaction {
     /// The part of the message, from 0: its text and its files are separate parts.
     pub part_index: i32,
     pub created_at: DateTime<Utc>,
+    /// When it was last changed: made, removed, or redacted.
+    pub updated_at: DateTime<Utc>,
 }

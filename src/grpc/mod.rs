@@ -67,7 +67,7 @@ services! { |app, keys|
     contact_rules: ContactRuleServiceServer { app },
     connections: ConnectionServiceServer { app },
     router: RouterServiceServer { app },
-    identities: IdentityServiceServer { app },
+    identities: IdentityServiceServer { app, keys },
     api_keys: ApiKeyServiceServer { app, keys },
     events: EventServiceServer { app, keys },
     sandbox: SandboxServiceServer { app },

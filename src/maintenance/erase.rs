@@ -57,6 +57,16 @@ impl Erased {
         *self == Self::default()
     }
 
+    const fn add_all(&mut self, other: Self) {
+        self.connections += other.connections;
+        self.released += other.released;
+        self.conversations += other.conversations;
+        self.messages += other.messages;
+        self.reactions += other.reactions;
+        self.idempotency_keys += other.idempotency_keys;
+        self.contact_rules += other.contact_rules;
+    }
+
     const fn add(&mut self, purged: Purged) {
         self.messages += purged.messages;
         self.reactions += purged.reactions;
@@ -96,7 +106,8 @@ async fn erase_number(
             break;
         }
         for identity_id in identities {
-            erase_pair(db, clock, subject, identity_id, erased).await?;
+            let pair = erase_pair(db, clock, &subject.organization_id, identity_id, &subject.remote_number);
+            erased.add_all(pair.await?);
         }
     }
     if !subject.keep_rules {
@@ -126,14 +137,14 @@ async fn purge_left_over(
 }
 
 /// Releases and discards everything between the human and one identity.
-async fn erase_pair(
+pub(super) async fn erase_pair(
     db: &Database,
     clock: &Arc<dyn Clock>,
-    subject: &Subject,
+    organization_id: &OrganizationId,
     identity_id: IdentityId,
-    erased: &mut Erased,
-) -> Result<(), StoreError> {
-    let Subject { organization_id, remote_number, .. } = subject;
+    remote_number: &PhoneNumber,
+) -> Result<Erased, StoreError> {
+    let mut erased = Erased::default();
     let deadline = Instant::now() + PAIR_TIMEOUT;
     loop {
         let active = retention::active_connection(db, organization_id, identity_id, remote_number).await?;
@@ -154,11 +165,11 @@ async fn erase_pair(
                 erased.connections += discarded.connections;
                 if let Some(conversation_id) = discarded.conversation_id {
                     erased.conversations += 1;
-                    purge(db, clock, organization_id, conversation_id, erased).await?;
+                    purge(db, clock, organization_id, conversation_id, &mut erased).await?;
                 }
-                return Ok(());
+                return Ok(erased);
             }
-            DiscardOutcome::NotFound => return Ok(()),
+            DiscardOutcome::NotFound => return Ok(erased),
             DiscardOutcome::StillConnected | DiscardOutcome::SendsInFlight if Instant::now() < deadline => {
                 sleep(RETRY_INTERVAL).await;
             }

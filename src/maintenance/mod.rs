@@ -3,6 +3,7 @@
 
 pub mod back_fill;
 pub mod cleanup;
+pub mod delete_identity;
 pub mod erase;
 pub mod pending;
 pub mod verify;

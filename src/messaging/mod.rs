@@ -8,7 +8,7 @@
 //! | [`outbound::send`] | stores a message, hands it to the carrier and records the answer; sends once per idempotency key |
 //! | [`reactions`] | puts or removes an agent's tapback, first on the phone, then in the database |
 //! | [`mark_read()`] | sends a read receipt, then moves the read horizon |
-//! | [`send_typing`] | shows the typing indicator; changes no row |
+//! | [`send_typing`], [`stop_typing`] | shows the typing indicator, once or for a duration, and ends it; changes no row |
 //! | [`settle()`] | waits until no message that a change forbids is on its way |
 //! | [`release()`] | ends a connection after its sends in progress |
 //! | [`events`] | reads the event log and waits for what comes next; skips nothing |
@@ -32,4 +32,4 @@ mod typing;
 pub use mark_read::mark_read;
 pub use release::release;
 pub use settle::settle;
-pub use typing::send_typing;
+pub use typing::{send_typing, stop_typing};

@@ -43,15 +43,18 @@ pub async fn send_reaction(
         let _turn = turn;
         let action = Action::Reaction(tapback(provider_message_id.as_deref(), reaction, part_index));
         carrier.perform(&target.thread(&organization_id), action).await?;
+        let now = clock.now();
         let reaction = Reaction {
             id: clock.new_id().into(),
             conversation_id: message.conversation_id,
             message_id,
+            remote_number: target.remote_number,
             direction: Direction::Outbound,
             reaction,
             custom_emoji: None,
             part_index,
-            created_at: clock.now(),
+            created_at: now,
+            updated_at: now,
         };
         // The message may have been deleted since it was looked up.
         let change = reactions::put(&db, &organization_id, reaction).await?;

@@ -28,7 +28,7 @@ use crate::admission::{ActionRate, Admission};
 use crate::app::{App, SendLimits};
 use crate::auth::KeyCache;
 use crate::carrier_webhooks::Webhooks;
-use crate::carriers::CarrierRegistry;
+use crate::carriers::{CarrierRegistry, TypingLeases};
 use crate::clock::{Clock, ClockSkew};
 use crate::grpc;
 use crate::grpc::middleware::access_log::AccessLogLayer;
@@ -94,6 +94,7 @@ impl Server {
         let admission = Admission::new(settings.admission);
         let actions = Arc::new(ActionRate::new(settings.actions_per_minute));
         let queues = Arc::default();
+        let typing = Arc::new(TypingLeases::new(settings.admission.share, settings.typing_renewal));
         let skew = ClockSkew::default();
         let router_replies = Arc::default();
         let app = App {
@@ -103,6 +104,7 @@ impl Server {
             admission,
             carriers,
             queues,
+            typing,
             limits,
             actions,
             cursors: Cursors::default(),
@@ -172,6 +174,7 @@ impl Server {
         health.set(ServingStatus::NotServing);
         sleep(limits.grace).await;
         shutdown.drain.cancel();
+        app.typing.drain();
         transport.drain(limits.finish).await;
 
         // Webhooks, and work whose caller has disconnected, get the same time once more.

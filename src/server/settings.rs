@@ -35,6 +35,8 @@ pub struct Settings {
     pub sends_per_day: Option<u32>,
     /// Actions on phones of an identity in a minute; `None` = no limit.
     pub actions_per_minute: Option<NonZeroU32>,
+    /// Time between two renewals of a typing indicator; `None` = as the carrier requires.
+    pub typing_renewal: Option<Duration>,
     /// How long messages and released connections are kept.
     pub retention: Retention,
     /// How far the machine's clock may be from the database's before cleanup stops.

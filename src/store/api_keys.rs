@@ -9,6 +9,7 @@ use super::{Affects, Database, DbConnection, StoreError};
 use crate::domain::{
     ApiKey, ApiKeyId, ApiKeyScope, IdentityId, KeyDigest, OrganizationId, Page, PageRequest,
 };
+use crate::error::{Error, Resource};
 
 struct Row {
     organization_id: Option<String>,
@@ -87,6 +88,19 @@ async fn insert_organization_key(
     organization_id: &OrganizationId,
     key: &ApiKey,
 ) -> Result<(), StoreError> {
+    if let Some(identity_id) = key.agent_identity_id {
+        // A deletion of the identity waits for this key, and revokes it, or this key finds no identity.
+        let identity = query!(
+            "SELECT id FROM identities WHERE organization_id = $1 AND id = $2 FOR SHARE",
+            organization_id.as_str(),
+            identity_id.uuid(),
+        )
+        .fetch_optional(&mut *connection)
+        .await?;
+        if identity.is_none() {
+            return Err(Error::NotFound(Resource::Identity).into());
+        }
+    }
     query!(
         "INSERT INTO api_keys (organization_id, id, scope, agent_identity_id, label, display_prefix,
                                created_at, expires_at)

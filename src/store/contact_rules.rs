@@ -9,6 +9,10 @@ use super::{Affects, Created, Database, StoreError};
 use crate::domain::{
     ContactRule, IdentityId, OrganizationId, Page, PageRequest, RuleAction, RuleId, RuleOnNumber, RuleStatus,
 };
+use crate::error::{Error, Resource};
+
+/// The foreign key of a rule to its identity.
+const IDENTITY_CONSTRAINT: &str = "contact_rules_identity";
 
 struct Row {
     id: Uuid,
@@ -83,7 +87,14 @@ pub async fn create(
                 Ok(done.rows_affected() == 1)
             }
         })
-        .await?;
+        .await;
+    let inserted = match inserted {
+        // The identity was deleted since it was found.
+        Err(failure) if failure.violates(IDENTITY_CONSTRAINT) => {
+            return Err(Error::NotFound(Resource::Identity).into());
+        }
+        inserted => inserted?,
+    };
     if inserted {
         return Ok(Created::New(rule));
     }

@@ -1,5 +1,9 @@
 //! Identities, and the platform-wide unique handles by which humans find them.
 
+mod deletion;
+
+pub use deletion::{DeletionOutcome, begin_deletion, finish_deletion, humans_of};
+
 use chrono::{DateTime, Utc};
 use sqlx::{query, query_as};
 use uuid::Uuid;
@@ -12,6 +16,7 @@ struct Row {
     id: Uuid,
     agent_handle: String,
     display_name: String,
+    description: Option<String>,
     imessage_enabled: bool,
     filter_mode: i16,
     created_at: DateTime<Utc>,
@@ -25,6 +30,7 @@ impl Row {
             organization_id: organization_id.clone(),
             agent_handle: self.agent_handle,
             display_name: self.display_name,
+            description: self.description,
             imessage_enabled: self.imessage_enabled,
             filter_mode: filter_mode(self.filter_mode, self.id)?,
             created_at: self.created_at,
@@ -53,6 +59,8 @@ pub struct NewIdentity {
     pub handle: Handle,
     /// Name shown to people, free text.
     pub display_name: String,
+    /// What it does, free text for people.
+    pub description: Option<String>,
     /// Whether humans can reach it by iMessage.
     pub imessage_enabled: bool,
     /// Whether contact rules list the blocked or the allowed numbers.
@@ -81,6 +89,7 @@ pub async fn create(
                 organization_id: new.organization_id,
                 agent_handle: new.handle.as_given().to_owned(),
                 display_name: new.display_name,
+                description: new.description,
                 imessage_enabled: new.imessage_enabled,
                 filter_mode: new.filter_mode,
                 created_at: now,
@@ -127,8 +136,8 @@ async fn insert_identity(
 ) -> Result<(), StoreError> {
     query!(
         "INSERT INTO identities (organization_id, id, agent_handle, display_name, imessage_enabled,
-                                 filter_mode, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
+                                 filter_mode, created_at, updated_at, description)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8)",
         new.organization_id.as_str(),
         new.id.uuid(),
         new.handle.as_given(),
@@ -136,6 +145,7 @@ async fn insert_identity(
         new.imessage_enabled,
         new.filter_mode.number(),
         now,
+        new.description,
     )
     .execute(connection)
     .await?;
@@ -169,7 +179,8 @@ async fn one(
 ) -> Result<Option<Identity>, StoreError> {
     query_as!(
         Row,
-        "SELECT id, agent_handle, display_name, imessage_enabled, filter_mode, created_at, updated_at
+        "SELECT id, agent_handle, display_name, description, imessage_enabled, filter_mode, created_at,
+                updated_at
          FROM identities
          WHERE organization_id = $1 AND id = $2",
         organization_id.as_str(),
@@ -179,6 +190,35 @@ async fn one(
     .await?
     .map(|row| row.identity(organization_id))
     .transpose()
+}
+
+/// An identity by handle, possibly read from the replica; the own one, if an identity asks.
+pub async fn find(
+    db: &Database,
+    organization_id: &OrganizationId,
+    own: Option<IdentityId>,
+    handle: &Handle,
+) -> Result<Option<Identity>, StoreError> {
+    let mut session = db.read(organization_id).await?;
+    session
+        .find("query identities::find", |connection| async move {
+            query_as!(
+                Row,
+                "SELECT i.id, i.agent_handle, i.display_name, i.description, i.imessage_enabled, i.filter_mode,
+                        i.created_at, i.updated_at
+                 FROM handles h
+                 JOIN identities i ON i.organization_id = $1 AND i.id = h.agent_identity_id
+                 WHERE h.handle = $2 AND h.organization_id = $1 AND ($3::uuid IS NULL OR i.id = $3)",
+                organization_id.as_str(),
+                handle.key(),
+                own.map(IdentityId::uuid),
+            )
+            .fetch_optional(connection)
+            .await?
+            .map(|row| row.identity(organization_id))
+            .transpose()
+        })
+        .await
 }
 
 /// A page of the identities of an organization, newest first.
@@ -195,7 +235,8 @@ pub async fn list(
                 connection,
                 organization_id,
                 page,
-                "SELECT id, agent_handle, display_name, imessage_enabled, filter_mode, created_at, updated_at
+                "SELECT id, agent_handle, display_name, description, imessage_enabled, filter_mode, created_at,
+                updated_at
                  FROM identities
                  WHERE organization_id = $1"
             )
@@ -209,6 +250,8 @@ pub async fn list(
 pub struct IdentityChange {
     /// Name shown to people.
     pub display_name: Option<String>,
+    /// What it does; `Some("")` removes the description.
+    pub description: Option<String>,
     /// Whether humans can reach it by iMessage.
     pub imessage_enabled: Option<bool>,
     /// How contact rules are read.
@@ -230,17 +273,20 @@ pub async fn update(
                 Row,
                 "UPDATE identities
                  SET display_name = coalesce($3, display_name),
+                     description = nullif(coalesce($7, description), ''),
                      imessage_enabled = coalesce($4, imessage_enabled),
                      filter_mode = coalesce($5, filter_mode),
                      updated_at = greatest(updated_at, $6)
                  WHERE organization_id = $1 AND id = $2
-                 RETURNING id, agent_handle, display_name, imessage_enabled, filter_mode, created_at, updated_at",
+                 RETURNING id, agent_handle, display_name, description, imessage_enabled, filter_mode, created_at,
+                           updated_at",
                 organization_id.as_str(),
                 id.uuid(),
                 change.display_name.as_deref(),
                 change.imessage_enabled,
                 change.filter_mode.map(FilterMode::number),
                 now,
+                change.description.as_deref(),
             )
             .fetch_optional(connection)
             .await?

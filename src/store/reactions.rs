@@ -1,13 +1,13 @@
 //! Reactions (tapbacks) on messages.
 
 use chrono::{DateTime, Utc};
-use sqlx::{query, query_as};
+use sqlx::query;
 use uuid::Uuid;
 
 use super::{Affects, Database, DbConnection, StoreError};
 use crate::domain::{
     ConnectionId, ConversationId, Direction, EventType, IdentityId, MessageId, NewEvent, OrganizationId,
-    Reaction, ReactionId, ReactionType, View,
+    PhoneNumber, Reaction, ReactionId, ReactionType, View,
 };
 
 /// The foreign key of a reaction to its message. Violated if the message was deleted concurrently.
@@ -23,22 +23,27 @@ pub(super) struct ReactionRow {
     pub(super) custom_emoji: Option<String>,
     pub(super) part_index: i32,
     pub(super) created_at: DateTime<Utc>,
+    pub(super) removed_at: Option<DateTime<Utc>>,
+    /// When it was redacted.
+    pub(super) updated_at: Option<DateTime<Utc>>,
 }
 
-impl TryFrom<ReactionRow> for Reaction {
-    type Error = StoreError;
-
-    fn try_from(row: ReactionRow) -> Result<Self, StoreError> {
-        let corrupt = |column| StoreError::Corrupt { table: "reactions", column, id: row.id };
-        Ok(Self {
-            id: row.id.into(),
-            conversation_id: row.conversation_id.into(),
-            message_id: row.message_id.into(),
-            direction: Direction::from_number(row.direction).ok_or_else(|| corrupt("direction"))?,
-            reaction: ReactionType::from_number(row.reaction).ok_or_else(|| corrupt("reaction"))?,
-            custom_emoji: row.custom_emoji,
-            part_index: row.part_index,
-            created_at: row.created_at,
+impl ReactionRow {
+    /// The reaction on a message that was exchanged with this human.
+    pub(super) fn reaction(self, remote_number: PhoneNumber) -> Result<Reaction, StoreError> {
+        let corrupt = |column| StoreError::Corrupt { table: "reactions", column, id: self.id };
+        let changes = [self.removed_at, self.updated_at].into_iter().flatten();
+        Ok(Reaction {
+            id: self.id.into(),
+            conversation_id: self.conversation_id.into(),
+            message_id: self.message_id.into(),
+            remote_number,
+            direction: Direction::from_number(self.direction).ok_or_else(|| corrupt("direction"))?,
+            reaction: ReactionType::from_number(self.reaction).ok_or_else(|| corrupt("reaction"))?,
+            custom_emoji: self.custom_emoji,
+            part_index: self.part_index,
+            created_at: self.created_at,
+            updated_at: changes.fold(self.created_at, DateTime::max),
         })
     }
 }
@@ -126,7 +131,7 @@ pub(super) async fn put_in(
     new: Reaction,
 ) -> Result<Change, StoreError> {
     let live = query!(
-        "SELECT id, reaction, custom_emoji, created_at FROM reactions
+        "SELECT id, reaction, custom_emoji, created_at, updated_at FROM reactions
          WHERE organization_id = $1 AND message_id = $2 AND direction = $3 AND part_index = $4
            AND removed_at IS NULL
          FOR UPDATE",
@@ -139,7 +144,8 @@ pub(super) async fn put_in(
     .await?;
     if let Some(live) = live {
         if live.reaction == new.reaction.number() && live.custom_emoji == new.custom_emoji {
-            let live = Reaction { id: live.id.into(), created_at: live.created_at, ..new };
+            let updated_at = live.updated_at.unwrap_or(live.created_at);
+            let live = Reaction { id: live.id.into(), created_at: live.created_at, updated_at, ..new };
             return Ok(Change { live, changed: false });
         }
         mark_removed(connection, organization_id, live.id.into(), new.created_at).await?;
@@ -309,9 +315,11 @@ pub async fn find(
     session.run("query reactions::find", |connection| async move {
             let row = query!(
                 "SELECT r.message_id, r.conversation_id, r.direction, r.reaction, r.custom_emoji, r.part_index,
-                        r.created_at, r.removed_at, m.assignment_id, m.provider_message_id
+                        r.created_at, r.removed_at, r.updated_at, m.assignment_id, m.provider_message_id,
+                        c.remote_number
                  FROM reactions r
                  JOIN messages m ON m.organization_id = $1 AND m.id = r.message_id
+                 JOIN conversations c ON c.organization_id = $1 AND c.id = m.conversation_id
                  WHERE r.organization_id = $1 AND r.id = $2 AND ($3::uuid IS NULL OR m.agent_identity_id = $3)
                    AND CASE WHEN m.is_blocked THEN $4 ELSE $5::boolean END",
                 organization_id.as_str(),
@@ -324,7 +332,7 @@ pub async fn find(
             .await?;
             let Some(row) = row else { return Ok(None) };
             Ok(Some(Removal {
-                reaction: Reaction::try_from(ReactionRow {
+                reaction: ReactionRow {
                     id: id.uuid(),
                     conversation_id: row.conversation_id,
                     message_id: row.message_id,
@@ -333,35 +341,16 @@ pub async fn find(
                     custom_emoji: row.custom_emoji,
                     part_index: row.part_index,
                     created_at: row.created_at,
-                })?,
+                    removed_at: row.removed_at,
+                    updated_at: row.updated_at,
+                }
+                .reaction(row.remote_number.into())?,
                 removed: row.removed_at.is_some(),
                 assignment_id: row.assignment_id.into(),
                 provider_message_id: row.provider_message_id,
             }))
         })
         .await
-}
-
-/// Reactions of an organization by id, removed ones as well, without those that do not exist.
-pub(super) async fn by_ids(
-    connection: &mut DbConnection,
-    organization_id: &OrganizationId,
-    ids: &[Uuid],
-) -> Result<Vec<Reaction>, StoreError> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows = query_as!(
-        ReactionRow,
-        "SELECT id, conversation_id, message_id, direction, reaction, custom_emoji, part_index, created_at
-         FROM reactions
-         WHERE organization_id = $1 AND id = ANY ($2)",
-        organization_id.as_str(),
-        ids,
-    )
-    .fetch_all(connection)
-    .await?;
-    rows.into_iter().map(Reaction::try_from).collect()
 }
 
 /// Marks an outbound reaction as removed, after the carrier removed it.

@@ -41,6 +41,8 @@ pub struct NewTapbackText {
     pub organization_id: OrganizationId,
     /// The conversation.
     pub conversation_id: ConversationId,
+    /// The human.
+    pub remote_number: PhoneNumber,
     /// The line that received it. The target message was received or sent on the same line.
     pub line_number: PhoneNumber,
     /// The carrier's id of the delivery.
@@ -131,11 +133,13 @@ async fn apply_in(connection: &mut DbConnection, new: NewTapbackText) -> Result<
         id: new.reaction_id,
         conversation_id: new.conversation_id,
         message_id,
+        remote_number: new.remote_number.clone(),
         direction: Direction::Inbound,
         reaction: new.reaction,
         custom_emoji: new.custom_emoji,
         part_index: 0,
         created_at: new.now,
+        updated_at: new.now,
     };
     let put = reactions::put_in(connection, &new.organization_id, reaction).await?;
     Ok(if put.changed {

@@ -7,7 +7,8 @@ use prost::Message as _;
 use prost_types::FileDescriptorSet;
 
 /// RPCs whose file has a shorter name.
-const SHORTENED: [(&str, &str); 1] = [("send_typing_indicator", "send_typing")];
+const SHORTENED: [(&str, &str); 2] =
+    [("send_typing_indicator", "send_typing"), ("stop_typing_indicator", "stop_typing")];
 
 /// Services that are not named for a resource.
 const NO_RESOURCE: [&str; 2] = ["Router", "Sandbox"];

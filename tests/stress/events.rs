@@ -72,7 +72,7 @@ impl Writer {
                 }
             }
             6..8 => {
-                let request = MarkConversationReadRequest { conversation_id: id };
+                let request = MarkConversationReadRequest { conversation_id: id, up_to_message_id: None };
                 drop(agent.mark_conversation_read(request).await);
             }
             8 => {

@@ -182,6 +182,7 @@ impl TestApp {
             lines: CarrierSettings::default(),
             sends_per_day: None,
             actions_per_minute: None,
+            typing_renewal: None,
             retention: Retention::default(),
             max_clock_skew: Duration::from_secs(30),
             admission: AdmissionLimits {
@@ -334,6 +335,7 @@ impl TestApp {
             display_name: None,
             imessage_enabled: true,
             filter_mode: FilterMode::Blacklist.into(),
+            description: None,
         };
         change(&mut request);
         let admin = self.admin(organization).await;

@@ -48,6 +48,7 @@ rpcs! {
     get_conversation: conversation_service_client::ConversationServiceClient, GetConversationRequest => GetConversationResponse;
     mark_conversation_read: conversation_service_client::ConversationServiceClient, MarkConversationReadRequest => MarkConversationReadResponse;
     send_typing_indicator: conversation_service_client::ConversationServiceClient, SendTypingIndicatorRequest => SendTypingIndicatorResponse;
+    stop_typing_indicator: conversation_service_client::ConversationServiceClient, StopTypingIndicatorRequest => StopTypingIndicatorResponse;
     list_connections: connection_service_client::ConnectionServiceClient, ListConnectionsRequest => ListConnectionsResponse;
     release_connection: connection_service_client::ConnectionServiceClient, ReleaseConnectionRequest => ReleaseConnectionResponse;
     receive_message: router_service_client::RouterServiceClient, ReceiveMessageRequest => ReceiveMessageResponse;
@@ -59,6 +60,7 @@ rpcs! {
     list_identities: identity_service_client::IdentityServiceClient, ListIdentitiesRequest => ListIdentitiesResponse;
     update_identity: identity_service_client::IdentityServiceClient, UpdateIdentityRequest => UpdateIdentityResponse;
     list_events: event_service_client::EventServiceClient, ListEventsRequest => ListEventsResponse;
+    delete_identity: identity_service_client::IdentityServiceClient, DeleteIdentityRequest => DeleteIdentityResponse;
     create_api_key: api_key_service_client::ApiKeyServiceClient, CreateApiKeyRequest => CreateApiKeyResponse;
     list_api_keys: api_key_service_client::ApiKeyServiceClient, ListApiKeysRequest => ListApiKeysResponse;
     revoke_api_key: api_key_service_client::ApiKeyServiceClient, RevokeApiKeyRequest => RevokeApiKeyResponse;

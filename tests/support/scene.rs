@@ -27,7 +27,11 @@ impl Scene {
 
     /// With a human of this number, to which the sandbox carrier may react in a special way.
     pub async fn with_human(number: &str) -> Self {
-        let app = TestApp::start().await;
+        Self::on(TestApp::start().await, number).await
+    }
+
+    /// On a service with its own settings.
+    pub async fn on(app: TestApp, number: &str) -> Self {
         let identity = app.identity("org_a").await;
         let human = Human::new(&app, number).await;
         let thread = human.connects(&identity).await;

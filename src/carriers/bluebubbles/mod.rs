@@ -8,6 +8,7 @@ mod lookup;
 mod responses;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
@@ -29,6 +30,10 @@ use crate::domain::{PhoneNumber, ReactionType, SendStyle};
 use responses::{RequestKind, assess};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The Messages app ends a bubble after about ten seconds
+/// (<https://github.com/NousResearch/hermes-agent/issues/31534>).
+const TYPING_RENEWAL: Duration = Duration::from_secs(8);
 
 /// The clients of all servers, by line.
 pub(super) struct BlueBubbles {
@@ -138,6 +143,7 @@ impl Carrier for BlueBubbles {
     fn supports(&self, action: Action<'_>) -> bool {
         match action {
             Action::ReadReceipt | Action::Typing => true,
+            Action::TypingStop => false,
             // The server accepts files only as uploads. Downloading a file from an address that an agent chose would
             // allow agents to send requests into the internal network (server-side request forgery).
             Action::Message(message) => message.media_url.is_none(),
@@ -172,7 +178,7 @@ impl Carrier for BlueBubbles {
                     let assess = |response: &HttpResponse| assess(response, RequestKind::Message);
                     server.post(call, &["message", "text"], Some(json(&body)?), assess).await
                 }
-                Action::Message(_) => Err(CarrierError::Unsupported),
+                Action::Message(_) | Action::TypingStop => Err(CarrierError::Unsupported),
                 Action::Reaction(tapback) => server.react(thread, tapback, "").await,
                 Action::ReactionRemoval(tapback) => server.react(thread, tapback, "-").await,
             }
@@ -205,6 +211,10 @@ impl Carrier for BlueBubbles {
             let call = (Consumer::Background, CallClass::Lookup);
             server.post(call, &["message", "query"], Some(body), page_of_records).await
         })
+    }
+
+    fn typing_renewal(&self) -> Duration {
+        TYPING_RENEWAL
     }
 
     fn serves(&self, line: &PhoneNumber) -> bool {

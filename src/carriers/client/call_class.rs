@@ -30,7 +30,7 @@ impl From<Action<'_>> for CallClass {
     fn from(action: Action<'_>) -> Self {
         match action {
             Action::Message(_) | Action::Reaction(_) | Action::ReactionRemoval(_) => Self::Send,
-            Action::ReadReceipt | Action::Typing => Self::Signal,
+            Action::ReadReceipt | Action::Typing | Action::TypingStop => Self::Signal,
         }
     }
 }

@@ -7,6 +7,8 @@ mod list;
 mod lookup;
 mod responses;
 
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Body, Method, Request};
@@ -37,11 +39,17 @@ pub(super) struct Sendblue {
     status_callback: Option<Credential>,
 }
 
+/// A bubble is shown for 60 seconds, unless a request names another time.
+const TYPING_RENEWAL: Duration = Duration::from_secs(40);
+
 /// Body of `mark-read` and `send-typing-indicator`.
 #[derive(Serialize)]
 struct Participants<'a> {
     number: &'a str,
     from_number: &'a str,
+    /// Of the typing indicator: `start` if it is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
 }
 
 /// Body of `send-message`.
@@ -118,7 +126,7 @@ impl Sendblue {
 impl Carrier for Sendblue {
     fn supports(&self, action: Action<'_>) -> bool {
         match action {
-            Action::ReadReceipt | Action::Typing | Action::Message(_) => true,
+            Action::ReadReceipt | Action::Typing | Action::TypingStop | Action::Message(_) => true,
             Action::Reaction(tapback) => reaction(tapback.reaction).is_some(),
             Action::ReactionRemoval(_) => false,
         }
@@ -134,11 +142,12 @@ impl Carrier for Sendblue {
             let call = (thread, CallClass::from(action));
             match action {
                 Action::ReadReceipt => {
-                    let body = Participants { number, from_number };
+                    let body = Participants { number, from_number, state: None };
                     self.post(call, "mark-read", &body, RequestKind::Idempotent).await
                 }
-                Action::Typing => {
-                    let body = Participants { number, from_number };
+                Action::Typing | Action::TypingStop => {
+                    let state = matches!(action, Action::TypingStop).then_some("stop");
+                    let body = Participants { number, from_number, state };
                     self.post(call, "send-typing-indicator", &body, RequestKind::Idempotent).await
                 }
                 Action::Message(message) => {
@@ -192,6 +201,10 @@ impl Carrier for Sendblue {
             let request = self.request(Method::GET, url);
             self.client.call(Consumer::Background, CallClass::Lookup, request, page_of_records).await
         })
+    }
+
+    fn typing_renewal(&self) -> Duration {
+        TYPING_RENEWAL
     }
 
     fn breaker_is_open(&self) -> bool {

@@ -34,6 +34,9 @@ fn check(rpc: &str, message: &DynamicMessage, field: &FieldDescriptor, wrong: &m
     let text = || value.as_str().unwrap_or_default();
     let is_wrong = counts
         && match name {
+            "identity_id" if rpc == "IdentityService/GetIdentity" && has(message, "agent_handle") => {
+                !text().is_empty()
+            }
             "agent_identity_id"
             | "identity_id"
             | "connection_id"
@@ -42,9 +45,11 @@ fn check(rpc: &str, message: &DynamicMessage, field: &FieldDescriptor, wrong: &m
             | "reaction_id"
             | "contact_rule_id"
             | "api_key_id"
-            | "reply_to_message_id" => !is_uuid(text()),
+            | "reply_to_message_id"
+            | "up_to_message_id" => !is_uuid(text()),
             "limit" if rpc == "SandboxService/ListDeliveries" => !(1..=1_000).contains(&number(&value)),
             "limit" => !(1..=200).contains(&number(&value)),
+            "duration_seconds" => !(1..=600).contains(&number(&value)),
             "offset" => number(&value) < 0,
             "page_token" => !text().is_empty() && (has(message, "offset") || !is_token(text())),
             "line_number" | "remote_number" | "match_target" | "to" => !is_e164(text()),
@@ -52,6 +57,7 @@ fn check(rpc: &str, message: &DynamicMessage, field: &FieldDescriptor, wrong: &m
                 text().is_empty() || !is_text(text(), 255)
             }
             "custom_emoji" => text().is_empty() || !is_text(text(), 64),
+            "description" => !is_text(text(), 1_000),
             "label" | "display_name" => !is_text(text(), 255),
             "agent_handle" => !is_handle(text()),
             "text" => !is_text(text(), 18_996),
@@ -60,7 +66,7 @@ fn check(rpc: &str, message: &DynamicMessage, field: &FieldDescriptor, wrong: &m
             }
             "part_index" => !(0..32).contains(&number(&value)),
             "expires_at" => !is_time(&value) || !is_future(&value),
-            "sent_at" => !is_time(&value),
+            "sent_at" | "start_time" | "end_time" => !is_time(&value),
             "action" | "status" | "reaction" | "filter_mode" | "send_style" | "transport" => {
                 is_wrong_enum(rpc, name, field, &value)
             }
@@ -102,6 +108,12 @@ fn relations(rpc: &str, key: Key, message: &DynamicMessage, wrong: &mut BTreeSet
     let names_no_identity = key == Key::Admin && !has(message, "agent_identity_id");
     let says_nothing = text_of(message, "text").is_none_or(|text| text.is_empty());
     match rpc {
+        "IdentityService/GetIdentity"
+            if has(message, "agent_handle")
+                && text_of(message, "identity_id").is_some_and(|id| !id.is_empty()) =>
+        {
+            wrong.extend(["agent_handle", "identity_id"].map(str::to_owned));
+        }
         "ContactRuleService/CreateContactRule" if names_no_identity => {
             wrong.insert("agent_identity_id".to_owned());
         }

@@ -30,7 +30,7 @@ use uuid::Uuid;
 use crate::admission::{ActionRate, Admission, AdmissionLimits, Share};
 use crate::app::{App, SendLimits};
 use crate::auth::KeyCache;
-use crate::carriers::{CarrierRegistry, CarrierSettings};
+use crate::carriers::{CarrierRegistry, CarrierSettings, TypingLeases};
 use crate::clock::{Clock, ClockSkew, SystemClock};
 use crate::domain::{Principal, Tenant};
 use crate::fuzzing::{corpus, mutated, once_in, over, pick};
@@ -204,6 +204,7 @@ fn app() -> App {
         admission,
         carriers,
         queues: Arc::default(),
+        typing: Arc::new(TypingLeases::new(Share::ALL, None)),
         limits,
         actions,
         cursors: Cursors::default(),

@@ -125,6 +125,8 @@ impl From<Reaction> for proto::Reaction {
             custom_emoji: reaction.custom_emoji,
             part_index: reaction.part_index,
             created_at: Some(timestamp(reaction.created_at)),
+            remote_number: reaction.remote_number.into_string(),
+            updated_at: Some(timestamp(reaction.updated_at)),
         }
     }
 }
@@ -150,6 +152,7 @@ impl From<Identity> for proto::Identity {
             organization_id: identity.organization_id.to_string(),
             agent_handle: identity.agent_handle,
             display_name: identity.display_name,
+            description: identity.description,
             imessage_enabled: identity.imessage_enabled,
             filter_mode: identity.filter_mode.into(),
             created_at: Some(timestamp(identity.created_at)),

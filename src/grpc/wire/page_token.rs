@@ -7,6 +7,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Datelike as _, Utc};
+use prost_types::Timestamp;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -50,6 +51,18 @@ impl PageToken {
         bytes.extend(self.cursor.id.as_bytes());
         URL_SAFE_NO_PAD.encode(bytes)
     }
+}
+
+/// A range of times as `filters` of [`ListBinding::new`] contain it: nothing if the request has none, as before there were
+/// ranges.
+pub(in crate::grpc) fn range_in_token(start: Option<Timestamp>, end: Option<Timestamp>) -> String {
+    let bound = |time: Option<Timestamp>| {
+        time.map_or_else(|| "-".to_owned(), |time| format!("{}.{:09}", time.seconds, time.nanos))
+    };
+    if start.is_none() && end.is_none() {
+        return String::new();
+    }
+    format!(" [{}, {})", bound(start), bound(end))
 }
 
 /// A page that a request asks for.

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use prost_types::Timestamp;
 use uuid::Uuid;
 
-use crate::domain::IdentityId;
+use crate::domain::{IdentityId, TimeRange};
 use crate::grpc::wire::page_token::{PageToken, RequestedPage, RequestedStart};
 pub(in crate::grpc) use crate::validation::Violations;
 
@@ -127,6 +127,21 @@ impl Violations {
             self.add(field, format!("must be 0 to {max}"));
         }
         valid.map(Duration::from_secs)
+    }
+
+    /// The bounds of a list by time. Rows have whole microseconds, so a bound between two of them means the later one.
+    pub(in crate::grpc) fn time_range(
+        &mut self,
+        start_time: Option<Timestamp>,
+        end_time: Option<Timestamp>,
+    ) -> Option<TimeRange> {
+        let mut bound = |field: &str, time: Option<Timestamp>| {
+            let is_between = time.is_some_and(|time| time.nanos % 1_000 != 0);
+            let round_up = TimeDelta::microseconds(is_between.into());
+            Some(self.timestamp(field, time)?.map(|time| time + round_up))
+        };
+        let (start, end) = (bound("start_time", start_time), bound("end_time", end_time));
+        Some(TimeRange::new(start?, end?))
     }
 
     /// Values outside of 1 to the maximum are rejected, never clamped.

@@ -96,11 +96,13 @@ pub async fn receive_reaction(
         id: app.clock.new_id().into(),
         conversation_id: on.conversation_id,
         message_id: on.message_id,
+        remote_number,
         direction: Direction::Inbound,
         reaction: reaction.reaction,
         custom_emoji: reaction.custom_emoji,
         part_index: reaction.part_index,
         created_at: now,
+        updated_at: now,
     };
     let put = reactions::put(&app.db, &to.organization_id, new)
         .await?

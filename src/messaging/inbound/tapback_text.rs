@@ -55,6 +55,7 @@ pub async fn receive_tapback_text(
     let new = NewTapbackText {
         organization_id: to.organization_id,
         conversation_id,
+        remote_number,
         line_number: text.line_number.clone(),
         provider_message_id: text.provider_message_id.clone(),
         quoted: words.quoted,

@@ -88,7 +88,8 @@ pub(super) async fn dispatch(
     let message = OutboundMessage { reply_to: provider_reply_to.as_deref(), ..plain };
     app.actions.count(new.identity_id)?;
     match messages::reserve(&app.db, new.clone()).await? {
-        Reservation::Acquired => {}
+        // The message ends the indicator; no renewal follows it, since the turn is held.
+        Reservation::Acquired => app.typing.end(&new.organization_id, new.conversation_id),
         Reservation::DuplicateKey => return Ok(Dispatched::DuplicateKey),
         Reservation::Ineligible => {
             // The target has changed since it was read.

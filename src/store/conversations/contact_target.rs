@@ -27,6 +27,8 @@ pub struct ContactTarget {
     pub chat: Option<String>,
     /// The number of non-blocked inbound messages: the horizon of a mark-read call that begins now.
     pub received_count: i32,
+    /// The number of messages that were sent in the conversation.
+    pub sent_count: i32,
     /// Whether a call may reach the human, and the newest connection.
     pub eligibility: Eligibility,
 }
@@ -119,7 +121,7 @@ async fn by_id(
     let rows = query_as!(
         Row,
         r#"SELECT c.id, c.agent_identity_id, c.remote_number, c.assignment_id, c.assignment_released,
-                  c.assignment_messaged, c.opted_out_at, c.clear_received,
+                  c.assignment_messaged, c.opted_out_at, c.clear_received, c.clear_total,
                   k.line_number, k.carrier_chat, i.imessage_enabled, i.filter_mode,
                   r.id AS "rule_id?", r.action AS "rule_action?", r.status AS "rule_status?"
            FROM conversations c
@@ -150,6 +152,7 @@ struct Row {
     assignment_messaged: bool,
     opted_out_at: Option<DateTime<Utc>>,
     clear_received: i32,
+    clear_total: i32,
     line_number: String,
     carrier_chat: Option<String>,
     imessage_enabled: bool,
@@ -169,6 +172,7 @@ impl Row {
             remote_number: self.remote_number.clone().into(),
             chat: self.carrier_chat.clone(),
             received_count: self.clear_received,
+            sent_count: self.clear_total - self.clear_received,
             eligibility: Eligibility {
                 imessage_enabled: self.imessage_enabled,
                 verdict: verdict(filter_mode(self.filter_mode, self.agent_identity_id)?, rule),

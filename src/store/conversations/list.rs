@@ -6,21 +6,26 @@ use futures_util::TryStreamExt as _;
 use futures_util::future::BoxFuture;
 
 use super::list_queries::{PageScope, PageStart, push_row, rows};
-use crate::domain::{ConversationSummary, Cursor, IdentityId, OrganizationId, Page, PageRequest, View};
+use crate::domain::{
+    ConversationSummary, Cursor, IdentityId, OrganizationId, Page, PageRequest, TimeRange, View,
+};
 use crate::store::pool::batch::{BatchQuery, Outputs};
 use crate::store::{Database, DbConnection, StoreError};
 
-/// The conversations of an organization that have a message in the view; of one identity, if one is named.
+/// The conversations of an organization that have a message in the view and were created in the range; of one identity, if
+/// one is named.
 pub async fn list(
     db: &Database,
     organization_id: &OrganizationId,
     identity_id: Option<IdentityId>,
     view: View,
+    created: TimeRange,
     page: &PageRequest,
 ) -> Result<Page<ConversationSummary>, StoreError> {
     let scope = PageScope {
         organization_id: organization_id.clone(),
         view,
+        created,
         of_identity: identity_id.is_some(),
         rows: page.fetch_limit(),
         offset: page.offset(),

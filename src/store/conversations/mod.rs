@@ -3,6 +3,7 @@
 mod columns;
 mod contact_target;
 mod get;
+mod horizon;
 mod list;
 mod list_queries;
 mod mark_read;
@@ -11,6 +12,7 @@ mod settle;
 
 pub use contact_target::{ContactTarget, target};
 pub use get::{exists, get};
+pub use horizon::horizon_of;
 pub use list::list;
 pub use mark_read::mark_read;
 pub use recipient::{Recipient, recipient};

@@ -54,6 +54,7 @@ pub async fn recipient(
                           c.assignment_released AS "assignment_released?",
                           c.assignment_messaged AS "assignment_messaged?",
                           c.opted_out_at AS "opted_out_at?", c.clear_received AS "clear_received?",
+                          c.clear_total AS "clear_total?",
                           newest.line_number AS "line_number?", newest.carrier_chat AS "carrier_chat?"
                    FROM identities i
                    LEFT JOIN contact_rules r ON r.organization_id = $1 AND r.agent_identity_id = $2
@@ -81,6 +82,7 @@ pub async fn recipient(
                     remote_number: number.clone(),
                     chat: row.carrier_chat,
                     received_count: row.clear_received.unwrap_or(0),
+                    sent_count: row.clear_total.unwrap_or(0) - row.clear_received.unwrap_or(0),
                     eligibility: Eligibility {
                         imessage_enabled: row.imessage_enabled,
                         verdict,

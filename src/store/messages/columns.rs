@@ -5,8 +5,8 @@ use sqlx::query_as;
 use uuid::Uuid;
 
 use crate::domain::{
-    DeliveryError, DeliveryStatus, Direction, Media, Message, MessageOrigin, OrganizationId, Reaction,
-    SendStyle, Transport,
+    DeliveryError, DeliveryStatus, Direction, Media, Message, MessageOrigin, OrganizationId, SendStyle,
+    Transport,
 };
 use crate::store::reactions::ReactionRow;
 use crate::store::{DbConnection, StoreError};
@@ -94,7 +94,8 @@ pub(super) async fn add_reactions(
     let ids: Vec<Uuid> = messages.iter().map(|message| message.id.uuid()).collect();
     let rows = query_as!(
         ReactionRow,
-        "SELECT id, conversation_id, message_id, direction, reaction, custom_emoji, part_index, created_at
+        "SELECT id, conversation_id, message_id, direction, reaction, custom_emoji, part_index, created_at,
+                removed_at, updated_at
          FROM reactions
          WHERE organization_id = $1 AND message_id = ANY ($2) AND removed_at IS NULL
          ORDER BY created_at, id",
@@ -104,8 +105,8 @@ pub(super) async fn add_reactions(
     .fetch_all(connection)
     .await?;
     for row in rows {
-        let reaction = Reaction::try_from(row)?;
-        if let Some(message) = messages.iter_mut().find(|message| message.id == reaction.message_id) {
+        if let Some(message) = messages.iter_mut().find(|message| message.id.uuid() == row.message_id) {
+            let reaction = row.reaction(message.remote_number.clone())?;
             message.reactions.push(reaction);
         }
     }

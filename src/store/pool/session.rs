@@ -46,7 +46,7 @@ impl Session {
 
     /// A session that takes the place of one whose connection broke, for work that only reads.
     pub(super) async fn replace(replacement: Replacement, deadline: Instant) -> Result<Self, StoreError> {
-        Ok(Self { lease: replacement.acquire(deadline).await?, deadline, writes: None })
+        Ok(Self { lease: replacement.acquire(deadline).await?, deadline, writes: None, heads: None })
     }
 
     /// Runs one statement, or several that need not agree, in a span of this name.

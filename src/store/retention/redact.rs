@@ -91,7 +91,7 @@ pub async fn redact(
                         redact_messages(connection, &organization_id, progress, until, now).await?
                     }
                     BodyKind::Reactions => {
-                        redact_reactions(connection, &organization_id, progress, until).await?
+                        redact_reactions(connection, &organization_id, progress, until, now).await?
                     }
                 };
                 let more = i64::try_from(processed.len()).unwrap_or(BATCH_SIZE) >= BATCH_SIZE;
@@ -237,6 +237,7 @@ async fn redact_reactions(
     organization_id: &OrganizationId,
     after: Uuid,
     until: Uuid,
+    now: DateTime<Utc>,
 ) -> Result<Vec<Uuid>, StoreError> {
     let rows = query!(
         "SELECT id FROM reactions
@@ -252,10 +253,11 @@ async fn redact_reactions(
     .await?;
     let ids: Vec<Uuid> = rows.into_iter().map(|row| row.id).collect();
     query!(
-        "UPDATE reactions SET custom_emoji = NULL
+        "UPDATE reactions SET custom_emoji = NULL, updated_at = $3
          WHERE organization_id = $1 AND id = ANY ($2) AND custom_emoji IS NOT NULL",
         organization_id.as_str(),
         &ids,
+        now,
     )
     .execute(connection)
     .await?;

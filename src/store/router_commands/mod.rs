@@ -17,6 +17,9 @@ use uuid::Uuid;
 use super::{Database, DbConnection, StoreError, connections};
 use crate::domain::{ConnectionId, Handle, IdentityId, OrganizationId, PhoneNumber, RouterCommand};
 
+/// The foreign key of a connection to its identity.
+const IDENTITY_CONSTRAINT: &str = "connections_identity";
+
 /// A command to execute.
 #[derive(Debug, Clone)]
 pub struct CommandRequest {
@@ -100,6 +103,15 @@ impl CommandOutcome {
 
 /// Executes a command once; a redelivery is a [`CommandOutcome::Duplicate`].
 pub async fn execute(db: &Database, request: CommandRequest) -> Result<CommandOutcome, StoreError> {
+    let executing = execute_once(db, request.clone()).await;
+    match executing {
+        // The identity was deleted since its handle was found. Now the handle means nobody.
+        Err(failure) if failure.violates(IDENTITY_CONSTRAINT) => execute_once(db, request).await,
+        executed => executed,
+    }
+}
+
+async fn execute_once(db: &Database, request: CommandRequest) -> Result<CommandOutcome, StoreError> {
     let longest_send = request.longest_send;
     // One transaction for the record of the command and its effect, so that a redelivery finds both or
     // neither.

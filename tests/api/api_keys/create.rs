@@ -41,7 +41,7 @@ async fn the_key_acts_for_its_identity_at_once() {
     assert_eq!((key.expires_at, key.revoked_at, key.last_used_at), (None, None, None));
 
     let agent = app.with_secret(&made.secret);
-    let get = GetIdentityRequest { identity_id: identity.id.clone() };
+    let get = GetIdentityRequest { identity_id: identity.id.clone(), ..Default::default() };
     assert_eq!(agent.get_identity(get).await.unwrap().identity, Some(identity));
     assert_eq!(agent.who_am_i(WhoAmIRequest {}).await.unwrap().api_key.unwrap().id, key.id);
 }

@@ -22,7 +22,10 @@ async fn calls_name_the_chat_of_the_newest_text() {
     for (n, chat) in chats.iter().enumerate() {
         says_in(&scene, &talk, &format!("G-{n}"), chat).await;
         let conversation_id = talk.conversation_id.clone();
-        talk.agent.mark_conversation_read(MarkConversationReadRequest { conversation_id }).await.unwrap();
+        talk.agent
+            .mark_conversation_read(MarkConversationReadRequest { conversation_id, ..Default::default() })
+            .await
+            .unwrap();
         let sent = send(&talk.agent, &talk.conversation_id, "answer").await;
         let reaction = ReactionType::Love.into();
         let tapback = SendReactionRequest { message_id: sent.id, reaction, part_index: 0 };

@@ -113,3 +113,11 @@ async fn a_line_without_a_mac_does_not_affect_other_lines() {
     assert!(scene.carrier.received().is_empty());
     send(&scene.agent, &scene.id, "hi").await;
 }
+
+/// The server's request to stop it would start it again.
+#[tokio::test]
+async fn a_typing_indicator_is_never_ended_by_a_request() {
+    let scene = Scene::mac(super::CALL_TIMEOUT).await;
+    super::stop_typing(&scene).await.unwrap();
+    assert_eq!(scene.carrier.requests(), []);
+}

@@ -163,7 +163,7 @@ async fn slow_calls_of_one_organization_leave_places_for_another() {
     })
     .await;
     for _ in 0..20 {
-        let request = SendTypingIndicatorRequest { conversation_id: other_id.clone() };
+        let request = SendTypingIndicatorRequest { conversation_id: other_id.clone(), ..Default::default() };
         other.send_typing_indicator(request).await.expect("places are left");
     }
     assert_eq!(scene.carrier.request_count("mark-read"), SHARE, "of {CONCURRENCY} places");

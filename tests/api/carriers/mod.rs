@@ -17,7 +17,7 @@ use inkbox_imessage::carriers::{BreakerSettings, CarrierSettings, Mac, SendblueS
 use inkbox_imessage::domain::{CarrierKind, LineRole, PhoneNumber};
 use inkbox_imessage::proto::{
     MarkConversationReadRequest, MarkConversationReadResponse, SendTypingIndicatorRequest,
-    SendTypingIndicatorResponse,
+    SendTypingIndicatorResponse, StopTypingIndicatorRequest, StopTypingIndicatorResponse,
 };
 use tonic::Status;
 use tonic_types::ErrorDetails;
@@ -126,13 +126,23 @@ impl Scene {
     }
 
     pub(crate) async fn typing(&self) -> Result<SendTypingIndicatorResponse, Status> {
-        let request = SendTypingIndicatorRequest { conversation_id: self.id.clone() };
+        let request = SendTypingIndicatorRequest { conversation_id: self.id.clone(), ..Default::default() };
         self.agent.send_typing_indicator(request).await
     }
 }
 
+pub(crate) async fn stop_typing(scene: &Scene) -> Result<StopTypingIndicatorResponse, Status> {
+    let request = StopTypingIndicatorRequest { conversation_id: scene.id.clone() };
+    scene.agent.stop_typing_indicator(request).await
+}
+
 pub(crate) async fn mark_read(agent: &Caller, id: &str) -> Result<MarkConversationReadResponse, Status> {
-    agent.mark_conversation_read(MarkConversationReadRequest { conversation_id: id.to_owned() }).await
+    agent
+        .mark_conversation_read(MarkConversationReadRequest {
+            conversation_id: id.to_owned(),
+            ..Default::default()
+        })
+        .await
 }
 
 /// Asserts that the carrier call failed, and that the error contains no phone number. Returns the advised retry delay.

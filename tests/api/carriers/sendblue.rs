@@ -64,6 +64,15 @@ async fn each_call_is_one_request_with_the_credentials() {
 }
 
 #[tokio::test]
+async fn a_typing_indicator_is_ended_by_a_request_of_its_own() {
+    let scene = Scene::sendblue().await;
+    scene.carrier.respond("send-typing-indicator", [reply(200, TYPING)]);
+    super::stop_typing(&scene).await.unwrap();
+    let body = r#"{"number":"+15551230001","from_number":"+12025550111","state":"stop"}"#;
+    assert_eq!(scene.carrier.requests(), [("POST /api/send-typing-indicator".to_owned(), body.to_owned())]);
+}
+
+#[tokio::test]
 async fn absent_fields_are_not_sent() {
     let scene = Scene::sendblue().await;
     scene.carrier.respond("send-message", [reply(200, QUEUED)]);

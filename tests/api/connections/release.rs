@@ -18,7 +18,7 @@ pub(super) fn release(thread: &Thread) -> ReleaseConnectionRequest {
 }
 
 async fn mark(caller: &Caller, id: &str) -> Result<i32, Status> {
-    let request = MarkConversationReadRequest { conversation_id: id.to_owned() };
+    let request = MarkConversationReadRequest { conversation_id: id.to_owned(), ..Default::default() };
     caller.mark_conversation_read(request).await.map(|answer| answer.updated_count)
 }
 

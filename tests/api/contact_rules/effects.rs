@@ -47,9 +47,9 @@ async fn a_rule_decides_by_mode_action_and_status_over_texts_calls_and_connects(
         let outcome = human.says(&thread, &case).await.outcome();
         let connecting = human.commands(&format!("connect @{}", identity.agent_handle)).await.outcome();
         let sent = agent.send_message(to_conversation(&id, &case)).await.map(drop);
-        let typing = SendTypingIndicatorRequest { conversation_id: id.clone() };
+        let typing = SendTypingIndicatorRequest { conversation_id: id.clone(), ..Default::default() };
         let typed = agent.send_typing_indicator(typing).await.map(drop);
-        let mark = MarkConversationReadRequest { conversation_id: id.clone() };
+        let mark = MarkConversationReadRequest { conversation_id: id.clone(), ..Default::default() };
         let marked = agent.mark_conversation_read(mark).await.map(drop);
         match blocked {
             None => {

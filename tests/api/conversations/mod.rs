@@ -6,11 +6,15 @@ mod list_page_tokens;
 mod list_pages;
 mod list_previews;
 mod list_scope;
+mod list_times;
 mod list_views;
 mod mark_read;
 mod mark_read_concurrent;
+mod mark_read_up_to;
 mod phone_calls;
 mod send_typing;
+mod stop_typing;
+mod typing_duration;
 
 use chrono::{DateTime, Utc};
 use inkbox_imessage::proto::{
@@ -55,7 +59,11 @@ fn mark_read(
     id: &str,
 ) -> impl Future<Output = Result<MarkConversationReadResponse, Status>> + Send + 'static {
     let (caller, conversation_id) = (caller.clone(), id.to_owned());
-    async move { caller.mark_conversation_read(MarkConversationReadRequest { conversation_id }).await }
+    async move {
+        caller
+            .mark_conversation_read(MarkConversationReadRequest { conversation_id, ..Default::default() })
+            .await
+    }
 }
 
 fn timestamp(time: DateTime<Utc>) -> Timestamp {

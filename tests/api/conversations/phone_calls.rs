@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use inkbox_imessage::proto::{
     ContactRuleAction, ContactRuleStatus, Delivery, DeliveryKind, FilterMode, Identity,
-    MarkConversationReadRequest, SendTypingIndicatorRequest, UpdateIdentityRequest,
+    MarkConversationReadRequest, SendTypingIndicatorRequest, StopTypingIndicatorRequest,
+    UpdateIdentityRequest,
 };
 use tonic::Status;
 use uuid::Uuid;
@@ -18,15 +19,17 @@ use crate::support::{Human, Scene, TestApp, assert_fields, assert_reason, rows};
 enum PhoneCall {
     MarkRead,
     Typing,
+    TypingStop,
 }
 
 impl PhoneCall {
-    const ALL: [Self; 2] = [Self::MarkRead, Self::Typing];
+    const ALL: [Self; 3] = [Self::MarkRead, Self::Typing, Self::TypingStop];
 
     const fn kind(self) -> DeliveryKind {
         match self {
             Self::MarkRead => DeliveryKind::ReadReceipt,
             Self::Typing => DeliveryKind::Typing,
+            Self::TypingStop => DeliveryKind::TypingStop,
         }
     }
 
@@ -34,12 +37,15 @@ impl PhoneCall {
         let conversation_id = id.to_owned();
         match self {
             Self::MarkRead => {
-                let request = MarkConversationReadRequest { conversation_id };
+                let request = MarkConversationReadRequest { conversation_id, ..Default::default() };
                 caller.mark_conversation_read(request).await.map(drop)
             }
             Self::Typing => {
-                let request = SendTypingIndicatorRequest { conversation_id };
+                let request = SendTypingIndicatorRequest { conversation_id, ..Default::default() };
                 caller.send_typing_indicator(request).await.map(drop)
+            }
+            Self::TypingStop => {
+                caller.stop_typing_indicator(StopTypingIndicatorRequest { conversation_id }).await.map(drop)
             }
         }
     }
@@ -193,7 +199,7 @@ async fn a_line_that_fails_every_odd_call_succeeds_on_the_second() {
         call.make(&agent, &id).await.unwrap();
     }
     let failed: Vec<_> = deliveries(&admin, &id).await.iter().map(|attempt| attempt.failed).collect();
-    assert_eq!(failed, [true, false, true, false]);
+    assert_eq!(failed, [true, false, true, false, true, false]);
 }
 
 #[tokio::test]

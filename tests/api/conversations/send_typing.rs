@@ -17,7 +17,7 @@ async fn all_rows(pool: &PgPool) -> Vec<String> {
 }
 
 fn typing(id: &str) -> SendTypingIndicatorRequest {
-    SendTypingIndicatorRequest { conversation_id: id.to_owned() }
+    SendTypingIndicatorRequest { conversation_id: id.to_owned(), ..Default::default() }
 }
 
 #[tokio::test]

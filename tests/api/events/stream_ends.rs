@@ -110,3 +110,17 @@ async fn a_key_that_expires_ends_its_streams() {
     let mut watcher = Watcher::start(&caller).await;
     assert_reason::<()>(Err(watcher.end().await.1), "API_KEY_INVALID");
 }
+
+#[tokio::test]
+async fn deleting_an_identity_ends_the_streams_of_its_keys_and_those_that_name_it() {
+    let scene = Scene::start().await;
+    let of_identity =
+        WatchEventsRequest { agent_identity_id: Some(scene.identity.id.clone()), ..Default::default() };
+    let mut of_admin = Watcher::open(&scene.admin, of_identity).await.unwrap();
+    let mut of_agent = Watcher::start(&scene.agent).await;
+    let request = DeleteIdentityRequest { identity_id: scene.identity.id.clone() };
+    scene.admin.delete_identity(request).await.unwrap();
+    assert_reason::<()>(Err(of_agent.end().await.1), "API_KEY_INVALID");
+    // With the next heartbeat.
+    assert_reason::<()>(Err(of_admin.end().await.1), "NOT_FOUND");
+}

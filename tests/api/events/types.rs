@@ -143,7 +143,8 @@ async fn marking_read_is_an_event_with_the_counts_unless_it_marks_nothing() {
     let scene = Scene::start().await;
     scene.human.says(&scene.thread, "second").await;
     let mut watcher = Watcher::start(&scene.agent).await;
-    let mark = MarkConversationReadRequest { conversation_id: scene.conversation_id.clone() };
+    let mark =
+        MarkConversationReadRequest { conversation_id: scene.conversation_id.clone(), ..Default::default() };
     assert_eq!(scene.agent.mark_conversation_read(mark.clone()).await.unwrap().updated_count, 2);
     assert_eq!(scene.agent.mark_conversation_read(mark).await.unwrap().updated_count, 0);
     scene.human.says(&scene.thread, "third").await;

@@ -116,7 +116,10 @@ async fn tokens_of_messages() {
         let binding_of_list = binding("ListMessages", named, &filters);
         assert_token(&answer.next_page_token, &binding_of_list, row.created_at, &row.id);
     }
-    agent.mark_conversation_read(MarkConversationReadRequest { conversation_id: id }).await.unwrap();
+    agent
+        .mark_conversation_read(MarkConversationReadRequest { conversation_id: id, ..Default::default() })
+        .await
+        .unwrap();
     let read = ListMessagesRequest { is_read: Some(true), limit: Some(1), ..Default::default() };
     let answer = agent.list_messages(read).await.unwrap();
     let binding_of_list = binding("ListMessages", &identity.id, "clear Some(true) None");

@@ -29,6 +29,7 @@ async fn what_is_asked_for_is_made_and_reads_back_the_same() {
     let app = TestApp::start().await;
     let admin = app.admin("org_a").await;
     let request = CreateIdentityRequest {
+        description: None,
         agent_handle: "support".to_owned(),
         display_name: Some(" Support ☎ ".to_owned()),
         imessage_enabled: true,
@@ -38,7 +39,7 @@ async fn what_is_asked_for_is_made_and_reads_back_the_same() {
     assert_eq!(made.display_name, " Support ☎ ");
     assert!(made.imessage_enabled);
     assert_eq!(made.filter_mode(), FilterMode::Whitelist);
-    let get = GetIdentityRequest { identity_id: made.id.clone() };
+    let get = GetIdentityRequest { identity_id: made.id.clone(), ..Default::default() };
     assert_eq!(admin.get_identity(get).await.unwrap().identity, Some(made));
 }
 
@@ -140,7 +141,7 @@ async fn of_eight_at_once_with_one_handle_one_is_made() {
             answers.into_iter().filter_map(Result::err).map(|status| status.code() as i32).collect();
         assert_eq!(codes, BTreeSet::from([Code::AlreadyExists as i32]));
         let winner = &admins[usize::from(made[0].organization_id == "org_b")];
-        let get = GetIdentityRequest { identity_id: made[0].id.clone() };
+        let get = GetIdentityRequest { identity_id: made[0].id.clone(), ..Default::default() };
         assert_eq!(winner.get_identity(get).await.unwrap().identity.as_ref(), Some(&made[0]));
     }
 }

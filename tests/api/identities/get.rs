@@ -5,7 +5,7 @@ use crate::support::assertions::assert_alike;
 use crate::support::{TestApp, assert_fields, assert_reason};
 
 fn get(id: &str) -> GetIdentityRequest {
-    GetIdentityRequest { identity_id: id.to_owned() }
+    GetIdentityRequest { identity_id: id.to_owned(), ..Default::default() }
 }
 
 #[tokio::test]
@@ -43,4 +43,54 @@ async fn malformed_ids_are_named_before_scope() {
         }
     }
     assert_reason(app.router().await.get_identity(get(&identity.id)).await, "SCOPE_INSUFFICIENT");
+}
+
+fn by_handle(handle: &str) -> GetIdentityRequest {
+    GetIdentityRequest { agent_handle: Some(handle.to_owned()), ..Default::default() }
+}
+
+#[tokio::test]
+async fn an_identity_is_found_by_its_handle_in_any_case_with_and_without_at() {
+    let app = TestApp::start().await;
+    let identity = app.identity_with("org_a", |new| new.agent_handle = "SalesBot".to_owned()).await;
+    for caller in [app.admin("org_a").await, app.agent(&identity).await] {
+        for handle in ["SalesBot", "@SalesBot", "salesbot", "@SALESBOT"] {
+            let found = caller.get_identity(by_handle(handle)).await.unwrap().identity;
+            assert_eq!(found, Some(identity.clone()), "{handle}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_handle_of_another_identity_or_organization_reads_like_an_unknown_one() {
+    let app = TestApp::start().await;
+    let (mine, sibling) = (app.identity("org_a").await, app.identity("org_a").await);
+    let foreign = app.identity("org_b").await;
+    let (admin, agent) = (app.admin("org_a").await, app.agent(&mine).await);
+    let unknown = async || admin.get_identity(get(&Uuid::from_u128(1).to_string())).await;
+    for (caller, handle) in [
+        (&admin, "nobody"),
+        (&admin, &foreign.agent_handle),
+        (&agent, "nobody"),
+        (&agent, &foreign.agent_handle),
+        (&agent, &sibling.agent_handle),
+    ] {
+        assert_alike(caller.get_identity(by_handle(handle)).await, unknown().await);
+    }
+    let found = admin.get_identity(by_handle(&sibling.agent_handle)).await.unwrap().identity;
+    assert_eq!(found, Some(sibling));
+}
+
+#[tokio::test]
+async fn exactly_one_of_id_and_handle_is_set_and_a_handle_is_well_formed() {
+    let app = TestApp::start().await;
+    let identity = app.identity("org_a").await;
+    let admin = app.admin("org_a").await;
+    let both = GetIdentityRequest { identity_id: identity.id.clone(), ..by_handle(&identity.agent_handle) };
+    let answer = admin.get_identity(both).await;
+    assert_fields(answer, &["identity_id", "agent_handle"]);
+    assert_fields(admin.get_identity(GetIdentityRequest::default()).await, &["identity_id"]);
+    for bad in ["", "@", "a b", &"x".repeat(256)] {
+        assert_fields(admin.get_identity(by_handle(bad)).await, &["agent_handle"]);
+    }
 }

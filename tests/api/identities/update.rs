@@ -1,6 +1,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use inkbox_imessage::clock::Clock as _;
-use inkbox_imessage::proto::{FilterMode, GetIdentityRequest, Identity, UpdateIdentityRequest};
+use inkbox_imessage::proto::{
+    FilterMode, GetIdentityRequest, Identity, ListIdentitiesRequest, UpdateIdentityRequest,
+};
 use uuid::Uuid;
 
 use crate::support::assertions::assert_alike;
@@ -34,7 +36,7 @@ async fn each_field_changes_alone_and_absent_ones_stay() {
         expect(&mut expected);
         expected.updated_at = updated.updated_at;
         assert_eq!(updated, expected);
-        let get = GetIdentityRequest { identity_id: made.id.clone() };
+        let get = GetIdentityRequest { identity_id: made.id.clone(), ..Default::default() };
         assert_eq!(admin.get_identity(get).await.unwrap().identity, Some(updated));
     };
     check(
@@ -125,4 +127,40 @@ async fn only_admin_keys_change_identities() {
         assert_fields(caller.update_identity(nothing("")).await, &["identity_id"]);
     }
     assert_eq!(everything(&app.pool).await, before);
+}
+
+#[tokio::test]
+async fn a_description_is_set_kept_changed_and_removed() {
+    let app = TestApp::start().await;
+    let admin = app.admin("org_a").await;
+    let longest = "é".repeat(1_000);
+    let made = app.identity_with("org_a", |new| new.description = Some(longest.clone())).await;
+    assert_eq!(made.description, Some(longest.clone()));
+    let change = |text: Option<&str>| UpdateIdentityRequest {
+        description: text.map(str::to_owned),
+        ..nothing(&made.id)
+    };
+    for (text, expected) in [
+        (None, Some(longest.as_str())),
+        (Some("answers questions about orders"), Some("answers questions about orders")),
+        (None, Some("answers questions about orders")),
+        (Some(""), None),
+        (None, None),
+    ] {
+        let updated = admin.update_identity(change(text)).await.unwrap().identity.unwrap();
+        assert_eq!(updated.description.as_deref(), expected);
+        let listed = admin.list_identities(ListIdentitiesRequest::default()).await.unwrap().identities;
+        assert_eq!(listed, [updated]);
+    }
+    for bad in [longest + "x", "\0".to_owned()] {
+        assert_fields(admin.update_identity(change(Some(&bad))).await, &["description"]);
+        let new = inkbox_imessage::proto::CreateIdentityRequest {
+            agent_handle: "other".to_owned(),
+            description: Some(bad),
+            ..Default::default()
+        };
+        assert_fields(admin.create_identity(new).await, &["description"]);
+    }
+    let none = app.identity_with("org_a", |new| new.description = Some(String::new())).await;
+    assert_eq!(none.description, None);
 }

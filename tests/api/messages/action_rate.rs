@@ -32,12 +32,12 @@ async fn agent(app: &TestApp, number: &str) -> (Identity, Caller, String, String
 }
 
 async fn typing(agent: &Caller, id: &str) -> Result<(), Status> {
-    let request = SendTypingIndicatorRequest { conversation_id: id.to_owned() };
+    let request = SendTypingIndicatorRequest { conversation_id: id.to_owned(), ..Default::default() };
     agent.send_typing_indicator(request).await.map(|_| ())
 }
 
 async fn receipt(agent: &Caller, id: &str) -> Result<(), Status> {
-    let request = MarkConversationReadRequest { conversation_id: id.to_owned() };
+    let request = MarkConversationReadRequest { conversation_id: id.to_owned(), ..Default::default() };
     agent.mark_conversation_read(request).await.map(|_| ())
 }
 

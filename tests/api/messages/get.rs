@@ -16,7 +16,13 @@ async fn a_message_reads_as_it_is_listed() {
     let human = Human::new(&app, "+15551230001").await;
     let (thread, id) = human.converses(&identity, "read").await;
     let agent = app.agent(&identity).await;
-    agent.mark_conversation_read(MarkConversationReadRequest { conversation_id: id.clone() }).await.unwrap();
+    agent
+        .mark_conversation_read(MarkConversationReadRequest {
+            conversation_id: id.clone(),
+            ..Default::default()
+        })
+        .await
+        .unwrap();
     send(&agent, &id, "sent").await;
     human.says(&thread, "new").await;
     for caller in [&agent, &app.admin("org_a").await] {

@@ -67,7 +67,13 @@ async fn a_late_message_is_unread_although_newer_ones_are_read() {
     let agent = app.agent(&identity).await;
     let human = Human::new(&app, "+15551230001").await;
     let (thread, id) = human.converses(&identity, "read").await;
-    agent.mark_conversation_read(MarkConversationReadRequest { conversation_id: id.clone() }).await.unwrap();
+    agent
+        .mark_conversation_read(MarkConversationReadRequest {
+            conversation_id: id.clone(),
+            ..Default::default()
+        })
+        .await
+        .unwrap();
     let late = ReceiveMessageRequest {
         sent_at: Some(Timestamp { seconds: 1_000_000, nanos: 0 }),
         ..human.text(&thread.line, "late")

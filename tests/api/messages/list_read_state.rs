@@ -52,7 +52,10 @@ async fn history(app: &TestApp, seed: u64) -> (Caller, Vec<String>) {
             }
             7 => drop(send(&agent, conversation_id, &format!("answer {step}")).await),
             _ => {
-                let mark = MarkConversationReadRequest { conversation_id: conversation_id.clone() };
+                let mark = MarkConversationReadRequest {
+                    conversation_id: conversation_id.clone(),
+                    ..Default::default()
+                };
                 agent.mark_conversation_read(mark).await.unwrap();
             }
         }
@@ -128,7 +131,10 @@ async fn an_answer_or_the_cleanup_takes_conversations_that_were_read_out_of_the_
     {
         let (_, conversation_id) = Human::new(&app, number).await.converses(&identity, "hello").await;
         if is_read {
-            let mark = MarkConversationReadRequest { conversation_id: conversation_id.clone() };
+            let mark = MarkConversationReadRequest {
+                conversation_id: conversation_id.clone(),
+                ..Default::default()
+            };
             agent.mark_conversation_read(mark).await.unwrap();
         }
         if is_answered {

@@ -4,6 +4,7 @@ mod list;
 mod list_filters;
 mod list_pages;
 mod list_read_state;
+mod list_times;
 mod remove_reaction;
 mod scene;
 mod send;

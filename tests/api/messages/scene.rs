@@ -37,7 +37,10 @@ impl Scene {
             let first = human.says(&thread, &format!("i{i} c{c} seen 1")).await;
             human.says(&thread, &format!("i{i} c{c} seen 2")).await;
             let conversation_id = first.conversation_id.unwrap();
-            let mark = MarkConversationReadRequest { conversation_id: conversation_id.clone() };
+            let mark = MarkConversationReadRequest {
+                conversation_id: conversation_id.clone(),
+                ..Default::default()
+            };
             agents[i].mark_conversation_read(mark).await.unwrap();
             conversations.push(conversation_id);
             threads.push((human, thread));

@@ -7,7 +7,7 @@ use super::{delivered, send, to_conversation};
 use crate::support::{Human, Scene, TestApp, eventually};
 
 fn typing(conversation_id: &str) -> SendTypingIndicatorRequest {
-    SendTypingIndicatorRequest { conversation_id: conversation_id.to_owned() }
+    SendTypingIndicatorRequest { conversation_id: conversation_id.to_owned(), ..Default::default() }
 }
 
 #[tokio::test]

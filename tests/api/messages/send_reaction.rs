@@ -37,7 +37,7 @@ pub(super) fn live(messages: &[Message]) -> Vec<ReactionType> {
 
 #[tokio::test]
 async fn a_reaction_reaches_the_line_and_shows_on_its_message() {
-    let Scene { app: _app, conversation_id: id, message_id, admin, agent, .. } = Scene::start().await;
+    let Scene { app: _app, conversation_id: id, message_id, human, admin, agent, .. } = Scene::start().await;
 
     let answer = agent.send_reaction(put(&message_id, ReactionType::Emphasize, 3)).await.unwrap();
     let reaction = answer.reaction.unwrap();
@@ -45,8 +45,14 @@ async fn a_reaction_reaches_the_line_and_shows_on_its_message() {
     assert_eq!(reaction.reaction(), ReactionType::Emphasize);
     assert_eq!((&reaction.conversation_id, &reaction.message_id), (&id, &message_id));
     assert_eq!((reaction.part_index, &reaction.custom_emoji), (3, &None));
+    assert_eq!((&reaction.remote_number, &reaction.updated_at), (&human.number, &reaction.created_at));
+    let again = agent.send_reaction(put(&message_id, ReactionType::Emphasize, 3)).await.unwrap();
+    assert_eq!(again.reaction.as_ref(), Some(&reaction));
     assert_eq!(messages_of(&agent, &id).await[0].reactions, [reaction]);
-    assert_eq!(delivered(&admin, &id).await, [(DeliveryKind::Reaction, None)]);
+    assert_eq!(
+        delivered(&admin, &id).await,
+        [(DeliveryKind::Reaction, None), (DeliveryKind::Reaction, None)]
+    );
 }
 
 #[tokio::test]
@@ -72,12 +78,14 @@ async fn each_side_has_a_reaction_of_its_own() {
     react(&agent, &message_id, ReactionType::Love).await;
     let inbound = ReceiveReactionRequest {
         line_number: thread.line,
-        remote_number: human.number,
+        remote_number: human.number.clone(),
         target_provider_message_id: text.provider_message_id,
         reaction: ReactionType::Laugh.into(),
         ..Default::default()
     };
     human.router.receive_reaction(inbound).await.unwrap();
+    let shown = all_messages(&agent).await.swap_remove(0).reactions;
+    assert!(shown.iter().all(|one| one.remote_number == human.number && one.updated_at == one.created_at));
     assert_eq!(live(&all_messages(&agent).await), [ReactionType::Love, ReactionType::Laugh]);
 }
 

@@ -21,7 +21,8 @@ async fn mark_read(
     grpc_timeout: Option<&'static str>,
 ) -> Result<MarkConversationReadResponse, Status> {
     use inkbox_imessage::proto::conversation_service_client::ConversationServiceClient;
-    let message = MarkConversationReadRequest { conversation_id: conversation_id.to_owned() };
+    let message =
+        MarkConversationReadRequest { conversation_id: conversation_id.to_owned(), ..Default::default() };
     let mut request = caller.request(message);
     if let Some(time) = grpc_timeout {
         request.metadata_mut().insert("grpc-timeout", time.parse().unwrap());

@@ -46,7 +46,7 @@ async fn stop_is_stored_and_ends_messages_reactions_and_typing_but_not_receipts(
     assert!(is_opted_out(&agent, &id).await);
 
     let before = deliveries(&admin).await.len();
-    let typing = SendTypingIndicatorRequest { conversation_id: id.clone() };
+    let typing = SendTypingIndicatorRequest { conversation_id: id.clone(), ..Default::default() };
     let key = keyed(to_conversation(&id, "hi"), "key");
     for refused in [
         agent.send_message(key.clone()).await.map(drop),
@@ -59,7 +59,7 @@ async fn stop_is_stored_and_ends_messages_reactions_and_typing_but_not_receipts(
         assert_reason(refused, "RECIPIENT_OPTED_OUT");
     }
     assert_eq!(deliveries(&admin).await.len(), before, "nothing reached the phone");
-    let mark = MarkConversationReadRequest { conversation_id: id.clone() };
+    let mark = MarkConversationReadRequest { conversation_id: id.clone(), ..Default::default() };
     assert_eq!(agent.mark_conversation_read(mark).await.unwrap().updated_count, 2);
 
     human.says(&thread, "START").await;

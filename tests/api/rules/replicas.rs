@@ -123,7 +123,10 @@ impl Pair {
                 .await;
             done.sends.push(sent.message.unwrap().id);
 
-            let request = MarkConversationReadRequest { conversation_id: self.conversation_id.clone() };
+            let request = MarkConversationReadRequest {
+                conversation_id: self.conversation_id.clone(),
+                ..Default::default()
+            };
             balancer
                 .call(&self.agent, |caller| {
                     let request = request.clone();

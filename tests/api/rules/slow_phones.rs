@@ -139,7 +139,8 @@ async fn a_conversation_that_is_not_visible_reads_like_none_at_once_however_busy
     let other = scene.app.agent(&other).await;
     let first = scene.begin_send("first", 0).await;
     let began = Instant::now();
-    let request = SendTypingIndicatorRequest { conversation_id: scene.conversation_id.clone() };
+    let request =
+        SendTypingIndicatorRequest { conversation_id: scene.conversation_id.clone(), ..Default::default() };
     assert_reason(other.send_typing_indicator(request).await, "NOT_FOUND");
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     assert!(!first.is_finished());
@@ -151,7 +152,9 @@ async fn a_typing_indicator_that_hangs_gives_way_to_a_message() {
     let (agent, id) = (scene.agent.clone(), scene.conversation_id.clone());
     let began = Instant::now();
     let typing = tokio::spawn(async move {
-        agent.send_typing_indicator(SendTypingIndicatorRequest { conversation_id: id }).await
+        agent
+            .send_typing_indicator(SendTypingIndicatorRequest { conversation_id: id, ..Default::default() })
+            .await
     });
     eventually("the indicator is under way", async || {
         (!deliveries(&scene.admin).await.is_empty()).then_some(())

@@ -18,13 +18,13 @@ fn of_all() -> ListDeliveriesRequest {
 
 /// Makes a typing call, whatever becomes of it.
 async fn types(caller: &Caller, id: &str) {
-    let request = SendTypingIndicatorRequest { conversation_id: id.to_owned() };
+    let request = SendTypingIndicatorRequest { conversation_id: id.to_owned(), ..Default::default() };
     let _ = caller.send_typing_indicator(request).await;
 }
 
 /// Marks a conversation read, whatever becomes of it.
 async fn marks(caller: &Caller, id: &str) {
-    let request = MarkConversationReadRequest { conversation_id: id.to_owned() };
+    let request = MarkConversationReadRequest { conversation_id: id.to_owned(), ..Default::default() };
     let _ = caller.mark_conversation_read(request).await;
 }
 

@@ -44,7 +44,7 @@ async fn conversation(app: &TestApp, other: &TestApp, n: usize) -> usize {
         let text = Some(format!("answer {n}"));
         agent.send_message(SendMessageRequest { target, text, ..Default::default() }).await.unwrap();
     }
-    let mark = MarkConversationReadRequest { conversation_id };
+    let mark = MarkConversationReadRequest { conversation_id, ..Default::default() };
     assert_eq!(agent.mark_conversation_read(mark).await.unwrap().updated_count, 6);
     let list = agent.list_conversations(ListConversationsRequest::default()).await.unwrap();
     assert_eq!(list.conversations.len(), 1);

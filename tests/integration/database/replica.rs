@@ -57,7 +57,11 @@ impl Probe {
 
     /// The name as the service shows it.
     pub(crate) async fn shown(&self) -> String {
-        let got = self.admin.get_identity(GetIdentityRequest { identity_id: self.id.clone() }).await.unwrap();
+        let got = self
+            .admin
+            .get_identity(GetIdentityRequest { identity_id: self.id.clone(), ..Default::default() })
+            .await
+            .unwrap();
         got.identity.unwrap().display_name
     }
 
@@ -117,7 +121,8 @@ async fn who_writes_through_a_process_reads_it_there_however_far_behind_the_stan
         assert_eq!(messages[0].text.as_deref(), Some(&*words));
         assert!(!messages[0].is_read);
 
-        let mark = MarkConversationReadRequest { conversation_id: conversation_id.clone() };
+        let mark =
+            MarkConversationReadRequest { conversation_id: conversation_id.clone(), ..Default::default() };
         agent.mark_conversation_read(mark).await.unwrap();
         let (conversation, messages) = latest().await;
         assert_eq!(conversation.unread_count, 0);

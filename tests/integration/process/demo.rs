@@ -84,11 +84,11 @@ async fn make(service: &Service, call: &Shown) -> Result<(), Status> {
             caller.get_conversation(request).await.map(drop)
         }
         "ConversationService/MarkConversationRead" => {
-            let request = MarkConversationReadRequest { conversation_id: id.unwrap() };
+            let request = MarkConversationReadRequest { conversation_id: id.unwrap(), ..Default::default() };
             caller.mark_conversation_read(request).await.map(|marked| assert!(marked.updated_count > 0))
         }
         "ConversationService/SendTypingIndicator" => {
-            let request = SendTypingIndicatorRequest { conversation_id: id.unwrap() };
+            let request = SendTypingIndicatorRequest { conversation_id: id.unwrap(), ..Default::default() };
             caller.send_typing_indicator(request).await.map(drop)
         }
         "MessageService/ListMessages" => {

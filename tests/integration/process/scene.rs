@@ -142,7 +142,10 @@ impl Scene {
         scene.note("ConversationService/ListConversations", agent.list_conversations(list.clone()).await);
         for said in [said, failing] {
             let conversation_id = said.conversation_id.unwrap();
-            let request = MarkConversationReadRequest { conversation_id: conversation_id.clone() };
+            let request = MarkConversationReadRequest {
+                conversation_id: conversation_id.clone(),
+                ..Default::default()
+            };
             scene.note(
                 "ConversationService/MarkConversationRead",
                 agent.mark_conversation_read(request).await,

@@ -59,7 +59,8 @@ async fn with_conversation(folder: &Folder, human: &str) -> Setting {
 async fn mark_under_way(
     Setting { admin, conversation_id, .. }: &Setting,
 ) -> JoinHandle<Result<MarkConversationReadResponse, Status>> {
-    let request = MarkConversationReadRequest { conversation_id: conversation_id.clone() };
+    let request =
+        MarkConversationReadRequest { conversation_id: conversation_id.clone(), ..Default::default() };
     let caller = admin.clone();
     let marking = tokio::spawn(async move { caller.mark_conversation_read(request).await });
     let request =

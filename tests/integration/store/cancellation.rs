@@ -29,6 +29,7 @@ fn identity(handle: String) -> CreateIdentityRequest {
         display_name: None,
         imessage_enabled: true,
         filter_mode: FilterMode::Blacklist.into(),
+        ..Default::default()
     }
 }
 

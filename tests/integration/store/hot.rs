@@ -69,7 +69,8 @@ async fn a_mark_is_one_hot_update_however_many_messages_were_unread() {
     let app = TestApp::builder().database(options).start().await;
     let agent = app.with_secret(&secret);
     for (conversation, unread) in [(&one, 1), (&many, 1_000), (&many, 0)] {
-        let request = MarkConversationReadRequest { conversation_id: conversation.clone() };
+        let request =
+            MarkConversationReadRequest { conversation_id: conversation.clone(), ..Default::default() };
         assert_eq!(agent.mark_conversation_read(request).await.unwrap().updated_count, unread);
     }
     end(app, &mut connection).await;

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::store::sources::sources;
 
 /// All of them. A name stays when its function moves or is renamed; a new function adds a name.
-const NAMES: [&str; 109] = [
+const NAMES: [&str; 114] = [
     "query api_keys::get",
     "query api_keys::get_router_key",
     "query api_keys::list",
@@ -28,6 +28,7 @@ const NAMES: [&str; 109] = [
     "query contact_rules::update",
     "query conversations::get::exists",
     "query conversations::get::get",
+    "query conversations::horizon::horizon_of",
     "query conversations::list::list",
     "query conversations::mark_read::mark_read",
     "query conversations::recipient::recipient",
@@ -45,6 +46,8 @@ const NAMES: [&str; 109] = [
     "query events::last_sequences",
     "query events::subject",
     "query identities::current",
+    "query identities::deletion::humans_of",
+    "query identities::find",
     "query identities::get",
     "query identities::list",
     "query identities::update",
@@ -103,7 +106,9 @@ const NAMES: [&str; 109] = [
     "transaction conversations::mark_read::mark_alone",
     "transaction erasure::discard::discard",
     "transaction erasure::purge::purge",
+    "transaction identities::begin_deletion",
     "transaction identities::create",
+    "transaction identities::finish_deletion",
     "transaction inbound::append::store_in_transaction",
     "transaction inbound::by_hand::store_sent_by_hand",
     "transaction inbound::update::update",

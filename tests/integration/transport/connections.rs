@@ -106,7 +106,7 @@ async fn a_connection_of_age_moves_on_when_its_calls_are_done() {
     let (_sender, connection) = h2::client::handshake(stream).await.unwrap();
     timeout(PATIENCE, connection).await.expect("an end").unwrap();
 
-    let request = MarkConversationReadRequest { conversation_id };
+    let request = MarkConversationReadRequest { conversation_id, ..Default::default() };
     assert_eq!(agent.mark_conversation_read(request).await.unwrap().updated_count, 1);
     // By now the connection has gone, and the client opens another one.
     assert!(agent.who_am_i(WhoAmIRequest {}).await.is_ok());

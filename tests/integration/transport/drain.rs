@@ -26,7 +26,8 @@ async fn mark_under_way(
     let identity = app.identity("org_a").await;
     let (_, conversation_id) = Human::new(app, human).await.converses(&identity, "hello").await;
     let agent = app.agent(&identity).await;
-    let request = MarkConversationReadRequest { conversation_id: conversation_id.clone() };
+    let request =
+        MarkConversationReadRequest { conversation_id: conversation_id.clone(), ..Default::default() };
     let marking = tokio::spawn(async move { agent.mark_conversation_read(request).await });
     let admin = app.admin("org_a").await;
     eventually("the line has the receipt", async || {

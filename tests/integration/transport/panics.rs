@@ -20,7 +20,9 @@ async fn a_panic_is_an_internal_error_of_its_own_call_and_of_no_other() {
     // Another call on the same connection, under way while the panic happens.
     let beside = admin.clone();
     let marking = tokio::spawn(async move {
-        beside.mark_conversation_read(MarkConversationReadRequest { conversation_id }).await
+        beside
+            .mark_conversation_read(MarkConversationReadRequest { conversation_id, ..Default::default() })
+            .await
     });
     eventually("the other call is under way", async || {
         let deliveries = admin.list_deliveries(ListDeliveriesRequest::default()).await.unwrap().deliveries;

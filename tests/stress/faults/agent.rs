@@ -34,7 +34,7 @@ pub(crate) async fn step(env: &Environment, pair: &Pair, chance: &mut StdRng) ->
         5..18 => try_again(env, pair, chance).await,
         18..38 => mark(env, pair, id).await,
         38..43 => {
-            let request = SendTypingIndicatorRequest { conversation_id: id };
+            let request = SendTypingIndicatorRequest { conversation_id: id, ..Default::default() };
             let answer = env.caller(&pair.agent).send_typing_indicator(request).await;
             !matches!(expect(env.tally.record("typing", answer)), Outcome::Unknown)
         }
@@ -134,8 +134,10 @@ fn moves(state: &State) -> u32 {
 
 async fn mark(env: &Environment, pair: &Pair, conversation_id: String) -> bool {
     let there = pair.state().stored(true);
-    let answer =
-        env.caller(&pair.agent).mark_conversation_read(MarkConversationReadRequest { conversation_id }).await;
+    let answer = env
+        .caller(&pair.agent)
+        .mark_conversation_read(MarkConversationReadRequest { conversation_id, ..Default::default() })
+        .await;
     let outcome = expect(env.tally.record("mark", answer));
     let mut state = pair.state();
     match outcome {

@@ -249,6 +249,7 @@ impl Pair {
         let mut identities = Vec::new();
         for n in 0..IDENTITIES.min(humans.len()) {
             let request = CreateIdentityRequest {
+                description: None,
                 agent_handle: format!("Agent-{round}-{n}"),
                 display_name: None,
                 imessage_enabled: true,

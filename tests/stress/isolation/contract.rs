@@ -33,7 +33,7 @@ pub enum Meaning {
 }
 
 /// Every field of every request, by name: a field means the same wherever it stands.
-const FIELDS: [(&str, Meaning); 47] = [
+const FIELDS: [(&str, Meaning); 52] = [
     ("agent_identity_id", Meaning::Id(Kind::Identity)),
     ("identity_id", Meaning::Id(Kind::Identity)),
     ("connection_id", Meaning::Id(Kind::Connection)),
@@ -41,6 +41,7 @@ const FIELDS: [(&str, Meaning); 47] = [
     ("message_id", Meaning::Id(Kind::Message)),
     ("reaction_id", Meaning::Id(Kind::Reaction)),
     ("reply_to_message_id", Meaning::Id(Kind::Message)),
+    ("up_to_message_id", Meaning::Id(Kind::Message)),
     ("contact_rule_id", Meaning::Id(Kind::ContactRule)),
     ("api_key_id", Meaning::Id(Kind::ApiKey)),
     ("page_token", Meaning::PageToken),
@@ -56,7 +57,10 @@ const FIELDS: [(&str, Meaning); 47] = [
     ("code", Meaning::Plain),
     ("content_type", Meaning::Plain),
     ("custom_emoji", Meaning::Plain),
+    ("description", Meaning::Plain),
     ("display_name", Meaning::Plain),
+    ("duration_seconds", Meaning::Plain),
+    ("end_time", Meaning::Plain),
     ("error", Meaning::Plain),
     ("expires_at", Meaning::Plain),
     ("filter_mode", Meaning::Plain),
@@ -76,6 +80,7 @@ const FIELDS: [(&str, Meaning); 47] = [
     ("send_style", Meaning::Plain),
     ("sent_at", Meaning::Plain),
     ("size_bytes", Meaning::Plain),
+    ("start_time", Meaning::Plain),
     ("status", Meaning::Plain),
     ("text", Meaning::Plain),
     ("transport", Meaning::Plain),
@@ -124,7 +129,7 @@ pub fn rpcs() -> Vec<Rpc> {
             })
         })
         .collect();
-    assert!(rpcs.len() >= 29, "only {} RPCs in the contract", rpcs.len());
+    assert!(rpcs.len() >= 31, "only {} RPCs in the contract", rpcs.len());
     rpcs
 }
 

@@ -124,7 +124,12 @@ async fn a_handle_that_is_taken_elsewhere_says_nothing_of_where() {
     let _shared = length::shared().await;
     let world = World::start().await;
     let off = world.foreign.things[&crate::isolation::contract::Kind::Identity][1].id.clone();
-    let off = world.foreign.admin.get_identity(GetIdentityRequest { identity_id: off }).await.unwrap();
+    let off = world
+        .foreign
+        .admin
+        .get_identity(GetIdentityRequest { identity_id: off, ..Default::default() })
+        .await
+        .unwrap();
     let third = world.app.identity("org_third").await;
     let before = everything(&world.app.pool).await;
     let mut answers = Vec::new();

@@ -23,9 +23,15 @@ pub fn of(rpc: &Rpc, own: &Tenant) -> Vec<Request> {
         | "ApiKeyService/WhoAmI"
         | "SandboxService/ListDeliveries"
         | "RouterService/GetRouterNumber" => vec![json!({})],
+        "ConversationService/MarkConversationRead" => vec![
+            json!({ "conversation_id": conversation }),
+            json!({ "conversation_id": conversation, "up_to_message_id": id(Kind::Message) }),
+        ],
         "ConversationService/GetConversation"
-        | "ConversationService/MarkConversationRead"
-        | "ConversationService/SendTypingIndicator" => vec![json!({ "conversation_id": conversation })],
+        | "ConversationService/SendTypingIndicator"
+        | "ConversationService/StopTypingIndicator" => {
+            vec![json!({ "conversation_id": conversation })]
+        }
         "ConnectionService/ReleaseConnection" => vec![json!({ "connection_id": id(Kind::Connection) })],
         "MessageService/GetMessage" => vec![json!({ "message_id": id(Kind::Message) })],
         "MessageService/SendMessage" => vec![
@@ -46,7 +52,9 @@ pub fn of(rpc: &Rpc, own: &Tenant) -> Vec<Request> {
         "ContactRuleService/UpdateContactRule" => vec![json!({
             "contact_rule_id": id(Kind::ContactRule), "action": "CONTACT_RULE_ACTION_ALLOW",
         })],
-        "IdentityService/GetIdentity" => vec![json!({ "identity_id": identity })],
+        "IdentityService/GetIdentity" | "IdentityService/DeleteIdentity" => {
+            vec![json!({ "identity_id": identity })]
+        }
         "IdentityService/CreateIdentity" => vec![json!({ "agent_handle": "a-new-one" })],
         "IdentityService/UpdateIdentity" => vec![json!({ "identity_id": identity, "display_name": "other" })],
         "ApiKeyService/CreateApiKey" => vec![json!({ "agent_identity_id": identity, "label": "new" })],

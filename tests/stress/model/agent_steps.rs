@@ -5,7 +5,7 @@ use inkbox_imessage::proto::{
     ContactRuleAction, ContactRuleStatus, CreateContactRuleRequest, DeleteContactRuleRequest, DeliveryError,
     DeliveryStatus, FilterMode, ListMessagesRequest, MarkConversationReadRequest, ReleaseConnectionRequest,
     RemoveReactionRequest, SendMessageRequest, SendReactionRequest, SendTypingIndicatorRequest,
-    UpdateContactRuleRequest, UpdateIdentityRequest,
+    StopTypingIndicatorRequest, UpdateContactRuleRequest, UpdateIdentityRequest,
 };
 
 use crate::model::state::{IdempotencyKey, Message, Reaction, Reason, Rule, organization_of};
@@ -104,6 +104,7 @@ impl World {
         let request = UpdateIdentityRequest {
             identity_id: row.id.clone(),
             display_name: None,
+            description: None,
             imessage_enabled: enabled,
             filter_mode: match whitelist {
                 None => FilterMode::Unspecified,
@@ -125,7 +126,7 @@ impl World {
         };
         let row = &self.model.conversations[place];
         let (agent, human, id) = (row.agent, row.human, row.id.clone());
-        let request = MarkConversationReadRequest { conversation_id: id.clone() };
+        let request = MarkConversationReadRequest { conversation_id: id.clone(), ..Default::default() };
         let answer = self.caller(who, agent).mark_conversation_read(request).await;
         let refused = self.refused(who, human, self.model.check_receipt(agent, human));
         if let Some(answer) = as_predicted(answer, refused) {
@@ -140,9 +141,12 @@ impl World {
             return Touched::default();
         };
         let row = &self.model.conversations[place];
-        let request = SendTypingIndicatorRequest { conversation_id: row.id.clone() };
+        let request = SendTypingIndicatorRequest { conversation_id: row.id.clone(), ..Default::default() };
         let answer = self.caller(who, row.agent).send_typing_indicator(request).await;
         let refused = self.refused(who, row.human, self.model.check_call(row.agent, row.human));
+        as_predicted(answer, refused);
+        let request = StopTypingIndicatorRequest { conversation_id: row.id.clone() };
+        let answer = self.caller(who, row.agent).stop_typing_indicator(request).await;
         as_predicted(answer, refused);
         self.touched(Pair { agent: row.agent, human: row.human })
     }

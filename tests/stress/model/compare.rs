@@ -159,7 +159,7 @@ async fn identities(world: &World, at: At<'_>) {
     let model = &world.model;
     let agent = at.number % AGENTS;
     let row = &model.agents[agent];
-    let request = GetIdentityRequest { identity_id: row.id.clone() };
+    let request = GetIdentityRequest { identity_id: row.id.clone(), ..Default::default() };
     for who in [Who::Admin, Who::Own] {
         let identity =
             world.caller(who, agent).get_identity(request.clone()).await.unwrap().identity.unwrap();

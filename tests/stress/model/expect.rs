@@ -126,6 +126,8 @@ impl Model {
             custom_emoji: reaction.emoji.clone(),
             part_index: reaction.part,
             created_at: Some(timestamp(reaction.created_at)),
+            remote_number: self.humans[self.conversations[message.conversation].human].clone(),
+            updated_at: Some(timestamp(reaction.created_at)),
         }
     }
 

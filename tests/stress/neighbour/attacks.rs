@@ -89,8 +89,11 @@ async fn malformed_keys(attacker: Arc<Attacker>, _: usize) {
 async fn typing(attacker: Arc<Attacker>, _: usize) {
     loop {
         let conversation_id = attacker.slow_conversation_id.clone();
-        let _ =
-            attacker.pair.agent.send_typing_indicator(SendTypingIndicatorRequest { conversation_id }).await;
+        let _ = attacker
+            .pair
+            .agent
+            .send_typing_indicator(SendTypingIndicatorRequest { conversation_id, ..Default::default() })
+            .await;
         attacker.did();
         sleep(5 * PAUSE).await;
     }
@@ -210,8 +213,11 @@ async fn silent_connections(attacker: Arc<Attacker>, _: usize) {
 async fn receipts(attacker: Arc<Attacker>, _: usize) {
     loop {
         let conversation_id = attacker.pair.conversation_id.clone();
-        let _ =
-            attacker.pair.agent.mark_conversation_read(MarkConversationReadRequest { conversation_id }).await;
+        let _ = attacker
+            .pair
+            .agent
+            .mark_conversation_read(MarkConversationReadRequest { conversation_id, ..Default::default() })
+            .await;
         attacker.did();
         sleep(PAUSE / 2).await;
     }

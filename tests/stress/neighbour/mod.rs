@@ -60,7 +60,7 @@ async fn neighbour(scene: &Scene, time: Duration) -> Measured {
     while Instant::now() < end {
         let began = Instant::now();
         let get = GetConversationRequest { conversation_id: id.clone(), agent_identity_id: None };
-        let mark = MarkConversationReadRequest { conversation_id: id.clone() };
+        let mark = MarkConversationReadRequest { conversation_id: id.clone(), ..Default::default() };
         let answer = match calls.len() % 4 {
             0 => agent.list_conversations(ListConversationsRequest::default()).await.map(drop),
             1 => agent.get_conversation(get).await.map(drop),

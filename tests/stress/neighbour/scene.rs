@@ -96,6 +96,7 @@ impl Scene {
                 display_name: None,
                 imessage_enabled: true,
                 filter_mode: FilterMode::Blacklist.into(),
+                ..Default::default()
             };
             let identity_id = admin.create_identity(identity).await.unwrap().identity.unwrap().id;
             let agent =

@@ -4,6 +4,7 @@ mod get;
 mod list;
 mod mark_read;
 mod send_typing;
+mod stop_typing;
 
 use tonic::{Request, Response, Status};
 
@@ -13,7 +14,7 @@ use crate::proto::conversation_service_server::ConversationService;
 use crate::proto::{
     GetConversationRequest, GetConversationResponse, ListConversationsRequest, ListConversationsResponse,
     MarkConversationReadRequest, MarkConversationReadResponse, SendTypingIndicatorRequest,
-    SendTypingIndicatorResponse,
+    SendTypingIndicatorResponse, StopTypingIndicatorRequest, StopTypingIndicatorResponse,
 };
 
 pub(in crate::grpc) struct Service {
@@ -48,6 +49,14 @@ impl ConversationService for Service {
         request: Request<SendTypingIndicatorRequest>,
     ) -> Result<Response<SendTypingIndicatorResponse>, Status> {
         unary(request, async |caller, request| send_typing::send_typing(&self.app, &caller, request).await)
+            .await
+    }
+
+    async fn stop_typing_indicator(
+        &self,
+        request: Request<StopTypingIndicatorRequest>,
+    ) -> Result<Response<StopTypingIndicatorResponse>, Status> {
+        unary(request, async |caller, request| stop_typing::stop_typing(&self.app, &caller, request).await)
             .await
     }
 }

@@ -1,5 +1,6 @@
 //! `CreateIdentity`.
 
+use super::MAX_DESCRIPTION_CHARACTERS;
 use crate::app::App;
 use crate::domain::{FilterMode, Handle, MAX_DISPLAY_NAME_CHARACTERS, Principal};
 use crate::error::{Resource, Result};
@@ -11,6 +12,7 @@ use crate::store::identities::NewIdentity;
 struct Params {
     handle: Handle,
     display_name: String,
+    description: Option<String>,
     filter_mode: FilterMode,
 }
 
@@ -28,14 +30,22 @@ fn parse(request: CreateIdentityRequest) -> Result<Params> {
         request.display_name.unwrap_or_default(),
         MAX_DISPLAY_NAME_CHARACTERS,
     );
+    let description =
+        violations.text("description", request.description.unwrap_or_default(), MAX_DESCRIPTION_CHARACTERS);
     let filter_mode = violations.optional_enum(
         "filter_mode",
         request.filter_mode,
         FilterMode::from_wire,
         FilterMode::Blacklist,
     );
-    violations
-        .finish(|| Some(Params { handle: handle?, display_name: display_name?, filter_mode: filter_mode? }))
+    violations.finish(|| {
+        Some(Params {
+            handle: handle?,
+            display_name: display_name?,
+            description: description.map(|text| Some(text).filter(|text| !text.is_empty()))?,
+            filter_mode: filter_mode?,
+        })
+    })
 }
 
 pub(super) async fn create(
@@ -51,6 +61,7 @@ pub(super) async fn create(
         organization_id: tenant.organization_id.clone(),
         handle: params.handle,
         display_name: params.display_name,
+        description: params.description,
         imessage_enabled,
         filter_mode: params.filter_mode,
     };

@@ -1,6 +1,7 @@
 //! `IdentityService`: the agents of an organization.
 
 mod create;
+mod delete;
 mod get;
 mod list;
 mod update;
@@ -8,15 +9,21 @@ mod update;
 use tonic::{Request, Response, Status};
 
 use crate::app::App;
+use crate::auth::KeyCache;
 use crate::grpc::wire::unary::unary;
 use crate::proto::identity_service_server::IdentityService;
 use crate::proto::{
-    CreateIdentityRequest, CreateIdentityResponse, GetIdentityRequest, GetIdentityResponse,
-    ListIdentitiesRequest, ListIdentitiesResponse, UpdateIdentityRequest, UpdateIdentityResponse,
+    CreateIdentityRequest, CreateIdentityResponse, DeleteIdentityRequest, DeleteIdentityResponse,
+    GetIdentityRequest, GetIdentityResponse, ListIdentitiesRequest, ListIdentitiesResponse,
+    UpdateIdentityRequest, UpdateIdentityResponse,
 };
+
+/// Maximum length of a description, in characters.
+const MAX_DESCRIPTION_CHARACTERS: usize = 1_000;
 
 pub(in crate::grpc) struct Service {
     pub(in crate::grpc) app: App,
+    pub(in crate::grpc) keys: KeyCache,
 }
 
 #[tonic::async_trait]
@@ -47,5 +54,13 @@ impl IdentityService for Service {
         request: Request<UpdateIdentityRequest>,
     ) -> Result<Response<UpdateIdentityResponse>, Status> {
         unary(request, async |caller, request| update::update(&self.app, &caller, request).await).await
+    }
+
+    async fn delete_identity(
+        &self,
+        request: Request<DeleteIdentityRequest>,
+    ) -> Result<Response<DeleteIdentityResponse>, Status> {
+        unary(request, async |caller, request| delete::delete(&self.app, &self.keys, &caller, request).await)
+            .await
     }
 }

@@ -1,5 +1,6 @@
 //! `UpdateIdentity`.
 
+use super::MAX_DESCRIPTION_CHARACTERS;
 use crate::app::App;
 use crate::domain::{FilterMode, IdentityId, MAX_DISPLAY_NAME_CHARACTERS, Principal};
 use crate::error::{Error, Resource, Result};
@@ -17,6 +18,10 @@ fn parse(request: UpdateIdentityRequest) -> Result<(IdentityId, IdentityChange)>
         None => Some(None),
         Some(name) => violations.text("display_name", name, MAX_DISPLAY_NAME_CHARACTERS).map(Some),
     };
+    let description = match request.description {
+        None => Some(None),
+        Some(text) => violations.text("description", text, MAX_DESCRIPTION_CHARACTERS).map(Some),
+    };
     let filter_mode = violations.optional_enum(
         "filter_mode",
         request.filter_mode,
@@ -26,6 +31,7 @@ fn parse(request: UpdateIdentityRequest) -> Result<(IdentityId, IdentityChange)>
     violations.finish(|| {
         let change = IdentityChange {
             display_name: display_name?,
+            description: description?,
             imessage_enabled: request.imessage_enabled,
             filter_mode: filter_mode?,
         };

@@ -2,10 +2,10 @@
 
 use crate::app::App;
 use crate::auth::find_named_identity;
-use crate::domain::{ConversationId, IdentityId, Principal, View};
+use crate::domain::{ConversationId, IdentityId, Principal, TimeRange, View};
 use crate::error::{Error, Resource, Result};
 use crate::grpc::wire::convert::message_for;
-use crate::grpc::wire::page_token::{ListBinding, RequestedPage};
+use crate::grpc::wire::page_token::{ListBinding, RequestedPage, range_in_token};
 use crate::grpc::wire::request::Violations;
 use crate::proto::{ListMessagesRequest, ListMessagesResponse};
 use crate::store;
@@ -14,6 +14,7 @@ use crate::store::messages::{MessageFilter, MessageScope};
 struct Params {
     identity_id: Option<IdentityId>,
     conversation_id: Option<ConversationId>,
+    created: TimeRange,
     page: RequestedPage,
 }
 
@@ -22,8 +23,15 @@ fn parse(request: &ListMessagesRequest) -> Result<Params> {
     let identity_id = violations.optional_id("agent_identity_id", request.agent_identity_id.as_deref());
     let conversation_id = violations.optional_id("conversation_id", request.conversation_id.as_deref());
     let page = violations.page(request.limit, request.offset, &request.page_token);
-    violations
-        .finish(|| Some(Params { identity_id: identity_id?, conversation_id: conversation_id?, page: page? }))
+    let created = violations.time_range(request.start_time, request.end_time);
+    violations.finish(|| {
+        Some(Params {
+            identity_id: identity_id?,
+            conversation_id: conversation_id?,
+            created: created?,
+            page: page?,
+        })
+    })
 }
 
 /// The filters as page tokens contain them. The spelling is part of every token that clients hold, on every replica and
@@ -50,7 +58,11 @@ pub(super) async fn list(
     let tenant = caller.require_tenant()?;
     let organization_id = &tenant.organization_id;
     let identity_id = tenant.identity_scope(params.identity_id)?;
-    let filter = MessageFilter { view: View::of(tenant, request.is_blocked), is_read: request.is_read };
+    let filter = MessageFilter {
+        view: View::of(tenant, request.is_blocked),
+        is_read: request.is_read,
+        created: params.created,
+    };
     let scope = match (params.conversation_id, identity_id) {
         (Some(id), _) => MessageScope::Conversation(id),
         (None, Some(id)) => MessageScope::Identity(id),
@@ -58,7 +70,8 @@ pub(super) async fn list(
     };
     // A conversation belongs to one identity, so naming that identity as well selects the same rows.
     let bound_identity = identity_id.filter(|_| params.conversation_id.is_none());
-    let filters = filters_in_token(filter, params.conversation_id);
+    let filters = filters_in_token(filter, params.conversation_id)
+        + &range_in_token(request.start_time, request.end_time);
     let binding = ListBinding::new("ListMessages", organization_id, bound_identity, &filters);
     let page = binding.start_of(&params.page)?;
     find_named_identity(&app.db, tenant, identity_id).await?;

@@ -24,10 +24,10 @@ pub(super) async fn list(
                     + ", c.remote_number, c.clear_read
                    FROM messages m
                    JOIN conversations c ON c.organization_id = $1 AND c.id = m.conversation_id
-                   WHERE m.organization_id = $1 AND NOT m.is_blocked AND $8 AND "
+                   WHERE m.organization_id = $1 AND NOT m.is_blocked AND $9 AND "
                     + $messages
                     + "
-                     AND (m.created_at, m.id) < ($3, $4)
+                     AND (m.created_at, m.id) < ($3, $4) AND m.created_at >= $8
                    ORDER BY m.created_at DESC, m.id DESC
                    LIMIT $5::bigint)
                   UNION ALL
@@ -36,10 +36,10 @@ pub(super) async fn list(
                     + ", c.remote_number, c.clear_read
                    FROM messages m
                    JOIN conversations c ON c.organization_id = $1 AND c.id = m.conversation_id
-                   WHERE m.organization_id = $1 AND m.is_blocked AND $9 AND "
+                   WHERE m.organization_id = $1 AND m.is_blocked AND $10 AND "
                     + $messages
                     + "
-                     AND (m.created_at, m.id) < ($3, $4)
+                     AND (m.created_at, m.id) < ($3, $4) AND m.created_at >= $8
                    ORDER BY m.created_at DESC, m.id DESC
                    LIMIT $5::bigint)"],
                 view.shows(false),

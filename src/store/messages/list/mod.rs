@@ -7,8 +7,12 @@ mod sql;
 mod unread;
 mod walk;
 
+use chrono::{DateTime, Utc};
+
 use super::columns::{MessageColumns, add_reactions};
-use crate::domain::{ConversationId, Cursor, IdentityId, Message, OrganizationId, Page, PageRequest, View};
+use crate::domain::{
+    ConversationId, Cursor, IdentityId, Message, OrganizationId, Page, PageRequest, TimeRange, View,
+};
 use crate::store::{Database, DbConnection, StoreError};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +27,8 @@ pub struct MessageFilter {
     pub view: View,
     /// `None` selects both read and unread messages.
     pub is_read: Option<bool>,
+    /// The range of `created_at`.
+    pub created: TimeRange,
 }
 
 /// What the statements of all lists take.
@@ -30,6 +36,8 @@ struct ListRequest<'a> {
     organization_id: &'a OrganizationId,
     scope: MessageScope,
     after: Cursor,
+    /// The oldest time of a row.
+    start: DateTime<Utc>,
     /// The number of rows from there to the end of the page.
     rows: i64,
     /// The number of these that are read, the last ones.
@@ -58,7 +66,8 @@ pub async fn list(
             let request = ListRequest {
                 organization_id,
                 scope,
-                after: page.after(),
+                after: page.after().before(filter.created.end),
+                start: filter.created.start,
                 rows: page.fetch_limit() + page.offset(),
                 limit: page.fetch_limit(),
                 offset: page.offset(),

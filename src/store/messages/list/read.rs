@@ -53,7 +53,7 @@ async fn past_unread(
                         FROM conversations c
                          WHERE c.organization_id = $1 AND c.clear_read > 0 AND c.clear_latest_at IS NOT NULL
                            AND " + $conversations + "
-                           AND c.clear_latest_at >= coalesce((SELECT at FROM floor), '-infinity')
+                           AND c.clear_latest_at >= greatest($8, (SELECT at FROM floor))
                          ORDER BY c.clear_latest_at DESC, c.id DESC) c
                    CROSS JOIN LATERAL (
                        SELECT CASE WHEN c.clear_read = c.clear_settled THEN least($3::timestamptz, c.clear_settled_at) ELSE $3 END AS at,
@@ -64,7 +64,7 @@ async fn past_unread(
                        WHERE m.organization_id = $1 AND m.conversation_id = c.id AND NOT m.is_blocked
                          AND m.received_number <= c.clear_read
                          AND (m.created_at, m.id) < (start.at, start.id)
-                         AND m.created_at >= coalesce((SELECT at FROM floor), '-infinity')
+                         AND m.created_at >= greatest($8, (SELECT at FROM floor))
                        ORDER BY m.created_at DESC, m.id DESC
                        LIMIT $5::bigint) m
                    ORDER BY m.created_at DESC, m.id DESC
@@ -74,7 +74,7 @@ async fn past_unread(
                    FROM messages m
                    JOIN conversations c ON c.organization_id = $1 AND c.id = m.conversation_id
                    WHERE m.organization_id = $1 AND m.direction = 2 AND " + $messages + "
-                     AND (m.created_at, m.id) < ($3, $4)
+                     AND (m.created_at, m.id) < ($3, $4) AND m.created_at >= $8
                    ORDER BY m.created_at DESC, m.id DESC
                    LIMIT $5::bigint)"],
             )

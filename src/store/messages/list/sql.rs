@@ -3,7 +3,8 @@
 /// Reads the messages that a subquery selects, newest first. The subquery has the columns of a message, and
 /// `remote_number` and `clear_read` of its conversation. The parameters of every statement begin with `$1` the
 /// organization, `$2` the id of the scope, `$3` and `$4` the cursor after which the page starts, `$5` the number of
-/// rows from there to the end of the page, and `$6` and `$7` how many of these to read and to skip.
+/// rows from there to the end of the page, and `$6` and `$7` how many of these to read and to skip, and
+/// `$8` the oldest time of a row.
 macro_rules! message_rows {
     ($connection:expr, $request:expr, $scope_id:expr, [$($page:tt)*] $(, $argument:expr)* $(,)?) => {
         $crate::store::messages::list::page_rows::rows_of_page(sqlx::query_as!(
@@ -23,7 +24,8 @@ macro_rules! message_rows {
             $request.after.id,
             $request.rows,
             $request.limit,
-            $request.offset
+            $request.offset,
+            $request.start
             $(, $argument)*
         )
         .fetch(&mut *$connection), |row| {

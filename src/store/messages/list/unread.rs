@@ -24,14 +24,18 @@ pub(super) async fn list(
     if request.after == Cursor::START {
         return first_page(connection, request, view.shows(true)).await;
     }
+    if view.shows(true) && request.offset > 0 {
+        // Two lists cannot be merged after each has skipped rows of its own.
+        return later_page(connection, request, true).await;
+    }
     let mut rows = walk(connection, request, false).await?;
     if !request.is_filled_by(&rows) {
-        rows = later_page(connection, request).await?;
+        rows = later_page(connection, request, false).await?;
     }
     if view.shows(true) {
         rows.extend(all::list(connection, request, View::Blocked).await?);
         rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.created_at, row.id)));
-        // A page that starts after a cursor skips nothing.
+        // This page skips nothing.
         rows.truncate(usize::try_from(request.limit).unwrap_or(usize::MAX));
     }
     Ok(rows)
@@ -72,13 +76,13 @@ async fn first_page(
                         FROM conversations c
                         WHERE c.organization_id = $1 AND c.clear_received > c.clear_settled
                           AND c.clear_received > c.clear_read AND " + $conversations + "
-                          AND c.clear_latest_at >= coalesce((SELECT at FROM floor), '-infinity')
+                          AND c.clear_latest_at >= greatest($8, (SELECT at FROM floor))
                         ORDER BY c.clear_latest_at DESC, c.id DESC) c
                   CROSS JOIN LATERAL (
                       SELECT " + $columns + " FROM messages m
                       WHERE m.organization_id = $1 AND m.conversation_id = c.id AND NOT m.is_blocked
                         AND m.received_number > c.clear_read AND (m.created_at, m.id) < ($3, $4)
-                        AND m.created_at >= coalesce((SELECT at FROM floor), '-infinity')
+                        AND m.created_at >= greatest($8, (SELECT at FROM floor))
                       ORDER BY m.created_at DESC, m.id DESC
                       LIMIT least($5::bigint, c.clear_received - c.clear_read)) m
                   ORDER BY m.created_at DESC, m.id DESC
@@ -87,8 +91,8 @@ async fn first_page(
                   (SELECT " + $columns + ", c.remote_number, c.clear_read
                    FROM messages m
                    JOIN conversations c ON c.organization_id = $1 AND c.id = m.conversation_id
-                   WHERE m.organization_id = $1 AND m.is_blocked AND $8 AND " + $messages + "
-                     AND (m.created_at, m.id) < ($3, $4)
+                   WHERE m.organization_id = $1 AND m.is_blocked AND $9 AND " + $messages + "
+                     AND (m.created_at, m.id) < ($3, $4) AND m.created_at >= $8
                    ORDER BY m.created_at DESC, m.id DESC
                    LIMIT $5::bigint)"],
                 shows_blocked,
@@ -102,6 +106,7 @@ async fn first_page(
 async fn later_page(
     connection: &mut DbConnection,
     request: &ListRequest<'_>,
+    shows_blocked: bool,
 ) -> Result<Vec<MessageColumns>, StoreError> {
     macro_rules! rows {
         ($columns:literal, $messages:literal, $conversations:literal, $scope_id:expr) => {
@@ -109,23 +114,30 @@ async fn later_page(
                 connection,
                 request,
                 $scope_id,
-                ["SELECT " + $columns + ", c.remote_number, c.clear_read
+                ["(SELECT " + $columns + ", c.remote_number, c.clear_read
                   FROM (SELECT c.id, c.remote_number, c.clear_read, c.clear_received, c.clear_settled, c.clear_settled_at
                         FROM conversations c
                         WHERE c.organization_id = $1 AND c.clear_received > c.clear_settled
-                          AND c.clear_received > c.clear_read AND "
-                    + $conversations
-                    + "
+                          AND c.clear_received > c.clear_read AND c.clear_latest_at >= $8 AND " + $conversations + "
                         ORDER BY c.clear_latest_at DESC, c.id DESC) c
                   CROSS JOIN LATERAL (
                       SELECT " + $columns + " FROM messages m
                       WHERE m.organization_id = $1 AND m.conversation_id = c.id AND NOT m.is_blocked
-                        AND m.received_number > c.clear_read
+                        AND m.received_number > c.clear_read AND m.created_at >= $8
                       ORDER BY m.created_at DESC, m.id DESC
                       LIMIT c.clear_received - c.clear_read) m
                   WHERE (m.created_at, m.id) < ($3, $4)
                   ORDER BY m.created_at DESC, m.id DESC
-                  LIMIT $5::bigint"],
+                  LIMIT $5::bigint)
+                  UNION ALL
+                  (SELECT " + $columns + ", c.remote_number, c.clear_read
+                   FROM messages m
+                   JOIN conversations c ON c.organization_id = $1 AND c.id = m.conversation_id
+                   WHERE m.organization_id = $1 AND m.is_blocked AND $9 AND " + $messages + "
+                     AND (m.created_at, m.id) < ($3, $4) AND m.created_at >= $8
+                   ORDER BY m.created_at DESC, m.id DESC
+                   LIMIT $5::bigint)"],
+                shows_blocked,
             )
         };
     }

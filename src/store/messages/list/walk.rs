@@ -27,11 +27,11 @@ pub(super) async fn walk(
                         WHERE m.organization_id = $1 AND NOT m.is_blocked AND "
                     + $messages
                     + "
-                          AND (m.created_at, m.id) < ($3, $4)
+                          AND (m.created_at, m.id) < ($3, $4) AND m.created_at >= $8
                         ORDER BY m.created_at DESC, m.id DESC
                         LIMIT 4 * $5::bigint) m
                   JOIN conversations c ON c.organization_id = $1 AND c.id = m.conversation_id
-                  WHERE (m.direction = 2 OR m.received_number <= c.clear_read) = $8
+                  WHERE (m.direction = 2 OR m.received_number <= c.clear_read) = $9
                   ORDER BY m.created_at DESC, m.id DESC
                   LIMIT $5::bigint"],
                 is_read,

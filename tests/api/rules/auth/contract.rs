@@ -96,12 +96,17 @@ pub(super) fn table() -> Vec<Rpc> {
         rpc(
             "ConversationService/MarkConversationRead",
             AdminOrIdentity,
-            &MarkConversationReadRequest { conversation_id: id.clone() },
+            &MarkConversationReadRequest { conversation_id: id.clone(), ..Default::default() },
         ),
         rpc(
             "ConversationService/SendTypingIndicator",
             AdminOrIdentity,
-            &SendTypingIndicatorRequest { conversation_id: id.clone() },
+            &SendTypingIndicatorRequest { conversation_id: id.clone(), ..Default::default() },
+        ),
+        rpc(
+            "ConversationService/StopTypingIndicator",
+            AdminOrIdentity,
+            &StopTypingIndicatorRequest { conversation_id: id.clone() },
         ),
         rpc("ConnectionService/ListConnections", AdminOrIdentity, &ListConnectionsRequest::default()),
         rpc(
@@ -142,9 +147,14 @@ pub(super) fn table() -> Vec<Rpc> {
         rpc("EventService/WatchEvents", AdminOrIdentity, &watch),
         rpc("EventService/ListEvents", AdminOrIdentity, &ListEventsRequest::default()),
         rpc("IdentityService/CreateIdentity", Admin, &identity),
-        rpc("IdentityService/GetIdentity", AdminOrIdentity, &GetIdentityRequest { identity_id: id.clone() }),
+        rpc(
+            "IdentityService/GetIdentity",
+            AdminOrIdentity,
+            &GetIdentityRequest { identity_id: id.clone(), ..Default::default() },
+        ),
         rpc("IdentityService/ListIdentities", Admin, &ListIdentitiesRequest::default()),
         rpc("IdentityService/UpdateIdentity", Admin, &update),
+        rpc("IdentityService/DeleteIdentity", Admin, &DeleteIdentityRequest { identity_id: id.clone() }),
         rpc("ApiKeyService/CreateApiKey", Admin, &key),
         rpc("ApiKeyService/ListApiKeys", Admin, &ListApiKeysRequest::default()),
         rpc("ApiKeyService/RevokeApiKey", Admin, &RevokeApiKeyRequest { api_key_id: id }),

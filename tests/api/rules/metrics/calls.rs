@@ -138,7 +138,9 @@ async fn a_call_whose_caller_went_away_is_counted_as_cancelled_and_is_in_flight_
     assert_eq!(in_flight().await, (0.0, 0.0));
 
     let call = tokio::spawn(async move {
-        agent.send_typing_indicator(SendTypingIndicatorRequest { conversation_id: id }).await
+        agent
+            .send_typing_indicator(SendTypingIndicatorRequest { conversation_id: id, ..Default::default() })
+            .await
     });
     eventually("the call is at the line", async || (in_flight().await == (1.0, 1.0)).then_some(())).await;
     assert_eq!(requests(&app, "SendTypingIndicator", Code::Cancelled).await, Some(0.0));

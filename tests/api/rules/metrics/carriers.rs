@@ -26,9 +26,9 @@ async fn calls_of_carriers_are_counted_by_action_and_outcome_and_timed() {
             ..Default::default()
         };
         let _ = agent.send_message(request).await;
-        let request = SendTypingIndicatorRequest { conversation_id: id.clone() };
+        let request = SendTypingIndicatorRequest { conversation_id: id.clone(), ..Default::default() };
         let _ = agent.send_typing_indicator(request).await;
-        let request = MarkConversationReadRequest { conversation_id: id };
+        let request = MarkConversationReadRequest { conversation_id: id, ..Default::default() };
         let _ = agent.mark_conversation_read(request).await;
     }
 
@@ -68,7 +68,12 @@ async fn calls_that_wait_for_an_earlier_one_on_their_conversation_are_shown() {
         .map(|_| {
             let (agent, conversation_id) = (agent.clone(), id.clone());
             tokio::spawn(async move {
-                agent.send_typing_indicator(SendTypingIndicatorRequest { conversation_id }).await
+                agent
+                    .send_typing_indicator(SendTypingIndicatorRequest {
+                        conversation_id,
+                        ..Default::default()
+                    })
+                    .await
             })
         })
         .collect();

@@ -25,7 +25,7 @@ pub(crate) async fn scrape_of_everything() -> (Scrape, Vec<String>) {
     let (_, id) = Human::new(&app, HUMAN).await.converses(&identity, "hello").await;
     let agent = app.agent(&identity).await;
     agent.list_conversations(ListConversationsRequest::default()).await.unwrap();
-    let request = SendTypingIndicatorRequest { conversation_id: id.clone() };
+    let request = SendTypingIndicatorRequest { conversation_id: id.clone(), ..Default::default() };
     agent.send_typing_indicator(request).await.unwrap();
     let request = SendMessageRequest {
         target: Some(send_message_request::Target::ConversationId(id.clone())),

@@ -24,7 +24,9 @@ async fn conversations(admin: &Caller, is_blocked: Option<bool>) -> Vec<Conversa
 fn silent(message: &Message) -> Message {
     let mut silent = Message { text: None, media: Vec::new(), updated_at: None, ..message.clone() };
     for reaction in &mut silent.reactions {
-        reaction.custom_emoji = None;
+        if reaction.custom_emoji.take().is_some() {
+            reaction.updated_at = None;
+        }
     }
     silent
 }
@@ -37,7 +39,10 @@ async fn bodies_of_old_messages_are_redacted_and_nothing_else_changes() {
     let human = Human::new(&app, "+15551230001").await;
     let history = History::between(&app, &human, &identity).await;
     human.says(&history.thread, "unread").await;
-    let mark = MarkConversationReadRequest { conversation_id: history.conversation_id.clone() };
+    let mark = MarkConversationReadRequest {
+        conversation_id: history.conversation_id.clone(),
+        ..Default::default()
+    };
     agent.mark_conversation_read(mark).await.unwrap();
     human.says(&history.thread, "unread").await;
     let messages = all_messages(&admin).await;
@@ -52,7 +57,21 @@ async fn bodies_of_old_messages_are_redacted_and_nothing_else_changes() {
 
     let after = all_messages(&admin).await;
     assert!(after.iter().all(|message| message.text.is_none() && message.media.is_empty()));
-    let silence: Vec<_> = messages.iter().map(silent).collect();
+    let mut silence: Vec<_> = messages.iter().map(silent).collect();
+    // A reaction that lost its emoji has changed, and no other.
+    let reactions = |messages: &[Message]| -> Vec<_> {
+        messages.iter().flat_map(|message| message.reactions.clone()).collect()
+    };
+    for (before, after) in reactions(&silence).iter().zip(reactions(&after)) {
+        let has_changed = after.updated_at != after.created_at;
+        assert_eq!(has_changed, before.updated_at.is_none(), "{after:?}");
+    }
+    let changes = reactions(&after).into_iter().map(|reaction| reaction.updated_at);
+    silence
+        .iter_mut()
+        .flat_map(|message| &mut message.reactions)
+        .zip(changes)
+        .for_each(|(reaction, updated_at)| reaction.updated_at = updated_at);
     assert_eq!(after.iter().map(silent).collect::<Vec<_>>(), silence);
     let get = GetMessageRequest { message_id: history.first_id.clone(), agent_identity_id: None };
     let got = admin.get_message(get).await.unwrap().message.unwrap();

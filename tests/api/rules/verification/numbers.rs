@@ -120,7 +120,8 @@ impl Twice {
     }
 
     async fn mark_read(&self, conversation_id: &str) {
-        let mark = MarkConversationReadRequest { conversation_id: conversation_id.to_owned() };
+        let mark =
+            MarkConversationReadRequest { conversation_id: conversation_id.to_owned(), ..Default::default() };
         self.agent.mark_conversation_read(mark).await.unwrap();
     }
 }

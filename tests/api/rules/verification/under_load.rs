@@ -62,7 +62,12 @@ async fn converse(
             };
             stored.push(said.message_id.unwrap());
             let _ = agent.send_message(to_conversation(&id, "hi")).await;
-            let _ = agent.mark_conversation_read(MarkConversationReadRequest { conversation_id: id }).await;
+            let _ = agent
+                .mark_conversation_read(MarkConversationReadRequest {
+                    conversation_id: id,
+                    ..Default::default()
+                })
+                .await;
         }
         if round % 3 == 0 {
             rows::block(&app.pool, &identity, &human.number).await;

@@ -18,7 +18,7 @@ use crate::support::proxy::NetworkState;
 use crate::support::{Human, TestApp, assert_reason, invariants};
 
 async fn mark(caller: &Caller, id: &str) -> Result<i32, Status> {
-    let request = MarkConversationReadRequest { conversation_id: id.to_owned() };
+    let request = MarkConversationReadRequest { conversation_id: id.to_owned(), ..Default::default() };
     Ok(caller.mark_conversation_read(request).await?.updated_count)
 }
 
@@ -35,7 +35,7 @@ async fn of_many_marks_at_once_each_conversations_share_its_messages_and_no_othe
             human.says(&thread, "again").await;
         }
         // So that the key and the line's carrier are known.
-        let request = SendTypingIndicatorRequest { conversation_id: id.clone() };
+        let request = SendTypingIndicatorRequest { conversation_id: id.clone(), ..Default::default() };
         agent.send_typing_indicator(request).await.unwrap();
         ids.push((id, unread));
     }

@@ -17,7 +17,7 @@ pub(super) struct Hot {
 /// What no query contains.
 pub(super) const NOTHING: &str = "$99";
 
-const HOT: [Hot; 37] = [
+const HOT: [Hot; 38] = [
     // ListConnections.
     Hot {
         text: ("SELECT", &["FROM connections", "< ($2, $3)"], "$6"),
@@ -71,6 +71,12 @@ const HOT: [Hot; 37] = [
             "conversations_pkey",
             "identities_pkey",
         ],
+    },
+    // MarkConversationRead up to a message, and up to a blocked one, which has no number.
+    Hot {
+        text: ("SELECT coalesce(m.received_number", &["LIMIT c.clear_received - c.clear_read"], NOTHING),
+        parameters: &["org", "fresh", "conversation", "true", "true"],
+        indexes: &["conversations_pkey", "messages_list_of_conversation", "messages_pkey"],
     },
     Hot {
         text: ("UPDATE conversations SET clear_read_before", &[], NOTHING),

@@ -39,13 +39,21 @@ async fn position(session: &mut PgConnection) -> (String, String) {
 async fn lists(session: &mut PgConnection) -> Vec<(CheckedQuery, Vec<String>, &'static str)> {
     let (at, id) = position(session).await;
     let identity = literal(session, &format!("md5('{LARGE}' || 2)")).await;
-    let page = [format!("'{LARGE}'"), at, id, LONGEST_PAGE.to_string(), "0".to_owned()];
+    let page = [
+        format!("'{LARGE}'"),
+        at,
+        id,
+        LONGEST_PAGE.to_string(),
+        "0".to_owned(),
+        "'-infinity'".to_owned(),
+        "'infinity'".to_owned(),
+    ];
     let mut lists = Vec::new();
     for (order, of_all, of_identity) in LISTS {
         let text = ["FROM conversations", order, "< ($2, $3)"];
-        lists.push((the_one("SELECT", &text, &["$6"]), page.to_vec(), of_all));
+        lists.push((the_one("SELECT", &text, &["$8"]), page.to_vec(), of_all));
         let page = page.iter().chain([&identity]).cloned().collect();
-        lists.push((the_one("SELECT", &[&text[..], &["$6"]].concat(), &[]), page, of_identity));
+        lists.push((the_one("SELECT", &[&text[..], &["$8"]].concat(), &[]), page, of_identity));
     }
     lists
 }
@@ -68,12 +76,21 @@ async fn pages_of_conversations_read_together_are_each_a_walk_along_its_index() 
     let session = &mut session().await;
     for (order, of_all, of_identity) in LISTS {
         let text = ["FROM unnest($2", order];
-        let all = (the_one("SELECT", &text, &["$6"]), of_all);
-        let one = (the_one("SELECT", &[&text[..], &["$6"]].concat(), &[]), of_identity);
+        let all = (the_one("SELECT", &text, &["$8"]), of_all);
+        let one = (the_one("SELECT", &[&text[..], &["$8"]].concat(), &[]), of_identity);
         for (query, index) in [all, one] {
             let identity = format!("ARRAY[md5('{LARGE}' || 2)::uuid]");
             let large = format!("'{LARGE}'");
-            let page = [&large, "ARRAY[now()]", "ARRAY[gen_random_uuid()]", "201", "0", &identity];
+            let page = [
+                &large,
+                "ARRAY[now()]",
+                "ARRAY[gen_random_uuid()]",
+                "201",
+                "0",
+                "'-infinity'",
+                "'infinity'",
+                &identity,
+            ];
             let plan = explain(session, &query, &page[..query.parameters.len()], "").await;
             let walks = ["Nested Loop", "Function Scan", "Limit", &format!("Index Scan {index}")];
             assert_eq!(nodes(&plan), walks, "{plan:#}");

@@ -57,7 +57,8 @@ impl Scope {
     ) -> serde_json::Value {
         let organization = format!("'{LARGE}'");
         let rows = PAGE.to_string();
-        let mut parameters = vec![organization.as_str(), &self.id, after[0], after[1], &rows, &rows, "0"];
+        let mut parameters =
+            vec![organization.as_str(), &self.id, after[0], after[1], &rows, &rows, "0", "'-infinity'"];
         parameters.extend(more);
         explain(session, query, &parameters, ", ANALYZE, TIMING OFF").await
     }
@@ -91,7 +92,7 @@ fn assert_looks_at(rows: f64, plan: &serde_json::Value) {
 async fn messages_of_each_scope_and_view_are_walks_along_the_index_of_the_scope() {
     let session = &mut session().await;
     for scope in scopes(session).await {
-        let query = the_one("SELECT", &["UNION ALL", scope.messages, "$9"], &[]);
+        let query = the_one("SELECT", &["UNION ALL", scope.messages, "$10"], &[]);
         let plan = scope.plan(session, &query, START, &["true", "true"]).await;
         let scan = format!("Index Scan {}", scope.index);
         assert_eq!(scans_of_messages(&plan), [scan.clone(), scan], "{plan:#}");
@@ -103,7 +104,7 @@ async fn messages_of_each_scope_and_view_are_walks_along_the_index_of_the_scope(
 async fn blocked_messages_of_each_scope_are_a_walk_along_the_index_of_the_scope() {
     let session = &mut session().await;
     for scope in scopes(session).await {
-        let query = the_one("SELECT", &["UNION ALL", scope.messages, "$9"], &[]);
+        let query = the_one("SELECT", &["UNION ALL", scope.messages, "$10"], &[]);
         let plan = scope.plan(session, &query, START, &["false", "true"]).await;
         // The first range, of messages that are not blocked, is not read.
         let scan = format!("Index Scan {}", scope.index);
@@ -124,7 +125,7 @@ async fn few_unread_messages_are_found_without_looking_at_read_ones() {
     for scope in scopes(session).await {
         let first: &[&str] = &["floor", "c.clear_settled", scope.conversations];
         let later: &[&str] = &["LIMIT c.clear_received - c.clear_read", scope.conversations];
-        for (parts, flags) in [(first, &["false"][..]), (later, &[])] {
+        for (parts, flags) in [(first, &["false"][..]), (later, &["false"])] {
             let query = the_one("SELECT", parts, &["start.at"]);
             let plan = scope.plan(session, &query, START, flags).await;
             assert_looks_at(4.0, &plan);

@@ -36,7 +36,7 @@ const ALL: [Hot; 21] = [
     },
     Hot {
         text: ("UPDATE reactions SET custom_emoji = NULL", &[], NOTHING),
-        parameters: &["org", "ARRAY[fresh]"],
+        parameters: &["org", "ARRAY[fresh]", "now()"],
         indexes: &["reactions_pkey"],
     },
     // Released connections.
