@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
 use inkbox_imessage::domain::CarrierKind;
 use inkbox_imessage::maintenance::verify;
 use inkbox_imessage::proto::{ListConversationsRequest, ListMessagesRequest};
@@ -164,10 +165,12 @@ async fn a_day_in_any_order_and_delivered_twice_leaves_the_same_conversations() 
     }
 }
 
-/// A day as if it took a second and had just begun, without the message that is taken back: one that nobody has seen is
+/// A day as if it took a second and had just passed, without the message that is taken back: one that nobody has seen is
 /// not stored.
 fn day_of_now(scene: &Scene) -> Vec<Value> {
     let start = scene.app.clock.now().timestamp_millis();
+    // A time in the future would count as that of the arrival, and the order would be that of the deliveries.
+    scene.app.clock.advance(TimeDelta::milliseconds(1_500));
     let mut bodies = day(CarrierKind::BlueBubbles);
     bodies.retain(|body| id(body) != "DAY-10");
     let first = bodies[0]["data"]["dateCreated"].as_i64().unwrap();

@@ -154,6 +154,7 @@ async fn two_conversations_of_one_human_become_one_without_loss() {
         CANONICAL.clone_into(&mut before.remote_number);
         for reaction in &mut before.reactions {
             reaction.conversation_id.clone_from(&older.conversation_id);
+            CANONICAL.clone_into(&mut reaction.remote_number);
         }
         assert_eq!(before, after, "nothing else of a message changes");
     }

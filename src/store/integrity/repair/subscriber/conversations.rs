@@ -112,6 +112,15 @@ async fn move_messages(
     )
     .execute(&mut *link)
     .await?;
+    // Events refer to it as well, or they would no longer be shown.
+    query!(
+        "UPDATE events SET conversation_id = $2 WHERE organization_id = $1 AND conversation_id = $3",
+        pair.organization_id.as_str(),
+        kept,
+        merged,
+    )
+    .execute(&mut *link)
+    .await?;
     query!(
         "UPDATE reactions r SET conversation_id = $2
          FROM messages m
