@@ -9,7 +9,7 @@ use tonic::Status;
 use crate::process::folder::Folder;
 use crate::support::callers::Caller;
 use crate::support::program::{Service, command};
-use crate::support::{assert_reason, eventually};
+use crate::support::{Watcher, assert_reason, eventually};
 
 /// A call that the page shows, as the shell would hand it to the tool.
 #[derive(Debug, PartialEq, Eq)]
@@ -100,6 +100,9 @@ async fn make(service: &Service, call: &Shown) -> Result<(), Status> {
             let request = SendMessageRequest { target, text: text("text"), ..Default::default() };
             caller.send_message(request).await.map(|sent| assert!(sent.message.is_some()))
         }
+        "EventService/WatchEvents" => Watcher::open(&caller, WatchEventsRequest::default())
+            .await
+            .map(|watcher| assert!(!watcher.cursor.is_empty())),
         "ConnectionService/ListConnections" => {
             let page = caller.list_connections(ListConnectionsRequest::default()).await;
             page.map(|page| assert_eq!(page.connections.len(), 1))

@@ -35,7 +35,7 @@ const fn of_verify(beginning: &'static str, fault: &'static str) -> Exception {
     Exception { beginning, fault, reason: OF_VERIFY }
 }
 
-const EXCEPTIONS: [Exception; 27] = [
+const EXCEPTIONS: [Exception; 29] = [
     of_verify(
         "WITH i AS MATERIALIZED (SELECT organization_id, id, agent_handle FROM identities) SELECT",
         NOT_UNDERSTOOD,
@@ -136,6 +136,16 @@ const EXCEPTIONS: [Exception; 27] = [
         beginning: "WITH free AS MATERIALIZED ( SELECT id FROM conversations WHERE organization_id = $1 AND id = ANY($2) FOR NO KEY UPDATE SKIP LOCKED), marked",
         fault: AT_ONCE,
         reason: "marks and their events; a distributed database takes a transaction: see conversations::mark_read",
+    },
+    Exception {
+        beginning: "SELECT e.organization_id AS \"organization_id?\", e.newest",
+        fault: NOT_BOUND,
+        reason: "of verify; both tables are joined by organization, which is on one node",
+    },
+    Exception {
+        beginning: "WITH since AS ( SELECT organization_id,",
+        fault: NOT_BOUND,
+        reason: "of verify; the tables are joined by organization, which is on one node",
     },
     Exception {
         beginning: "WITH head AS ( INSERT INTO event_logs",
