@@ -52,6 +52,21 @@ impl Caller {
         self.send(path, self.request(message.into())).await
     }
 
+    /// The same for an RPC that answers with a stream, of which the first message is read.
+    pub async fn first_of_stream(
+        &self,
+        path: &str,
+        message: impl Into<Bytes>,
+    ) -> Result<Response<Bytes>, Status> {
+        let mut client = Grpc::new(self.channel.clone());
+        client.ready().await.unwrap();
+        let path = PathAndQuery::try_from(path).unwrap();
+        let response = client.server_streaming(self.request(message.into()), path, BytesCodec).await?;
+        let (metadata, mut stream, extensions) = response.into_parts();
+        let first = stream.message().await?.unwrap_or_default();
+        Ok(Response::from_parts(metadata, first, extensions))
+    }
+
     /// The same with the metadata of the request only: no key is added.
     pub async fn send(&self, path: &str, request: Request<Bytes>) -> Result<Response<Bytes>, Status> {
         let mut client = Grpc::new(self.channel.clone());

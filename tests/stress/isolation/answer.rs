@@ -30,7 +30,12 @@ impl Answer {
 pub async fn ask(caller: &Caller, rpc: &Rpc, request: &Request) -> Answer {
     let message = DynamicMessage::deserialize(rpc.request.clone(), request.clone())
         .unwrap_or_else(|error| panic!("{}: {error}: {request}", rpc.name));
-    match caller.raw(&rpc.path(), message.encode_to_vec()).await {
+    let answer = if rpc.streams {
+        caller.first_of_stream(&rpc.path(), message.encode_to_vec()).await
+    } else {
+        caller.raw(&rpc.path(), message.encode_to_vec()).await
+    };
+    match answer {
         Ok(response) => {
             let (metadata, bytes, _) = response.into_parts();
             Answer { code: 0, message: String::new(), bytes: bytes.to_vec(), metadata: lasting(&metadata) }

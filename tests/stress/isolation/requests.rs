@@ -14,7 +14,9 @@ pub fn of(rpc: &Rpc, own: &Tenant) -> Vec<Request> {
     let id = |kind| own.live(kind).to_owned();
     let (identity, conversation) = (id(Kind::Identity), id(Kind::Conversation));
     match rpc.name.as_str() {
-        "ConversationService/ListConversations"
+        "EventService/WatchEvents"
+        | "EventService/ListEvents"
+        | "ConversationService/ListConversations"
         | "ConnectionService/ListConnections"
         | "ContactRuleService/ListContactRules"
         | "MessageService/ListMessages"
