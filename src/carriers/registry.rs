@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use quick_cache::sync::Cache;
 use tokio::sync::watch;
 use url::Url;
@@ -26,13 +27,17 @@ use crate::telemetry::metrics::CarrierMetrics;
 /// Maximum number of lines whose carrier is cached: more than any installation has. Further lines cost a query per call.
 const MAX_CACHED_LINES: usize = 10_000;
 
+/// How long the carrier of a line is cached: it changes only if the line is removed and added again.
+const MAX_LINE_AGE: TimeDelta = TimeDelta::minutes(1);
+
 /// All configured carriers. The sandbox is always configured.
 pub struct CarrierRegistry {
     db: Database,
     sandbox: Arc<Sandbox>,
     carriers: HashMap<CarrierKind, Arc<dyn Carrier>>,
-    /// Entries are never invalidated: the carrier of a line does not change.
-    carrier_by_line: Cache<PhoneNumber, CarrierKind>,
+    /// With the time at which the database was asked.
+    carrier_by_line: Cache<PhoneNumber, (CarrierKind, DateTime<Utc>)>,
+    clock: Arc<dyn Clock>,
     breakers_changed: Arc<watch::Sender<()>>,
 }
 
@@ -83,6 +88,7 @@ impl CarrierRegistry {
             sandbox,
             carriers: carriers.into_iter().map(instrument).collect(),
             carrier_by_line: Cache::new(MAX_CACHED_LINES),
+            clock: clock.clone(),
             breakers_changed,
         })
     }
@@ -134,14 +140,19 @@ impl CarrierRegistry {
     /// `StorageUnavailable`; a permanent `UpstreamFailed` if the line's carrier is not configured, which the operator has
     /// to correct.
     pub async fn for_line(&self, line: &PhoneNumber) -> Result<Arc<dyn Carrier>> {
-        let kind = match self.carrier_by_line.get(line) {
-            Some(kind) => Some(kind),
+        let now = self.clock.now();
+        let cached = self.carrier_by_line.get(line).filter(|(_, asked)| (now - *asked).abs() < MAX_LINE_AGE);
+        let kind = match cached {
+            Some((kind, _)) => Some(kind),
             None => store::lines::carrier(&self.db, line).await?.inspect(|kind| {
-                self.carrier_by_line.insert(line.clone(), *kind);
+                self.carrier_by_line.insert(line.clone(), (*kind, now));
             }),
         };
         let Some(kind) = kind else {
-            tracing::error!("a connection uses a number that is not in the table lines");
+            // After a removal, for messages whose outcome is unknown and for replies of the router line.
+            tracing::warn!(
+                "a number is not in the table lines: the line was removed, or verify reports its connections"
+            );
             return Err(Error::Internal);
         };
         self.carriers.get(&kind).cloned().ok_or_else(|| {

@@ -28,3 +28,9 @@ pub(super) const RULE: &str = "\
 Examples:
   inkbox-imessage rule create block +15551234567 --org org_acme --identity 0199a0b2-0000-7000-8000-000000000001
   inkbox-imessage rule list --org org_acme";
+
+pub(super) const LINE: &str = "\
+Examples:
+  inkbox-imessage line add +12025550101 --role pool --carrier sendblue
+  inkbox-imessage line list --output json
+  inkbox-imessage line pause +12025550101               # before its removal";

@@ -77,7 +77,7 @@ enum Command {
     #[command(subcommand, after_help = examples::RULE)]
     Rule(RuleCommand),
     /// Manage phone numbers to send from.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::LINE)]
     Line(LineCommand),
     /// Erase one human's data from one organization. The service may be running.
     Erase {

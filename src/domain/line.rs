@@ -12,8 +12,8 @@ wire_enum! {
 }
 
 wire_enum! {
-    /// The carrier of a line: the service that delivers its messages to phones. Chosen when the line is added and never
-    /// changed.
+    /// The carrier of a line: the service that delivers its messages to phones. Chosen when the line is added. A line
+    /// changes it only by being removed and added again.
     CarrierKind {
         /// Reaches no phone; for tests and development.
         Sandbox = 1,
@@ -21,6 +21,17 @@ wire_enum! {
         Sendblue = 2,
         /// A self-hosted BlueBubbles server on a Mac.
         BlueBubbles = 3,
+    }
+}
+
+impl LineRole {
+    /// The role's name in commands.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Router => "router",
+            Self::Pool => "pool",
+        }
     }
 }
 

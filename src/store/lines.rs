@@ -15,6 +15,36 @@ pub enum NotAdded {
     RouterExists,
 }
 
+/// Why [`remove`] removed no line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotRemoved {
+    /// The number is not a line.
+    Unknown,
+    /// The line has active connections: this many.
+    InUse(i32),
+}
+
+/// Why [`pause`] or [`resume`] changed nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotPausable {
+    /// The number is not a line.
+    Unknown,
+    /// The router line takes no connections.
+    Router,
+}
+
+/// A line, as operators see it.
+#[derive(Debug, Clone)]
+pub struct Line {
+    pub number: PhoneNumber,
+    pub role: LineRole,
+    pub carrier: CarrierKind,
+    pub active_connections: i32,
+    /// Since when it takes no new connections; `None` if it takes them.
+    pub paused_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+}
+
 /// Adds a line, which is usable immediately on every replica.
 pub async fn add(
     db: &Database,
@@ -24,26 +54,114 @@ pub async fn add(
     now: DateTime<Utc>,
 ) -> Result<Result<(), NotAdded>, StoreError> {
     let mut session = db.acquire(Affects::None).await?;
-    let added = session
+    session
         .run("query lines::add", |connection| async move {
-            query!(
-                "INSERT INTO lines (number, role, carrier, created_at) VALUES ($1, $2, $3, $4)",
+            // Without a violation, whose key PostgreSQL would log.
+            let added = query!(
+                "INSERT INTO lines (number, role, carrier, created_at) VALUES ($1, $2, $3, $4)
+                 ON CONFLICT DO NOTHING",
                 number.as_str(),
                 role.number(),
                 carrier.number(),
                 now,
             )
-            .execute(connection)
+            .execute(&mut *connection)
             .await?;
-            Ok(())
+            if added.rows_affected() == 1 {
+                return Ok(Ok(()));
+            }
+            let same = query!("SELECT number FROM lines WHERE number = $1", number.as_str())
+                .fetch_optional(connection)
+                .await?;
+            Ok(Err(if same.is_some() { NotAdded::Exists } else { NotAdded::RouterExists }))
         })
-        .await;
-    match added {
-        Ok(()) => Ok(Ok(())),
-        Err(failure) if failure.violates("lines_pkey") => Ok(Err(NotAdded::Exists)),
-        Err(failure) if failure.violates("lines_one_router") => Ok(Err(NotAdded::RouterExists)),
-        Err(failure) => Err(failure),
-    }
+        .await
+}
+
+/// All lines, by number.
+pub async fn list(db: &Database) -> Result<Vec<Line>, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
+    session
+        .run("query lines::list", |connection| async move {
+            let rows = query!(
+                "SELECT number, role, carrier, active_connections, paused_at, created_at FROM lines ORDER BY number"
+            )
+            .fetch_all(connection)
+            .await?;
+            let lines = rows.into_iter().filter_map(|row| {
+                Some(Line {
+                    number: row.number.into(),
+                    role: LineRole::from_number(row.role)?,
+                    carrier: CarrierKind::from_number(row.carrier)?,
+                    active_connections: row.active_connections,
+                    paused_at: row.paused_at,
+                    created_at: row.created_at,
+                })
+            });
+            Ok(lines.collect())
+        })
+        .await
+}
+
+/// Removes a line without active connections. Conversations that it carried stay. A connect that has chosen the line and is
+/// not committed yet either keeps it or fails.
+pub async fn remove(db: &Database, number: &PhoneNumber) -> Result<Result<(), NotRemoved>, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
+    session
+        .run("query lines::remove", |connection| async move {
+            let removed =
+                query!("DELETE FROM lines WHERE number = $1 AND active_connections = 0", number.as_str())
+                    .execute(&mut *connection)
+                    .await?;
+            if removed.rows_affected() == 1 {
+                return Ok(Ok(()));
+            }
+            let line = query!("SELECT active_connections FROM lines WHERE number = $1", number.as_str())
+                .fetch_optional(connection)
+                .await?;
+            Ok(Err(line.map_or(NotRemoved::Unknown, |line| NotRemoved::InUse(line.active_connections))))
+        })
+        .await
+}
+
+/// Excludes a pool line from new connections. Its connections go on.
+pub async fn pause(
+    db: &Database,
+    number: &PhoneNumber,
+    now: DateTime<Utc>,
+) -> Result<Result<(), NotPausable>, StoreError> {
+    set_paused_at(db, number, Some(now)).await
+}
+
+/// Ends the pause of a pool line.
+pub async fn resume(db: &Database, number: &PhoneNumber) -> Result<Result<(), NotPausable>, StoreError> {
+    set_paused_at(db, number, None).await
+}
+
+async fn set_paused_at(
+    db: &Database,
+    number: &PhoneNumber,
+    paused_at: Option<DateTime<Utc>>,
+) -> Result<Result<(), NotPausable>, StoreError> {
+    let mut session = db.acquire(Affects::None).await?;
+    session
+        .run("query lines::set_paused_at", |connection| async move {
+            let changed = query!(
+                "UPDATE lines SET paused_at = $2 WHERE number = $1 AND role = 2",
+                number.as_str(),
+                paused_at,
+            )
+            .execute(&mut *connection)
+            .await?;
+            if changed.rows_affected() == 1 {
+                return Ok(Ok(()));
+            }
+            let line = query!("SELECT number FROM lines WHERE number = $1", number.as_str())
+                .fetch_optional(connection)
+                .await?;
+            Ok(Err(if line.is_some() { NotPausable::Router } else { NotPausable::Unknown }))
+        })
+        .await
 }
 
 /// The number that humans send commands to; `None` if no router line was added yet.

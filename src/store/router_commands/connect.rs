@@ -54,12 +54,15 @@ pub(super) async fn connect(
         };
         if insert_connection(connection, request, &agent, &line_number).await? {
             // Last, because every connect and release on this line waits for the lock of this row.
-            query!(
+            let counted = query!(
                 "UPDATE lines SET active_connections = active_connections + 1 WHERE number = $1",
                 line_number.as_str()
             )
             .execute(connection)
             .await?;
+            if counted.rows_affected() == 0 {
+                return Err(StoreError::Unavailable("the line of a new connection was removed"));
+            }
             return Ok(CommandOutcome::Connected {
                 connection_id: request.new_connection_id,
                 line_number,
@@ -73,8 +76,8 @@ pub(super) async fn connect(
     Err(StoreError::Unavailable("concurrent connects and releases of the same human and identity"))
 }
 
-/// Inserts the route of the new connection on the least loaded pool line on which this human has no route
-/// yet; `None` if there is no such line.
+/// Inserts the route of the new connection on the least loaded pool line that is not paused and on which this
+/// human has no route yet; `None` if there is no such line.
 async fn reserve_line(
     connection: &mut DbConnection,
     request: &CommandRequest,
@@ -83,7 +86,7 @@ async fn reserve_line(
     for _ in 0..MAX_ATTEMPTS {
         let free = query!(
             "SELECT l.number FROM lines l
-             WHERE l.role = 2
+             WHERE l.role = 2 AND l.paused_at IS NULL
                AND NOT EXISTS (SELECT 1 FROM routes r WHERE r.line_number = l.number AND r.remote_number = $1)
              ORDER BY l.active_connections, l.number
              LIMIT 1",

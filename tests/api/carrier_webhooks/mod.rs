@@ -10,6 +10,7 @@ mod fuzz;
 mod late_files;
 mod numbers;
 mod refusals;
+mod removed_lines;
 mod replay;
 mod replies;
 mod revisions;

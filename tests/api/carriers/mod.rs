@@ -3,6 +3,7 @@
 
 mod bluebubbles;
 mod breaker;
+mod changed_lines;
 mod fairness;
 mod load;
 mod privacy;

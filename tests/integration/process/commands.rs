@@ -151,7 +151,9 @@ async fn help_groups_the_settings_and_shows_examples() {
     {
         assert!(help.lines().any(|line| line == heading), "{heading}\n{help}");
     }
-    for command in [&["--help"][..], &["key", "--help"], &["org", "--help"], &["rule", "--help"]] {
+    for command in
+        [&["--help"][..], &["key", "--help"], &["org", "--help"], &["rule", "--help"], &["line", "--help"]]
+    {
         let help = run(&Folder::empty(), command).await.succeeded();
         assert!(help.contains("Examples:\n  inkbox-imessage "), "{command:?}\n{help}");
     }

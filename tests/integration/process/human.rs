@@ -12,7 +12,7 @@ use crate::support::program::{Service, run};
 pub(crate) const NUMBER: &str = "+15551230001";
 /// The line of the two.
 pub(crate) const LINE: &str = "+12025550101";
-const ROUTER_LINE: &str = "+12025550100";
+pub(crate) const ROUTER_LINE: &str = "+12025550100";
 
 /// Who was made.
 pub(crate) struct Met {

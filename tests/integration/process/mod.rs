@@ -8,6 +8,7 @@ mod deployment;
 mod erase;
 mod folder;
 mod human;
+mod lines;
 mod log;
 mod metrics;
 mod operator;

@@ -131,10 +131,8 @@ async fn a_line_that_is_added_works_without_a_restart() {
     add("+12025550102", "router").await.failed(1, "a router line already exists");
     add("12025550103", "pool").await.failed(2, "12025550103");
 
-    // PostgreSQL logs the violated keys without their values.
     let log = std::fs::read_to_string(folder.path().join("postgres.log")).unwrap();
-    assert!(log.contains("lines_pkey") && log.contains("lines_one_router"), "{log}");
-    assert!(!log.contains("12025550"), "{log}");
+    assert!(!log.contains("ERROR") && !log.contains("12025550"), "{log}");
 }
 
 #[tokio::test]

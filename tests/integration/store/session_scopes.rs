@@ -6,8 +6,8 @@ use std::path::Path;
 use crate::store::sources::sources;
 
 /// Writes that no list or get shows to their caller at once: deletions by age, the last use of a key, and what only
-/// operators create.
-const NOT_SHOWN: [&str; 17] = [
+/// operators create or change.
+const NOT_SHOWN: [&str; 19] = [
     "UPDATE api_keys k SET last_used_at",
     "UPDATE router_keys k SET last_used_at",
     "DELETE FROM idempotency_keys",
@@ -21,6 +21,8 @@ const NOT_SHOWN: [&str; 17] = [
     "DELETE FROM events",
     "INSERT INTO cursor_keys",
     "INSERT INTO lines",
+    "UPDATE lines SET paused_at",
+    "DELETE FROM lines",
     "UPDATE lines SET back_fill",
     "INSERT INTO early_statuses",
     "UPDATE messages m SET look_up_at",

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::store::sources::sources;
 
 /// All of them. A name stays when its function moves or is renamed; a new function adds a name.
-const NAMES: [&str; 115] = [
+const NAMES: [&str; 118] = [
     "query api_keys::get",
     "query api_keys::get_router_key",
     "query api_keys::list",
@@ -68,7 +68,10 @@ const NAMES: [&str; 115] = [
     "query lines::add",
     "query lines::carrier",
     "query lines::find",
+    "query lines::list",
+    "query lines::remove",
     "query lines::router_number",
+    "query lines::set_paused_at",
     "query messages::early::keep_early",
     "query messages::early::list_early",
     "query messages::get::current",

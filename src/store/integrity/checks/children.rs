@@ -29,11 +29,12 @@ pub(super) const CONNECTIONS: TableChecks = table_checks!(
             former_forms
         ),
         range_check!(
-            "the line of a connection is a known pool line",
+            "the line of an active connection is a known pool line",
             None,
             "SELECT k.id FROM connections k
              LEFT JOIN lines l ON l.number = k.line_number
-             WHERE k.organization_id = $1 AND k.id > $2 AND k.id <= $3 AND l.role IS DISTINCT FROM 2"
+             WHERE k.organization_id = $1 AND k.id > $2 AND k.id <= $3
+               AND k.released_at IS NULL AND l.role IS DISTINCT FROM 2"
         ),
         range_check!(
             "every connection has a routed_organizations row",

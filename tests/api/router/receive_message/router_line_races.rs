@@ -7,9 +7,9 @@ use sqlx::ConnectOptions as _;
 use uuid::Uuid;
 
 use crate::support::app::{POOL_LINES, ROUTER_LINE};
-use crate::support::locks::{commit, until_waiting};
+use crate::support::locks::{commit, locking, until_waiting};
 use crate::support::snapshot::numbers;
-use crate::support::{Human, TestApp, database, invariants};
+use crate::support::{Human, TestApp, assert_reason, database, invariants};
 
 /// Races are run for so many humans, each of whom starts with no connection.
 const ROUNDS: usize = 5;
@@ -154,4 +154,25 @@ async fn connects_and_disconnects_all_do_as_they_say_and_leave_every_count_agree
         human.commands(&disconnect).await;
         assert_counts(&app, 0).await;
     }
+}
+
+#[tokio::test]
+async fn a_connect_to_a_line_that_is_being_removed_leaves_nothing_and_its_retry_gets_another_line() {
+    let app = TestApp::start().await;
+    let identity = app.identity("org_a").await;
+    let human = Human::new(&app, "+15551230001").await;
+    let removal =
+        locking(&app, "BEGIN; DELETE FROM lines WHERE number = '+12025550101' AND active_connections = 0")
+            .await;
+    let command = human.text(ROUTER_LINE, &connect(&identity));
+    let connecting = human.router.receive_message(command.clone());
+    let (refused, ()) = tokio::join!(connecting, async {
+        until_waiting(&app, 1).await;
+        commit(removal).await;
+    });
+    assert_reason(refused, "STORAGE_UNAVAILABLE");
+    assert_counts(&app, 0).await;
+    let answer = human.router.receive_message(command).await.unwrap();
+    assert_eq!(answer.line_number.as_deref(), Some(POOL_LINES[1]));
+    assert_counts(&app, 1).await;
 }

@@ -21,7 +21,7 @@ pub(super) const ROUTES: &str = "routes match the active connections";
 const CANONICAL_CONNECTION: &str = "the number of a connection is canonical";
 const CANONICAL_RULE: &str = "the number of a contact rule is canonical";
 const ONCE: &str = "at most one active connection per identity and human";
-const POOL_LINE: &str = "the line of a connection is a known pool line";
+const POOL_LINE: &str = "the line of an active connection is a known pool line";
 const REMEMBERED: &str = "every connection has a routed_organizations row";
 const FORGOTTEN: &str = "every routed_organizations row has a connection";
 const BEGINS: &str = "a conversation has at least one message";
@@ -103,11 +103,10 @@ pub(super) const BREAKAGES: &[Breakage] = &[
     },
     Breakage {
         name: POOL_LINE,
-        sql: "INSERT INTO routed_organizations VALUES ('+12025550100', '+15551230003', 'org_a');
-              INSERT INTO connections SELECT organization_id, gen_random_uuid(), agent_identity_id, '+12025550100',
-                                             remote_number, created_at, created_at, updated_at
-              FROM connections WHERE remote_number = '+15551230003'",
-        besides: &[],
+        sql: "UPDATE connections SET line_number = '+12025550100' WHERE remote_number = '+15551230002';
+              UPDATE routes SET line_number = '+12025550100' WHERE remote_number = '+15551230002';
+              UPDATE routed_organizations SET line_number = '+12025550100' WHERE remote_number = '+15551230002'",
+        besides: &[LINE],
         left: &[POOL_LINE],
     },
     repaired(REMEMBERED, "DELETE FROM routed_organizations WHERE remote_number = '+15551230002'", &[]),

@@ -1,17 +1,22 @@
 //! `line`: phone numbers of the service.
 
+mod change;
+mod list;
+
 use clap::ValueEnum;
 use url::Url;
 
+use self::change::NumberArgs;
 use super::database_access::{DatabaseAccess, OperatorArgs};
 use super::error::CliError;
 use super::output::{print_secret, print_status};
+use super::table::OutputArgs;
 use crate::carrier_webhooks::Secret;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::is_carrier_configured;
 use crate::domain::{CarrierKind, LineRole, PhoneNumber};
 use crate::store::lines::NotAdded;
-use crate::store::{self, DbConnection, StoreError};
+use crate::store::{self, Database, DbConnection, StoreError};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum LineCommand {
@@ -45,6 +50,19 @@ pub(super) enum LineCommand {
         #[command(flatten)]
         operator: OperatorArgs,
     },
+    /// List the lines, with their roles, carriers and numbers of active connections.
+    List {
+        #[command(flatten)]
+        output: OutputArgs,
+        #[command(flatten)]
+        operator: OperatorArgs,
+    },
+    /// Give a pool line no new connections. Those that it has go on.
+    Pause(NumberArgs),
+    /// End the pause of a line.
+    Resume(NumberArgs),
+    /// Remove a line without active connections. Its conversations stay.
+    Remove(NumberArgs),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -82,7 +100,10 @@ impl From<CarrierName> for CarrierKind {
 impl LineCommand {
     pub(super) const fn operator(&self) -> &OperatorArgs {
         match self {
-            Self::Add { operator, .. } | Self::Urls { operator, .. } => operator,
+            Self::Add { operator, .. } | Self::Urls { operator, .. } | Self::List { operator, .. } => {
+                operator
+            }
+            Self::Pause(args) | Self::Resume(args) | Self::Remove(args) => &args.operator,
         }
     }
 
@@ -92,6 +113,10 @@ impl LineCommand {
             Self::Urls { base, bluebubbles_webhook_secret, operator } => {
                 print_urls(&base, &bluebubbles_webhook_secret, &operator).await
             }
+            Self::List { output, operator } => list::list(&operator, output).await,
+            Self::Pause(args) => change::pause(&args).await,
+            Self::Resume(args) => change::resume(&args).await,
+            Self::Remove(args) => change::remove(&args).await,
         }
     }
 }
@@ -102,8 +127,7 @@ async fn add(
     carrier: Option<CarrierName>,
     operator: &OperatorArgs,
 ) -> Result<(), CliError> {
-    let number =
-        PhoneNumber::parse(number).map_err(|error| CliError::Usage(format!("{number:?} {error}")))?;
+    let number = parse_number(number)?;
     let access = DatabaseAccess::connect(&operator.database).await?;
     let added = async {
         let db = access.open().await?;
@@ -130,6 +154,25 @@ async fn add(
     })?;
     print_status("added line");
     Ok(())
+}
+
+fn parse_number(text: &str) -> Result<PhoneNumber, CliError> {
+    PhoneNumber::parse(text).map_err(|error| CliError::Usage(format!("{text:?} {error}")))
+}
+
+/// The result of one statement on the configured database.
+async fn with_database<T>(
+    operator: &OperatorArgs,
+    statement: impl AsyncFnOnce(&Database) -> Result<T, StoreError>,
+) -> Result<T, CliError> {
+    let access = DatabaseAccess::connect(&operator.database).await?;
+    let result = async {
+        let db = access.open().await?;
+        Ok(statement(&db).await?)
+    }
+    .await;
+    access.end().await?;
+    result
 }
 
 /// The lines that are not of the sandbox.
