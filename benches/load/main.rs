@@ -21,6 +21,7 @@ mod report;
 mod scenarios;
 mod service;
 mod soak;
+mod watch;
 
 use std::path::PathBuf;
 use std::str::FromStr as _;
@@ -78,6 +79,9 @@ struct Args {
     /// resources are released.
     #[arg(long, value_name = "SECONDS")]
     soak: Option<u64>,
+    /// Measures streams of events instead: this many idle ones, and then how long events take to arrive.
+    #[arg(long, value_name = "NUMBER")]
+    watchers: Option<usize>,
     /// File for the results.
     #[arg(long, default_value = "target/bench/latest.json")]
     out: PathBuf,
@@ -125,6 +129,10 @@ async fn measure(args: &Args, url: &str) -> Result<()> {
     if let Some(seconds) = args.soak {
         println!("{}", settings(args));
         return soak::soak(&bench.service, &bench.world, args.callers, Duration::from_secs(seconds)).await;
+    }
+    if let Some(watchers) = args.watchers {
+        let duration = Duration::from_secs(args.seconds);
+        return watch::watch(url, &bench.options, &bench.service, &bench.world, watchers, duration).await;
     }
     let mut report = Report { settings: settings(args), ..Report::default() };
     for round in 1..=args.rounds {

@@ -182,9 +182,13 @@ impl Scenario {
                     "1::smallint".to_owned(),
                     "ARRAY[now()]".to_owned(),
                     "ARRAY[1]".to_owned(),
+                    "ARRAY[NULL::uuid]".to_owned(),
+                    "1::smallint".to_owned(),
+                    "ARRAY[NULL::smallint]".to_owned(),
                     "0::smallint".to_owned(),
                     "9::smallint".to_owned(),
                     "NULL::double precision".to_owned(),
+                    "true".to_owned(),
                 ],
             ),
             Self::ListMessages => {

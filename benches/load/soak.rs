@@ -37,12 +37,44 @@ struct Held {
     in_flight: f64,
 }
 
+/// The metrics of a service, as text.
+async fn scrape(service: &Service) -> Result<String> {
+    let mut stream = TcpStream::connect(&service.metrics).await?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: m\r\nconnection: close\r\n\r\n").await?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await?;
+    Ok(text)
+}
+
+/// Memory of the service, in MiB.
+pub async fn memory(service: &Service) -> Result<f64> {
+    Ok(Held::by(service).await?.mebibytes)
+}
+
+/// The number of observations of a histogram, and upper bounds of its quantiles.
+pub async fn quantiles<const N: usize>(
+    service: &Service,
+    name: &str,
+    quantiles: [f64; N],
+) -> Result<(f64, [f64; N])> {
+    let text = scrape(service).await?;
+    let prefix = format!("{name}_bucket{{le=\"");
+    let mut buckets = Vec::new();
+    for line in text.lines().filter_map(|line| line.strip_prefix(&prefix)) {
+        let (bound, count) = line.split_once("\"} ").ok_or("a bucket without a count")?;
+        buckets.push((bound.replace("+Inf", "inf").parse::<f64>()?, count.parse::<f64>()?));
+    }
+    let (_, total) = *buckets.last().ok_or("no such histogram")?;
+    let bound = |quantile: f64| {
+        let found = buckets.iter().find(|(_, count)| *count >= quantile * total);
+        found.map_or(f64::INFINITY, |(bound, _)| *bound)
+    };
+    Ok((total, quantiles.map(bound)))
+}
+
 impl Held {
     async fn by(service: &Service) -> Result<Self> {
-        let mut stream = TcpStream::connect(&service.metrics).await?;
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: m\r\nconnection: close\r\n\r\n").await?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text).await?;
+        let text = scrape(service).await?;
         let sum = |name: &str| {
             let values = text.lines().filter(|line| line.starts_with(name));
             let values: Vec<f64> = values.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();

@@ -6,6 +6,7 @@
 
 mod agent_steps;
 mod compare;
+mod events;
 mod expect;
 mod human_steps;
 mod keys;
@@ -35,6 +36,8 @@ const STEPS_PER_ROUND: u32 = 100;
 const DRIVERS: u32 = 2;
 /// Steps of a sequence.
 const STEPS: std::ops::RangeInclusive<usize> = 50..=55;
+/// After this many steps the events are added up.
+const EVENTS_EVERY: usize = 10;
 /// Sequences that share a database. All of them contain the failing human's number, which accumulates history in each
 /// organization that it reached.
 const CASES_PER_DATABASE: u32 = 20;
@@ -80,8 +83,12 @@ fn drive(seed: u64, cases: u32) -> usize {
                 let touched = world.perform(&step.action).await;
                 compare::everything(&world, touched, number, &step.action).await;
                 walks::go_on(&mut world, number).await;
+                if number.is_multiple_of(EVENTS_EVERY) {
+                    events::add_up(&world).await;
+                }
                 driven.fetch_add(1, Ordering::Relaxed);
             }
+            events::add_up(&world).await;
             world.leave().await;
         });
         *idle.lock().unwrap() = Some((replicas, age + 1));

@@ -1,6 +1,7 @@
 //! `verify` reports exactly the violated invariants, repairs the repairable ones and reports no false
 //! violation while the database is in use.
 
+mod names;
 mod numbers;
 mod repair_concurrent;
 mod scene;

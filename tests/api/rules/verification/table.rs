@@ -1,6 +1,13 @@
 //! Statements that violate each invariant in the database of [`super::scene`], and the violations that
 //! `--repair` leaves. Citus accepts all of them: joins are by organization, and no UPDATE generates an id.
 
+use super::names::{
+    BEGINS, BOUNDS, BY_LINE, CANONICAL_CONNECTION, CANONICAL_RULE, COMMAND, COUNTS, DISCARDED, EMOJI, EPOCH,
+    FINDABLE, FORGOTTEN, FOUND, GAPLESS, HANDLE, IDEMPOTENCY, IN_CONVERSATION, IN_FLIGHT, KEY, LINE, LOGGED,
+    MESSAGED, NUMBERED, OF_IDENTITY, ON_ACTIVE, ON_CONNECTION, ONCE, ONE_LIVE, ONE_OWNER, ONE_RULE,
+    POOL_LINE, REACTION, RECEIVED, REMEMBERED, REPLY, REVISED, ROUTER_KEY, ROUTES, SAID, SETTLED, SHOWS,
+};
+
 /// A way to violate an invariant.
 pub(super) struct Breakage {
     /// The invariant.
@@ -16,57 +23,6 @@ pub(super) struct Breakage {
 const fn repaired(name: &'static str, sql: &'static str, besides: &'static [&'static str]) -> Breakage {
     Breakage { name, sql, besides, left: &[] }
 }
-
-pub(super) const ROUTES: &str = "routes match the active connections";
-const CANONICAL_CONNECTION: &str = "the number of a connection is canonical";
-const CANONICAL_RULE: &str = "the number of a contact rule is canonical";
-const ONCE: &str = "at most one active connection per identity and human";
-const POOL_LINE: &str = "the line of an active connection is a known pool line";
-const REMEMBERED: &str = "every connection has a routed_organizations row";
-const FORGOTTEN: &str = "every routed_organizations row has a connection";
-const BEGINS: &str = "a conversation has at least one message";
-pub(super) const COUNTS: &str = "the counters of a conversation match its messages";
-const SHOWS: &str = "the previews of a conversation match the newest message of each view";
-const BOUNDS: &str = "conversation counters satisfy 0 <= read <= received <= total";
-const SETTLED: &str =
-    "clear_settled is not above the read horizon, and no message up to it is newer than clear_settled_at";
-const NUMBERED: &str = "the received numbers of a conversation are 1 to n without gaps or duplicates";
-const ON_CONNECTION: &str =
-    "the connection of a conversation has its identity and human, and the released flags match";
-const ON_ACTIVE: &str =
-    "a conversation refers to the active connection of its identity and human, if there is one";
-const MESSAGED: &str =
-    "assignment_messaged matches the messages received on the connection of the conversation";
-const DISCARDED: &str = "a discarded conversation has no row in conversations";
-const IN_CONVERSATION: &str = "a message has a conversation, unless that was discarded";
-const OF_IDENTITY: &str = "a message has the identity of its conversation";
-const BY_LINE: &str =
-    "the connection of a message has the identity and human of its conversation, and the line of the message";
-const RECEIVED: &str =
-    "inbound messages are RECEIVED and have a provider message id, outbound messages are never RECEIVED";
-const IN_FLIGHT: &str = "only a pending outbound message is in flight";
-const FINDABLE: &str = "an accepted outbound message is found by its provider message id for 7 days";
-const ONE_OWNER: &str = "an inbound message is stored in one organization only";
-const SAID: &str = "bodies of messages past retention are redacted";
-const REVISED: &str =
-    "only an edited or retracted message has an original text, and a retracted one has no text and no files";
-const REPLY: &str = "a reply refers to a message of the same conversation";
-const IDEMPOTENCY: &str = "an idempotency key refers to a message that its identity sent";
-const REACTION: &str = "a reaction has the conversation of its message";
-const ONE_LIVE: &str = "at most one live reaction per message part and direction";
-const EMOJI: &str = "custom emoji of reactions past retention are redacted";
-const ONE_RULE: &str = "at most one contact rule per identity and number";
-pub(super) const LINE: &str = "lines.active_connections matches the routes of the line";
-const FOUND: &str =
-    "a sent_messages row refers to an outbound message with the same line and provider message id";
-const COMMAND: &str = "the connection of a router command exists";
-const HANDLE: &str = "identities and handles match";
-const KEY: &str = "key digests match the organization keys that are not revoked";
-const ROUTER_KEY: &str = "key digests match the router keys that are not revoked";
-const EPOCH: &str = "the key epoch has a row";
-const GAPLESS: &str = "the events of an organization are numbered without gaps up to the head of its log";
-const LOGGED: &str =
-    "a message that was stored since the oldest event of its organization has the events of its status";
 
 /// An inbound message that is not blocked, not the newest of its conversation, and without a reaction.
 macro_rules! text {

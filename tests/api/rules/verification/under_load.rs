@@ -13,7 +13,7 @@ use sqlx::raw_sql;
 use tonic_types::StatusExt as _;
 
 use super::names;
-use super::table::{COUNTS, LINE, ROUTES};
+use super::names::{COUNTS, LINE, ROUTES};
 use crate::messages::to_conversation;
 use crate::support::app::ROUTER_LINE;
 use crate::support::callers::Caller;
