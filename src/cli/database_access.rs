@@ -9,6 +9,7 @@ use super::error::CliError;
 use crate::clock::{Clock, DatabaseClock, SystemClock};
 use crate::config::{DatabaseArgs, LogArgs};
 use crate::dev::embedded_postgres;
+use crate::domain::Actor;
 use crate::store::{self, Database, DatabaseTarget, DbConnection};
 
 /// Settings of every command that works on the database.
@@ -51,11 +52,11 @@ impl DatabaseAccess {
         &self.options
     }
 
-    /// Opens a pool of one connection, after a check of the schema.
+    /// Opens a pool of one connection, after a check of the schema. Changes are audited as the operator's.
     pub(super) async fn open(&self) -> Result<Database, CliError> {
         let db = Database::new(self.endpoint().await?, 1, TaskTracker::new());
         db.open();
-        Ok(db)
+        Ok(db.acting(operator()))
     }
 
     /// The address of the database, after a check that its schema is the one that this program needs.
@@ -84,4 +85,10 @@ impl DatabaseAccess {
             None => Ok(()),
         }
     }
+}
+
+/// Who runs the command: the account on this machine, before `sudo` if that was used.
+fn operator() -> Actor {
+    let name = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|variable| std::env::var(variable).ok());
+    Actor::Operator(name.filter(|name| !name.is_empty()).unwrap_or_else(|| "unknown".to_owned()))
 }

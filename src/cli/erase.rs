@@ -8,10 +8,10 @@ use super::output::print_status;
 use super::rows::check_organization;
 use crate::clock::Clock;
 use crate::config::DatabaseArgs;
-use crate::domain::PhoneNumber;
+use crate::domain::{AuditedChange, PhoneNumber};
 use crate::maintenance::erase::{self, Erased, Subject};
 use crate::store::retention::SubjectCounts;
-use crate::store::{self, Database};
+use crate::store::{self, Database, audit};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct EraseArgs {
@@ -54,13 +54,18 @@ fn nothing_found(subject: &Subject) -> CliError {
     CliError::Failed(format!("no data about this number in {}", subject.organization_id))
 }
 
-async fn count(db: &Database, subject: &Subject) -> Result<String, CliError> {
+/// What there is to erase.
+async fn counts(db: &Database, subject: &Subject) -> Result<SubjectCounts, CliError> {
     let mut counts = SubjectCounts::default();
     for form in subject.remote_number.forms() {
         counts = counts + store::retention::count_subject(db, &subject.organization_id, &form).await?;
     }
     let contact_rules = if subject.keep_rules { 0 } else { counts.contact_rules };
-    let counts = SubjectCounts { contact_rules, ..counts };
+    Ok(SubjectCounts { contact_rules, ..counts })
+}
+
+async fn count(db: &Database, subject: &Subject) -> Result<String, CliError> {
+    let counts = counts(db, subject).await?;
     if counts == SubjectCounts::default() {
         return Err(nothing_found(subject));
     }
@@ -73,6 +78,12 @@ async fn count(db: &Database, subject: &Subject) -> Result<String, CliError> {
 }
 
 async fn erase_all(db: &Database, clock: &Arc<dyn Clock>, subject: &Subject) -> Result<String, CliError> {
+    // Without the number, which the log would keep beyond the erasure.
+    let rules = if subject.keep_rules { "contact rules kept" } else { "" };
+    let organization_id = &subject.organization_id;
+    if counts(db, subject).await? != SubjectCounts::default() {
+        audit::record(db, AuditedChange::of(organization_id, "human.erase", organization_id, rules)).await?;
+    }
     let erased = erase::erase(db, clock, subject).await?;
     if erased.is_nothing() {
         return Err(nothing_found(subject));

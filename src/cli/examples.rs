@@ -34,3 +34,8 @@ Examples:
   inkbox-imessage line add +12025550101 --role pool --carrier sendblue
   inkbox-imessage line list --output json
   inkbox-imessage line pause +12025550101               # before its removal";
+
+pub(super) const AUDIT: &str = "\
+Examples:
+  inkbox-imessage audit list --org org_acme --since 7d
+  inkbox-imessage audit list --global --output json";

@@ -3,6 +3,7 @@
 //! What a command was asked for (a secret, a list) is the only output on standard output, so that it can be piped; everything
 //! else goes to standard error. Exit codes: 0 success, 1 failure, 2 invalid usage or configuration.
 
+mod audit;
 mod config;
 mod database_access;
 mod distribute;
@@ -30,6 +31,7 @@ use clap::error::ErrorKind;
 use clap::{ArgMatches, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
+use self::audit::AuditCommand;
 use self::config::ConfigCommand;
 use self::database_access::OperatorArgs;
 use self::error::CliError;
@@ -79,6 +81,9 @@ enum Command {
     /// Manage phone numbers to send from.
     #[command(subcommand, after_help = examples::LINE)]
     Line(LineCommand),
+    /// Read the audit log.
+    #[command(subcommand, after_help = examples::AUDIT)]
+    Audit(AuditCommand),
     /// Erase one human's data from one organization. The service may be running.
     Erase {
         #[command(flatten)]
@@ -183,6 +188,7 @@ async fn run_cli(cli: Cli) -> Result<(), CliError> {
         Command::Identity(command) => Some(&command.operator().log),
         Command::Rule(command) => Some(&command.operator().log),
         Command::Line(command) => Some(&command.operator().log),
+        Command::Audit(command) => Some(&command.operator().log),
         Command::Health(_) | Command::Config(_) | Command::Completion { .. } | Command::Man { .. } => None,
     };
     // Traces are of calls, which only `serve` has.
@@ -206,6 +212,7 @@ async fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Identity(command) => command.run().await,
         Command::Rule(command) => command.run().await,
         Command::Line(command) => command.run().await,
+        Command::Audit(command) => command.run().await,
         Command::Erase { args, operator } => erase::erase(&operator.database, args).await,
         Command::Verify { args, operator } => verify::verify(&operator.database, &args).await,
         Command::Health(args) => health::check(&args.probe, args.service).await,

@@ -24,6 +24,9 @@ pub struct RetentionArgs {
     /// How long the event log is kept, by which streams and pages resume; `off` = for ever.
     #[arg(long, env = "INKBOX_EVENT_RETENTION", default_value = "7d", value_name = "TIME")]
     pub event_retention: Age,
+    /// How long the audit log is kept; `off` = for ever.
+    #[arg(long, env = "INKBOX_AUDIT_RETENTION", default_value = "90d", value_name = "TIME")]
+    pub audit_retention: Age,
     /// How far the machine's clock may be from the database's before cleanup stops deleting and redacting what is too old.
     #[arg(long, env = "INKBOX_MAX_CLOCK_SKEW", default_value = "30s", value_name = "TIME", value_parser = positive_duration)]
     pub max_clock_skew: Duration,
@@ -35,6 +38,7 @@ impl From<&RetentionArgs> for Retention {
             bodies: args.message_retention.0,
             released: args.released_retention.0,
             events: args.event_retention.0,
+            audit: args.audit_retention.0,
         }
     }
 }

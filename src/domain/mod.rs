@@ -1,6 +1,7 @@
 //! Types and pure rules of the service. Nothing here knows gRPC, SQL or carriers, so each rule is tested without them.
 
 mod api_key;
+mod audit;
 mod connection;
 mod contact_rule;
 mod conversation;
@@ -28,6 +29,7 @@ mod view;
 mod wire_enum;
 
 pub use api_key::{ApiKey, ApiKeyScope, KeyDigest, Secret};
+pub use audit::{Actor, AuditedChange};
 pub use connection::{AssignmentStatus, Connection};
 pub use contact_rule::{ContactRule, RuleAction, RuleOnNumber, RuleStatus, Verdict, merged, verdict};
 pub use conversation::{Conversation, ConversationSummary, Latest, PREVIEW_CHARACTERS, beginning, preview};

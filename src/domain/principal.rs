@@ -1,6 +1,6 @@
 //! The caller of a request.
 
-use super::{ApiKeyId, IdentityId, OrganizationId};
+use super::{Actor, ApiKeyId, IdentityId, OrganizationId};
 
 /// An authenticated caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,12 @@ pub struct Tenant {
 }
 
 impl Tenant {
+    /// The caller as the audit log names it.
+    #[must_use]
+    pub const fn actor(&self) -> Actor {
+        Actor::Key(self.key_id)
+    }
+
     /// Whether the key is an admin key.
     #[must_use]
     pub const fn is_admin(&self) -> bool {

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::messaging::inbound::MAX_WAIT_FOR_FILES;
 use crate::store::retention::expiry::{self, Deleted};
 use crate::store::retention::{self, BodyKind, DiscardOutcome, Participants};
-use crate::store::{Database, StoreError, conversations, events};
+use crate::store::{Database, StoreError, audit, conversations, events};
 use crate::telemetry::metrics::CleanupOutcome as Outcome;
 
 /// How long idempotency keys are kept, and the provider message ids by which redeliveries and late delivery
@@ -42,6 +42,8 @@ pub struct Retention {
     pub released: Option<TimeDelta>,
     /// Age of events. Older ones are deleted.
     pub events: Option<TimeDelta>,
+    /// Age of entries of the audit log. Older ones are deleted.
+    pub audit: Option<TimeDelta>,
 }
 
 /// How many rows a run deleted or redacted.
@@ -59,6 +61,8 @@ pub struct Removed {
     pub messages: u64,
     /// Events past their retention.
     pub events: u64,
+    /// Entries of the audit log past their retention.
+    pub audit_entries: u64,
 }
 
 impl Removed {
@@ -75,6 +79,7 @@ impl Removed {
             cleanup.connections = self.connections,
             cleanup.messages = self.messages,
             cleanup.events = self.events,
+            cleanup.audit_entries = self.audit_entries,
             "cleanup removed expired data"
         );
     }
@@ -164,6 +169,8 @@ impl<'a> Run<'a> {
     pub async fn all(mut self, start: &str) -> Self {
         let result = self.delete_expired_deduplication().await;
         self.note(result);
+        let result = self.clean_audit_log(None).await;
+        self.note(result);
         // Conversations left over by an interrupted erasure or cleanup are the oldest, so they are purged first.
         let result = self.purge_discarded().await;
         self.note(result);
@@ -223,7 +230,16 @@ impl<'a> Run<'a> {
                 forget_erased(db, organization_id).await?;
             }
         }
+        self.clean_audit_log(Some(organization_id)).await?;
         self.clean_log(organization_id).await
+    }
+
+    /// Without an organization, the entries about lines and router keys.
+    async fn clean_audit_log(&mut self, organization_id: Option<&OrganizationId>) -> Result<()> {
+        let Some(age) = self.retention.audit else { return Ok(()) };
+        let (db, before) = (&self.app.db, self.app.clock.now() - age);
+        self.removed.audit_entries += drain(|| audit::delete_expired(db, organization_id, before)).await?;
+        Ok(())
     }
 
     async fn clean_log(&mut self, organization_id: &OrganizationId) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Releasing a connection.
 
 use crate::app::App;
-use crate::domain::{Connection, ConnectionId, OrganizationId};
+use crate::domain::{Connection, ConnectionId, Tenant};
 use crate::error::{Error, Resource, Result};
 use crate::messaging::outbound::max_send_duration;
 use crate::store::connections;
@@ -10,9 +10,10 @@ use crate::store::connections;
 ///
 /// # Errors
 /// `NotFound` when the organization has no such active connection; `Overloaded`.
-pub async fn release(app: &App, organization_id: &OrganizationId, id: ConnectionId) -> Result<Connection> {
+pub async fn release(app: &App, tenant: &Tenant, id: ConnectionId) -> Result<Connection> {
     app.admission.begin_carrier_call()?;
-    let (db, clock, organization_id) = (app.db.clone(), app.clock.clone(), organization_id.clone());
+    let (db, clock) = (app.db.acting(tenant.actor()), app.clock.clone());
+    let organization_id = tenant.organization_id.clone();
     let max_send = max_send_duration(app.limits.line_time_out);
     let releasing = async move {
         let now = move || clock.now();

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::newest_first::{convert, newest_first};
 use super::{Affects, Database, DbConnection, StoreError};
 use crate::domain::{
-    ApiKey, ApiKeyId, ApiKeyScope, IdentityId, KeyDigest, OrganizationId, Page, PageRequest,
+    ApiKey, ApiKeyId, ApiKeyScope, AuditedChange, IdentityId, KeyDigest, OrganizationId, Page, PageRequest,
 };
 use crate::error::{Error, Resource};
 
@@ -51,6 +51,7 @@ pub async fn create(db: &Database, key: ApiKey, digest: KeyDigest) -> Result<(),
         let key = key.clone();
         Box::pin(async move {
             insert_digest(connection, &key, digest).await?;
+            connection.audit(audited("api_key.create", &key))?;
             match &key.organization_id {
                 Some(organization_id) => {
                     connection.mark_affected(organization_id);
@@ -277,12 +278,32 @@ pub async fn revoke(
                 .await?
                 .rows_affected();
             if removed > 0 {
-                query!("UPDATE key_epoch SET epoch = epoch + 1 WHERE singleton").execute(connection).await?;
+                query!("UPDATE key_epoch SET epoch = epoch + 1 WHERE singleton")
+                    .execute(&mut *connection)
+                    .await?;
+                connection.audit(audited("api_key.revoke", &key))?;
             }
             Ok(Some(key))
         })
     })
     .await
+}
+
+fn audited(action: &'static str, key: &ApiKey) -> AuditedChange {
+    let scope = match key.scope {
+        ApiKeyScope::Admin => "scope=admin".to_owned(),
+        ApiKeyScope::Router => "scope=router".to_owned(),
+        ApiKeyScope::Identity => {
+            let identity = key.agent_identity_id.map(|id| format!(" identity={id}")).unwrap_or_default();
+            format!("scope=identity{identity}")
+        }
+    };
+    AuditedChange {
+        organization_id: key.organization_id.clone(),
+        action,
+        subject: key.id.to_string(),
+        detail: scope,
+    }
 }
 
 /// The organization of a key that works; `Some(None)` for a router key, `None` if no such key works.

@@ -11,7 +11,8 @@ use uuid::Uuid;
 use super::newest_first::{convert, newest_first};
 use super::{Affects, Database, DbConnection, OPERATION_LIMIT, StoreError};
 use crate::domain::{
-    Connection, ConnectionId, EventType, IdentityId, NewEvent, OrganizationId, Page, PageRequest, PhoneNumber,
+    AuditedChange, Connection, ConnectionId, EventType, IdentityId, NewEvent, OrganizationId, Page,
+    PageRequest, PhoneNumber,
 };
 
 struct Row {
@@ -122,7 +123,13 @@ pub async fn release(
     let organization_id = organization_id.clone();
     after_sends(db, "transaction connections::release", longest_send, move |connection| {
         let (organization_id, now) = (organization_id.clone(), now());
-        Box::pin(async move { release_in(connection, &organization_id, id, now).await })
+        Box::pin(async move {
+            let released = release_in(connection, &organization_id, id, now).await?;
+            if released.is_some() {
+                connection.audit(AuditedChange::of(&organization_id, "connection.release", &id, ""))?;
+            }
+            Ok(released)
+        })
     })
     .await
 }

@@ -5,9 +5,10 @@ use sqlx::{query, query_as};
 use uuid::Uuid;
 
 use super::newest_first::{convert, newest_first};
-use super::{Affects, Created, Database, StoreError};
+use super::{Affects, Created, Database, DbConnection, StoreError};
 use crate::domain::{
-    ContactRule, IdentityId, OrganizationId, Page, PageRequest, RuleAction, RuleId, RuleOnNumber, RuleStatus,
+    AuditedChange, ContactRule, IdentityId, OrganizationId, Page, PageRequest, RuleAction, RuleId,
+    RuleOnNumber, RuleStatus,
 };
 use crate::error::{Error, Resource};
 
@@ -65,54 +66,83 @@ pub async fn create(
     organization_id: &OrganizationId,
     rule: ContactRule,
 ) -> Result<Created<ContactRule>, StoreError> {
-    let mut session = db.acquire(Affects::organization(organization_id)).await?;
-    let inserted = session.run("query contact_rules::create", |connection| {
-            let rule = &rule;
-            async move {
-                let done = query!(
-                    "INSERT INTO contact_rules (organization_id, id, agent_identity_id, action, match_target, status,
-                                                created_at, updated_at)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
-                     ON CONFLICT (organization_id, agent_identity_id, match_target) DO NOTHING",
-                    organization_id.as_str(),
-                    rule.id.uuid(),
-                    rule.agent_identity_id.uuid(),
-                    rule.action.number(),
-                    rule.match_target.as_str(),
-                    rule.status.number(),
-                    rule.created_at,
-                )
-                .execute(connection)
-                .await?;
-                Ok(done.rows_affected() == 1)
+    let owner = organization_id.clone();
+    let affects = Affects::organization(organization_id);
+    // One transaction, because the audit log must agree.
+    let created = db.transaction(affects, "transaction contact_rules::create", move |connection| {
+        let (organization_id, rule) = (owner.clone(), rule.clone());
+        Box::pin(async move {
+            if !insert(connection, &organization_id, &rule).await? {
+                let existing_id = rule_for_number(connection, &organization_id, &rule).await?;
+                return Ok(Created::Conflict { existing_id });
             }
+            connection.audit(audited(&organization_id, "contact_rule.create", &rule))?;
+            Ok(Created::New(rule))
         })
-        .await;
-    let inserted = match inserted {
+    });
+    match created.await {
         // The identity was deleted since it was found.
         Err(failure) if failure.violates(IDENTITY_CONSTRAINT) => {
-            return Err(Error::NotFound(Resource::Identity).into());
+            Err(Error::NotFound(Resource::Identity).into())
         }
-        inserted => inserted?,
-    };
-    if inserted {
-        return Ok(Created::New(rule));
+        created => created,
     }
-    let existing_id = session
-        .run("query contact_rules::create", |connection| async move {
-            let row = query!(
-                "SELECT id FROM contact_rules
-                 WHERE organization_id = $1 AND agent_identity_id = $2 AND match_target = $3",
-                organization_id.as_str(),
-                rule.agent_identity_id.uuid(),
-                rule.match_target.as_str(),
-            )
-            .fetch_optional(connection)
-            .await?;
-            Ok(row.map(|row| row.id))
-        })
-        .await?;
-    Ok(Created::Conflict { existing_id })
+}
+
+/// Returns false if the identity has a rule for the number.
+async fn insert(
+    connection: &mut DbConnection,
+    organization_id: &OrganizationId,
+    rule: &ContactRule,
+) -> Result<bool, StoreError> {
+    let done = query!(
+        "INSERT INTO contact_rules (organization_id, id, agent_identity_id, action, match_target, status,
+                                    created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
+         ON CONFLICT (organization_id, agent_identity_id, match_target) DO NOTHING",
+        organization_id.as_str(),
+        rule.id.uuid(),
+        rule.agent_identity_id.uuid(),
+        rule.action.number(),
+        rule.match_target.as_str(),
+        rule.status.number(),
+        rule.created_at,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+async fn rule_for_number(
+    connection: &mut DbConnection,
+    organization_id: &OrganizationId,
+    rule: &ContactRule,
+) -> Result<Option<Uuid>, StoreError> {
+    let row = query!(
+        "SELECT id FROM contact_rules
+         WHERE organization_id = $1 AND agent_identity_id = $2 AND match_target = $3",
+        organization_id.as_str(),
+        rule.agent_identity_id.uuid(),
+        rule.match_target.as_str(),
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| row.id))
+}
+
+/// Without the number, which is a human's.
+fn audited(organization_id: &OrganizationId, action: &'static str, rule: &ContactRule) -> AuditedChange {
+    let effect = match rule.action {
+        RuleAction::Allow => "allow",
+        RuleAction::Block => "block",
+    };
+    let status = match rule.status {
+        RuleStatus::Active => "active",
+        RuleStatus::Paused => "paused",
+    };
+    let identity = rule.agent_identity_id;
+    let detail = format!("action={effect} status={status} identity={identity}");
+    AuditedChange::of(organization_id, action, &rule.id, detail)
 }
 
 /// A rule by id, optionally only if it belongs to one identity.
@@ -191,10 +221,13 @@ pub async fn update(
     status: Option<RuleStatus>,
     now: DateTime<Utc>,
 ) -> Result<Option<ContactRule>, StoreError> {
-    let mut session = db.acquire(Affects::organization(organization_id)).await?;
-    session
-        .run("query contact_rules::update", |connection| async move {
-            query_as!(
+    let owner = organization_id.clone();
+    let affects = Affects::organization(organization_id);
+    // One transaction, because the audit log must agree.
+    db.transaction(affects, "transaction contact_rules::update", move |connection| {
+        let organization_id = owner.clone();
+        Box::pin(async move {
+            let row = query_as!(
                 Row,
                 "UPDATE contact_rules
                  SET action = coalesce($3, action), status = coalesce($4, status),
@@ -207,12 +240,15 @@ pub async fn update(
                 status.map(RuleStatus::number),
                 now,
             )
-            .fetch_optional(connection)
-            .await?
-            .map(ContactRule::try_from)
-            .transpose()
+            .fetch_optional(&mut *connection)
+            .await?;
+            let Some(row) = row else { return Ok(None) };
+            let rule = ContactRule::try_from(row)?;
+            connection.audit(audited(&organization_id, "contact_rule.update", &rule))?;
+            Ok(Some(rule))
         })
-        .await
+    })
+    .await
 }
 
 /// Deletes a rule, so that the number can have a new one, and returns it; `None` if it does not exist.
@@ -221,20 +257,26 @@ pub async fn delete(
     organization_id: &OrganizationId,
     id: RuleId,
 ) -> Result<Option<ContactRule>, StoreError> {
-    let mut session = db.acquire(Affects::organization(organization_id)).await?;
-    session
-        .run("query contact_rules::delete", |connection| async move {
-            query_as!(
+    let owner = organization_id.clone();
+    let affects = Affects::organization(organization_id);
+    // One transaction, because the audit log must agree.
+    db.transaction(affects, "transaction contact_rules::delete", move |connection| {
+        let organization_id = owner.clone();
+        Box::pin(async move {
+            let row = query_as!(
                 Row,
                 "DELETE FROM contact_rules WHERE organization_id = $1 AND id = $2
                  RETURNING id, agent_identity_id, action, match_target, status, created_at, updated_at",
                 organization_id.as_str(),
                 id.uuid(),
             )
-            .fetch_optional(connection)
-            .await?
-            .map(ContactRule::try_from)
-            .transpose()
+            .fetch_optional(&mut *connection)
+            .await?;
+            let Some(row) = row else { return Ok(None) };
+            let rule = ContactRule::try_from(row)?;
+            connection.audit(audited(&organization_id, "contact_rule.delete", &rule))?;
+            Ok(Some(rule))
         })
-        .await
+    })
+    .await
 }

@@ -10,7 +10,9 @@ use uuid::Uuid;
 
 use super::newest_first::{convert, newest_first};
 use super::{Affects, Created, Database, DbConnection, StoreError};
-use crate::domain::{FilterMode, Handle, Identity, IdentityId, OrganizationId, Page, PageRequest};
+use crate::domain::{
+    AuditedChange, FilterMode, Handle, Identity, IdentityId, OrganizationId, Page, PageRequest,
+};
 
 struct Row {
     id: Uuid,
@@ -84,6 +86,9 @@ pub async fn create(
                 return Ok(Created::Conflict { existing_id });
             }
             insert_identity(connection, &new, now).await?;
+            let change =
+                AuditedChange::of(&new.organization_id, "identity.create", &new.id, new.handle.as_given());
+            connection.audit(change)?;
             Ok(Created::New(Identity {
                 id: new.id,
                 organization_id: new.organization_id,
@@ -258,6 +263,28 @@ pub struct IdentityChange {
     pub filter_mode: Option<FilterMode>,
 }
 
+impl IdentityChange {
+    /// What it sets, without free text.
+    fn describe(&self) -> String {
+        let mut set = Vec::new();
+        if self.display_name.is_some() {
+            set.push("display_name".to_owned());
+        }
+        if self.description.is_some() {
+            set.push("description".to_owned());
+        }
+        if let Some(enabled) = self.imessage_enabled {
+            set.push(format!("imessage_enabled={enabled}"));
+        }
+        match self.filter_mode {
+            Some(FilterMode::Blacklist) => set.push("filter_mode=blacklist".to_owned()),
+            Some(FilterMode::Whitelist) => set.push("filter_mode=whitelist".to_owned()),
+            None => {}
+        }
+        set.join(" ")
+    }
+}
+
 /// Updates an identity and returns the updated identity; `None` if it does not exist.
 pub async fn update(
     db: &Database,
@@ -266,10 +293,13 @@ pub async fn update(
     change: &IdentityChange,
     now: DateTime<Utc>,
 ) -> Result<Option<Identity>, StoreError> {
-    let mut session = db.acquire(Affects::organization(organization_id)).await?;
-    session
-        .run("query identities::update", |connection| async move {
-            query_as!(
+    let (owner, change) = (organization_id.clone(), change.clone());
+    let affects = Affects::organization(organization_id);
+    // One transaction, because the audit log must agree.
+    db.transaction(affects, "transaction identities::update", move |connection| {
+        let (organization_id, change) = (owner.clone(), change.clone());
+        Box::pin(async move {
+            let updated = query_as!(
                 Row,
                 "UPDATE identities
                  SET display_name = coalesce($3, display_name),
@@ -288,10 +318,13 @@ pub async fn update(
                 now,
                 change.description.as_deref(),
             )
-            .fetch_optional(connection)
-            .await?
-            .map(|row| row.identity(organization_id))
-            .transpose()
+            .fetch_optional(&mut *connection)
+            .await?;
+            if updated.is_some() {
+                connection.audit(AuditedChange::of(&organization_id, "identity.update", &id, change.describe()))?;
+            }
+            updated.map(|row| row.identity(&organization_id)).transpose()
         })
-        .await
+    })
+    .await
 }

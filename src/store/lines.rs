@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::query;
 
 use super::{Affects, Database, DbConnection, StoreError};
-use crate::domain::{CarrierKind, LineRole, PhoneNumber};
+use crate::domain::{AuditedChange, CarrierKind, LineRole, PhoneNumber};
 
 /// Why [`add`] added no line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,9 +53,11 @@ pub async fn add(
     carrier: CarrierKind,
     now: DateTime<Utc>,
 ) -> Result<Result<(), NotAdded>, StoreError> {
-    let mut session = db.acquire(Affects::None).await?;
-    session
-        .run("query lines::add", |connection| async move {
+    let number = number.clone();
+    // One transaction, because the audit log must agree.
+    db.transaction(Affects::None, "transaction lines::add", move |connection| {
+        let number = number.clone();
+        Box::pin(async move {
             // Without a violation, whose key PostgreSQL would log.
             let added = query!(
                 "INSERT INTO lines (number, role, carrier, created_at) VALUES ($1, $2, $3, $4)
@@ -67,15 +69,27 @@ pub async fn add(
             )
             .execute(&mut *connection)
             .await?;
-            if added.rows_affected() == 1 {
-                return Ok(Ok(()));
+            if added.rows_affected() == 0 {
+                let same = active_connections(connection, &number).await?;
+                return Ok(Err(if same.is_some() { NotAdded::Exists } else { NotAdded::RouterExists }));
             }
-            let same = query!("SELECT number FROM lines WHERE number = $1", number.as_str())
-                .fetch_optional(connection)
-                .await?;
-            Ok(Err(if same.is_some() { NotAdded::Exists } else { NotAdded::RouterExists }))
+            let detail = format!("role={} carrier={}", role.name(), carrier.name());
+            connection.audit(AuditedChange::global("line.add", number.as_str(), detail))?;
+            Ok(Ok(()))
         })
-        .await
+    })
+    .await
+}
+
+/// `None` if the number is not a line.
+async fn active_connections(
+    connection: &mut DbConnection,
+    number: &PhoneNumber,
+) -> Result<Option<i32>, StoreError> {
+    let line = query!("SELECT active_connections FROM lines WHERE number = $1", number.as_str())
+        .fetch_optional(connection)
+        .await?;
+    Ok(line.map(|line| line.active_connections))
 }
 
 /// All lines, by number.
@@ -106,22 +120,24 @@ pub async fn list(db: &Database) -> Result<Vec<Line>, StoreError> {
 /// Removes a line without active connections. Conversations that it carried stay. A connect that has chosen the line and is
 /// not committed yet either keeps it or fails.
 pub async fn remove(db: &Database, number: &PhoneNumber) -> Result<Result<(), NotRemoved>, StoreError> {
-    let mut session = db.acquire(Affects::None).await?;
-    session
-        .run("query lines::remove", |connection| async move {
+    let number = number.clone();
+    // One transaction, because the audit log must agree.
+    db.transaction(Affects::None, "transaction lines::remove", move |connection| {
+        let number = number.clone();
+        Box::pin(async move {
             let removed =
                 query!("DELETE FROM lines WHERE number = $1 AND active_connections = 0", number.as_str())
                     .execute(&mut *connection)
                     .await?;
-            if removed.rows_affected() == 1 {
-                return Ok(Ok(()));
+            if removed.rows_affected() == 0 {
+                let used = active_connections(connection, &number).await?;
+                return Ok(Err(used.map_or(NotRemoved::Unknown, NotRemoved::InUse)));
             }
-            let line = query!("SELECT active_connections FROM lines WHERE number = $1", number.as_str())
-                .fetch_optional(connection)
-                .await?;
-            Ok(Err(line.map_or(NotRemoved::Unknown, |line| NotRemoved::InUse(line.active_connections))))
+            connection.audit(AuditedChange::global("line.remove", number.as_str(), ""))?;
+            Ok(Ok(()))
         })
-        .await
+    })
+    .await
 }
 
 /// Excludes a pool line from new connections. Its connections go on.
@@ -143,9 +159,11 @@ async fn set_paused_at(
     number: &PhoneNumber,
     paused_at: Option<DateTime<Utc>>,
 ) -> Result<Result<(), NotPausable>, StoreError> {
-    let mut session = db.acquire(Affects::None).await?;
-    session
-        .run("query lines::set_paused_at", |connection| async move {
+    let number = number.clone();
+    // One transaction, because the audit log must agree.
+    db.transaction(Affects::None, "transaction lines::set_paused_at", move |connection| {
+        let number = number.clone();
+        Box::pin(async move {
             let changed = query!(
                 "UPDATE lines SET paused_at = $2 WHERE number = $1 AND role = 2",
                 number.as_str(),
@@ -153,15 +171,16 @@ async fn set_paused_at(
             )
             .execute(&mut *connection)
             .await?;
-            if changed.rows_affected() == 1 {
-                return Ok(Ok(()));
+            if changed.rows_affected() == 0 {
+                let line = active_connections(connection, &number).await?;
+                return Ok(Err(if line.is_some() { NotPausable::Router } else { NotPausable::Unknown }));
             }
-            let line = query!("SELECT number FROM lines WHERE number = $1", number.as_str())
-                .fetch_optional(connection)
-                .await?;
-            Ok(Err(if line.is_some() { NotPausable::Router } else { NotPausable::Unknown }))
+            let action = if paused_at.is_some() { "line.pause" } else { "line.resume" };
+            connection.audit(AuditedChange::global(action, number.as_str(), ""))?;
+            Ok(Ok(()))
         })
-        .await
+    })
+    .await
 }
 
 /// The number that humans send commands to; `None` if no router line was added yet.

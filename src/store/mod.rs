@@ -50,6 +50,7 @@
 //! ```
 
 pub mod api_keys;
+pub mod audit;
 pub mod back_fill;
 pub mod connections;
 pub mod contact_rules;

@@ -4,23 +4,30 @@ use chrono::{DateTime, Utc};
 use sqlx::query;
 
 use super::{Affects, Database, StoreError};
-use crate::domain::OrganizationId;
+use crate::domain::{AuditedChange, OrganizationId};
 
 /// Inserts an organization. Returns false if it existed already.
 pub async fn create(db: &Database, id: &OrganizationId, now: DateTime<Utc>) -> Result<bool, StoreError> {
-    let mut session = db.acquire(Affects::None).await?;
-    session
-        .run("query organizations::create", |connection| async move {
+    let id = id.clone();
+    // One transaction, because the audit log must agree.
+    db.transaction(Affects::None, "transaction organizations::create", move |connection| {
+        let id = id.clone();
+        Box::pin(async move {
             let done = query!(
                 "INSERT INTO organizations (id, created_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING",
                 id.as_str(),
                 now,
             )
-            .execute(connection)
+            .execute(&mut *connection)
             .await?;
-            Ok(done.rows_affected() == 1)
+            if done.rows_affected() == 0 {
+                return Ok(false);
+            }
+            connection.audit(AuditedChange::of(&id, "organization.create", &id, ""))?;
+            Ok(true)
         })
-        .await
+    })
+    .await
 }
 
 /// All organizations with the times of their creation, in the order of their ids. For the command line.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::query;
 use uuid::Uuid;
 
-use crate::domain::{Handle, IdentityId, OrganizationId, PhoneNumber};
+use crate::domain::{AuditedChange, Handle, IdentityId, OrganizationId, PhoneNumber};
 use crate::store::{Affects, Database, DbConnection, StoreError};
 
 /// Humans per page.
@@ -46,6 +46,7 @@ pub async fn begin_deletion(
                 return Ok(false);
             }
             revoke_keys(connection, &organization_id, id, now).await?;
+            connection.audit(AuditedChange::of(&organization_id, "identity.delete", &id, ""))?;
             Ok(true)
         })
     })

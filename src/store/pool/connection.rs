@@ -13,12 +13,13 @@ use sqlx::{
 };
 
 use super::affects::Affects;
+use super::audit_log::{self, Audit};
 use super::citus;
 use super::error::StoreError;
 use super::event_log::{CollectedEvents, LogHead};
 use super::pgbouncer::{self, UnnamedStatement};
 use super::settings::{SETTINGS, STATEMENT_TIMEOUT, with_search_path};
-use crate::domain::{NewEvent, OrganizationId};
+use crate::domain::{Actor, AuditedChange, NewEvent, OrganizationId};
 use crate::error::Error;
 
 /// What stands between the service and PostgreSQL.
@@ -68,6 +69,8 @@ pub struct DbConnection {
     pub(super) affects: Affects,
     /// Events of the transaction, which are written at its end.
     events: CollectedEvents,
+    /// Changes of the transaction for the audit log, which are written at its end.
+    audit: Audit,
     /// The heads of the logs to which events were committed since the connection was acquired.
     pub(super) committed: Vec<LogHead>,
 }
@@ -95,6 +98,7 @@ impl DbConnection {
             in_transaction: false,
             affects: Affects::None,
             events: CollectedEvents::default(),
+            audit: Audit::default(),
             committed: Vec::new(),
         })
     }
@@ -149,6 +153,37 @@ impl DbConnection {
         Ok(())
     }
 
+    pub(super) fn set_actor(&mut self, actor: Option<Arc<Actor>>) {
+        self.audit = Audit { actor, changes: Vec::new() };
+    }
+
+    /// Adds a change to the audit log if an actor makes it: it is written at the end of the current transaction.
+    ///
+    /// # Errors
+    /// `Internal` outside of a transaction.
+    pub(in crate::store) fn audit(&mut self, change: AuditedChange) -> Result<(), StoreError> {
+        if !self.in_transaction {
+            tracing::error!("a change was audited outside of a transaction");
+            return Err(Error::Internal.into());
+        }
+        if self.audit.actor.is_some() {
+            self.audit.changes.push(change);
+        }
+        Ok(())
+    }
+
+    /// Writes the audit log and the events of the transaction. Events come last, since they lock the log of an
+    /// organization.
+    async fn write_logs(&mut self, changes: &[AuditedChange]) -> sqlx::Result<Vec<LogHead>> {
+        let events = std::mem::take(&mut self.events);
+        if let Some(actor) = self.audit.actor.clone()
+            && !changes.is_empty()
+        {
+            audit_log::write(self, &actor, changes).await?;
+        }
+        events.write(self, self.is_distributed).await
+    }
+
     /// Records that a statement of its own, outside of a transaction, has written events up to this number.
     pub(in crate::store) fn logged(&mut self, organization_id: &OrganizationId, last_sequence: i64) {
         self.committed.push(LogHead { organization_id: organization_id.clone(), last_sequence });
@@ -169,10 +204,13 @@ impl DbConnection {
     /// Commits the transaction if its work succeeded, with its events, or rolls it back. Awaited and not left to drop, since
     /// the session must be seen to have left the transaction.
     pub(in crate::store) async fn end<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        let events = std::mem::take(&mut self.events);
+        let changes = std::mem::take(&mut self.audit.changes);
         let (result, heads) = match result {
-            Err(error) => (Err(error), Vec::new()),
-            Ok(done) => match events.write(self, self.is_distributed).await {
+            Err(error) => {
+                self.events = CollectedEvents::default();
+                (Err(error), Vec::new())
+            }
+            Ok(done) => match self.write_logs(&changes).await {
                 Ok(heads) => (Ok(done), heads),
                 Err(error) => (Err(error.into()), Vec::new()),
             },
@@ -185,6 +223,11 @@ impl DbConnection {
         raw_sql(statement).execute(&mut self.raw).await?;
         self.in_transaction = false;
         self.committed.extend(heads);
+        if result.is_ok()
+            && let Some(actor) = &self.audit.actor
+        {
+            audit_log::log(actor, &changes);
+        }
         result
     }
 

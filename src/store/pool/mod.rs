@@ -8,6 +8,7 @@
 //! - [`citus`]: tables distributed over several nodes. It cannot be hidden entirely; the module lists the exceptions.
 
 mod affects;
+mod audit_log;
 pub(in crate::store) mod batch;
 pub mod citus;
 mod connection;
@@ -30,7 +31,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::admission::Consumer;
-use crate::domain::OrganizationId;
+use crate::domain::{Actor, OrganizationId};
 use batch::{BatchQuery, Batchers};
 use primary::Primary;
 use replica::pool::ReplicaPool;
@@ -74,6 +75,14 @@ impl Database {
         self.replica = Some(ReplicaPool::new(settings, sessions, Arc::clone(&writes), tasks));
         self.primary.writes = Some(writes);
         self
+    }
+
+    /// The same database for changes by this actor, which are written to the audit log.
+    #[must_use]
+    pub fn acting(&self, actor: Actor) -> Self {
+        let mut acting = self.clone();
+        acting.primary.actor = Some(Arc::new(actor));
+        acting
     }
 
     /// Allows access: the schema has been seen to be the one that this program needs.

@@ -18,6 +18,7 @@ use super::replica::tracker::WriteTracker;
 use super::session::{Session, traced};
 use super::session_pool::SessionPool;
 use crate::admission::{Consumer, inherit};
+use crate::domain::Actor;
 use crate::error::Error;
 
 /// The longest that a caller waits for the database, from acquiring a session to the last row. Below the 3 s in which
@@ -39,12 +40,15 @@ pub(super) struct Primary {
     pub(super) tasks: TaskTracker,
     /// Told of each commit that wrote events.
     pub(super) heads: SharedHeads,
+    /// Who makes the changes, if they are audited.
+    pub(super) actor: Option<Arc<Actor>>,
 }
 
 impl Primary {
     pub(super) fn new(target: DatabaseTarget, sessions: usize, tasks: TaskTracker) -> Self {
         let pool = SessionPool::new(target.clone(), sessions, None, tasks.clone());
-        Self { target, pool, opened: Arc::default(), writes: None, tasks, heads: SharedHeads::default() }
+        let heads = SharedHeads::default();
+        Self { target, pool, opened: Arc::default(), writes: None, tasks, heads, actor: None }
     }
 
     pub(super) fn open(&self) {
@@ -55,7 +59,10 @@ impl Primary {
         if !self.opened.load(Ordering::Acquire) {
             return Err(StoreError::Unavailable("not opened yet"));
         }
-        Session::acquire(&self.pool, deadline, affects, self.writes.clone(), Some(self.heads.clone())).await
+        let (writes, heads) = (self.writes.clone(), Some(self.heads.clone()));
+        let mut session = Session::acquire(&self.pool, deadline, affects, writes, heads).await?;
+        session.set_actor(self.actor.clone());
+        Ok(session)
     }
 
     /// Whether a caller of this consumer has waited longer than `limit` for a connection.

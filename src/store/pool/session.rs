@@ -11,6 +11,7 @@ use super::error::StoreError;
 use super::event_heads::SharedHeads;
 use super::replica::tracker::WriteTracker;
 use super::session_pool::{Lease, Replacement, SessionPool};
+use crate::domain::Actor;
 use crate::error::Error;
 use crate::telemetry::trace;
 
@@ -37,6 +38,13 @@ impl Session {
             pooled.connection.affects = affects;
         }
         Ok(Self { lease, deadline, writes, heads })
+    }
+
+    /// Names who makes the changes of this work, or nobody: the connection remembers its last user.
+    pub(super) fn set_actor(&mut self, actor: Option<Arc<Actor>>) {
+        if let Some(pooled) = self.lease.pooled() {
+            pooled.connection.set_actor(actor);
+        }
     }
 
     /// What work that only reads is run on if the connection breaks.

@@ -218,7 +218,8 @@ async fn a_redacted_message_gets_no_files() {
     let text = bluebubbles_event("new-message", "G-1", "old");
     assert_answer(&scene.bluebubbles(&talk.line, &text).await, 200, "stored");
     scene.app.clock.advance(chrono::TimeDelta::days(31));
-    let bodies = Retention { bodies: Some(chrono::TimeDelta::days(30)), released: None, events: None };
+    let bodies =
+        Retention { bodies: Some(chrono::TimeDelta::days(30)), released: None, events: None, audit: None };
     cleanup::run_once(&scene.app.parts, bodies).await.unwrap();
     assert_answer(&scene.bluebubbles(&talk.line, &update("G-1", "old", &["at_0"])).await, 200, "duplicate");
     assert!(talk.messages().await.iter().all(|message| message.text.is_none() && message.media.is_empty()));

@@ -139,7 +139,7 @@ async fn retention_deletes_the_words_before_an_edit_as_well() {
     says(&scene, &talk, "G-2", "oops").await;
     assert_answer(&scene.bluebubbles(&talk.line, &retraction("G-2", 20)).await, 200, "updated");
     scene.app.clock.advance(TimeDelta::days(31));
-    let bodies = Retention { bodies: Some(TimeDelta::days(30)), released: None, events: None };
+    let bodies = Retention { bodies: Some(TimeDelta::days(30)), released: None, events: None, audit: None };
     cleanup::run_once(&scene.app.parts, bodies).await.unwrap();
     assert_answer(&scene.bluebubbles(&talk.line, &edit("G-1", "three", 30)).await, 200, "duplicate");
     let kept: i64 = sqlx::query_scalar(

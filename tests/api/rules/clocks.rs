@@ -11,7 +11,8 @@ use crate::support::{Human, TestApp, eventually};
 /// A replica whose machine is ahead by this much, and which redacts bodies after thirty days.
 async fn replica(database: Option<&TestApp>, ahead: TimeDelta) -> TestApp {
     let mut builder = TestApp::builder().follows_database().settings(|settings| {
-        settings.retention = Retention { bodies: Some(TimeDelta::days(30)), released: None, events: None };
+        settings.retention =
+            Retention { bodies: Some(TimeDelta::days(30)), released: None, events: None, audit: None };
     });
     if let Some(other) = database {
         builder = builder.database(other.options.clone());

@@ -1,6 +1,7 @@
 //! Rules that concern more than one RPC.
 
 mod admission;
+mod audit;
 mod auth;
 mod clocks;
 pub(crate) mod erasure;

@@ -1,6 +1,7 @@
 //! The program as operators run it: a process with its own PostgreSQL, its command line, its signals and its log.
 
 mod alerts;
+mod audit;
 mod commands;
 mod config;
 mod demo;

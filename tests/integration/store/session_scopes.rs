@@ -7,7 +7,7 @@ use crate::store::sources::sources;
 
 /// Writes that no list or get shows to their caller at once: deletions by age, the last use of a key, and what only
 /// operators create or change.
-const NOT_SHOWN: [&str; 19] = [
+const NOT_SHOWN: [&str; 20] = [
     "UPDATE api_keys k SET last_used_at",
     "UPDATE router_keys k SET last_used_at",
     "DELETE FROM idempotency_keys",
@@ -23,6 +23,7 @@ const NOT_SHOWN: [&str; 19] = [
     "INSERT INTO lines",
     "UPDATE lines SET paused_at",
     "DELETE FROM lines",
+    "DELETE FROM audit_log",
     "UPDATE lines SET back_fill",
     "INSERT INTO early_statuses",
     "UPDATE messages m SET look_up_at",

@@ -45,6 +45,6 @@ pub(super) async fn create(
         label: params.label,
         expires_at: params.expires_at,
     };
-    let (key, secret) = auth::issue_key(&app.db, &*app.clock, new).await?;
+    let (key, secret) = auth::issue_key(&app.db.acting(tenant.actor()), &*app.clock, new).await?;
     Ok(CreateApiKeyResponse { api_key: Some(key.into()), secret: secret.reveal().to_owned() })
 }

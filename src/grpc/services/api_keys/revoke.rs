@@ -24,7 +24,7 @@ pub(super) async fn revoke(
     let id = parse(&request)?;
     let tenant = caller.require_admin()?;
     let owner = KeyOwner::Organization(tenant.organization_id.clone());
-    let revoked = store::api_keys::revoke(&app.db, owner, id, app.clock.now()).await?;
+    let revoked = store::api_keys::revoke(&app.db.acting(tenant.actor()), owner, id, app.clock.now()).await?;
     let key = revoked.ok_or(Error::NotFound(Resource::ApiKey))?;
     // Immediate in this process. Other replicas notice the new key epoch within half a second.
     keys.invalidate_all();

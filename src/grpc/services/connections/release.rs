@@ -20,6 +20,6 @@ pub(super) async fn release(
 ) -> Result<ReleaseConnectionResponse> {
     let id = parse(&request)?;
     let tenant = caller.require_admin()?;
-    let connection = messaging::release(app, &tenant.organization_id, id).await?;
+    let connection = messaging::release(app, tenant, id).await?;
     Ok(ReleaseConnectionResponse { connection: Some(connection.into()) })
 }

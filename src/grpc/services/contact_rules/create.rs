@@ -47,7 +47,8 @@ pub(super) async fn create(
         created_at: now,
         updated_at: now,
     };
-    let created = store::contact_rules::create(&app.db, &tenant.organization_id, rule).await?;
+    let created =
+        store::contact_rules::create(&app.db.acting(tenant.actor()), &tenant.organization_id, rule).await?;
     let rule = created.or_already_exists(Resource::ContactRule)?;
     settle(app, &tenant.organization_id, SendsOf::Recipient(rule.agent_identity_id, &rule.match_target))
         .await?;

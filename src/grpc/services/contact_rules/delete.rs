@@ -22,7 +22,8 @@ pub(super) async fn delete(
 ) -> Result<DeleteContactRuleResponse> {
     let id = parse(&request)?;
     let tenant = caller.require_admin()?;
-    let deleted = store::contact_rules::delete(&app.db, &tenant.organization_id, id).await?;
+    let deleted =
+        store::contact_rules::delete(&app.db.acting(tenant.actor()), &tenant.organization_id, id).await?;
     let rule = deleted.ok_or(Error::NotFound(Resource::ContactRule))?;
     settle(app, &tenant.organization_id, SendsOf::Recipient(rule.agent_identity_id, &rule.match_target))
         .await?;

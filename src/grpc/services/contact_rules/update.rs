@@ -33,7 +33,7 @@ pub(super) async fn update(
     let params = parse(&request)?;
     let tenant = caller.require_admin()?;
     let updated = store::contact_rules::update(
-        &app.db,
+        &app.db.acting(tenant.actor()),
         &tenant.organization_id,
         params.id,
         params.action,

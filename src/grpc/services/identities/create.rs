@@ -65,7 +65,7 @@ pub(super) async fn create(
         imessage_enabled,
         filter_mode: params.filter_mode,
     };
-    let created = store::identities::create(&app.db, new, app.clock.now()).await?;
+    let created = store::identities::create(&app.db.acting(tenant.actor()), new, app.clock.now()).await?;
     let identity = created.or_already_exists(Resource::Identity)?;
     Ok(CreateIdentityResponse { identity: Some(identity.into()) })
 }

@@ -21,12 +21,13 @@ pub(super) async fn delete(
     request: DeleteIdentityRequest,
 ) -> Result<DeleteIdentityResponse> {
     let id = parse(&request)?;
-    let organization_id = caller.require_admin()?.organization_id.clone();
+    let tenant = caller.require_admin()?;
+    let (organization_id, acting) = (tenant.organization_id.clone(), app.db.acting(tenant.actor()));
     // It may wait for sends in progress.
     app.admission.begin_carrier_call()?;
     let (db, clock, keys) = (app.db.clone(), app.clock.clone(), keys.clone());
     app.run_to_completion(async move {
-        if !delete_identity::begin(&db, &clock, &organization_id, id).await? {
+        if !delete_identity::begin(&acting, &clock, &organization_id, id).await? {
             return Err(Error::NotFound(Resource::Identity));
         }
         // Immediate in this process. Other replicas notice the new key epoch within half a second.

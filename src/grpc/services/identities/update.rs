@@ -46,8 +46,9 @@ pub(super) async fn update(
 ) -> Result<UpdateIdentityResponse> {
     let (id, change) = parse(request)?;
     let tenant = caller.require_admin()?;
+    let db = app.db.acting(tenant.actor());
     let updated =
-        store::identities::update(&app.db, &tenant.organization_id, id, &change, app.clock.now()).await?;
+        store::identities::update(&db, &tenant.organization_id, id, &change, app.clock.now()).await?;
     let identity = updated.ok_or(Error::NotFound(Resource::Identity))?;
     if change.imessage_enabled.is_some() || change.filter_mode.is_some() {
         settle(app, &tenant.organization_id, SendsOf::Identity(id)).await?;

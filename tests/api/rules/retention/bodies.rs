@@ -166,7 +166,8 @@ async fn a_replayed_send_returns_the_redacted_message_and_sends_nothing() {
     let history = History::between(&app, &human, &identity).await;
     let reached = deliveries(&admin).await.len();
     app.clock.advance(TimeDelta::days(2));
-    clean_up(&app, Retention { bodies: Some(TimeDelta::days(1)), released: None, events: None }).await;
+    clean_up(&app, Retention { bodies: Some(TimeDelta::days(1)), released: None, events: None, audit: None })
+        .await;
     let replayed = admin.send_message(history.sent).await.unwrap().message.unwrap();
     assert_eq!((replayed.id, replayed.text), (history.sent_id, None));
     assert_eq!(deliveries(&admin).await.len(), reached);
@@ -203,7 +204,11 @@ async fn a_longer_limit_restores_nothing_and_a_shorter_one_continues() {
     send(&admin, &id, "second").await;
     app.clock.advance(TimeDelta::days(15));
     for (days, expected) in [(30, ["second", ""]), (60, ["second", ""]), (10, ["", ""])] {
-        clean_up(&app, Retention { bodies: Some(TimeDelta::days(days)), released: None, events: None }).await;
+        clean_up(
+            &app,
+            Retention { bodies: Some(TimeDelta::days(days)), released: None, events: None, audit: None },
+        )
+        .await;
         assert_eq!(texts(&messages_of(&admin, &id).await), expected, "{days} days");
     }
 }

@@ -145,7 +145,7 @@ async fn a_redelivery_of_a_message_of_the_last_week_is_still_a_duplicate() {
     let history = History::between(&app, &human, &identity).await;
     human.disconnects(&identity).await;
     app.clock.advance(TimeDelta::hours(3));
-    let soon = Retention { bodies: None, released: Some(TimeDelta::hours(2)), events: None };
+    let soon = Retention { bodies: None, released: Some(TimeDelta::hours(2)), events: None, audit: None };
     clean_up(&app, soon).await;
     assert_eq!(numbers(&app.pool, "SELECT count(*) FROM messages").await, [0]);
 

@@ -65,7 +65,7 @@ pub(super) async fn everything() -> (PgConnectOptions, DateTime<Utc>) {
     let history = History::between(&app, &human, &b).await;
     human.says(&history.thread, "old as well").await;
     app.clock.advance(TimeDelta::days(31));
-    let bodies = Retention { bodies: Some(TimeDelta::days(30)), released: None, events: None };
+    let bodies = Retention { bodies: Some(TimeDelta::days(30)), released: None, events: None, audit: None };
     cleanup::run_once(&app.parts, bodies).await.unwrap();
     human.says(&history.thread, "young").await;
 
