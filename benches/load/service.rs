@@ -32,6 +32,8 @@ impl Service {
             // The scenarios send no messages; a soak sends more than the default limit.
             .env("INKBOX_SENDS_PER_DAY", "0")
             .env("INKBOX_ACTIONS_PER_MINUTE", "0")
+            // The last places are for organizations that have few.
+            .env("INKBOX_STREAMS", "20000")
             // A file, since a terminal would be the slowest part.
             .stderr(std::fs::File::create(log)?);
         Self::launch(command, database_url, address, metrics).await

@@ -13,7 +13,7 @@ use lease::Lease;
 
 /// Shows the typing indicator on the human's phone. Succeeds without showing it if a message is about to be sent, which
 /// would clear it. With a duration, the indicator is then renewed until the duration has passed or something ends it: see
-/// [`lease`]. Without one, a duration that is running goes on.
+/// `lease`. Without one, a duration that is running goes on.
 ///
 /// # Errors
 /// `NotFound`, `IdentityNotEnabled`, `RecipientBlocked`, `ConnectionReleased`, `RecipientOptedOut`, `Overloaded` (also if

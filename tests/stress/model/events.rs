@@ -40,7 +40,7 @@ pub async fn add_up(world: &World) {
                         assert_eq!(*unread, read.unread_count, "the counts of an event");
                     }
                     EventType::ConnectionOpened => {
-                        *sums.connected.entry(event.remote_number).or_default() += 1
+                        *sums.connected.entry(event.remote_number).or_default() += 1;
                     }
                     EventType::ConnectionReleased => {
                         *sums.connected.entry(event.remote_number).or_default() -= 1;
