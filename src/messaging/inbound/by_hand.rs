@@ -7,6 +7,7 @@ use super::pool_line::delivered_elsewhere;
 use crate::app::App;
 use crate::domain::LineRole;
 use crate::error::{Error, Resource, Result};
+use crate::messaging::outbound::adopt;
 use crate::store::inbound::{self, AppendOutcome, InboundText, NewInbound, OwnMessage, ReplyTarget};
 
 /// How long a message whose outcome is unknown may still be sent, such as by a Mac that was offline.
@@ -25,7 +26,8 @@ pub enum ByHandOutcome {
     IdentityDisabled,
 }
 
-/// Stores a message that was sent from a line to a human, unless this service sent it. The result is committed.
+/// Stores a message that was sent from a line to a human, unless this service sent it. If that message is pending, since its
+/// send got no answer, it is now known to be sent. The result is committed.
 ///
 /// The echo of a message of this service may arrive before the carrier's id of it is recorded. The message itself is
 /// committed before the carrier is called, so that such an echo finds a message with its content and without an id. If
@@ -64,7 +66,11 @@ pub async fn receive_sent_by_hand(
             text: text.text.as_deref(),
             since: app.clock.now() - MAX_DELAY,
         };
-        if inbound::is_own_message(&app.db, &to.organization_id, own).await? {
+        if let Some(found) = inbound::find_own_message(&app.db, &to.organization_id, own).await? {
+            if found.awaits_id {
+                let id = &text.provider_message_id;
+                adopt(app, &to.organization_id, found.id, line, id).await?;
+            }
             return Ok(ByHandOutcome::Known);
         }
         if let Some(original) = &text.reply_to {

@@ -8,7 +8,7 @@ mod request;
 mod send;
 mod validate;
 
-pub use self::reconcile::{max_send_duration, reconcile_by_id};
+pub use self::reconcile::{adopt, max_send_duration, reconcile_by_id};
 pub use self::request::{Reply, SendRequest, SendTarget};
 pub use self::send::send;
 pub use self::validate::{Content, validate_idempotency_key};

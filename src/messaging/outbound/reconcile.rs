@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use crate::app::App;
 use crate::carriers::{Accepted, Carrier, CarrierError, OutboundMessage, Thread, ThreadOwner};
-use crate::domain::{DeliveryStatus, Message, MessageId, OrganizationId, View};
+use crate::domain::{DeliveryStatus, Message, MessageId, OrganizationId, PhoneNumber, View};
 use crate::error::Result;
 use crate::messaging::early_statuses;
 use crate::store::messages::{self, Outcome};
@@ -103,10 +103,35 @@ async fn reconcile_pending(app: &App, organization_id: &OrganizationId, pending:
     if matches!(outcome, Outcome::Unknown) {
         return Ok(false);
     }
+    record(app, organization_id, pending.id, &thread.line_number, outcome).await
+}
+
+/// Records that the carrier has a pending message under this id, as the echo of the message says.
+///
+/// # Errors
+/// `StorageUnavailable`.
+pub async fn adopt(
+    app: &App,
+    organization_id: &OrganizationId,
+    id: MessageId,
+    line_number: &PhoneNumber,
+    provider_message_id: &str,
+) -> Result<()> {
+    let outcome = Outcome::Accepted { provider_message_id: Some(provider_message_id.to_owned()) };
+    record(app, organization_id, id, line_number, outcome).await?;
+    Ok(())
+}
+
+/// Records what is known of a pending message. Returns whether it was recorded.
+async fn record(
+    app: &App,
+    organization_id: &OrganizationId,
+    id: MessageId,
+    line: &PhoneNumber,
+    outcome: Outcome,
+) -> Result<bool> {
     let now = app.clock.now();
-    let line = &thread.line_number;
-    let recorded =
-        messages::record_lookup(&app.db, organization_id, pending.id, line, outcome.clone(), now).await;
+    let recorded = messages::record_lookup(&app.db, organization_id, id, line, outcome.clone(), now).await;
     match recorded {
         // Another replica has just found out that it is the message of another send.
         Err(error) if error.violates(messages::ONE_PER_PROVIDER_ID) => Ok(false),

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::append::{AppendOutcome, create_conversation};
 use super::message::NewInbound;
-use crate::domain::{ConversationId, OrganizationId};
+use crate::domain::{ConversationId, MessageId, OrganizationId};
 use crate::store::messages::ONE_PER_PROVIDER_ID;
 use crate::store::messages::append::{Kind, Locked, NewMessage, append};
 use crate::store::tapback_texts::BLANKS;
@@ -28,22 +28,33 @@ pub struct OwnMessage<'a> {
     pub since: DateTime<Utc>,
 }
 
-/// Whether this service has sent such a message, or may have. Messages that the carrier rejected were not sent.
-pub async fn is_own_message(
+/// A message of this service that may be the one that was looked for.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnFound {
+    pub id: MessageId,
+    /// Whether it certainly is, and nobody knows yet that it was sent: its send got no answer and is over.
+    pub awaits_id: bool,
+}
+
+/// A message that this service has sent, or may have. Messages that the carrier rejected were not sent.
+pub async fn find_own_message(
     db: &Database,
     organization_id: &OrganizationId,
     own: OwnMessage<'_>,
-) -> Result<bool, StoreError> {
+) -> Result<Option<OwnFound>, StoreError> {
     let mut session = db.acquire(Affects::None).await?;
     session
         .run("query inbound::by_hand::is_own_message", |connection| async move {
             let row = query!(
-                "SELECT id FROM messages
-                 WHERE organization_id = $1 AND conversation_id = $2 AND direction = 2 AND created_at >= $3
-                   AND origin = 1
-                   AND (id = $4 OR (provider_message_id IS NULL AND status NOT IN (7, 8)
-                                    AND btrim(coalesce(text, ''), $6) = btrim(coalesce($5, ''), $6)))
-                 LIMIT 1",
+                r#"SELECT id, coalesce(status = 2 AND (in_flight_until IS NULL OR in_flight_until <= clock_timestamp())
+                                       AND (id = $4 OR count(*) OVER () = 1), false) AS "awaits_id!"
+                   FROM messages
+                   WHERE organization_id = $1 AND conversation_id = $2 AND direction = 2 AND created_at >= $3
+                     AND origin = 1
+                     AND (id = $4 OR (provider_message_id IS NULL AND status NOT IN (7, 8)
+                                      AND btrim(coalesce(text, ''), $6) = btrim(coalesce($5, ''), $6)))
+                   ORDER BY id = $4 DESC NULLS LAST
+                   LIMIT 1"#,
                 organization_id.as_str(),
                 own.conversation_id.uuid(),
                 own.since,
@@ -53,7 +64,7 @@ pub async fn is_own_message(
             )
             .fetch_optional(connection)
             .await?;
-            Ok(row.is_some())
+            Ok(row.map(|row| OwnFound { id: row.id.into(), awaits_id: row.awaits_id }))
         })
         .await
 }

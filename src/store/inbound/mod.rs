@@ -15,7 +15,7 @@ mod update;
 
 pub use append::{AppendOutcome, store};
 pub use awaited::{await_files, awaited_chat};
-pub use by_hand::{OwnMessage, is_own_message, store_sent_by_hand};
+pub use by_hand::{OwnFound, OwnMessage, find_own_message, store_sent_by_hand};
 pub use chat::set_chat;
 pub use connected_at::connected_at;
 pub use delivered::find_delivered;

@@ -74,6 +74,26 @@ async fn an_echo_before_the_answer_of_the_carrier_is_no_message_by_hand() {
 }
 
 #[tokio::test]
+async fn the_echo_of_a_message_whose_send_got_no_answer_says_that_it_was_sent() {
+    let scene = Scene::of(CarrierKind::BlueBubbles).await;
+    let talk = scene.talk().await;
+    let gate = scene.phone.gate();
+    let closed = gate.lock().await;
+    let pending = send(&talk.agent, &talk.conversation_id, "on my way").await;
+    assert_eq!(pending.status(), DeliveryStatus::Pending);
+    assert_answer(&scene.bluebubbles(&talk.line, &echo("sent-1", "on my way")).await, 200, "ignored");
+    drop(closed);
+    let [message] = &outbound(&talk).await[..] else { panic!("one message") };
+    assert_eq!((&message.id, message.status()), (&pending.id, DeliveryStatus::Queued));
+    let mut delivered = echo("sent-1", "on my way");
+    delivered["type"] = json!("updated-message");
+    delivered["data"]["dateDelivered"] = json!(1_767_323_105_678_i64);
+    assert_answer(&scene.bluebubbles(&talk.line, &delivered).await, 200, "status");
+    assert_eq!(outbound(&talk).await[0].status(), DeliveryStatus::Delivered);
+    invariants::hold(&scene.app).await;
+}
+
+#[tokio::test]
 async fn an_echo_with_the_temporary_id_of_a_send_is_no_message_by_hand() {
     let scene = Scene::of(CarrierKind::BlueBubbles).await;
     let talk = scene.talk().await;
