@@ -12,9 +12,10 @@ DENY_VERSION = 0.20.2
 DENY_ROOT = target/cargo-deny-$(DENY_VERSION)
 DENY = $(DENY_ROOT)/bin/cargo-deny
 
-# The parts of `make torture`, one target each. A round is one round of faults, 100 model steps, 10 calls of each kind in
-# the isolation test, 100,000 fuzzing inputs, or 0.6 s of overload. `make test` runs a short form of each part.
-TORTURE = torture-faults torture-model torture-isolation torture-fuzz torture-overload torture-neighbour
+# The parts of `make torture`, one target each. A round is one round of faults, 40 steps of each writer of events, 100
+# model steps, 10 calls of each kind in the isolation test, 100,000 fuzzing inputs, or 0.6 s of overload. `make test` runs
+# a short form of each part.
+TORTURE = torture-faults torture-events torture-model torture-isolation torture-fuzz torture-overload torture-neighbour
 ROUNDS = 100
 ifndef SEED
 SEED := $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
@@ -58,6 +59,9 @@ torture: ## run the stress tests at length: ROUNDS=100 sets the length, SEED=…
 
 torture-faults: need-postgres
 	$(STRESS) -- faults:: --nocapture --test-threads=1
+
+torture-events: need-postgres
+	$(STRESS) -- events::no_event --nocapture --test-threads=1
 
 torture-model: need-postgres
 	$(STRESS) -- model:: --nocapture --test-threads=1
