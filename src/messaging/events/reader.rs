@@ -115,8 +115,14 @@ impl EventReader {
                     return Ok(shown);
                 }
             }
+            // Before the page is read: a later head may be of a commit that the page does not have.
+            let head = *self.head.borrow();
             let page = events::after(&self.db, &self.organization_id, self.place.sequence).await?;
-            let Some(first) = page.first() else { return Ok(None) };
+            let Some(first) = page.first() else {
+                // What is known to have been there was deleted, or the log was restored to an older state.
+                let is_gone = head > self.place.sequence;
+                return if is_gone { Err(Error::CursorExpired) } else { Ok(None) };
+            };
             // The numbers have no gaps, so what is missing was deleted.
             if first.sequence != self.place.sequence + 1 {
                 return Err(Error::CursorExpired);

@@ -5,7 +5,7 @@ use inkbox_imessage::maintenance::cleanup::{self, Retention};
 use inkbox_imessage::proto::*;
 
 use super::{page, texts};
-use crate::support::{Human, Scene, Watcher, assert_fields, assert_reason};
+use crate::support::{Human, Scene, Watcher, assert_fields, assert_reason, eventually};
 
 fn after(cursor: &str) -> ListEventsRequest {
     ListEventsRequest { after: cursor.to_owned(), ..Default::default() }
@@ -72,6 +72,25 @@ async fn a_cursor_whose_successors_were_deleted_has_expired_and_the_newest_never
     assert_eq!(texts(&page(&scene.agent, after("")).await.events), ["new"]);
     // Read before the deletion, and pushed to the client whether it looks or not.
     assert_eq!(texts(&behind.take(2).await), ["hello", "new"]);
+}
+
+#[tokio::test]
+async fn a_stream_whose_next_events_were_deleted_before_it_read_them_ends_as_expired() {
+    let scene = Scene::start().await;
+    let mut watcher = Watcher::start(&scene.agent).await;
+    let request =
+        ListEventsRequest { after: watcher.cursor.clone(), wait_seconds: Some(30), ..Default::default() };
+    let agent = scene.agent.clone();
+    let polling = tokio::spawn(async move { agent.list_events(request).await });
+    let streams = || scene.app.parts.admission.streams.used();
+    eventually("the call waits", async || (streams() == 2).then_some(())).await;
+    // An event that was written and deleted before anybody looked.
+    sqlx::query("UPDATE event_logs SET last_sequence = last_sequence + 1")
+        .execute(&scene.app.pool)
+        .await
+        .unwrap();
+    assert_reason::<()>(Err(watcher.end().await.1), "CURSOR_EXPIRED");
+    assert_reason(polling.await.unwrap(), "CURSOR_EXPIRED");
 }
 
 #[tokio::test]

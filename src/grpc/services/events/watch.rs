@@ -220,8 +220,9 @@ async fn read(
         if let Some(event) = Box::pin(reader.try_next()).await? {
             return Ok(Some(Box::new(event)));
         }
-        if ends_after.is_none() {
-            reader.wait().await;
+        if ends_after.is_some() {
+            return Ok(None);
         }
+        reader.wait().await;
     }
 }
