@@ -49,6 +49,7 @@ fn check(rpc: &str, message: &DynamicMessage, field: &FieldDescriptor, wrong: &m
             | "up_to_message_id" => !is_uuid(text()),
             "limit" if rpc == "SandboxService/ListDeliveries" => !(1..=1_000).contains(&number(&value)),
             "limit" => !(1..=200).contains(&number(&value)),
+            "wait_seconds" => !(0..=30).contains(&number(&value)),
             "duration_seconds" => !(1..=600).contains(&number(&value)),
             "offset" => number(&value) < 0,
             "page_token" => !text().is_empty() && (has(message, "offset") || !is_token(text())),
@@ -74,6 +75,14 @@ fn check(rpc: &str, message: &DynamicMessage, field: &FieldDescriptor, wrong: &m
                 files(&value, wrong);
                 false
             }
+            "types" => {
+                for (n, kind) in value.as_list().expect("a list").iter().enumerate() {
+                    if !kind.as_enum_number().is_some_and(|number| (1..=9).contains(&number)) {
+                        wrong.insert(format!("types[{n}]"));
+                    }
+                }
+                false
+            }
             "media_urls" => {
                 addresses(&value, wrong);
                 false
@@ -87,7 +96,9 @@ fn check(rpc: &str, message: &DynamicMessage, field: &FieldDescriptor, wrong: &m
                 }
                 false
             }
-            "imessage_enabled"
+            // Whether it is a cursor is seen with the key of the database.
+            "after"
+            | "imessage_enabled"
             | "is_blocked"
             | "is_read"
             | "plain_reply_fallback"

@@ -5,6 +5,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
+use crate::support::metrics::Scrape;
 use crate::support::{Human, TestApp, database, eventually};
 
 /// Ends a service with all its sessions: a session that ends has handed in what it counted.
@@ -67,6 +68,12 @@ async fn a_mark_is_one_hot_update_however_many_messages_were_unread() {
     }
 
     let app = TestApp::builder().database(options).start().await;
+    // The first cleanup settles horizons, which is an update of another kind.
+    eventually("the first cleanup is over", async || {
+        let scrape = Scrape::of(app.metrics).await;
+        (scrape.value("inkbox_cleanup_runs_total", &[("outcome", "done")]) == Some(1.0)).then_some(())
+    })
+    .await;
     let agent = app.with_secret(&secret);
     for (conversation, unread) in [(&one, 1), (&many, 1_000), (&many, 0)] {
         let request =
