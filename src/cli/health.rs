@@ -51,7 +51,7 @@ pub(super) async fn check(args: &ProbeArgs, service: String) -> Result<(), CliEr
     }
 }
 
-/// An entry that does not exist is a mistake of whoever wrote the probe, not an outage.
+/// An entry that does not exist is a mistake in the definition of the probe, not an outage.
 fn failed_check(status: &Status, service: &str) -> CliError {
     if status.code() == Code::NotFound {
         return CliError::Usage(format!("the service has no health entry {service:?}"));
